@@ -1,0 +1,52 @@
+# Every target sets up what it needs: a virtual environment in .venv with pinned, hash-checked dependencies.
+# Only Python 3.11 or newer is needed on the machine.
+
+PYTHON ?= python3
+BIN = .venv/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES = bot cogs storage sandbox tests benchmarks
+
+.PHONY: demo test check bench lock clean
+
+demo: .venv/demo
+	@$(BIN)/coverbot demo
+
+test: .venv/dev
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90
+
+check: .venv/dev
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks
+
+lock: .venv/dev
+	@for set in run demo dev; do \
+	  extras="--extra build"; [ $$set = demo ] && extras="--extra demo --extra build"; [ $$set = dev ] && extras="--extra dev"; \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	    --no-header $$extras pyproject.toml -o requirements/$$set.txt; \
+	done
+
+clean:
+	rm -rf .venv
+
+# A stamp per set of dependencies; dev holds everything that demo needs.
+.venv/demo: requirements/demo.txt pyproject.toml | .venv/python
+	@echo "Setting up (once)…"
+	@$(PIP) install --require-hashes -r requirements/demo.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev: requirements/dev.txt pyproject.toml | .venv/python
+	@echo "Setting up (once)…"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch .venv/demo $@
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Coverbot needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv .venv
+	@touch $@

@@ -1,0 +1,169 @@
+"""Builds the parts of the running program, runs them and shuts them down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import discord
+from sqlalchemy import make_url
+
+from bot.client import Client, UseCases
+from bot.covers import Covers
+from bot.delivery import Delivery
+from bot.fetch import Fetcher
+from bot.interactions import Interactions
+from bot.listener import Listener
+from bot.metrics import Metrics
+from bot.poller import make_poller
+from bot.posts import Composer
+from bot.settings import Settings, SettingsError
+from bot.songs import Songs
+from bot.tasks import Tasks
+from bot.vidgo import VidGo
+from bot.worker import Worker
+from storage import notifications
+from storage import tasks as rows
+from storage.database import Database, DatabaseError
+
+log = logging.getLogger(__name__)
+
+STALLED_SECONDS = 60.0
+"""A worker that has not turned for so long beyond its rest makes the program unready."""
+
+GRACE_SECONDS = 6.0
+"""How long work under way may take at a shutdown; Docker kills after 10 s."""
+
+
+class Failed(Exception):  # noqa: N818
+    """The program cannot go on; the text is a sentence for the owner."""
+
+
+async def run(settings: Settings, *, clock: Callable[[], float] = time.time, rng: random.Random | None = None) -> None:
+    """Run until SIGINT or SIGTERM, then shut down in order.
+
+    Raises `SettingsError` for a setting that turns out to be wrong, and `Failed` when the program cannot go on.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        database = await _open_database(settings, stack)
+        async with database.write() as connection:
+            await rows.wake_orphans(connection, clock())
+            await notifications.wake_orphans(connection, clock())
+        session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+        vidgo = VidGo(
+            session,
+            settings.vidgo_api_url,
+            settings.vidgo_api_key.get_secret_value(),
+            requests_per_second=settings.vidgo_requests_per_second,
+        )
+        metrics = Metrics()
+        tasks = Tasks(database, vidgo, settings, clock=clock, rng=rng or random.Random(), metrics=metrics)  # noqa: S311
+        songs = Songs(database, vidgo, tasks, clock)
+        interactions = Interactions(database, tasks, clock)
+        client = Client(settings)
+        client.use_cases = UseCases(database, interactions, songs, Covers(database, songs, tasks, clock))
+        fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
+        stack.push_async_callback(fetcher.close)
+        delivery = Delivery(
+            database,
+            client,
+            Composer(database, fetcher),
+            interactions,
+            directory=await asyncio.to_thread(_empty_directory, settings),
+            clock=clock,
+            metrics=metrics,
+        )
+        poller = make_poller(database, tasks, clock)
+        tasks.on_due, tasks.on_planned = delivery.worker.wake, poller.wake
+        listener = Listener(
+            settings,
+            database,
+            tasks,
+            clock=clock,
+            metrics=metrics,
+            not_ready=lambda: _not_ready(client, [poller, delivery.worker]),
+        )
+        await _listen(listener, settings)
+        stack.push_async_callback(listener.stop)
+        stack.push_async_callback(tasks.drain)
+        stack.push_async_callback(client.close)
+        await _log_in(client, settings)
+        poller.start()
+        stack.push_async_callback(poller.stop, GRACE_SECONDS)
+        delivery.worker.start()
+        stack.push_async_callback(delivery.worker.stop, GRACE_SECONDS)
+        gateway = asyncio.create_task(client.connect(), name="gateway")
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({gateway, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if gateway.done() and not stop.is_set():
+            _explain_end(gateway)
+        log.info("shutting down")
+    gateway.cancel()
+    await asyncio.gather(gateway, return_exceptions=True)
+
+
+async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
+    try:
+        database = await Database.open(settings.database_url)
+    except DatabaseError as error:
+        raise SettingsError(f"DATABASE_URL: {error}") from error
+    stack.push_async_callback(database.close)
+    return database
+
+
+async def _listen(listener: Listener, settings: Settings) -> None:
+    try:
+        port = await listener.start()
+    except OSError as error:
+        where = f"{settings.listen_host}:{settings.listen_port}"
+        raise SettingsError(f"LISTEN_HOST/LISTEN_PORT: cannot listen on {where}: {error.strerror}") from error
+    log.info("listening on %s:%d", settings.listen_host, port)
+
+
+async def _log_in(client: Client, settings: Settings) -> None:
+    try:
+        await client.login(settings.discord_token.get_secret_value())
+    except discord.LoginFailure as error:
+        raise SettingsError("DISCORD_TOKEN is refused by Discord; copy it again from the developer portal") from error
+    except discord.Forbidden as error:
+        if settings.discord_guild_id is None:
+            raise Failed(f"Discord refuses the commands: {error.text}") from error
+        raise SettingsError("DISCORD_GUILD_ID names a server that the bot is not a member of") from error
+    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+        raise Failed(f"Discord cannot be reached: {type(error).__name__}") from error
+
+
+def _empty_directory(settings: Settings) -> Path:
+    """Make the place where files wait to be posted, without what an earlier process left there."""
+    directory = Path(make_url(settings.database_url).database or ".").parent / "posting"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
+
+
+def _not_ready(client: Client, workers: list[Worker]) -> dict[str, str]:
+    reasons = {worker.name: "has stalled" for worker in workers if worker.stalled_seconds > STALLED_SECONDS}
+    discord_reason = client.not_ready()
+    return reasons if discord_reason is None else {**reasons, "discord": discord_reason}
+
+
+def _explain_end(gateway: asyncio.Task[None]) -> None:
+    error = gateway.exception()
+    if isinstance(error, discord.PrivilegedIntentsRequired):
+        raise Failed("Discord demands privileged intents that this bot does not use") from error
+    if isinstance(error, discord.ConnectionClosed) and error.code == 4004:
+        raise SettingsError("DISCORD_TOKEN is refused by Discord; copy it again from the developer portal")
+    raise Failed(f"the connection to Discord ended: {type(error).__name__}") from error

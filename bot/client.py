@@ -1,0 +1,116 @@
+"""The connection to Discord: which commands there are, and what happens to errors that nobody caught."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot import messages
+from bot.covers import Covers
+from bot.interactions import Interactions
+from bot.messages import MemberError
+from bot.settings import Settings
+from bot.songs import Songs
+from storage.database import Database
+from storage.ids import new_id
+
+log = logging.getLogger(__name__)
+
+COGS = ("cogs.cover", "cogs.music", "cogs.buttons")
+
+PERMISSIONS = discord.Permissions(
+    view_channel=True,
+    send_messages=True,
+    send_messages_in_threads=True,
+    embed_links=True,
+    attach_files=True,
+    read_message_history=True,
+)
+"""What the bot needs, and all that its invitation asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """What the cogs hand over to."""
+
+    database: Database
+    interactions: Interactions
+    songs: Songs
+    covers: Covers
+
+
+class Tree(app_commands.CommandTree["Client"]):
+    """The commands; an error that reaches it is told to the member in one sentence and logged whole."""
+
+    async def on_error(self, interaction: discord.Interaction[Client], error: app_commands.AppCommandError, /) -> None:
+        """Answer an interaction whose command failed outside of its own care."""
+        cause = getattr(error, "original", error)
+        if isinstance(cause, discord.NotFound) and interaction.type is not discord.InteractionType.autocomplete:
+            log.warning("an interaction came too late to be answered: %s", cause.text)
+            return
+        if isinstance(cause, MemberError):
+            text = cause.text
+        elif isinstance(error, app_commands.NoPrivateMessage):
+            text = messages.server_only()
+        else:
+            reference = new_id(interaction.created_at.timestamp())
+            log.error("interaction %s failed", reference, exc_info=cause)
+            text = messages.internal_error(reference)
+        if interaction.type is discord.InteractionType.autocomplete:
+            return
+        try:
+            if interaction.response.is_done():
+                await interaction.followup.send(str(text), ephemeral=True)
+            else:
+                await interaction.response.send_message(str(text), ephemeral=True)
+        except discord.HTTPException as failure:
+            log.warning("a member could not be told of an error: %s", failure.text)
+
+
+class Client(commands.AutoShardedBot):
+    """discord.py's client with nothing that this bot does not use: no prefix commands, no message or member cache."""
+
+    use_cases: UseCases
+
+    def __init__(self, settings: Settings) -> None:
+        # discord.py reads the base at each request; the gateway's address comes from there.
+        discord.http.Route.BASE = settings.discord_api_url
+        super().__init__(
+            command_prefix=(),
+            help_command=None,
+            tree_cls=Tree,
+            intents=discord.Intents(guilds=True),
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            max_messages=None,
+            chunk_guilds_at_startup=False,
+            allowed_mentions=discord.AllowedMentions.none(),
+        )
+        self._settings = settings
+
+    async def setup_hook(self) -> None:
+        """Load the cogs and tell Discord the commands."""
+        for cog in COGS:
+            await self.load_extension(cog)
+        guild_id = self._settings.discord_guild_id
+        if guild_id is None:
+            await self.tree.sync()
+        else:
+            guild = discord.Object(guild_id)
+            self.tree.copy_global_to(guild=guild)
+            await self.tree.sync(guild=guild)
+
+    async def on_ready(self) -> None:
+        """Say that the bot is there."""
+        log.info("connected to Discord as %s in %d servers", self.user, len(self.guilds))
+
+    def not_ready(self) -> str | None:
+        """Return why Discord is not to be reached, or None."""
+        if not self.is_ready():
+            return "not connected yet"
+        if any(shard.is_closed() for shard in self.shards.values()):
+            return "a shard is disconnected"
+        return None

@@ -1,0 +1,296 @@
+"""The worker that posts due notifications to Discord, each exactly once.
+
+`sending` is written before Discord is asked. A notification found in that state later is first looked for among the
+bot's own messages: its id stands in the custom id of the *Remove* button, and in the nonce, by which Discord itself
+drops a repeat within a few minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from weakref import WeakValueDictionary
+
+import aiohttp
+import discord
+
+from bot import messages
+from bot.fetch import FetchError
+from bot.interactions import Interactions
+from bot.metrics import Metrics
+from bot.posts import Composer, Post
+from bot.worker import Worker
+from storage import notifications
+from storage import tasks as rows
+from storage.database import Database
+from storage.notifications import Notification
+from storage.schema import NotificationState
+from storage.tasks import Task
+
+log = logging.getLogger(__name__)
+
+CONCURRENCY = 6
+GIVE_UP_SECONDS = 86400.0
+FETCH_ATTEMPTS = 5
+LONGEST_PAUSE_SECONDS = 300.0
+LOOK_BACK = 300
+"""How many messages after the acknowledgement are searched for one that was posted before a crash."""
+
+_TOO_LARGE = 40005
+_ORIGINAL = cast("int", "@original")
+"""The name of an interaction's first answer, which Discord takes in the place of a message's id."""
+
+
+class Delivery:
+    """Tells requesters what became of their tasks."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: discord.Client,
+        composer: Composer,
+        interactions: Interactions,
+        *,
+        directory: Path,
+        clock: Callable[[], float],
+        metrics: Metrics,
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._composer = composer
+        self._interactions = interactions
+        self._directory = directory
+        self._clock = clock
+        self._metrics = metrics
+        self._channels: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self.worker = Worker(
+            "delivery",
+            find=self._find,
+            next_due=self._next_due,
+            work=self.deliver,
+            concurrency=CONCURRENCY,
+            clock=clock,
+        )
+
+    async def _find(self, skip: Collection[str], limit: int) -> list[str]:
+        now = self._clock()
+        async with self._database.read() as connection:
+            return await notifications.due(connection, now, now + 2 * LONGEST_PAUSE_SECONDS, skip, limit)
+
+    async def _next_due(self, skip: Collection[str]) -> float | None:
+        async with self._database.read() as connection:
+            return await notifications.next_due(connection, skip)
+
+    async def deliver(self, notification_id: str) -> None:
+        """Do what a due notification needs: answer an interaction that was left open, or post the result."""
+        async with self._database.read() as connection:
+            row = await notifications.get(connection, notification_id)
+            task = await rows.get(connection, row.task_id) if row is not None and row.task_id is not None else None
+        if row is None:
+            return
+        if row.state is NotificationState.ASKED:
+            await self._answer(row, task)
+            return
+        if task is None or row.state not in (NotificationState.DUE, NotificationState.SENDING):
+            return
+        lock = self._channels.setdefault(row.channel_id, asyncio.Lock())
+        directory = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._directory))
+        try:
+            post = await self._composer.compose(row, task, directory, final=row.attempts >= FETCH_ATTEMPTS)
+            async with lock:
+                await self._post(row, task, post)
+        except FetchError as error:
+            log.info("task %s: its file comes later: %s", task.id, error.reason)
+            await self._later(row, "fetching", error.reason)
+        except (discord.DiscordServerError, discord.RateLimited, OSError, aiohttp.ClientError, TimeoutError) as error:
+            log.warning("notification %s of task %s is not posted yet: %s", row.id, task.id, type(error).__name__)
+            await self._later(row, "discord", type(error).__name__)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+    # Posting
+
+    async def _post(self, row: Notification, task: Task, post: Post) -> None:
+        if row.state is NotificationState.SENDING:
+            posted = await self._posted_before(row)
+            if posted is not None:
+                await self._delivered(row, task, posted)
+                return
+        async with self._database.write() as connection:
+            claimed = await notifications.change(
+                connection,
+                row.id,
+                only=[NotificationState.DUE, NotificationState.SENDING],
+                state=NotificationState.SENDING,
+                attempts=row.attempts + 1,
+                attempt_at=self._clock() + LONGEST_PAUSE_SECONDS,
+            )
+        if not claimed:
+            return
+        try:
+            message_id = await self._send(row, task, post)
+        except (discord.NotFound, discord.Forbidden) as error:
+            log.warning("task %s: channel %s is closed to the bot: %s", task.id, row.channel_id, error.text)
+            await self._post_elsewhere(row, task, post)
+        except discord.DiscordServerError:
+            raise
+        except discord.HTTPException as error:
+            log.error("task %s: Discord refuses its message: %s %s", task.id, error.status, error.text)
+            await self._give_up(row, f"{error.status} {error.code}")
+        else:
+            await self._delivered(row, task, message_id)
+
+    async def _send(self, row: Notification, task: Task, post: Post) -> int:
+        channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
+        try:
+            return await self._send_to(channel, row, post)
+        except discord.HTTPException as error:
+            if error.status != 413 and error.code != _TOO_LARGE:
+                raise
+        log.info("task %s: its file is too large for channel %s", task.id, row.channel_id)
+        return await self._send_to(channel, row, self._composer.without_files(row, task, post))
+
+    async def _send_to(self, channel: discord.abc.Messageable, row: Notification, post: Post) -> int:
+        options: dict[str, Any] = {}
+        if row.ack_message_id is not None and isinstance(channel, discord.PartialMessageable):
+            options["reference"] = discord.MessageReference(
+                message_id=row.ack_message_id,
+                channel_id=row.channel_id,
+                guild_id=row.guild_id,
+                fail_if_not_exists=False,
+            )
+        with ExitStack() as stack:
+            message = await channel.send(**_content(post, row, stack), nonce=row.id, **options)
+        return message.id
+
+    async def _posted_before(self, row: Notification) -> int | None:
+        """Return the message that this notification was posted as, if it was."""
+        channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
+        asked_at = datetime.fromtimestamp(row.created_at, UTC) - timedelta(minutes=1)
+        after = discord.Object(row.ack_message_id or discord.utils.time_snowflake(asked_at))
+        custom_id = messages.remove_id(row.id)
+        try:
+            async for message in channel.history(after=after, limit=LOOK_BACK, oldest_first=True):
+                for component in message.components:
+                    if isinstance(component, discord.ActionRow) and any(
+                        getattr(child, "custom_id", None) == custom_id for child in component.children
+                    ):
+                        return message.id
+        except (discord.NotFound, discord.Forbidden) as error:
+            log.info("notification %s cannot be looked for: %s", row.id, error.text)
+        return None
+
+    async def _post_elsewhere(self, row: Notification, task: Task, post: Post) -> None:
+        """Reach the requester of a closed channel through the interaction while its token lives, else by DM."""
+        try:
+            if row.interaction_token is not None and row.token_expires_at > self._clock():
+                with ExitStack() as stack:
+                    sent = await self._webhook(row).send(**_content(post, row, stack), ephemeral=True, wait=True)
+                await self._delivered(row, task, sent.id)
+                return
+        except (discord.NotFound, discord.Forbidden) as error:
+            log.info("notification %s cannot be told through its interaction: %s", row.id, error.text)
+        try:
+            user = await self._client.create_dm(discord.Object(row.user_id))
+            await self._delivered(row, task, await self._send_to(user, row, post))
+        except discord.DiscordServerError:
+            raise
+        except discord.HTTPException as error:
+            log.warning("task %s: its requester cannot be reached: %s", task.id, error.text)
+            await self._give_up(row, f"{error.status} {error.code}")
+
+    # Answering interactions that were left open
+
+    async def _answer(self, row: Notification, task: Task | None) -> None:
+        if row.token_expires_at <= self._clock():
+            await self._close(row, task, None)
+            return
+        webhook = self._webhook(row)
+        quiet = discord.AllowedMentions.none()
+        try:
+            if task is not None:
+                text = await self._interactions.acknowledgement(task, task.title, joined=False)
+                message = await webhook.edit_message(_ORIGINAL, content=text, allowed_mentions=quiet)
+                await self._close(row, task, message.id)
+                return
+            text = str(messages.interrupted())
+            if row.ephemeral:
+                await webhook.edit_message(_ORIGINAL, content=text, allowed_mentions=quiet)
+            else:
+                await webhook.delete_message(_ORIGINAL)
+                await webhook.send(text, ephemeral=True, allowed_mentions=quiet)
+        except (discord.NotFound, discord.Forbidden) as error:
+            log.info("interaction %s cannot be answered any more: %s", row.id, error.text)
+        await self._close(row, task, None)
+
+    async def _close(self, row: Notification, task: Task | None, ack_message_id: int | None) -> None:
+        if task is None:
+            await self._interactions.close(row.id)
+        else:
+            await self._interactions.hand_over(row.id, ack_message_id)
+
+    def _webhook(self, row: Notification) -> discord.Webhook:
+        payload: Any = {"id": row.application_id, "type": 3, "token": row.interaction_token}
+        return discord.Webhook.from_state(payload, self._client._connection)
+
+    # Ends
+
+    async def _delivered(self, row: Notification, task: Task, message_id: int) -> None:
+        await self._end(row, NotificationState.DELIVERED, message_id=message_id)
+        log.info("task %s: its %s is posted as message %s", task.id, row.kind, message_id)
+
+    async def _give_up(self, row: Notification, error: str) -> None:
+        await self._end(row, NotificationState.UNDELIVERABLE, error=error)
+
+    async def _end(self, row: Notification, state: NotificationState, **values: Any) -> None:
+        async with self._database.write() as connection:
+            await notifications.change(
+                connection,
+                row.id,
+                only=[NotificationState.DUE, NotificationState.SENDING],
+                state=state,
+                attempt_at=None,
+                interaction_token=None,
+                delivered_at=self._clock(),
+                **values,
+            )
+        self._metrics.deliveries.labels(state).inc()
+
+    async def _later(self, row: Notification, what: str, error: str) -> None:
+        self._metrics.deliveries.labels(f"{what}_failed").inc()
+        if self._clock() - (row.created_at) > GIVE_UP_SECONDS * 2:
+            await self._give_up(row, error)
+            return
+        async with self._database.write() as connection:
+            current = await notifications.get(connection, row.id)
+            attempts = row.attempts + 1 if current is None else max(current.attempts, row.attempts + 1)
+            await notifications.change(
+                connection,
+                row.id,
+                only=[NotificationState.DUE, NotificationState.SENDING],
+                attempts=attempts,
+                attempt_at=self._clock() + min(2.0**attempts, LONGEST_PAUSE_SECONDS),
+                error=error,
+            )
+
+
+def _content(post: Post, row: Notification, stack: ExitStack) -> dict[str, Any]:
+    files = [discord.File(stack.enter_context(path.open("rb")), filename=name) for path, name in post.files]
+    content: dict[str, Any] = {
+        "content": post.content,
+        "view": post.view,
+        "files": files,
+        "allowed_mentions": discord.AllowedMentions(
+            everyone=False, roles=False, users=[discord.Object(row.user_id)], replied_user=False
+        ),
+    }
+    if post.embed is not None:
+        content["embed"] = post.embed
+    return content

@@ -1,0 +1,234 @@
+"""Answers to interactions, so that no member is ever left "thinking…".
+
+Each command that takes longer than an instant is written down as a notification in the state `asked` before Discord
+gets its first answer. Whatever dies after that, somebody finds the row and tells the member.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import aiohttp
+import discord
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot import messages
+from bot.messages import MemberError, Text
+from bot.songs import Requester
+from bot.tasks import Tasks
+from storage import notifications
+from storage import tasks as rows
+from storage.database import Database
+from storage.ids import new_id
+from storage.notifications import Notification
+from storage.schema import NotificationState, TaskStatus
+from storage.tasks import Task
+
+log = logging.getLogger(__name__)
+
+TOKEN_SECONDS = 15 * 60
+"""How long Discord keeps an interaction's token."""
+
+ANSWER_SECONDS = 300.0
+"""When an interaction that nobody finished is picked up by the delivery worker."""
+
+RECORD_SECONDS = 1.0
+"""How long the first answer waits for the database: Discord wants it within 3 s of the dispatch."""
+
+ALREADY_ACKNOWLEDGED = 40060
+
+SOONEST_SECONDS = 10.0
+"""No result is promised sooner than this."""
+
+_NEEDED = ("view_channel", "send_messages", "embed_links", "attach_files", "read_message_history")
+_GONE = (discord.NotFound, discord.Forbidden)
+
+
+class Asked:
+    """One interaction on its way to an answer."""
+
+    def __init__(self, interaction: discord.Interaction, notification_id: str) -> None:
+        self.interaction = interaction
+        self.requester = Requester(interaction.user.id, interaction.guild_id, notification_id)
+
+    async def answer(self, text: str) -> int | None:
+        """Replace "thinking…" by a message and return its id, or None where the member has deleted it."""
+        try:
+            message = await self.interaction.edit_original_response(
+                content=text, allowed_mentions=discord.AllowedMentions.none()
+            )
+        except _GONE:
+            return None
+        return message.id
+
+
+class Interactions:
+    """Writes interactions down, acknowledges them and sees that each gets an answer."""
+
+    def __init__(self, database: Database, tasks: Tasks, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._tasks = tasks
+        self._clock = clock
+
+    @asynccontextmanager
+    async def asked(self, interaction: discord.Interaction, *, ephemeral: bool) -> AsyncIterator[Asked]:
+        """Acknowledge an interaction, and tell the member privately when the body raises.
+
+        `MemberError` becomes its sentence, anything else a reference into the log.
+        """
+        notification_id = new_id(self._clock())
+        asked = Asked(interaction, notification_id)
+        recorded = asyncio.create_task(self._record(interaction, notification_id, ephemeral))
+        await asyncio.wait({recorded}, timeout=RECORD_SECONDS)
+        await _acknowledge(interaction, ephemeral=ephemeral)
+        try:
+            await recorded
+            if not ephemeral:
+                _check_permissions(interaction)
+            yield asked
+        except MemberError as error:
+            await self._say(asked, error.text, ephemeral=ephemeral)
+        except Exception:
+            log.exception("interaction %s failed", notification_id)
+            if not await self._is_ordered(notification_id):
+                await self._say(asked, messages.internal_error(notification_id), ephemeral=ephemeral)
+        else:
+            if ephemeral:
+                await self.close(notification_id)
+
+    async def acknowledge(self, asked: Asked, task: Task, subject: str, *, joined: bool) -> None:
+        """Show publicly what is being made and when to expect it; from here on the task's end answers."""
+        text = await self.acknowledgement(task, subject, joined=joined)
+        await self.hand_over(asked.requester.notification_id, await asked.answer(text))
+
+    async def acknowledgement(self, task: Task, subject: str, *, joined: bool) -> str:
+        """Return the words for a task that was ordered, with the time at which similar ones would be done."""
+        if task.status is TaskStatus.QUEUED:
+            return str(messages.held_up(subject))
+        now = self._clock()
+        usual = await self._tasks.usual_seconds(task.model)
+        expected_at = max((task.submitted_at or now) + usual, now + SOONEST_SECONDS)
+        return messages.acknowledgement(task, subject, joined=joined, expected_at=expected_at)
+
+    async def hand_over(self, notification_id: str, ack_message_id: int | None) -> None:
+        """Leave an acknowledged notification to its task's end, which may have come already."""
+        async with self._database.write() as connection:
+            row = await notifications.get(connection, notification_id)
+            task = await rows.get(connection, row.task_id) if row is not None and row.task_id is not None else None
+            due = task is None or task.status.is_final
+            await notifications.change(
+                connection,
+                notification_id,
+                only=[NotificationState.ASKED],
+                state=NotificationState.DUE if due else NotificationState.WAITING,
+                attempt_at=self._clock() if due else None,
+                ack_message_id=ack_message_id,
+            )
+        if due:
+            self._tasks.on_due()
+
+    async def _is_ordered(self, notification_id: str) -> bool:
+        """Tell whether a task was ordered for an interaction that failed later; if so, hand it to the delivery."""
+        try:
+            async with self._database.write() as connection:
+                row = await notifications.get(connection, notification_id)
+                if row is None or row.task_id is None:
+                    return False
+                await notifications.change(
+                    connection, notification_id, only=[NotificationState.ASKED], attempt_at=self._clock()
+                )
+        except SQLAlchemyError:
+            log.exception("interaction %s: the database does not answer", notification_id)
+            return False
+        return True
+
+    async def close(self, notification_id: str) -> None:
+        """Note that everything has been said to the member who asked."""
+        async with self._database.write() as connection:
+            await notifications.change(
+                connection,
+                notification_id,
+                only=[NotificationState.ASKED],
+                state=NotificationState.ANSWERED,
+                interaction_token=None,
+                attempt_at=None,
+            )
+
+    async def _record(self, interaction: discord.Interaction, notification_id: str, ephemeral: bool) -> None:
+        now = self._clock()
+        row = Notification(
+            id=notification_id,
+            kind="result",
+            task_id=None,
+            source_position=0,
+            user_id=interaction.user.id,
+            guild_id=interaction.guild_id,
+            channel_id=interaction.channel_id or 0,
+            application_id=interaction.application_id,
+            interaction_token=interaction.token,
+            token_expires_at=now + TOKEN_SECONDS,
+            ephemeral=ephemeral,
+            upload_limit=interaction.filesize_limit,
+            ack_message_id=None,
+            state=NotificationState.ASKED,
+            attempts=0,
+            attempt_at=now + ANSWER_SECONDS,
+            message_id=None,
+            error=None,
+            created_at=now,
+            delivered_at=None,
+        )
+        # The death of this process is what the row is for, and the operating system keeps it through that. Should the
+        # power fail in this very moment, Discord ends the "thinking…" by itself after 15 minutes.
+        async with self._database.write(durable=False) as connection:
+            await notifications.add(connection, row)
+
+    async def _say(self, asked: Asked, text: Text, *, ephemeral: bool) -> None:
+        try:
+            if not ephemeral:
+                # A public "thinking…" cannot turn private, but what follows its deletion can.
+                await asked.interaction.delete_original_response()
+                await asked.interaction.followup.send(
+                    str(text), ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
+                )
+            else:
+                await asked.answer(str(text))
+        except _GONE as error:
+            log.info("interaction %s could not be answered: %s", asked.requester.notification_id, error)
+        try:
+            await self.close(asked.requester.notification_id)
+        except SQLAlchemyError:
+            # The row stays open, so the member may be told once more; better than never.
+            log.exception("interaction %s could not be closed", asked.requester.notification_id)
+
+
+async def _acknowledge(interaction: discord.Interaction, *, ephemeral: bool) -> None:
+    """Send the first answer; one whose own answer was lost is sent again, and Discord tells whether it had arrived."""
+    for attempt in (1, 2, 3):
+        try:
+            await interaction.response.defer(ephemeral=ephemeral, thinking=True)
+        except discord.HTTPException as error:
+            if error.code == ALREADY_ACKNOWLEDGED:
+                return
+            if error.status < 500 or attempt == 3:
+                raise
+        except (OSError, aiohttp.ClientError):
+            if attempt == 3:
+                raise
+        else:
+            return
+
+
+def _check_permissions(interaction: discord.Interaction) -> None:
+    """Refuse before anything is paid for where the result could not be posted."""
+    if interaction.guild_id is None or not interaction.is_guild_integration():
+        raise MemberError(messages.server_only())
+    granted = interaction.app_permissions
+    in_thread = isinstance(interaction.channel, discord.Thread)
+    needed = ["send_messages_in_threads" if in_thread and name == "send_messages" else name for name in _NEEDED]
+    missing = [name.replace("_", " ").title() for name in needed if not getattr(granted, name)]
+    if missing and not granted.administrator:
+        raise MemberError(messages.missing_permissions(missing))

@@ -1,0 +1,146 @@
+"""The HTTP listener: VidGo's callbacks (a bell, not a letter), health and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import secrets
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from bot.metrics import Metrics
+from bot.settings import Settings
+from bot.tasks import Tasks
+from bot.vidgo import Nonsense, Report, Status, parse_callback, verify_signature
+from storage import notifications
+from storage import tasks as rows
+from storage.database import Database
+from storage.ids import is_id
+from storage.schema import LIVE_TASKS
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 256 * 1024
+BODY_SECONDS = 15.0
+
+
+class Listener:
+    """Serves the routes of the contract; nothing that a sender can put in a request is answered with a 5xx."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        tasks: Tasks,
+        *,
+        clock: Callable[[], float],
+        not_ready: Callable[[], dict[str, str]],
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._tasks = tasks
+        self._clock = clock
+        self._not_ready = not_ready
+        self._metrics = metrics
+        self._runner: web.AppRunner | None = None
+        # Compared with where there is no task, so that both refusals cost the same.
+        self._nobody = secrets.token_urlsafe(32)
+
+    async def start(self) -> int:
+        """Listen and return the port; raises `OSError` where the address cannot be had."""
+        application = web.Application(client_max_size=MAX_BODY)
+        application.add_routes(
+            [
+                web.post("/callbacks/vidgo/{task}/{token}", self._callback),
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._show_metrics),
+            ]
+        )
+        self._runner = web.AppRunner(application, access_log=None, handler_cancellation=False)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._settings.listen_host, self._settings.listen_port, shutdown_timeout=3)
+        await site.start()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def stop(self) -> None:
+        """Stop listening and let requests under way end."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _callback(self, request: web.Request) -> web.Response:
+        response = await self._take_callback(request)
+        self._metrics.callbacks.labels(response.status).inc()
+        return response
+
+    async def _take_callback(self, request: web.Request) -> web.Response:
+        task_id, token = request.match_info["task"], request.match_info["token"]
+        async with self._database.read() as connection:
+            # Asked for whatever stands in the path, so that the time tells nothing.
+            task = await rows.get(connection, task_id if is_id(task_id) else "")
+        expected = self._nobody if task is None else task.token
+        if not hmac.compare_digest(token.encode(errors="replace"), expected.encode()) or task is None:
+            return _answer(403, "no such task")
+        body = await _read(request)
+        try:
+            report = parse_callback(json.loads(body))
+        except (ValueError, RecursionError, Nonsense):
+            return _answer(400, "not a VidGo result")
+        if not self._signature_holds(request, report):
+            return _answer(403, "no such task")
+        if report.status in (Status.FINISHED, Status.FAILED):
+            if not await self._tasks.ring(task.id, report.task_id):
+                return _answer(400, "not this task's result")
+            self._tasks.on_planned()
+        elif task.vidgo_id is not None and task.vidgo_id != report.task_id:
+            return _answer(400, "not this task's result")
+        return _answer(200, "ok")
+
+    def _signature_holds(self, request: web.Request, report: Report) -> bool:
+        secret = self._settings.vidgo_webhook_secret
+        timestamp = request.headers.get("X-Webhook-Timestamp")
+        signature = request.headers.get("X-Webhook-Signature")
+        if secret is None or timestamp is None or signature is None:
+            return True  # VidGo is not known to sign: the token in the address is the credential
+        return verify_signature(secret.get_secret_value(), report.task_id, timestamp, signature, self._clock())
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        reasons = self._not_ready()
+        try:
+            async with self._database.read() as connection:
+                await rows.next_due(connection, [])
+        except Exception as error:  # whatever is wrong with it, the answer is the same
+            log.warning("the database does not answer: %s", error)
+            reasons["database"] = "does not answer"
+        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+    async def _show_metrics(self, _request: web.Request) -> web.Response:
+        async with self._database.read() as connection:
+            counts = await rows.count_by_status(connection)
+            waiting = await notifications.count_open(connection)
+        for status in LIVE_TASKS:
+            self._metrics.tasks_live.labels(status).set(counts.get(status, 0))
+        self._metrics.notifications_open.set(waiting)
+        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _read(request: web.Request) -> bytes:
+    """Return the body; raises the fitting 4xx for one that is too large, too slow or cut off."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+
+
+def _answer(status: int, text: str) -> web.Response:
+    return web.json_response({"message": text}, status=status)

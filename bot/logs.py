@@ -1,0 +1,46 @@
+"""Where log lines go and how they look."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+from bot.settings import Settings
+
+
+class _RedactingHandler(logging.StreamHandler[TextIO]):
+    """Takes secrets out of a line, whoever wrote it: the last net under code that should not log them at all."""
+
+    def __init__(self, secrets: list[str]) -> None:
+        super().__init__(sys.stderr)
+        self._secrets = [secret for secret in secrets if secret]
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        return text
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Send log lines to stderr, as text for people or as one JSON object a line."""
+    secrets = [settings.discord_token.get_secret_value(), settings.vidgo_api_key.get_secret_value()]
+    if settings.vidgo_webhook_secret is not None:
+        secrets.append(settings.vidgo_webhook_secret.get_secret_value())
+    handler = _RedactingHandler(secrets)
+    if settings.log_format == "json":
+        from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415 (imported by those who chose it)
+
+        handler.setFormatter(
+            JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields={"levelname": "level"})
+        )
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    # discord.py warns about voice support, which this bot does not use.
+    logging.getLogger("discord.client").addFilter(lambda record: "PyNaCl" not in str(record.msg))
+    # Below INFO discord.py writes out requests and gateway events, with every interaction's token.
+    logging.getLogger("discord").setLevel(max(logging.INFO, logging.getLevelNamesMapping()[settings.log_level]))
+    # Access lines would hold callback tokens.
+    logging.getLogger("aiohttp.access").disabled = True

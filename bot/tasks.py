@@ -1,0 +1,478 @@
+"""The life of any task: submit it, apply its result, give it up.
+
+Everything here is idempotent and may be interrupted between any two lines: the rows say what to do next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from statistics import median
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot import messages
+from bot.messages import MemberError
+from bot.metrics import Metrics
+from bot.settings import Settings
+from bot.vidgo import (
+    AnswerLost,
+    Busy,
+    ContentRefused,
+    CoverArt,
+    Duplicate,
+    InvalidRequest,
+    KeyRefused,
+    NoCredits,
+    Report,
+    ResultFile,
+    SourceNotReady,
+    Status,
+    SubmitRequest,
+    UnknownTask,
+    VidGo,
+    VidGoError,
+    load_request,
+)
+from storage import library, notifications
+from storage import tasks as rows
+from storage.database import Database
+from storage.ids import new_id
+from storage.schema import NotificationState, TaskStatus
+from storage.tasks import File, Task
+
+log = logging.getLogger(__name__)
+
+USUAL_SECONDS = {CoverArt.model: 90.0}
+"""What a task takes until the bot has seen some: documents name about 2.5 minutes at most for a cover."""
+
+USUAL_SECONDS_DEFAULT = 150.0
+
+ENOUGH_TO_TELL = 3
+"""From how many finished tasks on their median is believed."""
+
+LAGS = (1.0, 2.0, 4.0)
+"""Seconds until a detail that still lags behind its callback is read again."""
+
+BUSY_SECONDS = 15.0
+UNKNOWN_GRACE_SECONDS = 120.0
+"""How long after its submission VidGo may deny knowing a task."""
+
+CALLBACK_SLOWDOWN = 3.0
+"""How much slower a task is polled when its callback is expected to ring first."""
+
+GROWTH = 1.5
+NEAR = 0.85
+"""From which part of the usual duration on a task is looked at more often."""
+
+LONGEST_PAUSE_SECONDS = 300.0
+
+ORDER_SECONDS = 5.0
+"""How long a command waits for VidGo's answer to its order before it is acknowledged without."""
+
+_ERROR_KINDS: dict[type[VidGoError], str] = {
+    KeyRefused: "key",
+    NoCredits: "credits",
+    SourceNotReady: "source",
+    ContentRefused: "content",
+    InvalidRequest: "invalid",
+    UnknownTask: "source",
+}
+
+
+class Tasks:
+    """Submits tasks, applies their results and plans when to look at them next."""
+
+    def __init__(
+        self,
+        database: Database,
+        vidgo: VidGo,
+        settings: Settings,
+        *,
+        clock: Callable[[], float],
+        rng: random.Random,
+        metrics: Metrics,
+    ) -> None:
+        self._database = database
+        self._vidgo = vidgo
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng
+        self._metrics = metrics
+        self._submissions: dict[str, asyncio.Task[None]] = {}
+        self._told_owner: set[type[VidGoError]] = set()
+        self.on_due: Callable[[], None] = lambda: None
+        """Called after a commit that made a notification due."""
+        self.on_planned: Callable[[], None] = lambda: None
+        """Called after a commit that planned to look at a task, perhaps sooner than at any other."""
+
+    @property
+    def _expects_callbacks(self) -> bool:
+        return self._settings.public_url is not None
+
+    # Submitting
+
+    async def submit(self, task_id: str) -> None:
+        """Send a queued task to VidGo once, however many ask for it at the same time; returns when it was answered.
+
+        What became of it stands in the task's row. An interrupted caller does not interrupt the submission.
+        """
+        submission = self._submissions.get(task_id)
+        if submission is None:
+            submission = asyncio.create_task(self._submit(task_id), name=f"submit {task_id}")
+            self._submissions[task_id] = submission
+            submission.add_done_callback(lambda _: self._submissions.pop(task_id, None))
+        await asyncio.shield(submission)
+
+    async def order(self, task: Task) -> Task:
+        """Submit a task and return it as soon as VidGo has answered, or as it is when that takes long.
+
+        Raises `MemberError` with the reason when it ended without a result.
+        """
+        if task.status is TaskStatus.QUEUED or task.id in self._submissions:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.submit(task.id), ORDER_SECONDS)
+            async with self._database.read() as connection:
+                task = await rows.get(connection, task.id) or task
+        if task.status in (TaskStatus.FAILED, TaskStatus.GIVEN_UP):
+            raise MemberError(messages.failure(task))
+        return task
+
+    async def drain(self) -> None:
+        """Wait for the submissions under way."""
+        if self._submissions:
+            await asyncio.wait(list(self._submissions.values()))
+
+    async def _submit(self, task_id: str) -> None:
+        now = self._clock()
+        async with self._database.write() as connection:
+            claimed = await rows.change(
+                connection,
+                task_id,
+                only=[TaskStatus.QUEUED],
+                status=TaskStatus.SUBMITTING,
+                submitted_at=now,
+                poll_at=now + self._settings.poll_max_seconds,
+            )
+            task = await rows.get(connection, task_id)
+        if not claimed or task is None:
+            return
+        try:
+            vidgo_id = await self._vidgo.submit(load_request(task.model, task.request), self._callback_url(task))
+        except Busy as error:
+            await self._requeue(task, error)
+        except Duplicate as error:
+            await self._adopt(task, error)
+        except AnswerLost as error:
+            await self._lose(task, error)
+        except VidGoError as error:
+            self.tell_owner(error, task)
+            await self.fail(task.id, _ERROR_KINDS.get(type(error), "nonsense"), error.reason)
+        else:
+            self._told_owner.clear()
+            await self._accept(task, vidgo_id)
+
+    def _callback_url(self, task: Task) -> str | None:
+        if self._settings.public_url is None:
+            return None
+        return f"{self._settings.public_url}/callbacks/vidgo/{task.id}/{task.token}"
+
+    async def _accept(self, task: Task, vidgo_id: str) -> None:
+        now = self._clock()
+        delay = await self._delay(task)
+        try:
+            async with self._database.write() as connection:
+                await rows.release_vidgo_id(connection, vidgo_id)
+                current = await rows.get(connection, task.id)
+                rung = current is not None and current.bells > 0  # the callback overtook the answer
+                await rows.change(
+                    connection,
+                    task.id,
+                    only=[TaskStatus.SUBMITTING],
+                    status=TaskStatus.WAITING,
+                    vidgo_id=vidgo_id,
+                    poll_at=now + (0.0 if rung else delay),
+                )
+        except IntegrityError:
+            log.error("task %s: VidGo gave the id %s, which another task has", task.id, vidgo_id)
+            await self.fail(task.id, "nonsense", None)
+        else:
+            log.info("task %s is VidGo's %s", task.id, vidgo_id)
+            self.on_planned()
+
+    async def _requeue(self, task: Task, error: Busy) -> None:
+        """Put a task back that VidGo certainly did not take."""
+        delay = _bounded(error.retry_after) or BUSY_SECONDS * self._rng.uniform(1, 2)
+        async with self._database.write() as connection:
+            await rows.change(
+                connection,
+                task.id,
+                only=[TaskStatus.SUBMITTING],
+                status=TaskStatus.QUEUED,
+                poll_at=self._clock() + delay,
+            )
+        log.info("task %s waits %.0f s for VidGo: %s", task.id, delay, error.reason)
+        self.on_planned()
+
+    async def _adopt(self, task: Task, error: Duplicate) -> None:
+        """Take over the cover that exists at VidGo already, if VidGo knows it."""
+        candidates = [error.task_id]
+        if task.source_id is not None:
+            async with self._database.read() as connection:
+                candidates.append(await rows.lost_cover_id(connection, task.source_id, task.model))
+        for vidgo_id in filter(None, candidates):
+            try:
+                await self._vidgo.detail(vidgo_id)
+            except VidGoError as unknown:
+                log.info("task %s: the earlier cover %s is of no use: %s", task.id, vidgo_id, unknown.reason)
+                continue
+            await self._accept(task, vidgo_id)
+            return
+        await self.fail(task.id, "duplicate", error.reason)
+
+    async def _lose(self, task: Task, error: AnswerLost) -> None:
+        """Leave a task that VidGo may have taken to its callback, or tell the truth where none can come."""
+        log.warning("task %s: no answer to the submission (%s); it is not repeated", task.id, error.reason)
+        if not self._expects_callbacks:
+            await self._end(task.id, TaskStatus.GIVEN_UP, "lost", error.reason)
+
+    def tell_owner(self, error: VidGoError, task: Task | None = None) -> None:
+        """Log why VidGo refuses, and as an error once where only the owner can mend it."""
+        if not isinstance(error, KeyRefused | NoCredits):
+            log.warning("task %s was refused: %s: %s", task and task.id, type(error).__name__, error.reason)
+        elif type(error) not in self._told_owner:
+            # Once, not for each request: the owner needs one line, and VidGo will say the same to all of them.
+            self._told_owner.add(type(error))
+            what = "refuses VIDGO_API_KEY" if isinstance(error, KeyRefused) else "has no credits left for this key"
+            log.error("VidGo %s (%s); members are told that the owner has to act", what, error.reason)
+
+    # Looking
+
+    async def look(self, task_id: str) -> None:
+        """Do what a due task needs: send it, read it, or end its waiting."""
+        async with self._database.read() as connection:
+            task = await rows.get(connection, task_id)
+        if task is None or task.status.is_final:
+            return
+        age = self._clock() - task.created_at
+        if task.status is TaskStatus.QUEUED:
+            if age > self._settings.task_timeout_seconds:
+                await self.fail(task.id, "busy", None)
+            else:
+                await self.submit(task.id)
+        elif task.vidgo_id is None:
+            await self._look_at_lost(task, age)
+        else:
+            await self._read(task, task.vidgo_id, age)
+
+    async def _look_at_lost(self, task: Task, age: float) -> None:
+        if task.id in self._submissions:
+            return await self._plan(task, self._settings.poll_max_seconds)
+        if age > self._settings.task_timeout_seconds or not self._expects_callbacks:
+            return await self._end(task.id, TaskStatus.GIVEN_UP, "lost", None)
+        return await self._plan(task, self._settings.poll_max_seconds)
+
+    async def _read(self, task: Task, vidgo_id: str, age: float) -> None:
+        try:
+            report = await self._vidgo.detail(vidgo_id)
+        except Busy as error:
+            return await self._plan(task, max(_bounded(error.retry_after), await self._delay(task)))
+        except UnknownTask as error:
+            if self._clock() - (task.submitted_at or task.created_at) > UNKNOWN_GRACE_SECONDS:
+                return await self.fail(task.id, "unknown", error.reason)
+        except VidGoError as error:
+            if isinstance(error, KeyRefused | NoCredits):
+                self.tell_owner(error, task)
+            log.info("task %s could not be read: %s", task.id, error.reason)
+        else:
+            self._told_owner.discard(KeyRefused)
+            if report.status in (Status.FINISHED, Status.FAILED):
+                return await self.apply(task, report)
+            if report.status is Status.UNKNOWN:
+                log.warning("task %s has the unknown status %r", task.id, report.raw_status)
+            elif report.status is Status.RUNNING and task.status is TaskStatus.WAITING:
+                async with self._database.write() as connection:
+                    await rows.change(connection, task.id, only=[TaskStatus.WAITING], status=TaskStatus.RUNNING)
+        if age > self._settings.task_give_up_seconds:
+            return await self._end(task.id, TaskStatus.GIVEN_UP, "time", None)
+        if age > self._settings.task_timeout_seconds and task.late_at is None:
+            await self._announce_late(task)
+        return await self._plan(task, await self._delay(task))
+
+    async def ring(self, task_id: str, vidgo_id: str) -> bool:
+        """Make a task due because its callback came; tell whether the callback can be this task's.
+
+        An id that is not known yet, because the answer to the submission was lost or is still on its way, is taken
+        from the callback: the read that follows proves it.
+        """
+        now = self._clock()
+        async with self._database.write() as connection:
+            task = await rows.get(connection, task_id)
+            if task is None or (task.vidgo_id or vidgo_id) != vidgo_id:
+                return False
+            if task.vidgo_id is not None or task.status.is_final:
+                await rows.change(connection, task.id, bells=len(LAGS), poll_at=now)
+                return True
+            if await rows.by_vidgo_id(connection, vidgo_id) is not None:
+                return False
+            answer_pending = task.id in self._submissions
+            await rows.change(
+                connection,
+                task.id,
+                bells=len(LAGS),
+                poll_at=now + (LAGS[0] if answer_pending else 0.0),
+                vidgo_id=vidgo_id,
+                status=task.status if answer_pending else TaskStatus.WAITING,
+            )
+        return True
+
+    # Ending
+
+    async def apply(self, task: Task, report: Report) -> None:
+        """Store a final report and make its notifications due, in one transaction."""
+        if report.status is Status.FAILED:
+            return await self._end(task.id, TaskStatus.FAILED, "failed", report.error_message)
+        if not (report.has_audio or (report.usable and task.model == CoverArt.model)):
+            log.error("task %s is finished without files; VidGo may have charged it", task.id)
+            return await self._end(task.id, TaskStatus.FAILED, "no_files", report.error_message)
+        now = self._clock()
+        files = to_files(task.id, report.files, task.title)
+        async with self._database.write() as connection:
+            if await rows.change(
+                connection, task.id, status=TaskStatus.FINISHED, finished_at=now, poll_at=None, error=None
+            ):
+                await rows.add_files(connection, files)
+                members = {task.user_id, *await notifications.requesters_of(connection, task.id)}
+                kind = "cover" if task.model == CoverArt.model else "song"
+                await library.add(connection, members, files, kind, now)
+                await notifications.make_due(connection, task.id, now)
+        log.info("task %s is finished", task.id)
+        self.on_due()
+        return None
+
+    async def fail(self, task_id: str, kind: str, reason: str | None) -> None:
+        """End a task that cannot have a result, and make its notifications due."""
+        await self._end(task_id, TaskStatus.FAILED, kind, reason)
+
+    async def _end(self, task_id: str, status: TaskStatus, kind: str, reason: str | None) -> None:
+        now = self._clock()
+        async with self._database.write() as connection:
+            ended = await rows.change(
+                connection, task_id, status=status, error_kind=kind, error=reason, finished_at=now, poll_at=None
+            )
+            if ended:
+                await notifications.make_due(connection, task_id, now)
+        if ended:
+            log.info("task %s ended as %s (%s): %s", task_id, status, kind, reason)
+        self.on_due()
+
+    async def _announce_late(self, task: Task) -> None:
+        now = self._clock()
+        async with self._database.write() as connection:
+            if await rows.change(connection, task.id, late_at=now):
+                await _add_late_notices(connection, task.id, now)
+        log.warning("task %s is late", task.id)
+        self.on_due()
+
+    # Planning
+
+    async def usual_seconds(self, model: str) -> float:
+        """Return the median duration of a model's finished tasks, or a documented one while too few are known."""
+        async with self._database.read() as connection:
+            known = await rows.durations(connection, model)
+        if len(known) < ENOUGH_TO_TELL:
+            return USUAL_SECONDS.get(model, USUAL_SECONDS_DEFAULT)
+        return median(known)
+
+    async def _delay(self, task: Task) -> float:
+        """Return the seconds until a task is looked at next: near the usual duration first, then ever more slowly."""
+        if task.bells:
+            return LAGS[len(LAGS) - task.bells]
+        async with self._database.read() as connection:
+            known = await rows.durations(connection, task.model)
+        slowdown = CALLBACK_SLOWDOWN if self._expects_callbacks else 1.0
+        waited = self._clock() - (task.submitted_at or task.created_at)
+        if len(known) >= ENOUGH_TO_TELL and waited < (usual := median(known)) * NEAR:
+            return self._jittered(usual * slowdown - waited)
+        return self._jittered(self._settings.poll_min_seconds * slowdown * GROWTH ** min(task.polls, 20))
+
+    def _jittered(self, seconds: float) -> float:
+        low, high = self._settings.poll_min_seconds, self._settings.poll_max_seconds
+        return min(max(seconds * self._rng.uniform(0.85, 1.15), low), high)
+
+    async def _plan(self, task: Task, delay: float) -> None:
+        async with self._database.write() as connection:
+            await rows.change(
+                connection,
+                task.id,
+                poll_at=self._clock() + delay,
+                polls=task.polls + 1,
+                bells=max(task.bells - 1, 0),
+            )
+
+    @property
+    def farthest_plan(self) -> float:
+        """Seconds beyond which nothing is ever planned, so that a time further off shows a clock that was set back."""
+        return 2 * max(self._settings.poll_max_seconds, LONGEST_PAUSE_SECONDS)
+
+
+async def _add_late_notices(connection: AsyncConnection, task_id: str, now: float) -> None:
+    for waiting in await notifications.waiting_for(connection, task_id):
+        notice = replace(
+            waiting, id=new_id(now), kind="late", state=NotificationState.DUE, attempt_at=now, created_at=now
+        )
+        await notifications.add(connection, notice)
+
+
+def to_files(task_id: str, files: Sequence[ResultFile], title: str) -> list[File]:
+    """Turn VidGo's files into rows."""
+    return [
+        File(
+            task_id=task_id,
+            position=position,
+            audio_url=file.audio_url,
+            image_urls=list(file.image_urls),
+            title=messages.clean(file.title or title, messages.TITLE_LIMIT),
+            tags=messages.clean(file.tags or "", messages.REASON_LIMIT),
+            duration=file.duration,
+            audio_id=file.audio_id,
+        )
+        for position, file in enumerate(files)
+    ]
+
+
+def new_task(
+    request: SubmitRequest, *, now: float, user_id: int, guild_id: int | None, title: str, source_id: str | None = None
+) -> Task:
+    """Return a task that is ready to be sent."""
+    return Task(
+        id=new_id(now),
+        vidgo_id=None,
+        token=secrets.token_urlsafe(32),
+        model=request.model,
+        source_id=source_id,
+        user_id=user_id,
+        guild_id=guild_id,
+        title=title,
+        request=request.dump(),
+        status=TaskStatus.QUEUED,
+        error_kind=None,
+        error=None,
+        created_at=now,
+        submitted_at=None,
+        finished_at=None,
+        poll_at=now,
+        polls=0,
+        bells=0,
+        late_at=None,
+    )
+
+
+def _bounded(seconds: float | None) -> float:
+    return min(seconds or 0.0, LONGEST_PAUSE_SECONDS)

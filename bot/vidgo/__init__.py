@@ -1,0 +1,45 @@
+"""Client of the VidGo music API (https://docs.vidgo.ai): requests, tolerant results, typed errors."""
+
+from bot.vidgo.client import VidGo
+from bot.vidgo.errors import (
+    AnswerLost,
+    Busy,
+    ContentRefused,
+    Duplicate,
+    InvalidRequest,
+    KeyRefused,
+    NoCredits,
+    Nonsense,
+    SourceNotReady,
+    UnknownTask,
+    VidGoError,
+)
+from bot.vidgo.requests import CoverArt, CoverAudio, ExtendMusic, GenerateMusic, SubmitRequest, load_request
+from bot.vidgo.results import Report, ResultFile, Status, parse_callback
+from bot.vidgo.signature import verify_signature
+
+__all__ = [
+    "AnswerLost",
+    "Busy",
+    "ContentRefused",
+    "CoverArt",
+    "CoverAudio",
+    "Duplicate",
+    "ExtendMusic",
+    "GenerateMusic",
+    "InvalidRequest",
+    "KeyRefused",
+    "NoCredits",
+    "Nonsense",
+    "Report",
+    "ResultFile",
+    "SourceNotReady",
+    "Status",
+    "SubmitRequest",
+    "UnknownTask",
+    "VidGo",
+    "VidGoError",
+    "load_request",
+    "parse_callback",
+    "verify_signature",
+]

@@ -1,0 +1,204 @@
+"""The client of the VidGo API: one question, one answer or one error."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+from aiolimiter import AsyncLimiter
+from yarl import URL
+
+from bot.vidgo.answers import Answer, Question, refusal
+from bot.vidgo.errors import AnswerLost, Busy, Duplicate, Nonsense, UnknownTask, VidGoError
+from bot.vidgo.reading import identifier, number, one_line, task_id_of
+from bot.vidgo.requests import SubmitRequest
+from bot.vidgo.results import Report, Status, report_of
+
+MAX_BODY = 1024 * 1024
+MAX_PAUSE = 300.0
+CONNECT_TIMEOUT = 10.0
+
+# VidGo's schema insists on a callback URL for some models; RFC 2606 keeps .invalid from ever resolving.
+NO_CALLBACK = "https://no-callback.invalid/"
+
+_log = logging.getLogger(__name__)
+
+
+class VidGo:
+    """Ask the VidGo API, or any server that speaks it.
+
+    All requests share one rate limit. When VidGo says how long to wait, every later request waits that long
+    (at most 300 s). Nothing is ever submitted twice, no redirect is followed, and the API key, the callback
+    URL and its token appear in no error and no log. `timeout` is in seconds and covers a whole request;
+    `clock` gives Unix seconds. Raises ValueError for an address or a key that cannot be used.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        api_key: str,
+        *,
+        requests_per_second: float = 5.0,
+        timeout: float = 30.0,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        base = URL(base_url)
+        if base.scheme not in {"http", "https"} or not base.host or base.user or base.password:
+            raise ValueError("the API's address must be http(s)://host, without credentials")
+        if not api_key or not all("!" <= c <= "~" for c in api_key):
+            raise ValueError("the API key must be printable ASCII without spaces")
+        self._session = session
+        self._base = base
+        self._key = api_key
+        # A bucket must hold at least one request, so rates below one stretch the period instead.
+        burst = max(1.0, requests_per_second)
+        self._limiter = AsyncLimiter(burst, burst / requests_per_second)
+        # The connect timeout must end first: after it the request was certainly not taken.
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_TIMEOUT, timeout / 2))
+        self._clock = clock
+        self._sleep = sleep
+        self._paused_until = float("-inf")
+
+    async def submit(self, request: SubmitRequest, callback_url: str | None) -> str:
+        """Submit a request once and return VidGo's id of the task.
+
+        Raises `AnswerLost` if VidGo may have taken it all the same, another `VidGoError` if it has not.
+        """
+        secrets = [self._key]
+        body: dict[str, Any] = {"model": request.model, "input": request.input()}
+        if callback_url is not None:
+            body["callback_url"] = callback_url
+            secrets += [callback_url, *(part for part in re.split("[/?=&]", callback_url) if len(part) >= 16)]
+        elif request.callback_required:
+            body["callback_url"] = NO_CALLBACK
+        answer = await self._ask("POST", "api/generate/submit", json=body)
+        task_id = task_id_of(answer.task)
+        if answer.ok and task_id is not None:
+            return task_id
+        question = Question.SUBMIT_ON_SOURCE if request.needs_source else Question.SUBMIT
+        error = self._note(refusal(answer, question, secrets))
+        if isinstance(error, Duplicate) and error.task_id == body["input"].get("task_id"):
+            # The refusal names the source again; taken for the earlier cover, the original would pass as one.
+            error.task_id = None
+        raise error
+
+    async def detail(self, task_id: str) -> Report:
+        """Read what VidGo says about a task.
+
+        Raises `UnknownTask` if VidGo does not know it (also for a while after its submission), `AnswerLost`,
+        `Busy` or `Nonsense` if it should be asked again, another `VidGoError` otherwise.
+        """
+        known_as = identifier(task_id)
+        if known_as is None:
+            raise UnknownTask("this cannot be a task id")
+        answer = await self._ask("GET", "api/generate/detail/music", params={"task_id": known_as})
+        report = report_of(answer.task, known_as, [self._key])
+        named = task_id_of(answer.task) is not None
+        good = answer.ok and (named or bool(report.raw_status))
+        # A failed task may bring an error code along with the word; the word is final.
+        failed = 200 <= answer.http_status < 300 and named and report.status is Status.FAILED
+        if not good and not failed:
+            raise self._note(refusal(answer, Question.DETAIL, [self._key]))
+        if report.status is Status.UNKNOWN:
+            _log.warning("VidGo reports an unknown status: %s", one_line(report.raw_status, [self._key]))
+        return report
+
+    async def balance(self) -> float:
+        """Read how many credits the account has. Raises `VidGoError`."""
+        answer = await self._ask("GET", "api/user/balance")
+        if not answer.ok:
+            raise self._note(refusal(answer, Question.BALANCE, [self._key]))
+        data = answer.envelope.get("data")
+        amount = number((data if isinstance(data, dict) else answer.envelope).get("credits_amount"))
+        if amount is None:
+            raise Nonsense("the balance names no amount of credits", code=answer.http_status)
+        return amount
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: dict[str, Any] | None = None,
+        params: dict[str, str] | None = None,
+    ) -> Answer:
+        await self._turn()
+        failure: VidGoError
+        try:
+            async with self._session.request(
+                method,
+                self._base / path,
+                json=json,
+                params=params,
+                headers={"Authorization": f"Bearer {self._key}", "Accept": "application/json"},
+                timeout=self._timeout,
+                allow_redirects=False,
+                raise_for_status=False,
+            ) as response:
+                readable, body = _decode(await _read(response))
+                return Answer(
+                    http_status=response.status,
+                    body=body,
+                    readable=readable,
+                    retry_after=response.headers.get("Retry-After"),
+                    received_at=self._clock(),
+                )
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as e:
+            failure = Busy(f"no connection to the API ({type(e).__name__})")
+        except TimeoutError:
+            failure = AnswerLost(f"no answer within {self._timeout.total:g} s")
+        except (aiohttp.ClientError, OSError) as e:
+            failure = AnswerLost(f"the connection broke ({type(e).__name__})")
+        # Raised outside the handlers: aiohttp's errors hold the request's headers, and with them the key.
+        raise failure
+
+    async def _turn(self) -> None:
+        """Wait for the rate limit, and for the end of a pause that VidGo asked for."""
+        await self._limiter.acquire()
+        waited_until = float("-inf")
+        while (until := self._paused_until) > waited_until:
+            pause = min(until - self._clock(), MAX_PAUSE)
+            if pause > 0:
+                await self._sleep(pause)
+                # Those who waited together must not start together.
+                await self._limiter.acquire()
+            waited_until = until
+
+    def _note(self, error: VidGoError) -> VidGoError:
+        """Start a pause if VidGo asks for one, and return the error."""
+        if isinstance(error, Busy) and error.retry_after is not None:
+            until = self._clock() + min(error.retry_after, MAX_PAUSE)
+            self._paused_until = max(self._paused_until, until)
+        return error
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes | None:
+    """Return the body, None if it is broken off or larger than `MAX_BODY`; the status line still counts then."""
+    body = bytearray()
+    try:
+        async for chunk in response.content.iter_chunked(64 * 1024):
+            body += chunk
+            if len(body) > MAX_BODY:
+                response.close()
+                return None
+    except (aiohttp.ClientError, OSError):
+        return None
+    return bytes(body)
+
+
+def _decode(raw: bytes | None) -> tuple[bool, Any]:
+    """Return whether a body is JSON, and its value."""
+    if raw is None:
+        return False, None
+    try:
+        return True, json.loads(raw)
+    except (ValueError, RecursionError):
+        return False, None

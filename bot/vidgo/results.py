@@ -1,0 +1,210 @@
+"""What VidGo says about a task: its status and the files it made.
+
+The documents contradict each other about the result of ``generate-music-cover`` (pictures in
+``generate_cover``, pictures in ``image_url``, prose about audio), and real answers differ from the documents,
+so every form that was ever described or seen is accepted here.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from bot.vidgo.errors import Nonsense
+from bot.vidgo.reading import decoded, http_url, identifier, number, one_line, task_id_of, task_of, text
+
+MAX_FILES = 20
+MAX_IMAGES = 20
+_MAX_ITEMS = 100
+_MAX_TITLE = 300
+_MAX_TAGS = 1000
+_MAX_STATUS = 64
+_MAX_DURATION = 24 * 3600.0
+
+_AUDIO_KEYS = ("audio_url", "audioUrl", "wav_url")
+_IMAGE_KEYS = ("generate_cover", "image_url", "imageUrl", "image_urls", "images")
+_PLAIN_KEYS = ("file_url", "url")
+_AUDIO_ID_KEYS = ("audio_id", "audioId", "file_id", "fileId", "song_id", "songId", "id")
+_SUFFIXES = {
+    "audio": {".mp3", ".wav", ".flac", ".m4a", ".aac", ".ogg", ".opus"},
+    "image": {".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"},
+    "other": {".mp4", ".webm", ".mov", ".mkv", ".json", ".txt", ".lrc", ".srt"},
+}
+
+
+class Status(enum.Enum):
+    """Where a task stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+_STATUSES = {
+    **dict.fromkeys(("not_started", "queued", "pending", "submitted"), Status.WAITING),
+    **dict.fromkeys(("running", "processing", "started", "in_progress"), Status.RUNNING),
+    **dict.fromkeys(("finished", "completed", "complete", "success", "succeeded", "done"), Status.FINISHED),
+    **dict.fromkeys(("failed", "error", "cancelled", "canceled", "expired", "timeout"), Status.FAILED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """One entry of a result. ``duration`` is in seconds; every URL is http(s) and otherwise unchecked."""
+
+    audio_url: str | None = None
+    image_urls: tuple[str, ...] = ()
+    title: str = ""
+    tags: str = ""
+    duration: float | None = None
+    audio_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What VidGo says about a task now.
+
+    ``files`` holds only entries with at least one usable URL, in VidGo's order. ``raw_status`` is VidGo's own
+    word. A status of ``UNKNOWN`` is none of the known words: keep asking.
+    """
+
+    task_id: str
+    status: Status
+    files: tuple[ResultFile, ...] = ()
+    error_message: str | None = None
+    raw_status: str = ""
+
+    @property
+    def has_audio(self) -> bool:
+        """Tell whether any entry has audio."""
+        return any(file.audio_url for file in self.files)
+
+    @property
+    def has_images(self) -> bool:
+        """Tell whether any entry has a picture."""
+        return any(file.image_urls for file in self.files)
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether there is anything to fetch; a finished task without is charged and not to be repeated."""
+        return self.has_audio or self.has_images
+
+
+def parse_callback(body: object) -> Report:
+    """Read the decoded JSON body of a callback, wrapped or flat. Raises `Nonsense` if it is no VidGo result."""
+    task = task_of(body)
+    task_id = task_id_of(task)
+    if task_id is None or not _raw_status(task):
+        raise Nonsense("the callback names no task and status")
+    return report_of(task, task_id)
+
+
+def report_of(task: dict[str, Any], task_id: str, secrets: Iterable[str] = ()) -> Report:
+    """Read a task object, which need not name `task_id` itself; `secrets` are kept out of the error message."""
+    raw_status = _raw_status(task)
+    word = raw_status.strip().lower().replace(" ", "_").replace("-", "_")
+    return Report(
+        task_id=task_id_of(task) or task_id,
+        status=_STATUSES.get(word, Status.UNKNOWN),
+        files=tuple(_files(task.get("files"))),
+        error_message=_error_message(task, secrets),
+        raw_status=raw_status,
+    )
+
+
+def _raw_status(task: dict[str, Any]) -> str:
+    return text(task.get("status"), _MAX_STATUS)
+
+
+def _error_message(task: dict[str, Any], secrets: Iterable[str]) -> str | None:
+    for value in (task.get("error_message"), task.get("error")):
+        words = value.get("message") if isinstance(value, dict) else value
+        if isinstance(words, str) and (line := one_line(words, secrets)):
+            return line
+    return None
+
+
+def _items(value: object) -> list[Any]:
+    """Return the items of a list, or a single value as a list of one, decoding strings of JSON."""
+    value = decoded(value)
+    if isinstance(value, list):
+        return value[:_MAX_ITEMS]
+    return [] if value is None else [value]
+
+
+def _files(value: object) -> Iterator[ResultFile]:
+    usable = (file for file in map(_file, _items(value)) if file.audio_url or file.image_urls)
+    yield from islice(usable, MAX_FILES)
+
+
+def _file(entry: object) -> ResultFile:
+    entry = decoded(entry)
+    if isinstance(entry, str):
+        entry = {"url": entry}
+    if not isinstance(entry, dict):
+        return ResultFile()
+    sorted_urls = list(_sorted_urls(entry))
+    images = dict.fromkeys(url for kind, url in sorted_urls if kind == "image")
+    tags = entry.get("tags")
+    if isinstance(tags, list):
+        tags = ", ".join(tag for tag in tags[:_MAX_ITEMS] if isinstance(tag, str))
+    duration = number(entry.get("duration"))
+    return ResultFile(
+        audio_url=next((url for kind, url in sorted_urls if kind == "audio"), None),
+        image_urls=tuple(images)[:MAX_IMAGES],
+        title=text(entry.get("title"), _MAX_TITLE),
+        tags=text(tags, _MAX_TAGS),
+        duration=duration if duration is not None and 0 < duration <= _MAX_DURATION else None,
+        audio_id=next(filter(None, (identifier(entry.get(key)) for key in _AUDIO_ID_KEYS)), None),
+    )
+
+
+def _sorted_urls(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (kind, URL) of everything usable in an entry: the named fields first, then the unnamed ones."""
+    for key in _AUDIO_KEYS:
+        if url := http_url(entry.get(key)):
+            yield "audio", url
+    for key in _IMAGE_KEYS:
+        yield from _picture_urls(entry.get(key))
+    for key in _PLAIN_KEYS:
+        # A client of the music models met audio in these unnamed fields, so audio is the better guess.
+        if url := http_url(entry.get(key)):
+            yield _kind(url, entry.get("file_type"), otherwise="audio"), url
+
+
+def _picture_urls(value: object) -> Iterator[tuple[str, str]]:
+    """Yield (kind, URL) of a picture field: a URL, an object, or lists of either."""
+    for leaf in islice(_leaves(value, depth=3), _MAX_ITEMS):
+        item = leaf if isinstance(leaf, dict) else {"url": leaf}
+        if url := http_url(item.get("audio_url")):
+            yield "audio", url
+        for url in filter(None, (http_url(item.get(key)) for key in ("file_url", "image_url", "url"))):
+            yield _kind(url, item.get("file_type"), otherwise="image"), url
+
+
+def _leaves(value: object, depth: int) -> Iterator[Any]:
+    """Yield what is no list, out of lists and of objects that hold a list of pictures."""
+    for undecoded in _items(value):
+        item = decoded(undecoded)
+        if not isinstance(item, list):
+            yield item
+        nested = (item.get("images") or item.get("image_urls")) if isinstance(item, dict) else item
+        if depth > 0 and isinstance(nested, list):
+            yield from _leaves(nested, depth - 1)
+
+
+def _kind(url: str, file_type: object, otherwise: str) -> str:
+    """Return audio, image or other, by the stated type, then by the path's suffix."""
+    stated = file_type.lower() if isinstance(file_type, str) else ""
+    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
+    for kind, suffixes in _SUFFIXES.items():
+        if stated.startswith(kind) or f".{stated}" in suffixes:
+            return kind
+    return next((kind for kind, suffixes in _SUFFIXES.items() if suffix in suffixes), otherwise)

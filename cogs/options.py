@@ -1,0 +1,28 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+
+from bot import messages
+from bot.client import Client
+from bot.songs import track_value
+
+
+class TrackTransformer(app_commands.Transformer):
+    """One of the caller's songs, offered by title while typing."""
+
+    async def transform(self, interaction: discord.Interaction, value: str, /) -> str:
+        """Hand over what was chosen or typed; only the use case can tell what it means."""
+        return value
+
+    async def autocomplete(  # type: ignore[override]
+        self, interaction: discord.Interaction[Client], value: str, /
+    ) -> list[app_commands.Choice[str]]:
+        """Offer the caller's newest songs that contain what was typed; one indexed query, no network."""
+        songs = await interaction.client.use_cases.songs.choices(interaction.user.id, value)
+        return [app_commands.Choice(name=messages.choice(song), value=track_value(song)) for song in songs]
+
+
+Track = app_commands.Transform[str, TrackTransformer]

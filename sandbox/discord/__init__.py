@@ -1,0 +1,29 @@
+"""A local Discord: REST API v10 and gateway over real sockets, judged by Discord's own description."""
+
+from sandbox.discord.commands import UnknownCommandError
+from sandbox.discord.faults import Fault
+from sandbox.discord.interactions import Call
+from sandbox.discord.judge import Violation
+from sandbox.discord.model import Attachment, Button, Channel, Guild, Member, Message, User
+from sandbox.discord.people import Choice, NoSuchComponentError
+from sandbox.discord.rest import Refusal, Request
+from sandbox.discord.standin import DiscordStandIn
+
+__all__ = [
+    "Attachment",
+    "Button",
+    "Call",
+    "Channel",
+    "Choice",
+    "DiscordStandIn",
+    "Fault",
+    "Guild",
+    "Member",
+    "Message",
+    "NoSuchComponentError",
+    "Refusal",
+    "Request",
+    "UnknownCommandError",
+    "User",
+    "Violation",
+]

@@ -1,0 +1,319 @@
+"""What exists in the stand-in's Discord: guilds, channels, people, messages, files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sandbox.discord import payloads
+from sandbox.discord.clock import Clock, Signal, Snowflakes
+from sandbox.discord.permissions import ALL_PERMISSIONS, BOT_PERMISSIONS, MEMBER_PERMISSIONS, bits
+
+if TYPE_CHECKING:
+    from sandbox.discord.interactions import Call
+
+Json = dict[str, Any]
+
+EPHEMERAL = 1 << 6
+LOADING = 1 << 7
+COMPONENTS_V2 = 1 << 15
+
+
+@dataclass(eq=False)
+class User:
+    """An account: a person's or the bot's own."""
+
+    id: int
+    name: str
+    locale: str = "en-US"
+    bot: bool = False
+    dms_open: bool = True
+
+
+@dataclass(eq=False)
+class Member:
+    """A user in one guild, with the permissions the user has there."""
+
+    guild: Guild
+    user: User
+    permissions: frozenset[str]
+
+    @property
+    def id(self) -> int:
+        """Return the user's id."""
+        return self.user.id
+
+    @property
+    def name(self) -> str:
+        """Return the user's name."""
+        return self.user.name
+
+    @property
+    def mention(self) -> str:
+        """Return the text that mentions the user."""
+        return f"<@{self.user.id}>"
+
+
+@dataclass(eq=False)
+class Attachment:
+    """A file uploaded with a message; `url` serves its bytes while the message exists."""
+
+    id: int
+    filename: str
+    content_type: str
+    data: bytes = field(repr=False)
+    url: str
+    description: str | None = None
+    title: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Return the size in bytes."""
+        return len(self.data)
+
+
+@dataclass(frozen=True)
+class Button:
+    """A button under a message; a link has a `url` and no `custom_id`."""
+
+    label: str | None
+    custom_id: str | None
+    url: str | None
+    disabled: bool
+    style: int
+
+
+@dataclass(eq=False)
+class Message:
+    """A message as people see it now; `edits` keeps what it said before, `pings` whom it notified."""
+
+    id: int
+    channel: Channel = field(repr=False)
+    author: User
+    content: str
+    embeds: list[Json] = field(default_factory=list)
+    components: list[Json] = field(default_factory=list)
+    files: list[Attachment] = field(default_factory=list)
+    flags: int = 0
+    type: int = 0
+    nonce: str | int | None = None
+    reference: int | None = None
+    mentions: list[User] = field(default_factory=list)
+    mention_everyone: bool = False
+    pings: set[int] = field(default_factory=set)
+    edits: list[str] = field(default_factory=list)
+    edited_at: float | None = None
+    deleted: bool = False
+    interaction_call: Call | None = field(default=None, repr=False)
+    created_at_monotonic: float = field(default_factory=time.monotonic)
+
+    @property
+    def author_id(self) -> int:
+        """Return the id of who wrote it."""
+        return self.author.id
+
+    @property
+    def ephemeral(self) -> bool:
+        """Return whether only the one who used the command sees it."""
+        return bool(self.flags & EPHEMERAL)
+
+    @property
+    def thinking(self) -> bool:
+        """Return whether it still shows "… is thinking"."""
+        return bool(self.flags & LOADING)
+
+    @property
+    def attachments(self) -> list[Attachment]:
+        """Return the files shown as attachments; those an embed shows are only in `files`, as on Discord."""
+        shown = payloads.embed_urls(self.embeds)
+        return [file for file in self.files if file.url not in shown]
+
+    @property
+    def replied_to(self) -> Message | None:
+        """Return the message this one answers, None when it is no reply or that message is gone."""
+        return self.channel.history.get(self.reference) if self.reference is not None else None
+
+    @property
+    def buttons(self) -> list[Button]:
+        """Return every button, row by row."""
+        return [
+            Button(
+                item.get("label"),
+                item.get("custom_id"),
+                item.get("url"),
+                bool(item.get("disabled")),
+                item["style"],
+            )
+            for item in payloads.walk_components(self.components)
+            if item["type"] == 2
+        ]
+
+    @property
+    def substantial(self) -> bool:
+        """Return whether there is anything to see."""
+        return bool(self.content or self.embeds or self.files or self.components) and not self.thinking
+
+
+@dataclass(eq=False)
+class Channel:
+    """A place messages are in: a text channel, a thread or a direct conversation."""
+
+    id: int
+    name: str
+    kind: str
+    state: State = field(repr=False)
+    guild: Guild | None = field(default=None, repr=False)
+    parent: Channel | None = field(default=None, repr=False)
+    recipient: User | None = None
+    archived: bool = False
+    locked: bool = False
+    deleted: bool = False
+    history: dict[int, Message] = field(default_factory=dict, repr=False)
+    changed: Signal = field(default_factory=Signal, repr=False)
+    own_permissions: frozenset[str] | None = field(default=None, repr=False)
+
+    @property
+    def messages(self) -> list[Message]:
+        """Return the messages everybody in the channel sees, oldest first, without deleted ones."""
+        return [message for message in self.history.values() if not message.ephemeral]
+
+    @property
+    def ephemerals(self) -> list[Message]:
+        """Return the messages only the user of a command sees, oldest first."""
+        return [message for message in self.history.values() if message.ephemeral]
+
+    @property
+    def bot_permissions(self) -> frozenset[str]:
+        """Return the names of what the bot may do here; assigning changes it and tells the bot."""
+        if self.own_permissions is not None:
+            return self.own_permissions
+        if self.parent is not None:
+            return self.parent.bot_permissions
+        return self.guild.bot_permissions if self.guild is not None else BOT_PERMISSIONS
+
+    @bot_permissions.setter
+    def bot_permissions(self, names: Iterable[str]) -> None:
+        chosen = frozenset(names)
+        bits(chosen)
+        if self.kind == "thread":
+            raise ValueError("a thread has the permissions of its channel")
+        self.own_permissions = chosen
+        self.state.publish("CHANNEL_UPDATE", self.guild, lambda: payloads.channel(self))
+
+    @property
+    def bot_bits(self) -> int:
+        """Return what the bot may do here as one number; everything in a direct conversation."""
+        return ALL_PERMISSIONS if self.guild is None else bits(self.bot_permissions)
+
+    async def wait_for(
+        self,
+        predicate: Callable[[Message], bool],
+        timeout: float = 10.0,  # noqa: ASYNC109
+    ) -> Message:
+        """Return the first message that everybody sees and that fits, waiting for it if need be.
+
+        Edits count too. Raises TimeoutError after `timeout` seconds.
+        """
+        return await self.changed.wait_for(
+            lambda: next((message for message in self.messages if predicate(message)), None),
+            timeout,
+            f"such message in #{self.name}",
+        )
+
+
+@dataclass(eq=False)
+class Guild:
+    """A server with its channels and members.
+
+    `upload_limit` is the largest file in bytes; `bot_permissions` holds for channels without their own.
+    """
+
+    id: int
+    name: str
+    state: State = field(repr=False)
+    upload_limit: int = 10 * 2**20
+    locale: str = "en-US"
+    bot_permissions: frozenset[str] = BOT_PERMISSIONS
+    channels: list[Channel] = field(default_factory=list, repr=False)
+    members: dict[int, Member] = field(default_factory=dict, repr=False)
+    removed: bool = False
+
+    def add_channel(self, name: str, kind: str = "text") -> Channel:
+        """Create a channel: "text", "voice" or "announcement"."""
+        if kind not in {"text", "voice", "announcement"}:
+            raise ValueError(f"no such kind of channel here: {kind}")
+        return self._add(Channel(self.state.ids.entity(), name, kind, self.state, self), "CHANNEL_CREATE")
+
+    def add_thread(self, channel: Channel, name: str) -> Channel:
+        """Open a public thread under a channel."""
+        thread = Channel(self.state.ids.entity(), name, "thread", self.state, self, parent=channel)
+        return self._add(thread, "THREAD_CREATE")
+
+    def add_member(
+        self,
+        name: str | Member,
+        locale: str = "en-US",
+        permissions: Iterable[str] = MEMBER_PERMISSIONS,
+    ) -> Member:
+        """Let somebody join: a new person by name, or the person behind a member of another guild."""
+        user = name.user if isinstance(name, Member) else User(self.state.ids.entity(), name, locale)
+        chosen = frozenset(permissions)
+        bits(chosen)
+        self.state.users[user.id] = user
+        member = self.members[user.id] = Member(self, user, chosen)
+        self.state.publish("GUILD_MEMBER_ADD", self, lambda: payloads.member(member, self.id))
+        return member
+
+    def _add(self, channel: Channel, event: str) -> Channel:
+        self.channels.append(channel)
+        self.state.channels[channel.id] = channel
+        self.state.publish(event, self, lambda: payloads.channel(channel))
+        return channel
+
+
+def _publish_nothing(_event: str, _guild: Guild | None, _build: Callable[[], Json]) -> None:
+    """Drop an event: nobody is connected yet."""
+
+
+class State:
+    """Everything the stand-in knows, and the signal that something of it changed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.ids = Snowflakes(clock)
+        self.bot = User(self.ids.entity(), "Coverbot", bot=True)
+        self.owner = User(self.ids.entity(), "owner")
+        self.application_id = self.bot.id
+        self.base_url = ""
+        self.users: dict[int, User] = {self.bot.id: self.bot, self.owner.id: self.owner}
+        self.guilds: dict[int, Guild] = {}
+        self.channels: dict[int, Channel] = {}
+        self.directs: dict[int, Channel] = {}
+        self.files: dict[int, Attachment] = {}
+        self.calls: dict[int, Call] = {}
+        self.calls_by_token: dict[str, Call] = {}
+        self.nonces: dict[tuple[int, str], tuple[float, Message]] = {}
+        self.changed = Signal()
+        self.publish: Callable[[str, Guild | None, Callable[[], Json]], None] = _publish_nothing
+
+    def add_guild(self, name: str, upload_limit: int, locale: str) -> Guild:
+        """Create a guild that the bot is a member of."""
+        guild = Guild(self.ids.entity(), name, self, upload_limit, locale)
+        self.guilds[guild.id] = guild
+        guild.members[self.bot.id] = Member(guild, self.bot, guild.bot_permissions)
+        self.publish("GUILD_CREATE", guild, lambda: payloads.guild_create(guild))
+        return guild
+
+    def direct(self, user: User) -> Channel:
+        """Return the direct conversation between the bot and a user, opening it if need be."""
+        channel = self.directs.get(user.id)
+        if channel is None:
+            channel = Channel(self.ids.entity(), f"dm-{user.name}", "dm", self, recipient=user)
+            self.directs[user.id] = self.channels[channel.id] = channel
+        return channel
+
+    def shared_guild(self, user: User) -> bool:
+        """Return whether the bot and the user are in one guild."""
+        return any(user.id in guild.members for guild in self.guilds.values())

@@ -1,0 +1,303 @@
+"""The JSON shapes Discord answers with and sends over the gateway."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from sandbox.discord.clock import snowflake_seconds
+from sandbox.discord.permissions import ALL_PERMISSIONS, PERMISSION_BITS, bits
+
+if TYPE_CHECKING:
+    from sandbox.discord.model import Attachment, Channel, Guild, Member, Message, State, User
+
+Json = dict[str, Any]
+
+CHANNEL_TYPE_NUMBERS = {"text": 0, "dm": 1, "voice": 2, "announcement": 5, "thread": 11}
+
+
+def iso(seconds: float) -> str:
+    """Return seconds since 1970 as Discord writes times."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="microseconds")
+
+
+def user(account: User) -> Json:
+    """Return a user object."""
+    data: Json = {
+        "id": str(account.id),
+        "username": account.name,
+        "global_name": None if account.bot else account.name.title(),
+        "discriminator": "0",
+        "avatar": None,
+        "public_flags": 0,
+        "flags": 0,
+        "primary_guild": None,
+    }
+    if account.bot:
+        data["bot"] = True
+    return data
+
+
+def own_user(state: State) -> Json:
+    """Return the bot's own account with what only its owner sees."""
+    private = {"mfa_enabled": False, "locale": "en-US", "verified": True, "email": None}
+    return user(state.bot) | private
+
+
+def member(who: Member, guild_id: int | None = None) -> Json:
+    """Return a guild member object; gateway events name the guild, REST answers do not."""
+    data: Json = {
+        "user": user(who.user),
+        "nick": None,
+        "avatar": None,
+        "banner": None,
+        "roles": [str(role_id(who.guild, 1 if who.user.bot else 2))],
+        "joined_at": iso(snowflake_seconds(who.guild.id)),
+        "premium_since": None,
+        "communication_disabled_until": None,
+        "flags": 0,
+        "pending": False,
+        "deaf": False,
+        "mute": False,
+    }
+    if guild_id is not None:
+        data["guild_id"] = str(guild_id)
+    return data
+
+
+def role_id(guild: Guild, number: int) -> int:
+    """Return the id of a role: 0 is @everyone, whose id is the guild's, 1 the bot's own, 2 the members'."""
+    return guild.id + number
+
+
+def roles(guild: Guild) -> list[Json]:
+    """Return the guild's roles: @everyone grants nothing, so the bot has exactly its own role's permissions."""
+    granted = [("@everyone", 0), ("Coverbot", bits(guild.bot_permissions)), ("Members", 0)]
+    return [
+        {
+            "id": str(role_id(guild, number)),
+            "name": name,
+            "permissions": str(permissions),
+            "position": number,
+            "color": 0,
+            "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
+            "hoist": False,
+            "managed": number == 1,
+            "mentionable": False,
+            "icon": None,
+            "unicode_emoji": None,
+            "flags": 0,
+        }
+        for number, (name, permissions) in enumerate(granted)
+    ]
+
+
+def channel(place: Channel) -> Json:
+    """Return a channel, thread or direct-conversation object."""
+    data: Json = {
+        "id": str(place.id),
+        "type": CHANNEL_TYPE_NUMBERS[place.kind],
+        "flags": 0,
+        "last_message_id": str(next(reversed(place.history))) if place.history else None,
+    }
+    if place.guild is None:
+        data["recipients"] = [user(place.recipient)] if place.recipient else []
+        return data
+    data |= {"guild_id": str(place.guild.id), "name": place.name, "rate_limit_per_user": 0}
+    if place.parent is not None:
+        return data | {
+            "parent_id": str(place.parent.id),
+            "owner_id": str(place.state.bot.id),
+            "message_count": len(place.history),
+            "member_count": 1,
+            "total_message_sent": len(place.history),
+            "thread_metadata": {
+                "archived": place.archived,
+                "locked": place.locked,
+                "auto_archive_duration": 1440,
+                "archive_timestamp": iso(snowflake_seconds(place.id)),
+            },
+        }
+    return data | {
+        "position": place.guild.channels.index(place),
+        "parent_id": None,
+        "topic": None,
+        "nsfw": False,
+        "permission_overwrites": _overwrites(place),
+    }
+
+
+def _overwrites(place: Channel) -> list[Json]:
+    if place.own_permissions is None:
+        return []
+    allow = bits(place.own_permissions)
+    deny = ALL_PERMISSIONS & ~allow
+    return [{"id": str(place.state.bot.id), "type": 1, "allow": str(allow), "deny": str(deny)}]
+
+
+def guild(place: Guild) -> Json:
+    """Return a guild object as `GET /guilds/{id}` does."""
+    tier = 3 if place.upload_limit >= 100 * 2**20 else 2 if place.upload_limit >= 50 * 2**20 else 0
+    nothing = (
+        "icon description home_header splash discovery_splash banner application_id afk_channel_id "
+        "system_channel_id widget_channel_id vanity_url_code rules_channel_id safety_alerts_channel_id "
+        "public_updates_channel_id incidents_data max_presences"
+    )
+    return dict.fromkeys(nothing.split()) | {
+        "id": str(place.id),
+        "name": place.name,
+        "owner_id": str(place.state.owner.id),
+        "features": [],
+        "region": "us-west",
+        "afk_timeout": 300,
+        "system_channel_flags": 0,
+        "widget_enabled": False,
+        "verification_level": 0,
+        "roles": roles(place),
+        "default_message_notifications": 0,
+        "mfa_level": 0,
+        "explicit_content_filter": 0,
+        "max_members": 500_000,
+        "max_stage_video_channel_users": 50,
+        "max_video_channel_users": 25,
+        "premium_tier": tier,
+        "premium_subscription_count": 0,
+        "preferred_locale": place.locale,
+        "premium_progress_bar_enabled": False,
+        "nsfw": False,
+        "nsfw_level": 0,
+        "emojis": [],
+        "stickers": [],
+    }
+
+
+def guild_create(place: Guild) -> Json:
+    """Return the guild as GUILD_CREATE carries it: with channels, threads and the bot's own member."""
+    return guild(place) | {
+        "joined_at": iso(snowflake_seconds(place.id)),
+        "large": False,
+        "unavailable": False,
+        "member_count": len(place.members),
+        "members": [member(place.members[place.state.bot.id])],
+        "channels": [channel(item) for item in place.channels if item.parent is None],
+        "threads": [channel(item) for item in place.channels if item.parent is not None and not item.archived],
+        "voice_states": [],
+        "presences": [],
+        "stage_instances": [],
+        "guild_scheduled_events": [],
+        "soundboard_sounds": [],
+    }
+
+
+def application(state: State) -> Json:
+    """Return the application as its own bot sees it."""
+    return {
+        "id": str(state.application_id),
+        "name": state.bot.name,
+        "icon": None,
+        "description": "",
+        "type": None,
+        "bot": user(state.bot),
+        "bot_public": True,
+        "bot_require_code_grant": False,
+        "verify_key": "0" * 64,
+        "flags": 0,
+        "flags_new": "0",
+        "redirect_uris": [],
+        "interactions_endpoint_url": None,
+        "role_connections_verification_url": None,
+        "owner": user(state.owner),
+        "approximate_guild_count": len(state.guilds),
+        "approximate_user_install_count": 0,
+        "approximate_user_authorization_count": 0,
+        "explicit_content_filter": 0,
+        "team": None,
+        "eligible_oauth2_scopes": ["bot", "applications.commands"],
+    }
+
+
+def attachment(file: Attachment, *, ephemeral: bool = False) -> Json:
+    """Return an attachment object."""
+    data: Json = {
+        "id": str(file.id),
+        "filename": file.filename,
+        "size": file.size,
+        "url": file.url,
+        "proxy_url": file.url,
+        "content_type": file.content_type,
+        "flags": 0,
+    }
+    if file.description is not None:
+        data["description"] = file.description
+    if file.title is not None:
+        data["title"] = file.title
+    if ephemeral:
+        data["ephemeral"] = True
+    return data
+
+
+def message(post: Message, *, resolve: bool = True) -> Json:
+    """Return a message object; `resolve` also carries the message that it answers."""
+    state = post.channel.state
+    data: Json = {
+        "id": str(post.id),
+        "channel_id": str(post.channel.id),
+        "author": user(post.author),
+        "type": post.type,
+        "content": post.content,
+        "embeds": post.embeds,
+        "components": post.components,
+        "attachments": [attachment(file, ephemeral=post.ephemeral) for file in post.attachments],
+        "mentions": [user(who) for who in post.mentions],
+        "mention_roles": [],
+        "mention_everyone": post.mention_everyone,
+        "flags": post.flags,
+        "timestamp": iso(snowflake_seconds(post.id)),
+        "edited_timestamp": iso(post.edited_at) if post.edited_at is not None else None,
+        "pinned": False,
+        "tts": False,
+    }
+    if post.nonce is not None:
+        data["nonce"] = post.nonce
+    if post.reference is not None:
+        reference = {"type": 0, "message_id": str(post.reference), "channel_id": str(post.channel.id)}
+        if post.channel.guild is not None:
+            reference["guild_id"] = str(post.channel.guild.id)
+        data["message_reference"] = reference
+        if resolve:
+            target = post.replied_to
+            data["referenced_message"] = message(target, resolve=False) if target else None
+    call = post.interaction_call
+    if call is not None:
+        data |= {"webhook_id": str(state.application_id), "application_id": str(state.application_id)}
+        data["interaction_metadata"] = call.metadata()
+    return data
+
+
+def walk_components(components: Iterable[Json]) -> Iterator[Json]:
+    """Yield every component, whatever it is nested in."""
+    for item in components:
+        yield item
+        yield from walk_components(item.get("components") or ())
+        accessory = item.get("accessory") or item.get("component")
+        if accessory:
+            yield from walk_components([accessory])
+
+
+def embed_urls(embeds: Iterable[Json]) -> set[str]:
+    """Return every address that an embed shows a picture from."""
+    urls: set[str] = set()
+    for embed in embeds:
+        for part, key in (("image", "url"), ("thumbnail", "url"), ("author", "icon_url"), ("footer", "icon_url")):
+            url = (embed.get(part) or {}).get(key)
+            if url:
+                urls.add(url)
+    return urls
+
+
+def member_permissions(who: Member | None) -> str:
+    """Return what a member may do, as a number in text; in a direct conversation only what everybody may."""
+    if who is None:
+        return str(PERMISSION_BITS["view_channel"] | PERMISSION_BITS["send_messages"])
+    return str(bits(who.permissions))

@@ -1,0 +1,257 @@
+"""What people do in Discord: use commands, press buttons, write, delete, leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.discord import payloads
+from sandbox.discord.commands import MESSAGE_MENU, CommandRegistry
+from sandbox.discord.gateway import Gateway, Session
+from sandbox.discord.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Call
+from sandbox.discord.messages import create_message, delete_message
+from sandbox.discord.model import Channel, Guild, Json, Member, Message, State, User
+
+BUTTON, STRING_MENU = 2, 3
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One suggestion of an autocompletion."""
+
+    name: str
+    value: Any
+
+
+class NoSuchComponentError(LookupError):
+    """The message has no such button or menu, or it cannot be used."""
+
+
+class People:
+    """Act as the people in the stand-in's guilds.
+
+    Whoever acts is a Member, in a direct conversation the User behind it is taken. What Discord's own client
+    would not let a person do (an unknown command, a disabled button) raises LookupError.
+    """
+
+    state: State
+    commands: CommandRegistry
+    gateway: Gateway
+
+    async def slash(
+        self,
+        who: Member,
+        channel: Channel,
+        command: str,
+        /,
+        *,
+        timeout: float = 10.0,  # noqa: ASYNC109
+        **options: Any,
+    ) -> Call:
+        """Use a slash command by its full name, e.g. `"music import", task_id="X"`; send INTERACTION_CREATE.
+
+        Options are checked against the synced definition; a user is given as Member, a channel as Channel.
+        Waits up to `timeout` seconds for a session of the guild's shard. Raises UnknownCommandError.
+        """
+        session = await self._session(channel, timeout)
+        actor = _actor(who, channel)
+        data = self.commands.invocation(actor, channel, command, options)
+        return self._send(session, Call(self.state, COMMAND, actor, channel, data))
+
+    async def autocomplete(
+        self,
+        who: Member,
+        channel: Channel,
+        command: str,
+        option: str,
+        typed: str,
+        /,
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109
+        **others: Any,
+    ) -> list[Choice]:
+        """Type into an option and return the suggestions; `others` are options filled in before."""
+        call = await self.start_autocomplete(who, channel, command, option, typed, timeout=timeout, **others)
+        await call.acknowledged(timeout)
+        return [Choice(choice["name"], choice["value"]) for choice in call.choices]
+
+    async def start_autocomplete(
+        self,
+        who: Member,
+        channel: Channel,
+        command: str,
+        option: str,
+        typed: str,
+        /,
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109
+        **others: Any,
+    ) -> Call:
+        """Type into an option and return the Call at once, for measuring its answer."""
+        session = await self._session(channel, timeout)
+        actor = _actor(who, channel)
+        data = self.commands.invocation(actor, channel, command, others | {option: typed}, focused=option)
+        return self._send(session, Call(self.state, AUTOCOMPLETE, actor, channel, data))
+
+    async def message_menu(
+        self,
+        who: Member,
+        message: Message,
+        name: str,
+        timeout: float = 10.0,  # noqa: ASYNC109
+    ) -> Call:
+        """Choose an entry of a message's menu."""
+        channel = message.channel
+        session = await self._session(channel, timeout)
+        actor = _actor(who, channel)
+        command = self.commands.find(name, MESSAGE_MENU, channel)
+        self.commands.check_usable(command, actor)
+        data: Json = {
+            "id": command["id"],
+            "name": command["name"],
+            "type": MESSAGE_MENU,
+            "target_id": str(message.id),
+            "resolved": {"messages": {str(message.id): payloads.message(message)}},
+        }
+        return self._send(session, Call(self.state, COMMAND, actor, channel, data))
+
+    async def press(
+        self,
+        who: Member,
+        message: Message,
+        label_or_custom_id: str,
+        timeout: float = 10.0,  # noqa: ASYNC109
+    ) -> Call:
+        """Press a button that is there and can be pressed; raises NoSuchComponentError otherwise."""
+        if message.deleted:
+            raise NoSuchComponentError("the message is deleted")
+        for button in message.buttons:
+            if label_or_custom_id in {button.label, button.custom_id}:
+                if button.disabled or button.custom_id is None:
+                    raise NoSuchComponentError(f"{label_or_custom_id!r} is disabled or a link")
+                return await self.press_custom_id(who, message, button.custom_id, timeout)
+        labels = [button.label for button in message.buttons]
+        raise NoSuchComponentError(f"no button {label_or_custom_id!r}; there are {labels}")
+
+    async def press_custom_id(
+        self,
+        who: Member,
+        message: Message,
+        custom_id: str,
+        timeout: float = 10.0,  # noqa: ASYNC109
+    ) -> Call:
+        """Send the press of a button by its custom id, whether it is there or not, as a forger would."""
+        return await self._component(who, message, {"custom_id": custom_id, "component_type": BUTTON}, timeout)
+
+    async def select(
+        self,
+        who: Member,
+        message: Message,
+        custom_id: str,
+        values: list[str],
+        timeout: float = 10.0,  # noqa: ASYNC109
+    ) -> Call:
+        """Choose values in a menu of texts; raises NoSuchComponentError when it does not offer them."""
+        for item in payloads.walk_components(message.components):
+            if item["type"] == STRING_MENU and item["custom_id"] == custom_id and not item.get("disabled"):
+                offered = {choice["value"] for choice in item["options"]}
+                if set(values) <= offered:
+                    data = {"custom_id": custom_id, "component_type": STRING_MENU, "values": values}
+                    return await self._component(who, message, data, timeout)
+        raise NoSuchComponentError(f"no menu {custom_id!r} that offers {values}")
+
+    async def submit_modal(self, who: Member, call: Call, values: dict[str, str]) -> Call:
+        """Fill in the modal a call was answered with, by custom id, and send it."""
+        if call.modal is None:
+            raise NoSuchComponentError("the interaction was not answered with a modal")
+        session = await self._session(call.channel, 10.0)
+        data = {"custom_id": call.modal["custom_id"], "components": _filled(call.modal["components"], values)}
+        actor = _actor(who, call.channel)
+        return self._send(session, Call(self.state, MODAL_SUBMIT, actor, call.channel, data, call.message))
+
+    def post_as(self, who: Member, channel: Channel, content: str) -> Message:
+        """Write an ordinary message as a person."""
+        return create_message(channel, who.user, {"content": content})
+
+    def dm(self, who: Member) -> Channel:
+        """Return the direct conversation between a person and the bot."""
+        return self.state.direct(who.user)
+
+    def close_dms(self, who: Member, closed: bool = True) -> None:
+        """Let a person take no more direct messages from the bot, or take them again."""
+        who.user.dms_open = not closed
+
+    def delete_message(self, message: Message) -> None:
+        """Delete a message, as its author or a moderator."""
+        if not message.deleted:
+            delete_message(message)
+
+    def delete_channel(self, channel: Channel) -> None:
+        """Delete a channel or thread with all that is in it."""
+        guild = channel.guild
+        if guild is None:
+            raise ValueError("a direct conversation cannot be deleted")
+        for thread in [item for item in guild.channels if item.parent is channel]:
+            self.delete_channel(thread)
+        data = payloads.channel(channel)
+        guild.channels.remove(channel)
+        channel.deleted = True
+        for message in list(channel.history.values()):
+            message.deleted = True
+        channel.history.clear()
+        event = "THREAD_DELETE" if channel.parent is not None else "CHANNEL_DELETE"
+        self.state.publish(event, guild, lambda: data)
+
+    def archive_thread(self, thread: Channel, locked: bool = False) -> None:
+        """Archive a thread; unless locked, a new message opens it again."""
+        thread.archived, thread.locked = True, locked
+        self.state.publish("THREAD_UPDATE", thread.guild, lambda: payloads.channel(thread))
+
+    def remove_member(self, who: Member) -> None:
+        """Let a member leave the guild."""
+        who.guild.members.pop(who.id, None)
+        data: Json = {"guild_id": str(who.guild.id), "user": payloads.user(who.user)}
+        self.state.publish("GUILD_MEMBER_REMOVE", who.guild, lambda: data)
+
+    def remove_guild(self, guild: Guild) -> None:
+        """Throw the bot out of a guild."""
+        guild.removed = True
+        self.state.publish("GUILD_DELETE", guild, lambda: {"id": str(guild.id)})
+        self.state.guilds.pop(guild.id, None)
+
+    async def _component(self, who: Member, message: Message, data: Json, timeout: float) -> Call:  # noqa: ASYNC109
+        session = await self._session(message.channel, timeout)
+        actor = _actor(who, message.channel)
+        return self._send(session, Call(self.state, COMPONENT, actor, message.channel, data, message))
+
+    async def _session(self, channel: Channel, timeout: float) -> Session:  # noqa: ASYNC109
+        return await self.state.changed.wait_for(
+            lambda: self.gateway.session_for(channel.guild), timeout, "gateway session of the channel's shard"
+        )
+
+    def _send(self, session: Session, call: Call) -> Call:
+        session.dispatch("INTERACTION_CREATE", call.event())
+        return call
+
+
+def _actor(who: Member, channel: Channel) -> Member | User:
+    if channel.guild is None:
+        return who.user
+    if who.guild is not channel.guild:
+        raise ValueError(f"{who.name} is a member of another guild")
+    return who
+
+
+def _filled(components: list[Json], values: dict[str, str]) -> list[Json]:
+    """Return a modal's components as they are submitted: ids and what was typed."""
+    filled = []
+    for item in components:
+        entry: Json = {"type": item["type"]}
+        if "components" in item:
+            entry["components"] = _filled(item["components"], values)
+        if "component" in item:
+            entry["component"] = _filled([item["component"]], values)[0]
+        if "custom_id" in item:
+            entry |= {"custom_id": item["custom_id"], "value": values.get(item["custom_id"], "")}
+        filled.append(entry)
+    return filled

@@ -1,0 +1,198 @@
+"""The stand-in itself: a server on the loopback, and everything a test may ask of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from aiohttp import web
+
+from sandbox.discord import account_routes, channel_routes, webhook_routes
+from sandbox.discord.clock import Clock
+from sandbox.discord.commands import CommandRegistry
+from sandbox.discord.faults import FaultPlan
+from sandbox.discord.gateway import Gateway
+from sandbox.discord.judge import Judge, Violation, find_description
+from sandbox.discord.limits import RateLimits
+from sandbox.discord.model import Guild, State
+from sandbox.discord.people import People
+from sandbox.discord.rest import API_PREFIX, BODY_LIMIT, Refusal, Request, Rest
+
+GATEWAY_PATH = "/gateway"
+
+
+class DiscordStandIn(People, FaultPlan):
+    """Speak Discord's REST API v10 and gateway to a real bot, on 127.0.0.1.
+
+    Use it as an async context manager, then point the bot at `api_url`. A bot whose `shard_count` is given, or
+    whose session is invalidated, takes discord.py's built-in gateway address instead of asking for it: let it
+    use `gateway_url` there too.
+
+    `openapi` is the file of Discord's description, "auto" looks for it, None judges nothing. `judge="now"`
+    refuses what the description forbids; "later" only records it, and judges when `violations` is read, so
+    that judging costs a benchmark nothing. `port` 0 takes a free one. `compress` lets the gateway speak
+    zlib-stream to clients that ask for it. `shards` is the number recommended to the bot. `clock` returns
+    seconds; answers (3 s), tokens (15 min), nonces (5 min) and rate limits expire by it.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str = "stand-in.bot.token",  # noqa: S107
+        openapi: str | Path | None = "auto",
+        judge: Literal["now", "later"] = "now",
+        port: int = 0,
+        compress: bool = False,
+        shards: int = 1,
+        rate_limits: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        FaultPlan.__init__(self)
+        self.token = token
+        self.state = State(Clock(clock))
+        self.commands = CommandRegistry(self.state)
+        self.gateway = Gateway(self.state, token, compress=compress)
+        self.state.publish = self.gateway.publish
+        self.limits = RateLimits(self.state.clock, enabled=rate_limits)
+        description = find_description(openapi)
+        self.judge = Judge(description) if description is not None else None
+        self._rest = Rest(self.state, token, self.commands, self, self.limits, self.judge, judge_at_once=judge == "now")
+        self._rest.shards = shards
+        self._port = port
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=BODY_LIMIT)
+        self._rest.mount(app, [*account_routes.ROUTES, *channel_routes.ROUTES, *webhook_routes.ROUTES])
+        app.router.add_get(GATEWAY_PATH, self.gateway.handle)
+        app.router.add_get(GATEWAY_PATH + "/", self.gateway.handle)
+        app.router.add_get("/attachments/{channel_id}/{file_id}/{filename}", self._download)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        self.state.base_url = f"http://127.0.0.1:{self._port}"
+        self.gateway.url = self._rest.gateway_url = self.gateway_url
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._rest.close()
+        self.gateway.refusing = True
+        self.gateway.drop(None)
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _download(self, request: web.Request) -> web.Response:
+        number = request.match_info["file_id"]
+        file = self.state.files.get(int(number)) if number.isdigit() else None
+        if file is None:
+            return web.Response(status=404)
+        return web.Response(body=file.data, headers={"Content-Type": file.content_type})
+
+    @property
+    def api_url(self) -> str:
+        """Return the REST base, to be set as `discord.http.Route.BASE`."""
+        return self.state.base_url + API_PREFIX
+
+    @property
+    def gateway_url(self) -> str:
+        """Return the address that `GET /gateway/bot` names."""
+        return f"ws://127.0.0.1:{self._port}{GATEWAY_PATH}"
+
+    @property
+    def bot_id(self) -> int:
+        """Return the id of the bot's account, which is its application's id too."""
+        return self.state.bot.id
+
+    @property
+    def requests(self) -> list[Request]:
+        """Return everything the bot sent, in order of arrival."""
+        return self._rest.requests
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """Return every request refused as Discord would refuse it; planned faults and 429 are not among them."""
+        return self._rest.refusals
+
+    @property
+    def violations(self) -> list[Violation]:
+        """Return every body that breaks Discord's description or its rules, whatever the state of things."""
+        self._rest.judge_pending()
+        return self._rest.found_violations
+
+    @property
+    def judged(self) -> int:
+        """Return how many bodies were judged by the description; 0 without one."""
+        self._rest.judge_pending()
+        return self._rest.judged
+
+    @property
+    def identified(self) -> int:
+        """Return how many gateway sessions have begun."""
+        return self.gateway.identified
+
+    @property
+    def resumed(self) -> int:
+        """Return how many gateway sessions were taken up again."""
+        return self.gateway.resumed
+
+    def add_guild(self, name: str, upload_limit: int = 10 * 2**20, locale: str = "en-US") -> Guild:
+        """Create a guild with the bot in it; `upload_limit` in bytes."""
+        return self.state.add_guild(name, upload_limit, locale)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass at once, for answers, tokens, nonces and rate limits."""
+        self.state.clock.advance(seconds)
+
+    async def wait_until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:  # noqa: ASYNC109
+        """Wait until a condition on requests, sessions or commands holds; raises TimeoutError."""
+        await self.state.changed.wait_for(condition, timeout, "fulfilled condition")
+
+    async def wait_ready(
+        self,
+        timeout: float = 30.0,  # noqa: ASYNC109
+        *,
+        newer_than: int = 0,
+        shard_ids: tuple[int, ...] | None = None,
+    ) -> None:
+        """Wait until every shard has READY and its guilds, and the bot has synced its commands.
+
+        After a restart of the bot give the value `identified` had before as `newer_than`, so that sessions of
+        the ended process do not count. `shard_ids` are the shards this bot runs, all of its count by default.
+        """
+        await self.state.changed.wait_for(
+            lambda: self.identified > newer_than and self._all_ready(shard_ids), timeout, "ready bot"
+        )
+
+    def _all_ready(self, shard_ids: tuple[int, ...] | None) -> bool:
+        sessions = self.gateway.current
+        if not sessions or not self.commands.synced:
+            return False
+        wanted = shard_ids if shard_ids is not None else range(next(iter(sessions.values())).count)
+        alive = {number for number, item in sessions.items() if item.complete and item.connection is not None}
+        return alive >= set(wanted)
+
+    def drop_gateway(self, code: int | None = None) -> None:
+        """Break every gateway connection: with a close code such as 4000, or as if the cable was cut."""
+        self.gateway.drop(code)
+
+    def invalid_session(self, resumable: bool = False) -> None:
+        """Send INVALID_SESSION to every shard."""
+        self.gateway.invalidate(resumable=resumable)
+
+    def request_reconnect(self) -> None:
+        """Ask every shard to reconnect and resume."""
+        self.gateway.request_reconnect()
+
+    def refuse_gateway(self, refuse: bool = True) -> None:
+        """Answer 503 to new gateway connections, as in an outage, until called with False."""
+        self.gateway.refusing = refuse

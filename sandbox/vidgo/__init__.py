@@ -1,0 +1,16 @@
+"""A stand-in of the VidGo music API: the documented protocol, real audio and pictures, and every way to misbehave."""
+
+from sandbox.vidgo.faults import Fault
+from sandbox.vidgo.records import CallbackFaults, Delivery, RequestRecord, Submission, Task, Variant
+from sandbox.vidgo.stand_in import VidGoStandIn
+
+__all__ = [
+    "CallbackFaults",
+    "Delivery",
+    "Fault",
+    "RequestRecord",
+    "Submission",
+    "Task",
+    "Variant",
+    "VidGoStandIn",
+]

@@ -1,0 +1,165 @@
+"""The result files: composed and painted when they are asked for, and the ways in which a file host misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from aiohttp import web
+
+from sandbox.artwork import paint
+from sandbox.music import compose, compose_of_size
+from sandbox.vidgo.faults import closed_within
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sandbox.vidgo.records import FileRule, Media, Task
+
+FileKind: TypeAlias = Literal[
+    "not_found",
+    "html",
+    "empty",
+    "endless",
+    "too_large",
+    "trickle",
+    "hang",
+    "reset",
+    "lying_length",
+    "short_length",
+    "wrong_type",
+    "disguised",
+    "redirect",
+    "redirect_loop",
+    "private",
+    "url",
+    "bytes",
+    "size",
+    "wav",
+    "broken",
+]
+FILE_KINDS = frozenset(get_args(FileKind))
+
+TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "jpeg": "image/jpeg", "png": "image/png"}
+HTML = "<!doctype html><title>Sign in</title><p>This page is not a song."
+_COVER_SEED = 100  # so that new artwork never looks like the song's own picture
+_CHUNK = 64 * 1024
+
+
+class FileHost:
+    """Serves the files of tasks; `closing` ends answers that would otherwise never end."""
+
+    def __init__(self, closing: asyncio.Event) -> None:
+        self._closing = closing
+        self._studio = asyncio.Lock()  # composing takes a core, so one at a time
+
+    async def serve(self, request: web.Request, task: Task, name: str) -> web.StreamResponse:
+        """Answer the request for the file `name` of a finished task."""
+        stem, _, suffix = name.rpartition(".")
+        media: Media = "audio" if suffix in {"mp3", "wav"} else "image"
+        if suffix not in TYPES or task.status != "finished" or task.expired:
+            raise web.HTTPNotFound(text="no such file")
+        rule = task.file_rules.get(media)
+        if rule is None or rule.kind in {"private", "url"}:
+            return web.Response(body=await self.content(task, stem, suffix), content_type=TYPES[suffix])
+        return await self._misbehave(request, rule, task, stem, suffix)
+
+    async def content(self, task: Task, stem: str, suffix: str, *, size: int = 0) -> bytes:
+        """Make a file's bytes; `size` asks for audio of that many bytes. Raises `HTTPNotFound`."""
+        if stem.startswith("cover-"):
+            number = _position(stem.removeprefix("cover-"))
+            origin = task.source or task
+            return await asyncio.to_thread(paint, origin.title, seed=_COVER_SEED + number)
+        number = _position(stem)
+        if not 0 < number <= len(task.variants):
+            raise web.HTTPNotFound(text="no such file")
+        variant = task.variants[number - 1]
+        if suffix == "jpeg":
+            return await asyncio.to_thread(paint, variant.tune, seed=variant.seed, fmt="jpeg")
+        fmt: Literal["mp3", "wav"] = "wav" if suffix == "wav" else "mp3"
+        async with self._studio:
+            if size:
+                return await asyncio.to_thread(
+                    compose_of_size, variant.tune, size, style=variant.tags, seed=variant.seed, fmt=fmt
+                )
+            return await asyncio.to_thread(
+                compose, variant.tune, style=variant.tags, seconds=variant.duration, seed=variant.seed, fmt=fmt
+            )
+
+    async def _misbehave(
+        self, request: web.Request, rule: FileRule, task: Task, stem: str, suffix: str
+    ) -> web.StreamResponse:
+        kind, declared = rule.kind, rule.content_type or TYPES[suffix]
+        if kind == "not_found":
+            raise web.HTTPNotFound(text="no such file")
+        if kind == "hang":
+            await self._closing.wait()
+            return web.Response(status=503)
+        if kind == "html":
+            return web.Response(text=HTML, content_type="text/html")
+        if kind == "empty":
+            return web.Response(body=b"", content_type=declared)
+        if kind in {"redirect", "redirect_loop"}:
+            target = rule.location if kind == "redirect" else request.path
+            return web.Response(status=rule.status, headers={"Location": target})
+        if kind == "bytes":
+            return web.Response(body=rule.data, content_type=declared)
+        if kind == "wav":
+            body = await self.content(task, stem, "wav")
+            return web.Response(body=body, content_type=rule.content_type or TYPES["wav"])
+        if kind == "disguised":
+            return web.Response(body=await asyncio.to_thread(paint, task.title), content_type="audio/mpeg")
+        body = await self.content(task, stem, suffix, size=rule.size if kind == "size" else 0)
+        if kind == "size":
+            return web.Response(body=body, content_type=declared)
+        if kind == "wrong_type":
+            return web.Response(body=body, content_type=rule.content_type or "text/plain")
+        if kind == "broken":
+            return web.Response(body=_spoil(body), content_type=declared)
+        return await self._stream(request, rule, body, declared)
+
+    async def _stream(self, request: web.Request, rule: FileRule, body: bytes, declared: str) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": declared})
+        kind = rule.kind
+        if kind == "too_large":
+            response.content_length = rule.size
+        elif kind == "lying_length":
+            response.content_length = len(body) * 2
+        elif kind == "short_length":
+            response.content_length = len(body) // 2
+        elif kind in {"reset", "trickle"}:
+            response.content_length = len(body)
+        await response.prepare(request)
+        try:
+            async for chunk in self._chunks(rule, body):
+                await response.write(chunk)
+        except ConnectionError:
+            return response  # the reader has had enough
+        if kind in {"lying_length", "reset"} and request.transport is not None:
+            request.transport.close()
+        return response
+
+    async def _chunks(self, rule: FileRule, body: bytes) -> AsyncIterator[bytes]:
+        if rule.kind == "trickle":
+            for at in range(0, len(body), 64):
+                yield body[at : at + 64]
+                if await closed_within(self._closing, rule.pause):
+                    return
+        elif rule.kind in {"endless", "too_large"}:
+            sent = 0
+            while not self._closing.is_set() and (rule.kind == "endless" or sent < rule.size):
+                chunk = body[:_CHUNK] if sent == 0 else bytes(_CHUNK)
+                yield chunk if rule.kind == "endless" else chunk[: rule.size - sent]
+                sent += len(chunk)
+                await asyncio.sleep(0)  # a fast reader must not starve the others
+        else:
+            yield body[: len(body) // 2] if rule.kind in {"reset", "short_length"} else body
+
+
+def _position(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 4 else 0
+
+
+def _spoil(body: bytes) -> bytes:
+    """Keep the first kilobyte, which looks right, and turn the rest into rubbish without any frame header."""
+    return body[:1024] + bytes(byte & 0x7F for byte in body[1024:])

@@ -1,0 +1,374 @@
+"""The control side of the stand-in: what tests, the demo and benchmarks set, wait for and look at."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from aiohttp import web
+
+from sandbox.vidgo.api import Api
+from sandbox.vidgo.callbacks import CallbackSender
+from sandbox.vidgo.faults import Fault, FaultPlan
+from sandbox.vidgo.files import FILE_KINDS, FileHost
+from sandbox.vidgo.records import CallbackFaults, Changes, FileRule, Media
+from sandbox.vidgo.results import DEFAULT_SHAPES, SHAPES, payload
+from sandbox.vidgo.runner import TaskRunner, song_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from sandbox.vidgo.faults import Endpoint, FaultKind
+    from sandbox.vidgo.files import FileKind
+    from sandbox.vidgo.records import Delivery, Json, RequestRecord, Status, Submission, Task
+
+DuplicateStyle = Literal["409", "409_id", "409_error_id", "400_text", "400_id", "400_upstream_id"]
+
+
+class VidGoStandIn:
+    """A VidGo that runs on 127.0.0.1, charges credits of its own, and does whatever it is told to do.
+
+    `seconds` is how long a task takes. Every wait of the provider (tasks, callback repeats and delays, detail lag)
+    is multiplied by `time_scale`; waits of this class's own methods and of faults are real seconds.
+    """
+
+    def __init__(
+        self,
+        key: str = "test-key",
+        port: int = 0,
+        credits: float = 1000,  # noqa: A002  (the API's word)
+        seconds: float = 1.0,
+        time_scale: float = 1.0,
+        *,
+        audio_seconds: float = 8.0,
+        seed: int = 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.key, self.port, self.credits = key, port, credits
+        self.seconds, self.time_scale, self.audio_seconds = seconds, time_scale, audio_seconds
+        self.clock = clock
+        self.revoked = False
+        self.duplicate_style: DuplicateStyle = "409"
+        self.refuse_simple_instrumental = True  # as one production system met it
+        self.unknown_task_status = 404
+        self.success_code: int | str | None = 200
+        self.status_words: dict[str, str] = {}  # e.g. {"finished": "SUCCESS"}
+        self.noise = True  # progress and credits_amount come and go in answers
+        self.detail_lag = 0.0
+        self.detail_unknown_for = 0.0  # seconds after the submission in which detail does not know the task
+        self.callbacks: Literal["wrapped", "unwrapped", "off"] = "wrapped"
+        self.callback_faults = CallbackFaults()
+        self.webhook_secret: str | None = None
+        self.submissions: list[Submission] = []
+        self.requests: list[RequestRecord] = []
+        self.deliveries: list[Delivery] = []
+        self.charged: list[tuple[str, int]] = []
+        self.changes = Changes()
+        self._random = random.Random(seed)
+        self._listeners: list[Callable[[str, str, str], None]] = []
+        self._closing = asyncio.Event()
+        self.faults = FaultPlan(self._closing)
+        self.host = FileHost(self._closing)
+        self.runner = TaskRunner(self)
+        self.tasks = self.runner.tasks
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Open the port; afterwards `api_url` and `port` are true."""
+        self.sender = CallbackSender(self)
+        self._web = web.AppRunner(Api(self).application(), access_log=None, shutdown_timeout=0.5)
+        await self._web.setup()
+        await self.go_online()
+
+    async def stop(self) -> None:
+        """Close the port and end every task and callback that is under way."""
+        self._closing.set()
+        await self.runner.close()
+        await self._web.cleanup()
+        await self.sender.close()
+
+    async def go_online(self) -> None:
+        """Open the port again after `go_offline`."""
+        self._site = web.TCPSite(self._web, "127.0.0.1", self.port)
+        await self._site.start()
+        self.port = self._web.addresses[0][1]
+
+    async def go_offline(self) -> None:
+        """Close the port and cut every connection, as in an outage; tasks and callbacks go on."""
+        await self._site.stop()
+        server = self._web.server
+        for connection in server.connections if server else ():
+            connection.force_close()
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    @property
+    def api_url(self) -> str:
+        """Return the base URL, without a slash at its end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    # What the provider does.
+
+    def add_song(
+        self,
+        title: str,
+        *,
+        tags: str = "folk",
+        seconds: float = 10,
+        variants: int = 2,
+        status: Status = "finished",
+        model: str = "generate-music",
+        error_message: str | None = None,
+    ) -> Task:
+        """Add a song that was made elsewhere: no submission, no charge, no callback. `seconds` is its length."""
+        task = self.runner.create(model, {}, None, title)
+        task.variants = self.runner.variants(title, tags, seconds, variants)
+        self.runner.pin_file_rules(task)
+        song_status(task, status, error_message)
+        self.changes.notify()
+        return task
+
+    def set_duration(self, model: str, seconds: float) -> None:
+        """Set how long tasks of a model take."""
+        self.runner.durations[model] = seconds
+
+    def set_result(
+        self, model: str, shape: str | None, *, times: int | None = None, error_message: str | None = None
+    ) -> None:
+        """Set the shape of the results of the next tasks (`results.SHAPES`, or "failed"); None is the default shape.
+
+        Raises `ValueError` for an unknown shape.
+        """
+        if shape == "failed":
+            self.set_failure(model, error_message or "artwork could not be produced", times=times)
+            return
+        if model not in DEFAULT_SHAPES or shape not in {None, *SHAPES}:
+            raise ValueError(f"no such result: {shape} of {model}")
+        self.runner.plan(self.runner.failures, model, None, None)
+        self.runner.plan(self.runner.shapes, model, shape, times)
+
+    def set_failure(self, model: str, message: str | None, *, times: int | None = None) -> None:
+        """Let the next tasks of a model fail with a message; None lets them succeed again."""
+        self.runner.plan(self.runner.failures, model, message, times)
+
+    def set_song_files(
+        self,
+        kind: FileKind,
+        *,
+        task: Task | None = None,
+        model: str | None = None,
+        media: Media = "audio",
+        times: int | None = None,
+        data: bytes = b"",
+        size: int = 200_000_000,
+        location: str = "",
+        content_type: str = "",
+        status: int = 302,
+        pause: float = 0.05,
+    ) -> None:
+        """Let the result files of `task`, or of the next tasks (of `model`), misbehave.
+
+        Kinds: not_found, html, empty, hang (no answer), endless, too_large (`size` bytes), trickle (64 bytes each
+        `pause` seconds), reset (cut off half-way), lying_length (promises twice as much), short_length (promises
+        half), wrong_type (right bytes, declared as `content_type`), disguised (a picture declared as audio), redirect
+        (`status`, to `location`), redirect_loop, private (the result names a private address), url (the result names
+        `location`), bytes (`data` as they are), size (a true MP3 of `size` bytes), wav, broken (an MP3 whose rest is
+        rubbish). Raises `ValueError` for another.
+        """
+        if kind not in FILE_KINDS:
+            raise ValueError(f"no such behaviour of files: {kind}")
+        rule = FileRule(kind, data, size, location, content_type, status, pause)
+        if task is not None:
+            task.file_rules[media] = rule
+        else:
+            self.runner.plan_files(rule, model, media, times)
+
+    def clear_song_files(self, task: Task | None = None) -> None:
+        """Let the files of a task, or of the next tasks, behave again."""
+        if task is not None:
+            task.file_rules.clear()
+        else:
+            self.runner.file_rules.clear()
+
+    def expire_files(self, task: Task) -> None:
+        """Delete the files of a task, as the provider does after a day."""
+        task.expired = True
+
+    def fault(
+        self,
+        endpoint: Endpoint,
+        kind: FaultKind,
+        *,
+        status: int | None = None,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        times: int | None = 1,
+        model: str | None = None,
+        seconds: float = 2.0,
+    ) -> Fault:
+        """Plan a fault for the next `times` requests (None: until cleared) to an endpoint, of a model if given."""
+        fault = Fault(endpoint, kind, status, body, headers or {}, times, model, seconds)
+        self.faults.add(fault)
+        return fault
+
+    def clear_faults(self, endpoint: Endpoint | None = None) -> None:
+        """Forget planned faults."""
+        self.faults.clear(endpoint)
+
+    def revoke_key(self) -> None:
+        """Refuse the key from now on."""
+        self.revoked = True
+
+    def hold(self, model: str) -> None:
+        """Keep tasks of a model running until `release`."""
+        self.runner.held.add(model)
+
+    def release(self, model: str | None = None) -> None:
+        """Let held tasks (of one model) end."""
+        self.runner.held.difference_update({model} if model else set(self.runner.held))
+        self.changes.notify()
+
+    def finish(self, task: Task, *, error_message: str | None = None) -> None:
+        """End a task at once, even a held one; with `error_message` it fails. An upload's source is not fetched."""
+        self.runner.complete(task, error_message, heard=self.audio_seconds)
+
+    # What happened.
+
+    def accepted(self, model: str | None = None) -> list[Submission]:
+        """Return the submissions that made a task."""
+        return [one for one in self.submissions if one.accepted and model in {None, one.model}]
+
+    async def wait_submission(
+        self,
+        predicate: Callable[[Submission], bool] | None = None,
+        *,
+        timeout: float = 10,  # noqa: ASYNC109
+        after: int = 0,
+    ) -> Submission:
+        """Return the first submission, of those `after` the first so many, that fits, waiting for it if need be."""
+
+        def find() -> Submission | None:
+            return next((one for one in self.submissions[after:] if predicate is None or predicate(one)), None)
+
+        return await self.changes.until(find, timeout)
+
+    async def wait_task(self, task_id: str, status: Status, timeout: float = 10) -> Task:  # noqa: ASYNC109
+        """Return a task once it has a status."""
+
+        def find() -> Task | None:
+            task = self.tasks.get(task_id)
+            return task if task is not None and task.status == status else None
+
+        return await self.changes.until(find, timeout)
+
+    async def wait_delivery(
+        self,
+        predicate: Callable[[Delivery], bool] | None = None,
+        *,
+        timeout: float = 10,  # noqa: ASYNC109
+        after: int = 0,
+    ) -> Delivery:
+        """Return the first callback attempt, of those `after` the first so many, that fits."""
+
+        def find() -> Delivery | None:
+            return next((one for one in self.deliveries[after:] if predicate is None or predicate(one)), None)
+
+        return await self.changes.until(find, timeout)
+
+    async def wait_request(
+        self,
+        predicate: Callable[[RequestRecord], bool] | None = None,
+        *,
+        timeout: float = 10,  # noqa: ASYNC109
+        after: int = 0,
+    ) -> RequestRecord:
+        """Return the first request, of those `after` the first so many, that fits."""
+
+        def find() -> RequestRecord | None:
+            return next((one for one in self.requests[after:] if predicate is None or predicate(one)), None)
+
+        return await self.changes.until(find, timeout)
+
+    async def send_callback(self, task: Task, body: Json | None = None) -> int | None:
+        """Post a callback once more, or one with a forged body, and return the receiver's status."""
+        if body is None:
+            body = self.sender.body(self.final_payload(task))
+        return await self.sender.attempt(task, body, self.callback_faults)
+
+    def on_request(self, callback: Callable[[str, str, str], None]) -> Callable[[], None]:
+        """Call back with (phase, method, path) during each request; the returned function ends that.
+
+        Phase "before": read, nothing done. Phase "after": done, the answer not yet sent.
+        """
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback)
+
+    # What the HTTP side asks and tells.
+
+    def announce(self, phase: str, method: str, path: str) -> None:
+        """Call the listeners of `on_request`."""
+        for listener in list(self._listeners):
+            listener(phase, method, path)
+
+    def log_submission(self, submission: Submission) -> None:
+        """Remember a submission and wake those who wait for it."""
+        self.submissions.append(submission)
+        self.changes.notify()
+
+    def log_request(self, record: RequestRecord) -> None:
+        """Remember a request and wake those who wait for it."""
+        self.requests.append(record)
+        self.changes.notify()
+
+    def log_delivery(self, delivery: Delivery) -> None:
+        """Remember a callback attempt and wake those who wait for it."""
+        self.deliveries.append(delivery)
+        self.changes.notify()
+
+    async def finish_and_deliver(self, task: Task) -> None:
+        """End a task and return once its callback has been posted for the first time."""
+        problem, heard = await self.runner.listen(task)
+        wanted = self.sender.wants(task, self.callback_faults)
+        self.runner.complete(task, problem, heard=heard)
+        if wanted:
+            await self.wait_delivery(lambda one: one.task_id == task.id)
+
+    def visible_task(self, task_id: str) -> Task | None:
+        """Return a task if the detail endpoint knows it yet."""
+        grace = self.detail_unknown_for * self.time_scale
+        if time.monotonic() - self.runner.accepted_at.get(task_id, 0.0) < grace:
+            return None
+        return self.tasks.get(task_id)
+
+    def detail_payload(self, task: Task) -> Json:
+        """Return `data` of a detail answer, with the lag and the noise that are set."""
+        if task.final and time.monotonic() >= task.visible_at:
+            return self.final_payload(task, extra=self._noise(task, done=True))
+        status = "running" if task.final else task.status
+        return payload(
+            task, status=self.status_words.get(status, status), files=[], extra=self._noise(task, done=False)
+        )
+
+    def final_payload(self, task: Task, *, extra: Json | None = None) -> Json:
+        """Return a task as a callback shows it at its end."""
+        status = self.status_words.get(task.status, task.status)
+        return payload(task, status=status, files=task.files, error_message=task.error_message, extra=extra)
+
+    def _noise(self, task: Task, *, done: bool) -> Json:
+        if not self.noise:
+            return {}
+        # A finished result with progress 0 was captured from the real service.
+        progress = self._random.choice((0, 100)) if done else self._random.choice((0, 0, 37, "42%"))
+        every = {"progress": progress, "credits_amount": float(task.price)}
+        return {name: value for name, value in every.items() if self._random.random() < 0.5}

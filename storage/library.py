@@ -1,0 +1,89 @@
+"""Queries about members' songs: who may use which one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.schema import files, library, tasks
+from storage.tasks import File
+
+
+@dataclass(frozen=True, slots=True)
+class Song:
+    """One variant of a song in a member's library. `model` says what made it, `vidgo_id` is VidGo's id of its task."""
+
+    task_id: str
+    position: int
+    vidgo_id: str | None
+    model: str
+    kind: str
+    title: str
+    tags: str
+    duration: float | None
+    added_at: float
+
+
+def _songs(user_id: int) -> Select[Any]:
+    return (
+        select(
+            library.c.task_id,
+            library.c.position,
+            tasks.c.vidgo_id,
+            tasks.c.model,
+            library.c.kind,
+            library.c.title,
+            files.c.tags,
+            files.c.duration,
+            library.c.added_at,
+        )
+        .join(tasks, tasks.c.id == library.c.task_id)
+        .join(files, (files.c.task_id == library.c.task_id) & (files.c.position == library.c.position))
+        .where(library.c.user_id == user_id)
+        .order_by(library.c.added_at.desc(), library.c.task_id.desc(), library.c.position)
+    )
+
+
+async def add(
+    connection: AsyncConnection,
+    user_ids: Iterable[int],
+    rows: Iterable[File],
+    kind: str,
+    now: float,
+) -> None:
+    """Put every variant of a task into members' libraries, unless it stands there already."""
+    variants = [row for row in rows if kind == "cover" or row.audio_url]
+    for user_id in sorted(set(user_ids)):
+        for row in variants:
+            await connection.execute(
+                insert(library)
+                .prefix_with("OR IGNORE")
+                .values(
+                    user_id=user_id,
+                    task_id=row.task_id,
+                    position=row.position,
+                    kind=kind,
+                    title=row.title,
+                    folded_title=row.title.casefold(),
+                    added_at=now,
+                )
+            )
+
+
+async def find(connection: AsyncConnection, user_id: int, task_id: str, position: int) -> Song | None:
+    """Return one variant of a task from a member's library."""
+    query = _songs(user_id).where(library.c.task_id == task_id, library.c.position == position)
+    row = (await connection.execute(query)).first()
+    return None if row is None else Song(**row._mapping)
+
+
+async def search(connection: AsyncConnection, user_id: int, text: str, limit: int, *, kind: str = "song") -> list[Song]:
+    """Return a member's newest songs whose title contains `text`, whatever its case."""
+    query = _songs(user_id).where(library.c.kind == kind)
+    if text:
+        query = query.where(library.c.folded_title.contains(text.casefold(), autoescape=True))
+    return [Song(**row._mapping) for row in await connection.execute(query.limit(limit))]

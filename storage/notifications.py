@@ -1,0 +1,139 @@
+"""Queries about notifications: who has to be told, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.schema import IS_OPEN, NotificationState, notifications
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A row of `notifications`."""
+
+    id: str
+    kind: str
+    task_id: str | None
+    source_position: int
+    user_id: int
+    guild_id: int | None
+    channel_id: int
+    application_id: int
+    interaction_token: str | None
+    token_expires_at: float
+    ephemeral: bool
+    upload_limit: int
+    ack_message_id: int | None
+    state: NotificationState
+    attempts: int
+    attempt_at: float | None
+    message_id: int | None
+    error: str | None
+    created_at: float
+    delivered_at: float | None
+
+
+def _notification(row: Any) -> Notification:
+    values = dict(row._mapping)
+    return Notification(**{**values, "state": NotificationState(values["state"])})
+
+
+async def add(connection: AsyncConnection, notification: Notification) -> None:
+    """Insert a notification."""
+    await connection.execute(insert(notifications).values(asdict(notification)))
+
+
+async def get(connection: AsyncConnection, notification_id: str) -> Notification | None:
+    """Return one notification."""
+    row = (await connection.execute(select(notifications).where(notifications.c.id == notification_id))).first()
+    return None if row is None else _notification(row)
+
+
+async def change(
+    connection: AsyncConnection,
+    notification_id: str,
+    *,
+    only: Collection[NotificationState],
+    **values: Any,
+) -> bool:
+    """Update a notification if its state is one of `only`, and tell whether it was."""
+    query = (
+        update(notifications)
+        .where(notifications.c.id == notification_id, notifications.c.state.in_(only))
+        .values(**values)
+    )
+    return (await connection.execute(query)).rowcount == 1
+
+
+async def waiting_for(connection: AsyncConnection, task_id: str) -> list[Notification]:
+    """Return the results that wait for a task to end."""
+    query = select(notifications).where(
+        notifications.c.task_id == task_id,
+        notifications.c.kind == "result",
+        notifications.c.state == NotificationState.WAITING,
+    )
+    return [_notification(row) for row in await connection.execute(query)]
+
+
+async def requesters_of(connection: AsyncConnection, task_id: str) -> set[int]:
+    """Return everybody who asked for a task's result."""
+    query = select(notifications.c.user_id).where(notifications.c.task_id == task_id, notifications.c.kind == "result")
+    return set((await connection.execute(query)).scalars())
+
+
+async def make_due(connection: AsyncConnection, task_id: str, now: float) -> None:
+    """Make every result that waits for a task due."""
+    await connection.execute(
+        update(notifications)
+        .where(
+            notifications.c.task_id == task_id,
+            notifications.c.kind == "result",
+            notifications.c.state == NotificationState.WAITING,
+        )
+        .values(state=NotificationState.DUE, attempt_at=now)
+    )
+
+
+async def wake_orphans(connection: AsyncConnection, now: float) -> None:
+    """Make due what somebody was answering or sending; at a start, nobody is doing so any more."""
+    await connection.execute(
+        update(notifications)
+        .where(notifications.c.state.in_([NotificationState.ASKED, NotificationState.SENDING]))
+        .values(attempt_at=now)
+    )
+
+
+async def due(connection: AsyncConnection, now: float, horizon: float, skip: Collection[str], limit: int) -> list[str]:
+    """Return ids of notifications with something to do, the longest waiting first.
+
+    A time beyond `horizon` is due too: nothing is ever planned that far, so the clock was set back.
+    """
+    query = (
+        select(notifications.c.id)
+        .where(
+            IS_OPEN,
+            or_(notifications.c.attempt_at <= now, notifications.c.attempt_at > horizon),
+            notifications.c.id.not_in(skip),
+        )
+        .order_by(notifications.c.attempt_at)
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
+async def next_due(connection: AsyncConnection, skip: Collection[str]) -> float | None:
+    """Return when the next notification is due."""
+    query = select(func.min(notifications.c.attempt_at)).where(IS_OPEN, notifications.c.id.not_in(skip))
+    found: float | None = (await connection.execute(query)).scalar_one()
+    return found
+
+
+async def count_open(connection: AsyncConnection) -> int:
+    """Return how many notifications still have something to do now."""
+    query = select(func.count()).where(IS_OPEN)
+    return int((await connection.execute(query)).scalar_one())

@@ -1,0 +1,188 @@
+"""The tables, and the one place that names their columns.
+
+Times are Unix seconds (float). Discord's ids are integers, VidGo's ids are opaque text. The program's own ids are
+24 characters, see `storage.ids`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+HEAD = "0001"
+"""The Alembic revision that this program writes; a test holds it against the migrations folder."""
+
+
+class TaskStatus(StrEnum):
+    """The life of a task: `queued → submitting → waiting → running → finished | failed | given_up`.
+
+    `queued` has certainly not reached VidGo and may be sent; `submitting` may have, and is never sent again.
+    """
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    GIVEN_UP = "given_up"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the status never changes again."""
+        return self in (TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.GIVEN_UP)
+
+
+class NotificationState(StrEnum):
+    """The life of a notification.
+
+    `asked` is written before Discord gets its first answer, so that no member is left "thinking…": it turns into
+    `answered` (a private sentence said it all) or, tied to a task, into `waiting → due → sending → delivered |
+    undeliverable`.
+    """
+
+    ASKED = "asked"
+    ANSWERED = "answered"
+    WAITING = "waiting"
+    DUE = "due"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    UNDELIVERABLE = "undeliverable"
+
+
+LIVE_TASKS = (TaskStatus.QUEUED, TaskStatus.SUBMITTING, TaskStatus.WAITING, TaskStatus.RUNNING)
+OPEN_NOTIFICATIONS = (NotificationState.ASKED, NotificationState.DUE, NotificationState.SENDING)
+
+
+def _any_of(column: str, values: tuple[StrEnum, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+# Literals, not parameters: SQLite uses a partial index only where it can see that the query implies its condition.
+IS_LIVE = text(_any_of("status", LIVE_TASKS))
+HOLDS_COVER = text(f"model = 'generate-music-cover' AND {_any_of('status', (*LIVE_TASKS, TaskStatus.FINISHED))}")
+IS_OPEN = text(_any_of("state", OPEN_NOTIFICATIONS))
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("vidgo_id", String(200), unique=True),
+    Column("token", String(64), nullable=False),
+    Column("model", String(40), nullable=False),
+    Column("source_id", ForeignKey("tasks.id")),
+    Column("user_id", BigInteger, nullable=False),
+    Column("guild_id", BigInteger),
+    Column("title", String(200), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("error_kind", String(24)),
+    Column("error", Text),
+    Column("created_at", Float, nullable=False),
+    Column("submitted_at", Float),
+    Column("finished_at", Float),
+    Column("poll_at", Float),
+    Column("polls", Integer, nullable=False, server_default="0"),
+    Column("bells", Integer, nullable=False, server_default="0"),
+    Column("late_at", Float),
+)
+"""What VidGo makes. `bells` counts the reads left after a callback whose detail still lagged behind."""
+
+# One cover per song: VidGo makes a cover once, so everybody who asks for one shares this row.
+Index(
+    "uq_tasks_one_cover",
+    tasks.c.source_id,
+    unique=True,
+    sqlite_where=HOLDS_COVER,
+)
+Index("ix_tasks_due", tasks.c.poll_at, sqlite_where=IS_LIVE)
+Index("ix_tasks_model_finished", tasks.c.model, tasks.c.finished_at)
+
+files = Table(
+    "files",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("audio_url", Text),
+    Column("image_urls", JSON, nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("duration", Float),
+    Column("audio_id", String(200)),
+)
+"""The files of a finished task, in VidGo's order."""
+
+library = Table(
+    "library",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True),
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("folded_title", String(600), nullable=False),
+    Column("added_at", Float, nullable=False),
+)
+"""Who may use which song: a song imported by two members stands here twice.
+
+`kind` is `song` or `cover`. `folded_title` is for searching, as SQLite folds only ASCII.
+"""
+
+Index("ix_library_newest", library.c.user_id, library.c.kind, library.c.added_at)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("task_id", ForeignKey("tasks.id")),
+    Column("source_position", Integer, nullable=False, server_default="0"),
+    Column("user_id", BigInteger, nullable=False),
+    Column("guild_id", BigInteger),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("application_id", BigInteger, nullable=False),
+    Column("interaction_token", Text),
+    Column("token_expires_at", Float, nullable=False),
+    Column("ephemeral", Boolean, nullable=False),
+    Column("upload_limit", BigInteger, nullable=False),
+    Column("ack_message_id", BigInteger),
+    Column("state", String(14), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("attempt_at", Float),
+    Column("message_id", BigInteger),
+    Column("error", Text),
+    Column("created_at", Float, nullable=False),
+    Column("delivered_at", Float),
+)
+"""Who has to be told, and where. `kind` is `result`, or `late` for the word that a task takes longer than usual."""
+
+Index("ix_notifications_task", notifications.c.task_id)
+Index(
+    "ix_notifications_due",
+    notifications.c.attempt_at,
+    sqlite_where=IS_OPEN,
+)

@@ -1,0 +1,186 @@
+"""Queries about tasks and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Select, and_, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.schema import HOLDS_COVER, IS_LIVE, LIVE_TASKS, TaskStatus, files, tasks
+
+MEDIAN_OF = 50
+"""How many of the newest finished tasks of a model the expected duration is taken from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A row of `tasks`."""
+
+    id: str
+    vidgo_id: str | None
+    token: str
+    model: str
+    source_id: str | None
+    user_id: int
+    guild_id: int | None
+    title: str
+    request: dict[str, Any]
+    status: TaskStatus
+    error_kind: str | None
+    error: str | None
+    created_at: float
+    submitted_at: float | None
+    finished_at: float | None
+    poll_at: float | None
+    polls: int
+    bells: int
+    late_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A row of `files`: one variant of a result."""
+
+    task_id: str
+    position: int
+    audio_url: str | None
+    image_urls: list[str]
+    title: str
+    tags: str
+    duration: float | None
+    audio_id: str | None
+
+
+def _task(row: Any) -> Task:
+    values = dict(row._mapping)
+    return Task(**{**values, "status": TaskStatus(values["status"])})
+
+
+async def _one(connection: AsyncConnection, query: Select[Any]) -> Task | None:
+    row = (await connection.execute(query)).first()
+    return None if row is None else _task(row)
+
+
+async def add(connection: AsyncConnection, task: Task) -> None:
+    """Insert a task; raises `IntegrityError` where the song has a live or finished cover already."""
+    await connection.execute(insert(tasks).values(asdict(task)))
+
+
+async def get(connection: AsyncConnection, task_id: str) -> Task | None:
+    """Return the task with the program's own id."""
+    return await _one(connection, select(tasks).where(tasks.c.id == task_id))
+
+
+async def by_vidgo_id(connection: AsyncConnection, vidgo_id: str) -> Task | None:
+    """Return the task that has VidGo's id."""
+    return await _one(connection, select(tasks).where(tasks.c.vidgo_id == vidgo_id))
+
+
+async def cover_of(connection: AsyncConnection, source_id: str) -> Task | None:
+    """Return the one live or finished cover of a song."""
+    return await _one(connection, select(tasks).where(tasks.c.source_id == source_id, HOLDS_COVER))
+
+
+async def lost_cover_id(connection: AsyncConnection, source_id: str, model: str) -> str | None:
+    """Return VidGo's id of an earlier cover of the song that was given up, newest first."""
+    query = (
+        select(tasks.c.vidgo_id)
+        .where(
+            tasks.c.source_id == source_id,
+            tasks.c.model == model,
+            tasks.c.status == TaskStatus.GIVEN_UP,
+            tasks.c.vidgo_id.is_not(None),
+        )
+        .order_by(tasks.c.created_at.desc())
+        .limit(1)
+    )
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
+async def change(
+    connection: AsyncConnection, task_id: str, *, only: Collection[TaskStatus] = LIVE_TASKS, **values: Any
+) -> bool:
+    """Update a task if its status is one of `only`, and tell whether it was.
+
+    The default keeps rule one of the table: a final status never changes.
+    """
+    query = update(tasks).where(tasks.c.id == task_id, tasks.c.status.in_(only)).values(**values)
+    return (await connection.execute(query)).rowcount == 1
+
+
+async def release_vidgo_id(connection: AsyncConnection, vidgo_id: str) -> None:
+    """Take VidGo's id from tasks that failed or were given up, so that another task can adopt it."""
+    await connection.execute(
+        update(tasks)
+        .where(tasks.c.vidgo_id == vidgo_id, tasks.c.status.in_([TaskStatus.FAILED, TaskStatus.GIVEN_UP]))
+        .values(vidgo_id=None)
+    )
+
+
+async def due(connection: AsyncConnection, now: float, horizon: float, skip: Collection[str], limit: int) -> list[str]:
+    """Return ids of live tasks that are due, the longest waiting first.
+
+    A time beyond `horizon` is due too: nothing is ever planned that far, so the clock was set back.
+    """
+    query = (
+        select(tasks.c.id)
+        .where(
+            IS_LIVE,
+            or_(tasks.c.poll_at <= now, tasks.c.poll_at > horizon),
+            tasks.c.id.not_in(skip),
+        )
+        .order_by(tasks.c.poll_at)
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
+async def next_due(connection: AsyncConnection, skip: Collection[str]) -> float | None:
+    """Return when the next live task is due."""
+    query = select(func.min(tasks.c.poll_at)).where(tasks.c.status.in_(LIVE_TASKS), tasks.c.id.not_in(skip))
+    found: float | None = (await connection.execute(query)).scalar_one()
+    return found
+
+
+async def wake_orphans(connection: AsyncConnection, now: float) -> None:
+    """Make tasks due whose submission was under way; at a start, nobody waits for their answers any more."""
+    await connection.execute(update(tasks).where(tasks.c.status == TaskStatus.SUBMITTING).values(poll_at=now))
+
+
+async def count_by_status(connection: AsyncConnection) -> dict[str, int]:
+    """Return how many tasks there are in each live status."""
+    query = select(tasks.c.status, func.count()).where(IS_LIVE).group_by(tasks.c.status)
+    return {str(row[0]): int(row[1]) for row in await connection.execute(query)}
+
+
+async def durations(connection: AsyncConnection, model: str) -> list[float]:
+    """Return how many seconds the newest finished tasks of a model took, from the submission on."""
+    query = (
+        select(tasks.c.finished_at - tasks.c.submitted_at)
+        .where(
+            and_(
+                tasks.c.model == model,
+                tasks.c.status == TaskStatus.FINISHED,
+                tasks.c.finished_at.is_not(None),
+                tasks.c.submitted_at.is_not(None),
+            )
+        )
+        .order_by(tasks.c.finished_at.desc())
+        .limit(MEDIAN_OF)
+    )
+    return [float(seconds) for seconds in (await connection.execute(query)).scalars()]
+
+
+async def add_files(connection: AsyncConnection, rows: Sequence[File]) -> None:
+    """Insert the files of a task, unless they stand there already."""
+    for row in rows:
+        await connection.execute(insert(files).prefix_with("OR IGNORE").values(asdict(row)))
+
+
+async def files_of(connection: AsyncConnection, task_id: str) -> list[File]:
+    """Return the files of a task in VidGo's order."""
+    query = select(files).where(files.c.task_id == task_id).order_by(files.c.position)
+    return [File(**row._mapping) for row in await connection.execute(query)]
