@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import discord
 from discord import app_commands
 from discord.ext import commands
+from yarl import URL
 
 from bot import messages
 from bot.covers import Covers
@@ -93,6 +94,9 @@ class Client(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Load the cogs and tell Discord the commands."""
+        # discord.py falls back to a constant address when a session is invalidated; the address is Discord's to say.
+        _, gateway, _ = await self.http.get_bot_gateway()
+        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = URL(gateway)
         for cog in COGS:
             await self.load_extension(cog)
         guild_id = self._settings.discord_guild_id

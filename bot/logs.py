@@ -9,12 +9,16 @@ from typing import TextIO
 from bot.settings import Settings
 
 
+SHORTEST_SECRET = 8
+
+
 class _RedactingHandler(logging.StreamHandler[TextIO]):
     """Takes secrets out of a line, whoever wrote it: the last net under code that should not log them at all."""
 
     def __init__(self, secrets: list[str]) -> None:
         super().__init__(sys.stderr)
-        self._secrets = [secret for secret in secrets if secret]
+        # A secret of a few letters would take its letters out of every word; none that is real is so short.
+        self._secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -39,8 +43,9 @@ def set_up_logging(settings: Settings) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     # discord.py warns about voice support, which this bot does not use.
-    logging.getLogger("discord.client").addFilter(lambda record: "PyNaCl" not in str(record.msg))
+    logging.getLogger("discord.client").addFilter(lambda record: "voice" not in str(record.msg))
     # Below INFO discord.py writes out requests and gateway events, with every interaction's token.
     logging.getLogger("discord").setLevel(max(logging.INFO, logging.getLevelNamesMapping()[settings.log_level]))
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     # Access lines would hold callback tokens.
     logging.getLogger("aiohttp.access").disabled = True

@@ -121,7 +121,7 @@ class Composer:
             files.append((song.path, attachment_name(details.title, song.kind)))
         image = None
         if cover is not None and cover.size <= notification.upload_limit:
-            image = f"cover.{cover.kind.extension}"
+            image = f"cover{cover.kind.extension}"
             files.append((cover.path, image))
         link = audio.audio_url if audio is not None else None
         coverable = task.id if task.model not in (CoverArt.model, IMPORTED) else None

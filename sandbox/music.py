@@ -1,7 +1,7 @@
 """Compose small pieces of real music as MP3 or WAV, the same bytes for the same words.
 
-The *tune* (chords and melody) comes from the title alone, the *performance* (key, tempo, instruments, drums) from the
-style and the seed. So a title played in another style is recognisably the same song: an honest cover.
+The *tune* (chords and melody) comes from the title alone, the *performance* (key, tempo, instruments, drums)
+from the style and the seed. So a title played in another style is recognisably the same song: a true cover.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Genre:
 
 @dataclass(frozen=True)
 class Section:
-    """Four bars of a tune: a chord root (scale degree) a bar, and notes as (eighth, length in eighths, degree)."""
+    """Four bars of a tune: a chord root (scale degree) a bar, notes as (eighth, eighths, degree)."""
 
     chords: tuple[int, ...]
     notes: tuple[tuple[int, int, int], ...]
@@ -116,22 +116,23 @@ COMPING = {
 }
 
 GENRES = (
-    Genre(("jazz", "swing", "lounge", "bossa"), 126, "dorian", "reed", "keys", "bass", "swing", "push", 0.16, True),
-    Genre(("lofi", "hip", "rap", "chill", "soul"), 82, "dorian", "keys", "keys", "sub", "hop", "halves", 0.1, True),
-    Genre(("techno", "house", "dance", "edm", "trance", "disco"), 126, "minor", "saw", "pad", "growl", "four", "off"),
+    Genre(("jazz", "swing", "lounge"), 126, "dorian", "reed", "keys", "bass", "swing", "push", 0.16, True),
+    Genre(("lofi", "hip", "rap"), 82, "dorian", "keys", "keys", "sub", "hop", "halves", 0.1, True),
+    Genre(("techno", "house", "dance", "edm"), 126, "minor", "saw", "pad", "growl", "four", "off"),
     Genre(("synth", "wave", "retro", "80s"), 108, "minor", "saw", "pad", "growl", "four", "held"),
     Genre(("metal", "punk", "rock", "grunge"), 148, "minor", "guitar", "guitar", "growl", "rock", "pulse"),
     Genre(("reggae", "ska", "dub"), 84, "mixolydian", "reed", "organ", "bass", "reggae", "off"),
     Genre(("latin", "salsa", "samba", "tango"), 112, "minor", "bell", "piano", "bass", "latin", "push"),
     Genre(("ambient", "lullaby", "calm", "sleep"), 66, "major", "bell", "pad", "sub", "none", "held"),
-    Genre(("classical", "orchestra", "cinematic"), 96, "minor", "strings", "strings", "strings", "none", "held"),
+    Genre(("classical", "cinematic"), 96, "minor", "strings", "strings", "strings", "none", "held"),
     Genre(("piano", "ballad", "slow", "sad"), 76, "major", "piano", "piano", "sub", "soft", "halves"),
     Genre(("folk", "acoustic", "country", "shanty"), 104, "major", "pluck", "pluck", "bass", "soft", "push"),
     Genre(("pop", "indie", "happy", "funk"), 116, "major", "bell", "piano", "bass", "pop", "pulse"),
 )  # fmt: skip
 
 _PROGRESSIONS = (
-    (0, 4, 5, 3), (0, 5, 3, 4), (5, 3, 0, 4), (0, 3, 5, 4), (0, 2, 3, 4), (3, 0, 4, 5), (0, 4, 3, 0), (5, 4, 3, 4),
+    (0, 4, 5, 3), (0, 5, 3, 4), (5, 3, 0, 4), (0, 3, 5, 4),
+    (0, 2, 3, 4), (3, 0, 4, 5), (0, 4, 3, 0), (5, 4, 3, 4),
 )  # fmt: skip
 _RHYTHMS = ((2, 2, 2, 2), (3, 1, 2, 2), (2, 1, 1, 4), (4, 2, 2), (3, 3, 2), (1, 1, 2, 4), (2, 2, 1, 1, 2), (3, 1, 4))
 
@@ -161,7 +162,8 @@ def compose(
 def compose_of_size(title: str, size: int, *, style: str = "", seed: int = 0, fmt: Format = "mp3") -> bytes:
     """Compose a piece whose file has `size` bytes and decodes over `seconds_for_size(size, fmt)`.
 
-    An MP3 (320 kbit/s) has exactly that size, a WAV is at most three bytes short. Raises `ValueError` below 16 KiB.
+    An MP3 (320 kbit/s) has exactly that size, a WAV is at most three bytes short.
+    Raises `ValueError` below 16 KiB.
     """
     length = round(seconds_for_size(size, fmt) * RATE)
     loop = _render(title, style, seed, length)
@@ -359,7 +361,7 @@ def _mp3(loop: Samples, length: int, bit_rate: int, title: str | None) -> bytes:
     with av.open(buffer, "w", format="mp3", options=header) as container:
         if title is not None:
             container.metadata["title"] = title
-        # Without the bit reservoir every frame stands alone, so the loop is encoded twice and its second pass copied.
+        # Without the bit reservoir every frame stands alone: the loop is encoded twice, the second copied.
         options = {"reservoir": "0", "compression_level": "7"}
         stream = container.add_stream("libmp3lame", rate=RATE, layout="stereo", options=options)
         stream.bit_rate = bit_rate

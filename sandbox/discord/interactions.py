@@ -45,6 +45,8 @@ class Call:
         self.channel = channel
         self.data = data
         self.message = message
+        self.opened_by: Call | None = None
+        self.forged_components: list[Json] | None = None
         self.dispatched_at = time.monotonic()
         self.issued = state.clock.monotonic()
         self.acknowledged_at: float | None = None
@@ -124,8 +126,10 @@ class Call:
             "user": payloads.user(self.user),
             "authorizing_integration_owners": self._owners(),
         }
-        if self.message is not None:
+        if self.message is not None and self.kind == COMPONENT:
             data["interacted_message_id"] = str(self.message.id)
+        if self.opened_by is not None:
+            data["triggering_interaction_metadata"] = self.opened_by.metadata()
         if self.original is not None and not self.original.deleted:
             data["original_response_message_id"] = str(self.original.id)
         if self.kind == COMMAND:
@@ -181,6 +185,8 @@ class Call:
             data["user"] = payloads.user(self.user)
         if self.message is not None and self.kind in {COMPONENT, MODAL_SUBMIT}:
             data["message"] = payloads.message(self.message)
+            if self.forged_components is not None:
+                data["message"]["components"] = self.forged_components
         return data
 
     def _owners(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sandbox.discord.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL
 from sandbox.discord.messages import create_message, delete_message
 from sandbox.discord.model import Channel, Guild, Json, Member, Message, State, User
 
-BUTTON, STRING_MENU = 2, 3
+ROW, BUTTON, STRING_MENU = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,17 @@ class People:
         custom_id: str,
         timeout: float = 10.0,  # noqa: ASYNC109
     ) -> Call:
-        """Send the press of a button by its custom id, whether it is there or not, as a forger would."""
-        return await self._component(who, message, {"custom_id": custom_id, "component_type": BUTTON}, timeout)
+        """Send the press of a button by its custom id, whether it is there or not, as a forger would.
+
+        A forged button is shown to the bot as the message's only one, since discord.py looks for it there.
+        """
+        session = await self._session(message.channel, timeout)
+        data = {"custom_id": custom_id, "component_type": BUTTON}
+        call = Call(self.state, COMPONENT, _actor(who, message.channel), message.channel, data, message)
+        if all(button.custom_id != custom_id for button in message.buttons):
+            forged = {"type": BUTTON, "id": 2, "style": 2, "label": "forged", "custom_id": custom_id}
+            call.forged_components = [{"type": ROW, "id": 1, "components": [forged]}]
+        return self._send(session, call)
 
     async def select(
         self,
@@ -157,7 +166,9 @@ class People:
                 offered = {choice["value"] for choice in item["options"]}
                 if set(values) <= offered:
                     data = {"custom_id": custom_id, "component_type": STRING_MENU, "values": values}
-                    return await self._component(who, message, data, timeout)
+                    session = await self._session(message.channel, timeout)
+                    actor = _actor(who, message.channel)
+                    return self._send(session, Call(self.state, COMPONENT, actor, message.channel, data, message))
         raise NoSuchComponentError(f"no menu {custom_id!r} that offers {values}")
 
     async def submit_modal(self, who: Member, call: Call, values: dict[str, str]) -> Call:
@@ -167,7 +178,9 @@ class People:
         session = await self._session(call.channel, 10.0)
         data = {"custom_id": call.modal["custom_id"], "components": _filled(call.modal["components"], values)}
         actor = _actor(who, call.channel)
-        return self._send(session, Call(self.state, MODAL_SUBMIT, actor, call.channel, data, call.message))
+        submitted = Call(self.state, MODAL_SUBMIT, actor, call.channel, data, call.message)
+        submitted.opened_by = call
+        return self._send(session, submitted)
 
     def post_as(self, who: Member, channel: Channel, content: str) -> Message:
         """Write an ordinary message as a person."""
@@ -218,11 +231,6 @@ class People:
         guild.removed = True
         self.state.publish("GUILD_DELETE", guild, lambda: {"id": str(guild.id)})
         self.state.guilds.pop(guild.id, None)
-
-    async def _component(self, who: Member, message: Message, data: Json, timeout: float) -> Call:  # noqa: ASYNC109
-        session = await self._session(message.channel, timeout)
-        actor = _actor(who, message.channel)
-        return self._send(session, Call(self.state, COMPONENT, actor, message.channel, data, message))
 
     async def _session(self, channel: Channel, timeout: float) -> Session:  # noqa: ASYNC109
         return await self.state.changed.wait_for(

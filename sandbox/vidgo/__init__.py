@@ -1,4 +1,4 @@
-"""A stand-in of the VidGo music API: the documented protocol, real audio and pictures, and every way to misbehave."""
+"""A stand-in of the VidGo music API: the documented protocol, real audio and pictures, many ways to fail."""
 
 from sandbox.vidgo.faults import Fault
 from sandbox.vidgo.records import CallbackFaults, Delivery, RequestRecord, Submission, Task, Variant

@@ -46,7 +46,7 @@ class Api:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Log the request, let a planned fault strike, check the key, and put refusals into the documented shape."""
+        """Log the request, let a planned fault strike, check the key, give refusals their shape."""
         vidgo = self._vidgo
         endpoint = next((name for prefix, name in _PREFIXES.items() if request.path.startswith(prefix)), "")
         body = _loads(await request.read()) if endpoint == "submit" else None

@@ -1,4 +1,4 @@
-"""Callbacks: posting a task's end to its URL, with the documented repeats, and the ways in which that goes wrong."""
+"""Callbacks: posting a task's end to its URL, with the documented repeats, and how that goes wrong."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class CallbackSender:
                 return
 
     def body(self, data: Json) -> Json:
-        """Return a callback's body, wrapped or not as the stand-in is set; a failed task still says code 200."""
+        """Return a callback's body, wrapped or not as is set; a failed task still says code 200."""
         return data if self._vidgo.callbacks == "unwrapped" else {"code": 200, "data": data}
 
     async def attempt(self, task: Task, body: Json, faults: CallbackFaults) -> int | None:

@@ -41,7 +41,7 @@ _AFTER_EFFECT = frozenset({"lose_answer_after", "trickle", "broken_json", "unkno
 
 @dataclass
 class Fault:
-    """One planned fault; `times` counts down at each use, None stays until cleared. `seconds` is a wait it names."""
+    """One planned fault; `times` counts down at each use, None stays. `seconds` is a wait that it names."""
 
     endpoint: Endpoint
     kind: FaultKind

@@ -1,4 +1,4 @@
-"""The result files: composed and painted when they are asked for, and the ways in which a file host misbehaves."""
+"""The result files: composed and painted when they are asked for, and how a file host misbehaves."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Task:
 
 @dataclass
 class Submission:
-    """One POST of a task: `accepted` tells whether a task was made, `status` what was answered (None: nothing)."""
+    """One POST of a task: `accepted` tells whether it made one, `status` is the answer's (None: none)."""
 
     model: Any
     input: Any
@@ -118,8 +118,9 @@ class Delivery:
 class CallbackFaults:
     """What goes wrong with callbacks; the default is nothing. `delay` is in seconds.
 
-    `stages` sends non-final callbacks first, `out_of_order` one after the final callback, `wrong_task` names another
-    task in the body, `before_answer` finishes the task and delivers the callback before the submission is answered.
+    `stages` sends non-final callbacks first, `out_of_order` one after the final callback, `wrong_task` names
+    another task in the body, `before_answer` finishes the task and delivers the callback before the
+    submission is answered.
     """
 
     never: bool = False

@@ -89,7 +89,7 @@ FIELDS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
 
 
 class RefusedError(Exception):
-    """A request that is answered with an error: HTTP `status`, `type`, a message, perhaps extra body fields."""
+    """A request that is answered with an error: HTTP `status`, `type`, a message, perhaps more fields."""
 
     def __init__(self, status: int, message: str, *, kind: str | None = None, extra: Json | None = None) -> None:
         super().__init__(message)

@@ -286,7 +286,8 @@ class TaskRunner:
             return None
         number = pieces[2].partition(".")[0]
         variants = self.tasks[pieces[1]].variants
-        return variants[int(number) - 1].tune if number.isdecimal() and int(number) <= len(variants) else None
+        known = number.isdecimal() and 0 < int(number) <= len(variants)
+        return variants[int(number) - 1].tune if known else None
 
 
 def song_status(task: Task, status: Status, error_message: str | None) -> None:

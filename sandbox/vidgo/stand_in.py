@@ -31,8 +31,8 @@ DuplicateStyle = Literal["409", "409_id", "409_error_id", "400_text", "400_id", 
 class VidGoStandIn:
     """A VidGo that runs on 127.0.0.1, charges credits of its own, and does whatever it is told to do.
 
-    `seconds` is how long a task takes. Every wait of the provider (tasks, callback repeats and delays, detail lag)
-    is multiplied by `time_scale`; waits of this class's own methods and of faults are real seconds.
+    `seconds` is how long a task takes. Every wait of the provider (tasks, callback repeats and delays, detail
+    lag) is multiplied by `time_scale`; waits of this class's own methods and of faults are real seconds.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class VidGoStandIn:
         model: str = "generate-music",
         error_message: str | None = None,
     ) -> Task:
-        """Add a song that was made elsewhere: no submission, no charge, no callback. `seconds` is its length."""
+        """Add a song made elsewhere: no submission, no charge, no callback. `seconds` is its length."""
         task = self.runner.create(model, {}, None, title)
         task.variants = self.runner.variants(title, tags, seconds, variants)
         self.runner.pin_file_rules(task)
@@ -146,7 +146,7 @@ class VidGoStandIn:
     def set_result(
         self, model: str, shape: str | None, *, times: int | None = None, error_message: str | None = None
     ) -> None:
-        """Set the shape of the results of the next tasks (`results.SHAPES`, or "failed"); None is the default shape.
+        """Set the shape of the next tasks' results (`results.SHAPES`, or "failed"); None: the default shape.
 
         Raises `ValueError` for an unknown shape.
         """
@@ -179,12 +179,12 @@ class VidGoStandIn:
     ) -> None:
         """Let the result files of `task`, or of the next tasks (of `model`), misbehave.
 
-        Kinds: not_found, html, empty, hang (no answer), endless, too_large (`size` bytes), trickle (64 bytes each
-        `pause` seconds), reset (cut off half-way), lying_length (promises twice as much), short_length (promises
-        half), wrong_type (right bytes, declared as `content_type`), disguised (a picture declared as audio), redirect
-        (`status`, to `location`), redirect_loop, private (the result names a private address), url (the result names
-        `location`), bytes (`data` as they are), size (a true MP3 of `size` bytes), wav, broken (an MP3 whose rest is
-        rubbish). Raises `ValueError` for another.
+        Kinds: not_found, html, empty, hang (no answer), endless, too_large (`size` bytes), trickle (64 bytes
+        each `pause` seconds), reset (cut off half-way), lying_length (promises twice as much), short_length
+        (promises half), wrong_type (right bytes, declared as `content_type`), disguised (a picture declared as
+        audio), redirect (`status`, to `location`), redirect_loop, private (the result names a private
+        address), url (the result names `location`), bytes (`data` as they are), size (a true MP3 of `size`
+        bytes), wav, broken (an MP3 whose rest is rubbish). Raises `ValueError` for another.
         """
         if kind not in FILE_KINDS:
             raise ValueError(f"no such behaviour of files: {kind}")
@@ -217,7 +217,7 @@ class VidGoStandIn:
         model: str | None = None,
         seconds: float = 2.0,
     ) -> Fault:
-        """Plan a fault for the next `times` requests (None: until cleared) to an endpoint, of a model if given."""
+        """Plan a fault for the next `times` requests to an endpoint (None: until cleared), of `model`."""
         fault = Fault(endpoint, kind, status, body, headers or {}, times, model, seconds)
         self.faults.add(fault)
         return fault
@@ -240,7 +240,7 @@ class VidGoStandIn:
         self.changes.notify()
 
     def finish(self, task: Task, *, error_message: str | None = None) -> None:
-        """End a task at once, even a held one; with `error_message` it fails. An upload's source is not fetched."""
+        """End a task at once, even a held one, failed if `error_message`; no upload is fetched."""
         self.runner.complete(task, error_message, heard=self.audio_seconds)
 
     # What happened.
@@ -256,7 +256,7 @@ class VidGoStandIn:
         timeout: float = 10,  # noqa: ASYNC109
         after: int = 0,
     ) -> Submission:
-        """Return the first submission, of those `after` the first so many, that fits, waiting for it if need be."""
+        """Return the first submission, of those `after` the first so many, that fits; wait for it."""
 
         def find() -> Submission | None:
             return next((one for one in self.submissions[after:] if predicate is None or predicate(one)), None)

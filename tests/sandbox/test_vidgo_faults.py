@@ -1,0 +1,163 @@
+"""Each fault of the API happens, does or does not take effect, and is used up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from sandbox.vidgo import VidGoStandIn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+KEY = {"Authorization": "Bearer test-key"}
+LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+
+
+@asynccontextmanager
+async def started() -> AsyncIterator[tuple[VidGoStandIn, aiohttp.ClientSession]]:
+    # A connection for each request: aiohttp silently repeats a GET that fails on a kept one.
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with (
+        VidGoStandIn(seconds=0.02, audio_seconds=0.5) as vidgo,
+        aiohttp.ClientSession(headers=KEY, connector=connector) as session,
+    ):
+        yield vidgo, session
+
+
+async def submit(vidgo: VidGoStandIn, session: aiohttp.ClientSession) -> tuple[int, str, dict[str, str]]:
+    body = {
+        "model": "generate-lyrics",
+        "callback_url": "https://callbacks.invalid/",
+        "input": {"prompt": "rain"},
+    }
+    async with session.post(vidgo.api_url + "/api/generate/submit", json=body) as answer:
+        return answer.status, await answer.text(), dict(answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "status", "words"),
+    [
+        ("status", {}, 500, "internal_error"),
+        ("status", {"status": 503}, 503, "service_error"),
+        ("status", {"status": 400, "body": {"detail": [{"msg": "field required"}]}}, 400, "field required"),
+        ("status", {"status": 502, "body": "upstream"}, 502, "upstream"),
+        ("html", {}, 502, "<!doctype html>"),
+        ("html", {"status": 200}, 200, "<!doctype html>"),
+        ("error_in_200", {}, 200, "503"),
+        ("busy_text", {"seconds": 7}, 429, "try again in 7 seconds"),
+        ("busy_plain", {}, 429, "slow down"),
+        ("no_credits_429", {}, 429, "insufficient credits"),
+    ],
+)
+async def test_a_refusal_has_no_effect_and_happens_once(kind: Any, more: Any, status: int, words: str) -> None:
+    async with started() as (vidgo, session):
+        vidgo.fault("submit", kind, **more)
+        code, text, headers = await submit(vidgo, session)
+        assert code == status
+        assert words in text
+        assert "Retry-After" not in headers
+        assert not vidgo.tasks
+        (submission,) = vidgo.submissions
+        assert (submission.accepted, submission.status, submission.model) == (False, status, "generate-lyrics")
+        assert (await submit(vidgo, session))[0] == 200
+        assert [one.accepted for one in vidgo.submissions] == [False, True]
+
+
+async def test_a_busy_answer_can_say_how_long_to_wait() -> None:
+    async with started() as (vidgo, session):
+        vidgo.fault("submit", "busy_retry_after", seconds=3)
+        code, _, headers = await submit(vidgo, session)
+        assert (code, headers["Retry-After"]) == (429, "3")
+
+
+@pytest.mark.parametrize(("kind", "accepted"), [("lose_answer_before", False), ("lose_answer_after", True)])
+async def test_an_answer_can_be_lost_before_or_after_the_effect(kind: Any, accepted: bool) -> None:
+    async with started() as (vidgo, session):
+        vidgo.fault("submit", kind)
+        with pytest.raises(LOST):
+            await submit(vidgo, session)
+        (submission,) = vidgo.submissions
+        assert (submission.accepted, submission.status) == (accepted, None)
+        assert len(vidgo.tasks) == accepted
+        assert [one.status for one in vidgo.requests] == [None]
+        if accepted:
+            await vidgo.wait_task(str(submission.task_id), "finished")
+            assert len(vidgo.charged) == 1
+
+
+async def test_a_hanging_request_holds_up_nobody_else_and_not_the_end() -> None:
+    async with started() as (vidgo, session):
+        vidgo.fault("submit", "hang")
+        hanging = asyncio.create_task(submit(vidgo, session))
+        assert (await vidgo.wait_submission()).status is None
+        assert (await submit(vidgo, session))[0] == 200
+        assert not hanging.done()
+        started_at = time.monotonic()
+        await vidgo.stop()
+        assert time.monotonic() - started_at < 2
+        with pytest.raises((*LOST, AssertionError)):
+            assert (await hanging)[0] == 200
+
+
+async def test_a_trickling_answer_arrives_whole_and_late() -> None:
+    async with started() as (vidgo, session):
+        vidgo.fault("submit", "trickle", seconds=0.3)
+        started_at = time.monotonic()
+        code, text, _ = await submit(vidgo, session)
+        assert time.monotonic() - started_at >= 0.25
+        assert code == 200
+        assert json.loads(text)["data"]["task_id"] in vidgo.tasks
+
+
+async def test_an_answer_can_be_broken_or_speak_of_an_unknown_status() -> None:
+    async with started() as (vidgo, session):
+        vidgo.fault("submit", "broken_json")
+        code, text, _ = await submit(vidgo, session)
+        assert code == 200
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(text)
+        (task_id,) = vidgo.tasks
+        vidgo.fault("detail", "unknown_status", times=2)
+        url = f"{vidgo.api_url}/api/generate/detail/music?task_id={task_id}"
+        statuses = []
+        for _ in range(3):
+            async with session.get(url) as answer:
+                statuses.append((await answer.json())["data"]["status"])
+        assert statuses[:2] == ["pondering"] * 2
+        assert statuses[2] != "pondering"
+
+
+async def test_faults_choose_their_endpoint_and_model_and_can_be_cleared() -> None:
+    async with started() as (vidgo, session):
+        vidgo.fault("submit", "status", model="generate-music")
+        vidgo.fault("balance", "status", status=429, times=None)
+        assert (await submit(vidgo, session))[0] == 200
+        url = vidgo.api_url + "/api/user/balance"
+        for _ in range(3):
+            async with session.get(url) as answer:
+                assert answer.status == 429
+        vidgo.clear_faults("balance")
+        async with session.get(url) as answer:
+            assert answer.status == 200
+        with pytest.raises(ValueError, match="no such fault"):
+            vidgo.fault("submit", "earthquake")  # type: ignore[arg-type]
+
+
+async def test_the_provider_can_be_away_and_come_back_with_its_tasks() -> None:
+    async with started() as (vidgo, session):
+        song = vidgo.add_song("One")
+        address = vidgo.api_url
+        await vidgo.go_offline()
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await submit(vidgo, session)
+        await vidgo.go_online()
+        assert vidgo.api_url == address
+        async with session.get(f"{address}/api/generate/detail/music?task_id={song.id}") as answer:
+            assert (await answer.json())["data"]["status"] == "finished"
