@@ -16,11 +16,14 @@ import aiohttp
 import discord
 from sqlalchemy import make_url
 
+from bot.acknowledgements import make_acknowledgements
 from bot.client import Client, UseCases
 from bot.covers import Covers
 from bot.delivery import Delivery
 from bot.fetch import Fetcher
+from bot.files import Files, make_archiver
 from bot.interactions import Interactions
+from bot.links import Links
 from bot.listener import Listener
 from bot.metrics import Metrics
 from bot.poller import make_poller
@@ -32,6 +35,7 @@ from bot.vidgo import VidGo
 from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
+from storage.archive import Archive
 from storage.database import Database, DatabaseError
 
 log = logging.getLogger(__name__)
@@ -76,34 +80,41 @@ async def run(settings: Settings, *, clock: Callable[[], float] = time.time, rng
         client.use_cases = UseCases(database, interactions, songs, Covers(database, songs, tasks, clock))
         fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
         stack.push_async_callback(fetcher.close)
+        directory = await asyncio.to_thread(_empty_directory, settings)
+        archive = await _open_archive(database, settings, clock)
+        files = Files(database, archive, fetcher, client.find_post)
+        links = Links(settings, clock)
         delivery = Delivery(
             database,
             client,
-            Composer(database, fetcher),
+            Composer(database, files, links),
             interactions,
-            directory=await asyncio.to_thread(_empty_directory, settings),
+            directory=directory,
             clock=clock,
             metrics=metrics,
         )
         poller = make_poller(database, tasks, clock)
-        tasks.on_due, tasks.on_planned = delivery.worker.wake, poller.wake
+        archiver = make_archiver(database, archive, files, directory=directory, clock=clock)
+        faces = make_acknowledgements(database, client, interactions, clock)
+        tasks.on_due, tasks.on_planned, tasks.on_face = delivery.worker.wake, poller.wake, faces.wake
+        delivery.on_face = faces.wake
+        workers = [poller, delivery.worker, archiver, faces]
         listener = Listener(
             settings,
             database,
             tasks,
             clock=clock,
             metrics=metrics,
-            not_ready=lambda: _not_ready(client, [poller, delivery.worker]),
+            not_ready=lambda: _not_ready(client, workers),
         )
         await _listen(listener, settings)
         stack.push_async_callback(listener.stop)
         stack.push_async_callback(tasks.drain)
         stack.push_async_callback(client.close)
         await _log_in(client, settings)
-        poller.start()
-        stack.push_async_callback(poller.stop, GRACE_SECONDS)
-        delivery.worker.start()
-        stack.push_async_callback(delivery.worker.stop, GRACE_SECONDS)
+        for worker in workers:
+            worker.start()
+        stack.push_async_callback(_stop, workers)
         gateway = asyncio.create_task(client.connect(), name="gateway")
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({gateway, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -122,6 +133,19 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
         raise SettingsError(f"DATABASE_URL: {error}") from error
     stack.push_async_callback(database.close)
     return database
+
+
+async def _open_archive(database: Database, settings: Settings, clock: Callable[[], float]) -> Archive:
+    archive = Archive(database, settings.archive_dir, settings.archive_max_bytes, clock)
+    try:
+        await archive.open()
+    except OSError as error:
+        raise SettingsError(f"ARCHIVE_DIR cannot be used: {error.strerror}") from error
+    return archive
+
+
+async def _stop(workers: list[Worker]) -> None:
+    await asyncio.gather(*(worker.stop(GRACE_SECONDS) for worker in workers))
 
 
 async def _listen(listener: Listener, settings: Settings) -> None:

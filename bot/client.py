@@ -107,6 +107,10 @@ class Client(commands.AutoShardedBot):
             self.tree.copy_global_to(guild=guild)
             await self.tree.sync(guild=guild)
 
+    async def find_post(self, channel_id: int, message_id: int) -> discord.Message:
+        """Read a message; raises `discord.HTTPException`."""
+        return await self.get_partial_messageable(channel_id).fetch_message(message_id)
+
     async def on_ready(self) -> None:
         """Say that the bot is there."""
         log.info("connected to Discord as %s in %d servers", self.user, len(self.guilds))

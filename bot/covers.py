@@ -62,6 +62,6 @@ class Covers:
                 requester.notification_id,
                 only=[NotificationState.ASKED],
                 task_id=task.id,
-                source_position=song.position,
+                position=song.position,
             )
         return Ordered(await self._tasks.order(task), song, joined)

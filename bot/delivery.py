@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
@@ -31,7 +30,7 @@ from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.notifications import Notification
-from storage.schema import NotificationState
+from storage.schema import Face, NotificationState, TaskStatus
 from storage.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -43,9 +42,18 @@ LONGEST_PAUSE_SECONDS = 300.0
 LOOK_BACK = 300
 """How many messages after the acknowledgement are searched for one that was posted before a crash."""
 
+UNBOOSTED_LIMIT = 10 * 1024 * 1024
+"""What Discord accepts in any server."""
+
 _TOO_LARGE = 40005
+_ARCHIVED_THREAD = 50083
+_CLOSED = (discord.NotFound, discord.Forbidden)
 _ORIGINAL = cast("int", "@original")
 """The name of an interaction's first answer, which Discord takes in the place of a message's id."""
+
+
+class _TooLarge(Exception):  # noqa: N818
+    """The channel takes no file of that size."""
 
 
 class Delivery:
@@ -69,6 +77,8 @@ class Delivery:
         self._directory = directory
         self._clock = clock
         self._metrics = metrics
+        self.on_face: Callable[[], None] = lambda: None
+        """Called after a commit that wants an acknowledgement to change."""
         self._channels: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self.worker = Worker(
             "delivery",
@@ -101,28 +111,40 @@ class Delivery:
         if task is None or row.state not in (NotificationState.DUE, NotificationState.SENDING):
             return
         lock = self._channels.setdefault(row.channel_id, asyncio.Lock())
-        directory = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._directory))
         try:
-            post = await self._composer.compose(row, task, directory, final=row.attempts >= FETCH_ATTEMPTS)
-            async with lock:
-                await self._post(row, task, post)
+            with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as directory:
+                await self._compose_and_post(row, task, Path(directory), lock)
         except FetchError as error:
             log.info("task %s: its file comes later: %s", task.id, error.reason)
             await self._later(row, "fetching", error.reason)
         except (discord.DiscordServerError, discord.RateLimited, OSError, aiohttp.ClientError, TimeoutError) as error:
             log.warning("notification %s of task %s is not posted yet: %s", row.id, task.id, type(error).__name__)
             await self._later(row, "discord", type(error).__name__)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
-    # Posting
-
-    async def _post(self, row: Notification, task: Task, post: Post) -> None:
+    async def _compose_and_post(self, row: Notification, task: Task, directory: Path, lock: asyncio.Lock) -> None:
         if row.state is NotificationState.SENDING:
             posted = await self._posted_before(row)
             if posted is not None:
                 await self._delivered(row, task, posted)
-                return
+                return None
+        final = row.attempts >= FETCH_ATTEMPTS
+        post = await self._composer.compose(row, task, directory, limit=row.upload_limit, final=final)
+        async with lock:
+            try:
+                return await self._post(row, task, post)
+            except _TooLarge:
+                log.info("task %s: its file is too large for channel %s now", task.id, row.channel_id)
+        # The server has lost its boosts since the command was typed.
+        smaller = await self._composer.compose(row, task, directory, limit=UNBOOSTED_LIMIT, final=final)
+        async with lock:
+            try:
+                await self._post(row, task, smaller)
+            except _TooLarge:
+                await self._post(row, task, await self._composer.compose_link(row, task, directory))
+
+    # Posting
+
+    async def _post(self, row: Notification, task: Task, post: Post) -> None:
         async with self._database.write() as connection:
             claimed = await notifications.change(
                 connection,
@@ -135,27 +157,23 @@ class Delivery:
         if not claimed:
             return
         try:
-            message_id = await self._send(row, task, post)
-        except (discord.NotFound, discord.Forbidden) as error:
+            channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
+            message_id = await self._send_to(channel, row, post)
+        except _CLOSED as error:
             log.warning("task %s: channel %s is closed to the bot: %s", task.id, row.channel_id, error.text)
             await self._post_elsewhere(row, task, post)
         except discord.DiscordServerError:
             raise
         except discord.HTTPException as error:
+            if error.status == 413 or error.code == _TOO_LARGE:
+                raise _TooLarge from error
+            if error.code == _ARCHIVED_THREAD:
+                await self._post_elsewhere(row, task, post)
+                return
             log.error("task %s: Discord refuses its message: %s %s", task.id, error.status, error.text)
             await self._give_up(row, f"{error.status} {error.code}")
         else:
             await self._delivered(row, task, message_id)
-
-    async def _send(self, row: Notification, task: Task, post: Post) -> int:
-        channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
-        try:
-            return await self._send_to(channel, row, post)
-        except discord.HTTPException as error:
-            if error.status != 413 and error.code != _TOO_LARGE:
-                raise
-        log.info("task %s: its file is too large for channel %s", task.id, row.channel_id)
-        return await self._send_to(channel, row, self._composer.without_files(row, task, post))
 
     async def _send_to(self, channel: discord.abc.Messageable, row: Notification, post: Post) -> int:
         options: dict[str, Any] = {}
@@ -183,7 +201,7 @@ class Delivery:
                         getattr(child, "custom_id", None) == custom_id for child in component.children
                     ):
                         return message.id
-        except (discord.NotFound, discord.Forbidden) as error:
+        except _CLOSED as error:
             log.info("notification %s cannot be looked for: %s", row.id, error.text)
         return None
 
@@ -195,7 +213,7 @@ class Delivery:
                     sent = await self._webhook(row).send(**_content(post, row, stack), ephemeral=True, wait=True)
                 await self._delivered(row, task, sent.id)
                 return
-        except (discord.NotFound, discord.Forbidden) as error:
+        except _CLOSED as error:
             log.info("notification %s cannot be told through its interaction: %s", row.id, error.text)
         try:
             user = await self._client.create_dm(discord.Object(row.user_id))
@@ -217,7 +235,9 @@ class Delivery:
         try:
             if task is not None:
                 text = await self._interactions.acknowledgement(task, task.title, joined=False)
-                message = await webhook.edit_message(_ORIGINAL, content=text, allowed_mentions=quiet)
+                message = await webhook.edit_message(
+                    _ORIGINAL, content=text, view=messages.waiting_buttons(row.id), allowed_mentions=quiet
+                )
                 await self._close(row, task, message.id)
                 return
             text = str(messages.interrupted())
@@ -226,7 +246,7 @@ class Delivery:
             else:
                 await webhook.delete_message(_ORIGINAL)
                 await webhook.send(text, ephemeral=True, allowed_mentions=quiet)
-        except (discord.NotFound, discord.Forbidden) as error:
+        except _CLOSED as error:
             log.info("interaction %s cannot be answered any more: %s", row.id, error.text)
         await self._close(row, task, None)
 
@@ -243,13 +263,15 @@ class Delivery:
     # Ends
 
     async def _delivered(self, row: Notification, task: Task, message_id: int) -> None:
-        await self._end(row, NotificationState.DELIVERED, message_id=message_id)
+        done = Face.DONE if task.status is TaskStatus.FINISHED else Face.FAILED
+        await self._end(row, NotificationState.DELIVERED, done, message_id=message_id)
         log.info("task %s: its %s is posted as message %s", task.id, row.kind, message_id)
 
     async def _give_up(self, row: Notification, error: str) -> None:
-        await self._end(row, NotificationState.UNDELIVERABLE, error=error)
+        await self._end(row, NotificationState.UNDELIVERABLE, Face.FAILED, error=error)
 
-    async def _end(self, row: Notification, state: NotificationState, **values: Any) -> None:
+    async def _end(self, row: Notification, state: NotificationState, face: Face, **values: Any) -> None:
+        shows = row.kind == "result" and row.ack_message_id is not None
         async with self._database.write() as connection:
             await notifications.change(
                 connection,
@@ -259,8 +281,11 @@ class Delivery:
                 attempt_at=None,
                 interaction_token=None,
                 delivered_at=self._clock(),
+                ack_wanted=face if shows else None,
                 **values,
             )
+        if shows:
+            self.on_face()
         self._metrics.deliveries.labels(state).inc()
 
     async def _later(self, row: Notification, what: str, error: str) -> None:

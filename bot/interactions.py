@@ -54,11 +54,11 @@ class Asked:
         self.interaction = interaction
         self.requester = Requester(interaction.user.id, interaction.guild_id, notification_id)
 
-    async def answer(self, text: str) -> int | None:
+    async def answer(self, text: str, view: discord.ui.View | None = None) -> int | None:
         """Replace "thinking…" by a message and return its id, or None where the member has deleted it."""
         try:
             message = await self.interaction.edit_original_response(
-                content=text, allowed_mentions=discord.AllowedMentions.none()
+                content=text, view=view, allowed_mentions=discord.AllowedMentions.none()
             )
         except _GONE:
             return None
@@ -102,7 +102,9 @@ class Interactions:
     async def acknowledge(self, asked: Asked, task: Task, subject: str, *, joined: bool) -> None:
         """Show publicly what is being made and when to expect it; from here on the task's end answers."""
         text = await self.acknowledgement(task, subject, joined=joined)
-        await self.hand_over(asked.requester.notification_id, await asked.answer(text))
+        notification_id = asked.requester.notification_id
+        view = None if task.status.is_final else messages.waiting_buttons(notification_id)
+        await self.hand_over(notification_id, await asked.answer(text, view))
 
     async def acknowledgement(self, task: Task, subject: str, *, joined: bool) -> str:
         """Return the words for a task that was ordered, with the time at which similar ones would be done."""
@@ -163,7 +165,7 @@ class Interactions:
             id=notification_id,
             kind="result",
             task_id=None,
-            source_position=0,
+            position=0,
             user_id=interaction.user.id,
             guild_id=interaction.guild_id,
             channel_id=interaction.channel_id or 0,
@@ -172,7 +174,9 @@ class Interactions:
             token_expires_at=now + TOKEN_SECONDS,
             ephemeral=ephemeral,
             upload_limit=interaction.filesize_limit,
+            locale=str(interaction.locale)[:10],
             ack_message_id=None,
+            ack_wanted=None,
             state=NotificationState.ASKED,
             attempts=0,
             attempt_at=now + ANSWER_SECONDS,

@@ -8,7 +8,6 @@ from typing import TextIO
 
 from bot.settings import Settings
 
-
 SHORTEST_SECRET = 8
 
 

@@ -14,11 +14,12 @@ import discord
 
 from bot.vidgo import CoverArt
 from storage.library import Song
-from storage.tasks import Task
+from storage.tasks import File, Task
 
 TITLE_LIMIT = 100
 REASON_LIMIT = 300
 CHOICE_LIMIT = 100
+URL_LIMIT = 512
 
 _MARKDOWN = re.compile(r"([\\*_~`|>#<\[\]])")
 _SPACE = re.compile(r"\s+")
@@ -252,6 +253,11 @@ def imported(titles: list[str]) -> Text:
     )
 
 
+def track_value(song: Song | File) -> str:
+    """Return what stands for a song in options and custom ids: its task's id, with the variant's number if not 0."""
+    return song.task_id if song.position == 0 else f"{song.task_id}.{song.position}"
+
+
 def choice(song: Song) -> str:
     """Name a song in an autocompletion, within Discord's 100 characters."""
     number = f" ({song.position + 1})" if song.position else ""
@@ -274,7 +280,7 @@ class SongDetails:
     duration: float | None
 
 
-def result(task: Task, user_id: int, song: SongDetails, *, artwork_only: bool, has_audio: bool) -> str:
+def result(task: Task, user_id: int, song: SongDetails, *, artwork_only: bool, has_audio: bool, shrunk: bool) -> str:
     """Announce a finished task to its requester."""
     title = song.title or task.title
     if task.model != CoverArt.model:
@@ -288,8 +294,9 @@ def result(task: Task, user_id: int, song: SongDetails, *, artwork_only: bool, h
         text = Text("here is new artwork for **{title}**. The music is the original's.", title=title)
     else:
         text = Text("here is your cover of **{title}**, a new performance.", title=title)
+    smaller = " Its quality is reduced to fit this server's upload limit." if shrunk else ""
     late = " Sorry that it took so long." if task.late_at is not None else ""
-    return f"<@{user_id}> {text}{late}"
+    return f"<@{user_id}> {text}{smaller}{late}"
 
 
 def card(song: SongDetails, *, image: str | None) -> discord.Embed:
@@ -335,12 +342,52 @@ def file_refused(title: str) -> Text:
 
 def file_too_large(title: str) -> Text:
     """Say that the file is too large for the server."""
-    return Text("**{title}** is finished, but its file is larger than this server accepts. Fetch it here:", title=title)
+    return Text(
+        "**{title}** is finished, but this server takes no file of its size. The button fetches it", title=title
+    )
+
+
+def until(at: float) -> str:
+    """Say until when a link works."""
+    return f" until <t:{int(at)}:f>."
+
+
+def done(title: str, guild_id: int | None, channel_id: int, message_id: int) -> str:
+    """Lead from an acknowledgement to the result."""
+    return f"{Text('**{title}** is done:', title=title)} {_jump(guild_id, channel_id, message_id)}"
+
+
+def ended(title: str, guild_id: int | None, channel_id: int, message_id: int | None) -> str:
+    """Say in an acknowledgement that there is no result."""
+    said = Text("**{title}** could not be made.", title=title)
+    return str(said) if message_id is None else f"{said} {_jump(guild_id, channel_id, message_id)}"
+
+
+def cancelled(title: str) -> Text:
+    """Say in an acknowledgement that the requester did not want the post."""
+    return Text("**{title}** will not be posted. VidGo may still charge for it.", title=title)
+
+
+def _jump(guild_id: int | None, channel_id: int, message_id: int) -> str:
+    return f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"
 
 
 def remove_id(notification_id: str) -> str:
     """Return the custom id of the *Remove* button, by which a posted message is known again after a crash."""
     return f"remove:{notification_id}"
+
+
+def stop_id(notification_id: str) -> str:
+    """Return the custom id of the *Don't post* button."""
+    return f"stop:{notification_id}"
+
+
+def waiting_buttons(notification_id: str) -> discord.ui.View:
+    """Make the buttons under an acknowledgement."""
+    view = discord.ui.View(timeout=None)
+    view.add_item(discord.ui.Button(label="Don't post", custom_id=stop_id(notification_id)))
+    view.stop()
+    return view
 
 
 def buttons(notification_id: str, *, cover: str | None = None, link: str | None = None) -> discord.ui.View:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import discord
 
 from bot import messages
-from bot.fetch import Fetched, Fetcher, FetchError, FetchProblem
-from bot.media import MediaError, MediaKind, attachment_name, image_is_sane, tag_mp3
+from bot.fetch import Fetched, FetchError, FetchProblem
+from bot.files import Files
+from bot.links import DOWNLOAD_SECONDS, Links
+from bot.media import MediaError, MediaKind, attachment_name, tag_mp3
 from bot.messages import SongDetails
-from bot.songs import IMPORTED
 from bot.vidgo import CoverArt
 from storage import tasks as rows
 from storage.database import Database
@@ -24,10 +24,10 @@ from storage.tasks import File, Task
 
 log = logging.getLogger(__name__)
 
-ARTWORK_BYTES = 8 * 1024 * 1024
-"""No picture larger than this is shown; documents speak of 3 MB at most."""
+TAG_BYTES = 64 * 1024
+"""Room for title, tags and the like in an MP3, besides its artwork."""
 
-PICTURES_TRIED = 3
+VIDGO_KEEPS_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,138 +38,190 @@ class Post:
     view: discord.ui.View
     embed: discord.Embed | None = None
     files: list[tuple[Path, str]] = field(default_factory=list)
-    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a result is made of: its words, its audio's row, and the files that were got."""
+
+    details: SongDetails
+    audio: File | None
+    song: Fetched | None
+    artwork: Fetched | None
+    artwork_only: bool
+
+
+class _UnusableError(Exception):
+    """The audio cannot be made into a file that plays."""
 
 
 class Composer:
-    """Reads a task's files and composes its message."""
+    """Gets a task's files and composes its message."""
 
-    def __init__(self, database: Database, fetcher: Fetcher) -> None:
+    def __init__(self, database: Database, files: Files, links: Links) -> None:
         self._database = database
-        self._fetcher = fetcher
+        self._files = files
+        self._links = links
 
-    async def compose(self, notification: Notification, task: Task, directory: Path, *, final: bool) -> Post:
-        """Compose what a notification says; its files are written to `directory`.
+    async def compose(self, row: Notification, task: Task, directory: Path, *, limit: int, final: bool) -> Post:
+        """Compose what a notification says, with files of at most `limit` bytes, which are written to `directory`.
 
         Raises `FetchError` when trying again later may help, unless `final` says that there is no later.
         """
-        if notification.kind == "late":
-            return self._say(notification, messages.late(task))
+        if row.kind == "late":
+            return _say(row, messages.late(task))
         if task.status is not TaskStatus.FINISHED:
-            return self._say(notification, messages.failure(task))
-        async with self._database.read() as connection:
-            files = await rows.files_of(connection, task.id)
-            originals = await rows.files_of(connection, task.source_id) if task.source_id is not None else []
-        audio = next((file for file in files if file.audio_url), None)
-        artwork_only = audio is None
-        if audio is None:
-            audio = next(
-                (file for file in originals if file.position == notification.source_position and file.audio_url), None
-            )
-        pictures = [url for file in files if artwork_only or file is audio for url in file.image_urls]
+            return _say(row, messages.failure(task))
         try:
-            song, cover = await asyncio.gather(
-                self._fetch_audio(task, audio, directory), self._fetch_picture(task, pictures, directory)
-            )
+            parts = await self._get(row, task, directory)
         except FetchError as error:
             if error.retryable and not final:
                 raise
             log.error("task %s: its audio cannot be posted: %s", task.id, error.reason)
-            if not artwork_only:
-                return self._say(notification, _explain(error, task.title), link=None)
-            song, cover = None, await self._fetch_picture(task, pictures, directory)
-        if artwork_only and cover is None:
-            return self._say(notification, messages.file_lost(task.title))
+            return _say(row, _explain(error, task.title))
+        if parts.artwork_only and parts.artwork is None:
+            return _say(row, messages.file_lost(task.title))
+        if parts.song is None:
+            return self._result(row, task, parts, limit, shrunk=False)
+        try:
+            song, shrunk = await _fit(parts, directory, limit)
+        except _UnusableError as error:
+            log.error("task %s: its audio cannot be converted: %s", task.id, error)
+            return _say(row, messages.file_refused(task.title))
+        if song is None:
+            return await self._linked(row, task, parts)
+        fitted = _Parts(parts.details, parts.audio, song, parts.artwork, parts.artwork_only)
+        return self._result(row, task, fitted, limit, shrunk=shrunk)
+
+    async def compose_link(self, row: Notification, task: Task, directory: Path) -> Post:
+        """Compose a message whose audio is a link, for a channel that takes no file of that size."""
+        return await self._linked(row, task, await self._get(row, task, directory))
+
+    async def _get(self, row: Notification, task: Task, directory: Path) -> _Parts:
+        async with self._database.read() as connection:
+            own = await rows.files_of(connection, task.id)
+            original = (
+                await rows.file_of(connection, task.source_id, row.position) if task.source_id is not None else None
+            )
+        with_audio = [file for file in own if file.audio_url]
+        audio = next((file for file in with_audio if file.position == row.position), None)
+        audio = audio or next(iter(with_audio), None)
+        artwork_only = audio is None
+        audio = audio or original
+        pictures = [file for file in own if file.image_urls] if artwork_only else [audio] if audio is not None else []
+        song, artwork = await asyncio.gather(
+            self._song(task, audio, directory, needed=not artwork_only), self._artwork(pictures, directory)
+        )
         details = SongDetails(task.title, "", None)
         if audio is not None:
             details = SongDetails(audio.title or task.title, audio.tags, audio.duration)
-        if song is not None and song.kind is MediaKind.MP3 and artwork_only and cover is not None:
-            song = await asyncio.to_thread(_with_artwork, song, cover, details, task.id)
-        return self._result(notification, task, details, audio, song, cover, artwork_only=artwork_only)
+        return _Parts(details, audio, song, artwork, artwork_only)
 
-    def without_files(self, notification: Notification, task: Task, post: Post) -> Post:
-        """Return the message for a channel that refuses the files' size: a link in their place."""
-        embed = post.embed
-        if embed is not None:
-            embed.set_image(url=None)
-        text = messages.file_too_large(task.title)
-        return Post(
-            content=messages.told(notification.user_id, text),
-            view=messages.buttons(notification.id, link=post.link),
-            embed=embed,
-            link=post.link,
-        )
-
-    def _say(self, notification: Notification, text: messages.Text, link: str | None = None) -> Post:
-        return Post(
-            content=messages.told(notification.user_id, text), view=messages.buttons(notification.id, link=link)
-        )
-
-    def _result(
-        self,
-        notification: Notification,
-        task: Task,
-        details: SongDetails,
-        audio: File | None,
-        song: Fetched | None,
-        cover: Fetched | None,
-        *,
-        artwork_only: bool,
-    ) -> Post:
-        files: list[tuple[Path, str]] = []
-        if song is not None:
-            files.append((song.path, attachment_name(details.title, song.kind)))
-        image = None
-        if cover is not None and cover.size <= notification.upload_limit:
-            image = f"cover{cover.kind.extension}"
-            files.append((cover.path, image))
-        link = audio.audio_url if audio is not None else None
-        coverable = task.id if task.model not in (CoverArt.model, IMPORTED) else None
-        post = Post(
-            content=messages.result(
-                task, notification.user_id, details, artwork_only=artwork_only, has_audio=song is not None
-            ),
-            view=messages.buttons(notification.id, cover=coverable),
-            embed=messages.card(details, image=image),
-            files=files,
-            link=link,
-        )
-        if song is not None and song.size > notification.upload_limit:
-            return self.without_files(notification, task, post)
-        return post
-
-    async def _fetch_audio(self, task: Task, file: File | None, directory: Path) -> Fetched | None:
-        if file is None or file.audio_url is None:
+    async def _song(self, task: Task, file: File | None, directory: Path, *, needed: bool) -> Fetched | None:
+        if file is None:
             return None
-        fetched = await self._fetcher.fetch(file.audio_url, directory / "audio")
-        if not fetched.kind.is_audio:
-            raise FetchError(FetchProblem.NOT_MEDIA, f"{fetched.kind} where audio was promised")
-        return fetched
+        try:
+            return await self._files.audio(file, directory)
+        except FetchError as error:
+            if needed or error.retryable:
+                raise
+            log.warning("task %s: the original's audio cannot be had: %s", task.id, error.reason)
+            return None
 
-    async def _fetch_picture(self, task: Task, urls: Iterable[str], directory: Path) -> Fetched | None:
-        """Return the first picture that can be had; a song is not held up for want of one."""
-        for number, url in enumerate(list(urls)[:PICTURES_TRIED]):
-            try:
-                fetched = await self._fetcher.fetch(url, directory / f"picture{number}", max_bytes=ARTWORK_BYTES)
-            except FetchError as error:
-                log.warning("task %s: a picture cannot be had: %s", task.id, error.reason)
-                continue
-            if fetched.kind.is_image and await asyncio.to_thread(image_is_sane, fetched.path):
-                return fetched
-            log.warning("task %s: what should be a picture is %s", task.id, fetched.kind)
+    async def _artwork(self, candidates: list[File], directory: Path) -> Fetched | None:
+        for file in candidates:
+            picture = await self._files.picture(file, directory)
+            if picture is not None:
+                return picture
         return None
 
+    def _result(self, row: Notification, task: Task, parts: _Parts, limit: int, *, shrunk: bool) -> Post:
+        files: list[tuple[Path, str]] = []
+        if parts.song is not None:
+            files.append((parts.song.path, attachment_name(parts.details.title, parts.song.kind)))
+        image = None
+        if parts.artwork is not None and parts.artwork.size <= limit:
+            image = f"cover{parts.artwork.kind.extension}"
+            files.append((parts.artwork.path, image))
+        coverable = parts.audio if task.model != CoverArt.model else None
+        content = messages.result(
+            task,
+            row.user_id,
+            parts.details,
+            artwork_only=parts.artwork_only,
+            has_audio=parts.song is not None,
+            shrunk=shrunk,
+        )
+        return Post(
+            content=content,
+            view=messages.buttons(row.id, cover=None if coverable is None else messages.track_value(coverable)),
+            embed=messages.card(parts.details, image=image),
+            files=files,
+        )
 
-def _with_artwork(song: Fetched, cover: Fetched, details: SongDetails, task_id: str) -> Fetched:
-    tagged = song.path.with_name("tagged")
+    async def _linked(self, row: Notification, task: Task, parts: _Parts) -> Post:
+        link, expires = None, 0.0
+        if parts.audio is not None:
+            async with self._database.read() as connection:
+                holder = await rows.get(connection, parts.audio.task_id) or task
+            made = self._links.make(holder, parts.audio.position, DOWNLOAD_SECONDS)
+            if made is not None:
+                link, expires = made
+            elif parts.audio.audio_url is not None and len(parts.audio.audio_url) <= messages.URL_LIMIT:
+                link = parts.audio.audio_url
+                expires = (holder.finished_at or holder.created_at) + VIDGO_KEEPS_SECONDS
+        if link is None:
+            return _say(row, messages.file_refused(task.title))
+        return Post(
+            content=messages.told(row.user_id, messages.file_too_large(task.title)) + messages.until(expires),
+            view=messages.buttons(row.id, link=link),
+            embed=messages.card(parts.details, image=None),
+        )
+
+
+def _say(row: Notification, text: messages.Text) -> Post:
+    return Post(content=messages.told(row.user_id, text), view=messages.buttons(row.id))
+
+
+async def _fit(parts: _Parts, directory: Path, limit: int) -> tuple[Fetched | None, bool]:
+    """Return the song as an MP3 of at most `limit` bytes, and whether its quality was reduced; None where none fits."""
+    song, artwork = parts.song, parts.artwork
+    assert song is not None  # noqa: S101 (the caller has looked)
+    embedded = artwork if artwork is not None and artwork.kind in (MediaKind.JPEG, MediaKind.PNG) else None
+    reserve = TAG_BYTES + (embedded.size if embedded is not None else 0)
+    if reserve > limit // 2:
+        embedded, reserve = None, TAG_BYTES
+    too_large = song.size > limit or (parts.artwork_only and song.size + reserve > limit)
+    if song.kind is MediaKind.MP3 and not too_large and not parts.artwork_only:
+        return song, False
+    path = song.path
+    if song.kind is not MediaKind.MP3 or too_large:
+        from bot.transcode import TranscodeError, fit_to
+
+        try:
+            fitted = await fit_to(song.path, directory / "fitted.mp3", limit=limit, reserve=reserve)
+        except TranscodeError as error:
+            raise _UnusableError(error.reason) from error
+        if fitted is None:
+            return None, True
+        path = fitted.path
+    tagged = await asyncio.to_thread(_tag, path, directory / "tagged.mp3", parts.details, embedded)
+    return Fetched(tagged, tagged.stat().st_size, MediaKind.MP3, ""), too_large
+
+
+def _tag(source: Path, destination: Path, details: SongDetails, artwork: Fetched | None) -> Path:
     try:
         tag_mp3(
-            song.path, tagged, title=details.title, artist=None, genre=details.tags, artwork=cover.path, comment=None
+            source,
+            destination,
+            title=details.title,
+            genre=details.tags or None,
+            artwork=None if artwork is None else artwork.path,
         )
     except MediaError as error:
-        log.warning("task %s: the artwork cannot be written into the file: %s", task_id, error)
-        return song
-    return replace(song, path=tagged, size=tagged.stat().st_size)
+        log.warning("a file cannot be tagged: %s", error)
+        return source
+    return destination
 
 
 def _explain(error: FetchError, title: str) -> messages.Text:

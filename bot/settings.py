@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -64,6 +65,8 @@ class Settings(BaseSettings):
     listen_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     database_url: Annotated[str, AfterValidator(_database_url)] = "sqlite:///data/coverbot.db"
+    archive_dir: Path = Path("data/media")
+    archive_max_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = 5368709120
     poll_min_seconds: Seconds = 5
     poll_max_seconds: Seconds = 60
     task_timeout_seconds: Seconds = 1800

@@ -49,11 +49,6 @@ class Requester:
     notification_id: str
 
 
-def track_value(song: Song) -> str:
-    """Return what stands for a song in an option's value: the task's id, with the variant's number after the first."""
-    return song.task_id if song.position == 0 else f"{song.task_id}.{song.position}"
-
-
 class Songs:
     """Finds a member's songs, brings them in and makes new ones."""
 
@@ -169,7 +164,7 @@ class Songs:
         try:
             async with self._database.write() as connection:
                 await rows.add(connection, task)
-                await rows.add_files(connection, to_files(task.id, report.files, title))
+                await rows.add_files(connection, to_files(task.id, report.files, title, now))
         except IntegrityError:  # somebody imported it at the same moment
             async with self._database.read() as connection:
                 found = await rows.by_vidgo_id(connection, vidgo_id)

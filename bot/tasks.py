@@ -44,7 +44,7 @@ from storage import library, notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.ids import new_id
-from storage.schema import NotificationState, TaskStatus
+from storage.schema import Face, NotificationState, TaskStatus
 from storage.tasks import File, Task
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,9 @@ NEAR = 0.85
 """From which part of the usual duration on a task is looked at more often."""
 
 LONGEST_PAUSE_SECONDS = 300.0
+
+ARCHIVE_SECONDS = 10.0
+"""How long the archive leaves a new file to those who were waiting for it; what they fetch is archived too."""
 
 ORDER_SECONDS = 5.0
 """How long a command waits for VidGo's answer to its order before it is acknowledged without."""
@@ -109,6 +112,8 @@ class Tasks:
         self._told_owner: set[type[VidGoError]] = set()
         self.on_due: Callable[[], None] = lambda: None
         """Called after a commit that made a notification due."""
+        self.on_face: Callable[[], None] = lambda: None
+        """Called after a commit that wants acknowledgements to change."""
         self.on_planned: Callable[[], None] = lambda: None
         """Called after a commit that planned to look at a task, perhaps sooner than at any other."""
 
@@ -152,6 +157,7 @@ class Tasks:
     async def _submit(self, task_id: str) -> None:
         now = self._clock()
         async with self._database.write() as connection:
+            before = await rows.get(connection, task_id)
             claimed = await rows.change(
                 connection,
                 task_id,
@@ -176,14 +182,14 @@ class Tasks:
             await self.fail(task.id, _ERROR_KINDS.get(type(error), "nonsense"), error.reason)
         else:
             self._told_owner.clear()
-            await self._accept(task, vidgo_id)
+            await self._accept(task, vidgo_id, was_held_up=before is not None and before.submitted_at is not None)
 
     def _callback_url(self, task: Task) -> str | None:
         if self._settings.public_url is None:
             return None
         return f"{self._settings.public_url}/callbacks/vidgo/{task.id}/{task.token}"
 
-    async def _accept(self, task: Task, vidgo_id: str) -> None:
+    async def _accept(self, task: Task, vidgo_id: str, *, was_held_up: bool = False) -> None:
         now = self._clock()
         delay = await self._delay(task)
         try:
@@ -199,12 +205,16 @@ class Tasks:
                     vidgo_id=vidgo_id,
                     poll_at=now + (0.0 if rung else delay),
                 )
+                if was_held_up:
+                    await notifications.want_face(connection, task.id, Face.ORDERED)
         except IntegrityError:
             log.error("task %s: VidGo gave the id %s, which another task has", task.id, vidgo_id)
             await self.fail(task.id, "nonsense", None)
         else:
             log.info("task %s is VidGo's %s", task.id, vidgo_id)
             self.on_planned()
+            if was_held_up:
+                self.on_face()
 
     async def _requeue(self, task: Task, error: Busy) -> None:
         """Put a task back that VidGo certainly did not take."""
@@ -342,7 +352,7 @@ class Tasks:
             log.error("task %s is finished without files; VidGo may have charged it", task.id)
             return await self._end(task.id, TaskStatus.FAILED, "no_files", report.error_message)
         now = self._clock()
-        files = to_files(task.id, report.files, task.title)
+        files = to_files(task.id, report.files, task.title, now + ARCHIVE_SECONDS)
         async with self._database.write() as connection:
             if await rows.change(
                 connection, task.id, status=TaskStatus.FINISHED, finished_at=now, poll_at=None, error=None
@@ -377,8 +387,10 @@ class Tasks:
         async with self._database.write() as connection:
             if await rows.change(connection, task.id, late_at=now):
                 await _add_late_notices(connection, task.id, now)
+                await notifications.want_face(connection, task.id, Face.LATE)
         log.warning("task %s is late", task.id)
         self.on_due()
+        self.on_face()
 
     # Planning
 
@@ -430,10 +442,11 @@ async def _add_late_notices(connection: AsyncConnection, task_id: str, now: floa
         await notifications.add(connection, notice)
 
 
-def to_files(task_id: str, files: Sequence[ResultFile], title: str) -> list[File]:
-    """Turn VidGo's files into rows."""
+def to_files(task_id: str, files: Sequence[ResultFile], title: str, archive_at: float) -> list[File]:
+    """Turn VidGo's files into rows that the archive looks after from `archive_at` on."""
     return [
         File(
+            archive_at=archive_at,
             task_id=task_id,
             position=position,
             audio_url=file.audio_url,
@@ -448,7 +461,14 @@ def to_files(task_id: str, files: Sequence[ResultFile], title: str) -> list[File
 
 
 def new_task(
-    request: SubmitRequest, *, now: float, user_id: int, guild_id: int | None, title: str, source_id: str | None = None
+    request: SubmitRequest,
+    *,
+    now: float,
+    user_id: int,
+    guild_id: int | None,
+    title: str,
+    source_id: str | None = None,
+    style: str | None = None,
 ) -> Task:
     """Return a task that is ready to be sent."""
     return Task(
@@ -457,6 +477,7 @@ def new_task(
         token=secrets.token_urlsafe(32),
         model=request.model,
         source_id=source_id,
+        style=style,
         user_id=user_id,
         guild_id=guild_id,
         title=title,

@@ -7,7 +7,6 @@ from discord import app_commands
 
 from bot import messages
 from bot.client import Client
-from bot.songs import track_value
 
 
 class TrackTransformer(app_commands.Transformer):
@@ -22,7 +21,7 @@ class TrackTransformer(app_commands.Transformer):
     ) -> list[app_commands.Choice[str]]:
         """Offer the caller's newest songs that contain what was typed; one indexed query, no network."""
         songs = await interaction.client.use_cases.songs.choices(interaction.user.id, value)
-        return [app_commands.Choice(name=messages.choice(song), value=track_value(song)) for song in songs]
+        return [app_commands.Choice(name=messages.choice(song), value=messages.track_value(song)) for song in songs]
 
 
 Track = app_commands.Transform[str, TrackTransformer]

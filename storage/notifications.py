@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.schema import IS_OPEN, NotificationState, notifications
+from storage.schema import IS_OPEN, Face, NotificationState, notifications, tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Notification:
     id: str
     kind: str
     task_id: str | None
-    source_position: int
+    position: int
     user_id: int
     guild_id: int | None
     channel_id: int
@@ -28,7 +28,9 @@ class Notification:
     token_expires_at: float
     ephemeral: bool
     upload_limit: int
+    locale: str
     ack_message_id: int | None
+    ack_wanted: str | None
     state: NotificationState
     attempts: int
     attempt_at: float | None
@@ -86,6 +88,24 @@ async def requesters_of(connection: AsyncConnection, task_id: str) -> set[int]:
     return set((await connection.execute(query)).scalars())
 
 
+async def posts_of(connection: AsyncConnection, task_id: str, position: int, limit: int) -> list[Notification]:
+    """Return the newest posts that carry a task's audio: its own, and those of artwork made for it."""
+    query = (
+        select(notifications)
+        .join(tasks, tasks.c.id == notifications.c.task_id)
+        .where(
+            or_(tasks.c.id == task_id, tasks.c.source_id == task_id),
+            notifications.c.position == position,
+            notifications.c.kind == "result",
+            notifications.c.state == NotificationState.DELIVERED,
+            notifications.c.message_id.is_not(None),
+        )
+        .order_by(notifications.c.delivered_at.desc())
+        .limit(limit)
+    )
+    return [_notification(row) for row in await connection.execute(query)]
+
+
 async def make_due(connection: AsyncConnection, task_id: str, now: float) -> None:
     """Make every result that waits for a task due."""
     await connection.execute(
@@ -96,6 +116,40 @@ async def make_due(connection: AsyncConnection, task_id: str, now: float) -> Non
             notifications.c.state == NotificationState.WAITING,
         )
         .values(state=NotificationState.DUE, attempt_at=now)
+    )
+
+
+async def want_face(connection: AsyncConnection, task_id: str, face: Face) -> None:
+    """Make the acknowledgements of everybody who waits for a task show something else."""
+    await connection.execute(
+        update(notifications)
+        .where(
+            notifications.c.task_id == task_id,
+            notifications.c.kind == "result",
+            notifications.c.state == NotificationState.WAITING,
+            notifications.c.ack_message_id.is_not(None),
+        )
+        .values(ack_wanted=face)
+    )
+
+
+async def faces_wanted(connection: AsyncConnection, skip: Collection[str], limit: int) -> list[str]:
+    """Return ids of notifications whose acknowledgement should show something else."""
+    query = (
+        select(notifications.c.id)
+        .where(notifications.c.ack_wanted.is_not(None), notifications.c.id.not_in(skip))
+        .order_by(notifications.c.id)
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
+async def face_shown(connection: AsyncConnection, notification_id: str, face: str) -> None:
+    """Note that an acknowledgement shows what was wanted, unless something else is wanted by now."""
+    await connection.execute(
+        update(notifications)
+        .where(notifications.c.id == notification_id, notifications.c.ack_wanted == face)
+        .values(ack_wanted=None)
     )
 
 

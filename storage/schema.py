@@ -53,7 +53,7 @@ class NotificationState(StrEnum):
 
     `asked` is written before Discord gets its first answer, so that no member is left "thinking…": it turns into
     `answered` (a private sentence said it all) or, tied to a task, into `waiting → due → sending → delivered |
-    undeliverable`.
+    undeliverable`. A requester who does not want the post any more makes it `cancelled` before it is sent.
     """
 
     ASKED = "asked"
@@ -63,6 +63,17 @@ class NotificationState(StrEnum):
     SENDING = "sending"
     DELIVERED = "delivered"
     UNDELIVERABLE = "undeliverable"
+    CANCELLED = "cancelled"
+
+
+class Face(StrEnum):
+    """What an acknowledgement can be changed to show."""
+
+    ORDERED = "ordered"
+    LATE = "late"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 LIVE_TASKS = (TaskStatus.QUEUED, TaskStatus.SUBMITTING, TaskStatus.WAITING, TaskStatus.RUNNING)
@@ -76,6 +87,7 @@ def _any_of(column: str, values: tuple[StrEnum, ...]) -> str:
 # Literals, not parameters: SQLite uses a partial index only where it can see that the query implies its condition.
 IS_LIVE = text(_any_of("status", LIVE_TASKS))
 HOLDS_COVER = text(f"model = 'generate-music-cover' AND {_any_of('status', (*LIVE_TASKS, TaskStatus.FINISHED))}")
+IS_RESTYLING = text(f"model = 'upload-and-cover-audio' AND {_any_of('status', LIVE_TASKS)}")
 IS_OPEN = text(_any_of("state", OPEN_NOTIFICATIONS))
 
 metadata = MetaData(
@@ -95,6 +107,7 @@ tasks = Table(
     Column("token", String(64), nullable=False),
     Column("model", String(40), nullable=False),
     Column("source_id", ForeignKey("tasks.id")),
+    Column("style", String(1000)),
     Column("user_id", BigInteger, nullable=False),
     Column("guild_id", BigInteger),
     Column("title", String(200), nullable=False),
@@ -119,6 +132,8 @@ Index(
     unique=True,
     sqlite_where=HOLDS_COVER,
 )
+# A song may be performed anew in any number of styles, in each of them once at a time.
+Index("uq_tasks_one_restyling", tasks.c.source_id, tasks.c.style, unique=True, sqlite_where=IS_RESTYLING)
 Index("ix_tasks_due", tasks.c.poll_at, sqlite_where=IS_LIVE)
 Index("ix_tasks_model_finished", tasks.c.model, tasks.c.finished_at)
 
@@ -133,8 +148,31 @@ files = Table(
     Column("tags", Text, nullable=False),
     Column("duration", Float),
     Column("audio_id", String(200)),
+    Column("audio_sha256", String(64)),
+    Column("image_sha256", String(64)),
+    Column("archive_at", Float),
+    Column("archive_tries", Integer, nullable=False, server_default="0"),
 )
-"""The files of a finished task, in VidGo's order."""
+"""The files of a finished task, in VidGo's order, and what of them is in the archive.
+
+`archive_at` is when the archive tries to get what it lacks.
+"""
+
+Index("ix_files_archive_due", files.c.archive_at, sqlite_where=text("archive_at IS NOT NULL"))
+Index("ix_files_audio", files.c.audio_sha256)
+Index("ix_files_image", files.c.image_sha256)
+
+media = Table(
+    "media",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("used_at", Float, nullable=False),
+)
+"""What the archive holds on disk, under its hash."""
+
+Index("ix_media_oldest", media.c.used_at)
 
 library = Table(
     "library",
@@ -160,7 +198,7 @@ notifications = Table(
     Column("id", String(24), primary_key=True),
     Column("kind", String(8), nullable=False),
     Column("task_id", ForeignKey("tasks.id")),
-    Column("source_position", Integer, nullable=False, server_default="0"),
+    Column("position", Integer, nullable=False, server_default="0"),
     Column("user_id", BigInteger, nullable=False),
     Column("guild_id", BigInteger),
     Column("channel_id", BigInteger, nullable=False),
@@ -169,7 +207,9 @@ notifications = Table(
     Column("token_expires_at", Float, nullable=False),
     Column("ephemeral", Boolean, nullable=False),
     Column("upload_limit", BigInteger, nullable=False),
+    Column("locale", String(10), nullable=False),
     Column("ack_message_id", BigInteger),
+    Column("ack_wanted", String(10)),
     Column("state", String(14), nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("attempt_at", Float),
@@ -178,8 +218,16 @@ notifications = Table(
     Column("created_at", Float, nullable=False),
     Column("delivered_at", Float),
 )
-"""Who has to be told, and where. `kind` is `result`, or `late` for the word that a task takes longer than usual."""
+"""Who has to be told, and where.
 
+`kind` is `result`, or `late` for the word that a task takes longer than usual. `position` is the variant that is meant:
+of the task's own files where they are audio, else of its source's. `ack_wanted` is what the acknowledgement should say
+and does not say yet.
+"""
+
+Index("ix_notifications_message", notifications.c.message_id)
+Index("ix_notifications_user", notifications.c.user_id, notifications.c.created_at)
+Index("ix_notifications_ack", notifications.c.ack_wanted, sqlite_where=text("ack_wanted IS NOT NULL"))
 Index("ix_notifications_task", notifications.c.task_id)
 Index(
     "ix_notifications_due",

@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, func, insert, or_, select, update
+from sqlalchemy import Select, String, and_, cast, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.schema import HOLDS_COVER, IS_LIVE, LIVE_TASKS, TaskStatus, files, tasks
+from storage.schema import HOLDS_COVER, IS_LIVE, IS_RESTYLING, LIVE_TASKS, TaskStatus, files, tasks
 
 MEDIAN_OF = 50
 """How many of the newest finished tasks of a model the expected duration is taken from."""
@@ -24,6 +24,7 @@ class Task:
     token: str
     model: str
     source_id: str | None
+    style: str | None
     user_id: int
     guild_id: int | None
     title: str
@@ -52,6 +53,10 @@ class File:
     tags: str
     duration: float | None
     audio_id: str | None
+    audio_sha256: str | None = None
+    image_sha256: str | None = None
+    archive_at: float | None = None
+    archive_tries: int = 0
 
 
 def _task(row: Any) -> Task:
@@ -82,6 +87,13 @@ async def by_vidgo_id(connection: AsyncConnection, vidgo_id: str) -> Task | None
 async def cover_of(connection: AsyncConnection, source_id: str) -> Task | None:
     """Return the one live or finished cover of a song."""
     return await _one(connection, select(tasks).where(tasks.c.source_id == source_id, HOLDS_COVER))
+
+
+async def restyling_of(connection: AsyncConnection, source_id: str, style: str) -> Task | None:
+    """Return the new performance of a song in a style that is under way."""
+    return await _one(
+        connection, select(tasks).where(tasks.c.source_id == source_id, tasks.c.style == style, IS_RESTYLING)
+    )
 
 
 async def lost_cover_id(connection: AsyncConnection, source_id: str, model: str) -> str | None:
@@ -178,6 +190,46 @@ async def add_files(connection: AsyncConnection, rows: Sequence[File]) -> None:
     """Insert the files of a task, unless they stand there already."""
     for row in rows:
         await connection.execute(insert(files).prefix_with("OR IGNORE").values(asdict(row)))
+
+
+async def file_of(connection: AsyncConnection, task_id: str, position: int) -> File | None:
+    """Return one file of a task."""
+    query = select(files).where(files.c.task_id == task_id, files.c.position == position)
+    row = (await connection.execute(query)).first()
+    return None if row is None else File(**row._mapping)
+
+
+async def change_file(connection: AsyncConnection, file: File, **values: Any) -> None:
+    """Update one file of a task."""
+    await connection.execute(
+        update(files).where(files.c.task_id == file.task_id, files.c.position == file.position).values(**values)
+    )
+
+
+async def files_to_archive(
+    connection: AsyncConnection, now: float, horizon: float, skip: Collection[str], limit: int
+) -> list[str]:
+    """Return which files the archive should try to get now, as `task_id.position`."""
+    name = files.c.task_id + "." + cast(files.c.position, String)
+    query = (
+        select(name)
+        .where(
+            files.c.archive_at.is_not(None),
+            or_(files.c.archive_at <= now, files.c.archive_at > horizon),
+            name.not_in(skip),
+        )
+        .order_by(files.c.archive_at)
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
+async def next_to_archive(connection: AsyncConnection, skip: Collection[str]) -> float | None:
+    """Return when the archive should try the next file."""
+    name = files.c.task_id + "." + cast(files.c.position, String)
+    query = select(func.min(files.c.archive_at)).where(files.c.archive_at.is_not(None), name.not_in(skip))
+    found: float | None = (await connection.execute(query)).scalar_one()
+    return found
 
 
 async def files_of(connection: AsyncConnection, task_id: str) -> list[File]:

@@ -14,7 +14,10 @@ DISCORD_EPOCH_MS = 1_420_070_400_000
 """First millisecond of 2015, where snowflakes start counting (Discord's reference, "Snowflakes")."""
 
 ENTITY_EPOCH_MS = 1_700_000_000_000
-"""Guilds, channels and people are as old as late 2023, so nothing takes them for new."""
+"""Channels and people are as old as late 2023, so nothing takes them for new."""
+
+GUILD_EPOCH_MS = 1_600_000_000_000
+"""Guilds are older still, and count by themselves."""
 
 
 class Clock:
@@ -48,11 +51,16 @@ class Snowflakes:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._entities = itertools.count(ENTITY_EPOCH_MS - DISCORD_EPOCH_MS)
+        self._guilds = itertools.count(GUILD_EPOCH_MS - DISCORD_EPOCH_MS)
         self._last = 0
 
     def entity(self) -> int:
-        """Return the id of something that existed before; one per millisecond, so guilds spread over shards."""
+        """Return the id of something that existed before."""
         return next(self._entities) << 22
+
+    def guild(self) -> int:
+        """Return the id of a guild; one per millisecond, so guilds spread evenly over shards."""
+        return next(self._guilds) << 22
 
     def now(self) -> int:
         """Return the id of something that happens now."""

@@ -32,6 +32,7 @@ class Connection:
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None, *, zlib_stream: bool):
         self.session: Session | None = None
+        self.ended_here = False
         self._socket = socket
         self._transport = transport
         self._compressor = zlib.compressobj() if zlib_stream else None
@@ -47,10 +48,12 @@ class Connection:
 
     def close(self, code: int) -> None:
         """Close with a close code once everything before is sent."""
+        self.ended_here = True
         self._outbox.put_nowait(code)
 
     def abort(self) -> None:
         """Break the TCP connection without a word."""
+        self.ended_here = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -102,8 +105,9 @@ class Session:
 class Gateway:
     """Serve WebSockets and send events to the session whose shard they belong to.
 
-    `identified` and `resumed` count the sessions begun and taken up again. `refusing` answers 503 to new
-    connections. `allowed_intents` are the privileged ones switched on for the bot, none by default.
+    `identified` and `resumed` count the sessions begun and taken up again. While `refusing`, new connections
+    are answered 503 and counted in `refused`. `allowed_intents` are the privileged ones switched on for the
+    bot, none by default.
     """
 
     def __init__(self, state: State, token: str, *, compress: bool) -> None:
@@ -116,12 +120,15 @@ class Gateway:
         self.url = ""
         self.identified = 0
         self.resumed = 0
+        self.refused = 0
         self.refusing = False
         self.allowed_intents = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one WebSocket until it ends."""
         if self.refusing:
+            self.refused += 1
+            self._state.changed.notify()
             return web.Response(status=503)
         socket = web.WebSocketResponse(timeout=1.0, compress=False)
         await socket.prepare(request)
@@ -220,7 +227,7 @@ class Gateway:
         session.dispatch("READY", self._ready(session, guilds))
         if intents & GUILDS_INTENT:
             for guild in guilds:
-                session.dispatch("GUILD_CREATE", payloads.guild_create(guild))
+                session.dispatch("GUILD_CREATE", payloads.guild_create(guild, joined=False))
         session.complete = True
         self.identified += 1
         self._state.changed.notify()
@@ -264,7 +271,7 @@ class Gateway:
         if session is not None and session.connection is connection:
             session.connection = None
             # A client that says goodbye with 1000 or 1001 ends its session (Discord's reference, "Resuming").
-            if close_code in {1000, 1001}:
+            if close_code in {1000, 1001} and not connection.ended_here:
                 self._forget(session)
         self._state.changed.notify()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
@@ -72,8 +72,11 @@ class Judge:
         validator = self._validator((template, method.lower(), *pointer))
         if validator is None:
             return None
-        error = best_match(validator.iter_errors(body))
-        return None if error is None else f"{error.json_path}: {error.message[:300]}"
+        error = next(validator.iter_errors(body), None)
+        if error is None:
+            return None
+        cause = _cause(error)
+        return f"{cause.json_path}: {cause.message[-300:]}"
 
     def _validator(self, pointer: tuple[str, ...]) -> Draft202012Validator | None:
         if pointer not in self._validators:
@@ -109,6 +112,24 @@ def normalise(body: Any) -> Any:
                 if isinstance(allowed.get(kind), list):
                     allowed[kind] = [str(item) if isinstance(item, int) else item for item in allowed[kind]]
     return body
+
+
+def _cause(error: ValidationError) -> ValidationError:
+    """Return the innermost error of the alternative that was meant: the one whose `type` fits."""
+    while error.context:
+        branches: dict[Any, list[ValidationError]] = {}
+        for inner in error.context:
+            branches.setdefault(inner.schema_path[0], []).append(inner)
+        meant = [
+            errors
+            for errors in branches.values()
+            if not any(item.path and item.path[-1] == "type" for item in errors)
+            and not any(item.validator == "type" and not item.path for item in errors)
+        ]
+        if len(meant) != 1:
+            break
+        error = meant[0][0]
+    return error
 
 
 def _to_text(holder: Any, *keys: str) -> None:

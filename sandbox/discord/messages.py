@@ -150,7 +150,7 @@ def _announce(message: Message, event: str) -> None:
 
 
 def _notify(message: Message) -> None:
-    message.channel.changed.notify()
+    message.channel.show(message)
     if message.interaction_call is not None:
         message.interaction_call.changed.notify()
 

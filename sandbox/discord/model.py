@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -171,7 +172,7 @@ class Channel:
     locked: bool = False
     deleted: bool = False
     history: dict[int, Message] = field(default_factory=dict, repr=False)
-    changed: Signal = field(default_factory=Signal, repr=False)
+    waiters: list[tuple[Callable[[Message], bool], asyncio.Future[Message]]] = field(default_factory=list, repr=False)
     own_permissions: frozenset[str] | None = field(default=None, repr=False)
 
     @property
@@ -216,11 +217,33 @@ class Channel:
 
         Edits count too. Raises TimeoutError after `timeout` seconds.
         """
-        return await self.changed.wait_for(
-            lambda: next((message for message in self.messages if predicate(message)), None),
-            timeout,
-            f"such message in #{self.name}",
-        )
+        for message in self.messages:
+            if predicate(message):
+                return message
+        found: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        waiter = (predicate, found)
+        self.waiters.append(waiter)
+        try:
+            async with asyncio.timeout(timeout):
+                return await found
+        except TimeoutError:
+            raise TimeoutError(f"no such message in #{self.name} within {timeout:g} s") from None
+        finally:
+            self.waiters.remove(waiter)
+
+    def show(self, message: Message) -> None:
+        """Let whoever waits for a message look at one that is new or changed."""
+        if message.ephemeral or message.deleted:
+            return
+        for predicate, found in self.waiters:
+            if found.done():
+                continue
+            try:
+                if predicate(message):
+                    found.set_result(message)
+            except Exception as error:
+                # It belongs to the waiting test, not to the request that is being served.
+                found.set_exception(error)
 
 
 @dataclass(eq=False)
@@ -300,10 +323,10 @@ class State:
 
     def add_guild(self, name: str, upload_limit: int, locale: str) -> Guild:
         """Create a guild that the bot is a member of."""
-        guild = Guild(self.ids.entity(), name, self, upload_limit, locale)
+        guild = Guild(self.ids.guild(), name, self, upload_limit, locale)
         self.guilds[guild.id] = guild
         guild.members[self.bot.id] = Member(guild, self.bot, guild.bot_permissions)
-        self.publish("GUILD_CREATE", guild, lambda: payloads.guild_create(guild))
+        self.publish("GUILD_CREATE", guild, lambda: payloads.guild_create(guild, joined=True))
         return guild
 
     def direct(self, user: User) -> Channel:

@@ -172,22 +172,29 @@ def guild(place: Guild) -> Json:
     }
 
 
-def guild_create(place: Guild) -> Json:
-    """Return the guild as GUILD_CREATE carries it: with channels, threads and the bot's own member."""
-    return guild(place) | {
-        "joined_at": iso(snowflake_seconds(place.id)),
-        "large": False,
-        "unavailable": False,
-        "member_count": len(place.members),
-        "members": [member(place.members[place.state.bot.id])],
-        "channels": [channel(item) for item in place.channels if item.parent is None],
-        "threads": [channel(item) for item in place.channels if item.parent is not None and not item.archived],
-        "voice_states": [],
-        "presences": [],
-        "stage_instances": [],
-        "guild_scheduled_events": [],
-        "soundboard_sounds": [],
-    }
+def guild_create(place: Guild, *, joined: bool) -> Json:
+    """Return the guild as GUILD_CREATE carries it: with channels, threads and the bot's own member.
+
+    A guild that was there before has `unavailable` false; without the key the bot was `joined` to it just now.
+    """
+    known: Json = {} if joined else {"unavailable": False}
+    return (
+        guild(place)
+        | known
+        | {
+            "joined_at": iso(snowflake_seconds(place.id)),
+            "large": False,
+            "member_count": len(place.members),
+            "members": [member(place.members[place.state.bot.id])],
+            "channels": [channel(item) for item in place.channels if item.parent is None],
+            "threads": [channel(item) for item in place.channels if item.parent is not None and not item.archived],
+            "voice_states": [],
+            "presences": [],
+            "stage_instances": [],
+            "guild_scheduled_events": [],
+            "soundboard_sounds": [],
+        }
+    )
 
 
 def application(state: State) -> Json:

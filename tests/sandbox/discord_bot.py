@@ -127,12 +127,14 @@ class Music(app_commands.Group):
 
 
 @asynccontextmanager
-async def running(standin: DiscordStandIn, *, ready: bool = True, **options: Any) -> AsyncIterator[Bot]:
-    """Run a bot against a stand-in; it is ready when entered."""
+async def running(
+    standin: DiscordStandIn, *, ready: bool = True, start: bool = True, **options: Any
+) -> AsyncIterator[Bot]:
+    """Run a bot against a stand-in; it is ready when entered, unless told otherwise."""
     base, gateway = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
     Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = standin.api_url, URL(standin.gateway_url)
     bot = Bot(**options)
-    task = asyncio.create_task(bot.start(standin.token))
+    task = asyncio.create_task(bot.start(standin.token) if start else asyncio.sleep(0))
     try:
         if ready:
             before = standin.identified

@@ -12,12 +12,22 @@ down_revision = None
 def upgrade() -> None:
     """Apply the change."""
     op.create_table(
+        "media",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_media")),
+    )
+    op.create_index("ix_media_oldest", "media", ["used_at"], unique=False)
+    op.create_table(
         "tasks",
         sa.Column("id", sa.String(length=24), nullable=False),
         sa.Column("vidgo_id", sa.String(length=200), nullable=True),
         sa.Column("token", sa.String(length=64), nullable=False),
         sa.Column("model", sa.String(length=40), nullable=False),
         sa.Column("source_id", sa.String(length=24), nullable=True),
+        sa.Column("style", sa.String(length=1000), nullable=True),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("guild_id", sa.BigInteger(), nullable=True),
         sa.Column("title", sa.String(length=200), nullable=False),
@@ -53,6 +63,15 @@ def upgrade() -> None:
             "model = 'generate-music-cover' AND status IN ('queued', 'submitting', 'waiting', 'running', 'finished')"
         ),
     )
+    op.create_index(
+        "uq_tasks_one_restyling",
+        "tasks",
+        ["source_id", "style"],
+        unique=True,
+        sqlite_where=sa.text(
+            "model = 'upload-and-cover-audio' AND status IN ('queued', 'submitting', 'waiting', 'running')"
+        ),
+    )
     op.create_table(
         "files",
         sa.Column("task_id", sa.String(length=24), nullable=False),
@@ -63,9 +82,18 @@ def upgrade() -> None:
         sa.Column("tags", sa.Text(), nullable=False),
         sa.Column("duration", sa.Float(), nullable=True),
         sa.Column("audio_id", sa.String(length=200), nullable=True),
+        sa.Column("audio_sha256", sa.String(length=64), nullable=True),
+        sa.Column("image_sha256", sa.String(length=64), nullable=True),
+        sa.Column("archive_at", sa.Float(), nullable=True),
+        sa.Column("archive_tries", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_files_task_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("task_id", "position", name=op.f("pk_files")),
     )
+    op.create_index(
+        "ix_files_archive_due", "files", ["archive_at"], unique=False, sqlite_where=sa.text("archive_at IS NOT NULL")
+    )
+    op.create_index("ix_files_audio", "files", ["audio_sha256"], unique=False)
+    op.create_index("ix_files_image", "files", ["image_sha256"], unique=False)
     op.create_table(
         "library",
         sa.Column("user_id", sa.BigInteger(), nullable=False),
@@ -84,7 +112,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=24), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("task_id", sa.String(length=24), nullable=True),
-        sa.Column("source_position", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("position", sa.Integer(), server_default="0", nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("guild_id", sa.BigInteger(), nullable=True),
         sa.Column("channel_id", sa.BigInteger(), nullable=False),
@@ -93,7 +121,9 @@ def upgrade() -> None:
         sa.Column("token_expires_at", sa.Float(), nullable=False),
         sa.Column("ephemeral", sa.Boolean(), nullable=False),
         sa.Column("upload_limit", sa.BigInteger(), nullable=False),
+        sa.Column("locale", sa.String(length=10), nullable=False),
         sa.Column("ack_message_id", sa.BigInteger(), nullable=True),
+        sa.Column("ack_wanted", sa.String(length=10), nullable=True),
         sa.Column("state", sa.String(length=14), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("attempt_at", sa.Float(), nullable=True),
@@ -105,27 +135,47 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notifications")),
     )
     op.create_index(
+        "ix_notifications_ack",
+        "notifications",
+        ["ack_wanted"],
+        unique=False,
+        sqlite_where=sa.text("ack_wanted IS NOT NULL"),
+    )
+    op.create_index(
         "ix_notifications_due",
         "notifications",
         ["attempt_at"],
         unique=False,
         sqlite_where=sa.text("state IN ('asked', 'due', 'sending')"),
     )
+    op.create_index("ix_notifications_message", "notifications", ["message_id"], unique=False)
     op.create_index("ix_notifications_task", "notifications", ["task_id"], unique=False)
+    op.create_index("ix_notifications_user", "notifications", ["user_id", "created_at"], unique=False)
 
 
 def downgrade() -> None:
     """Take the change back."""
+    op.drop_index("ix_notifications_user", table_name="notifications")
     op.drop_index("ix_notifications_task", table_name="notifications")
+    op.drop_index("ix_notifications_message", table_name="notifications")
     op.drop_index(
-        "ix_notifications_due",
-        table_name="notifications",
-        sqlite_where=sa.text("state IN ('asked', 'due', 'sending')"),
+        "ix_notifications_due", table_name="notifications", sqlite_where=sa.text("state IN ('asked', 'due', 'sending')")
     )
+    op.drop_index("ix_notifications_ack", table_name="notifications", sqlite_where=sa.text("ack_wanted IS NOT NULL"))
     op.drop_table("notifications")
     op.drop_index("ix_library_newest", table_name="library")
     op.drop_table("library")
+    op.drop_index("ix_files_image", table_name="files")
+    op.drop_index("ix_files_audio", table_name="files")
+    op.drop_index("ix_files_archive_due", table_name="files", sqlite_where=sa.text("archive_at IS NOT NULL"))
     op.drop_table("files")
+    op.drop_index(
+        "uq_tasks_one_restyling",
+        table_name="tasks",
+        sqlite_where=sa.text(
+            "model = 'upload-and-cover-audio' AND status IN ('queued', 'submitting', 'waiting', 'running')"
+        ),
+    )
     op.drop_index(
         "uq_tasks_one_cover",
         table_name="tasks",
@@ -140,3 +190,5 @@ def downgrade() -> None:
         sqlite_where=sa.text("status IN ('queued', 'submitting', 'waiting', 'running')"),
     )
     op.drop_table("tasks")
+    op.drop_index("ix_media_oldest", table_name="media")
+    op.drop_table("media")

@@ -1,0 +1,89 @@
+"""How long a finished cover is on its way: from VidGo's callback being sent to the message in the channel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.figures import Figure, p50, p99
+from benchmarks.stage import COVER, Side
+from sandbox.artwork import paint
+from sandbox.discord import Message
+from sandbox.music import compose_of_size
+from sandbox.vidgo import VidGoStandIn
+from sandbox.vidgo.records import Task
+
+P50_TARGET = 1.3
+TITLE = "Benchmark"
+QUIET_SECONDS = 0.05
+POST_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much is measured: posts by each program, after some that do not count, and the size of the MP3 in bytes."""
+
+    posts: int
+    warm_up: int
+    size: int
+
+
+def prepare(vidgo: VidGoStandIn, load: Load) -> None:
+    """Let every cover be an MP3 of that size, and a picture where the result has one: the same bytes each time."""
+    vidgo.callbacks = "wrapped"
+    song, picture = compose_of_size(TITLE, load.size), paint(TITLE, fmt="jpeg")
+    vidgo.set_song_files("bytes", model=COVER, data=song, content_type="audio/mpeg")
+    vidgo.set_song_files("bytes", model=COVER, media="image", data=picture, content_type="image/jpeg")
+
+
+async def callback_to_post(floor: Side, bot: Side, load: Load, *, picture: bool) -> list[Figure]:
+    """Measure both sides in turns. The result has one variant: an MP3, with a picture or without."""
+    vidgo = bot.vidgo
+    vidgo.set_result(COVER, "audio" if picture else "audio_no_image")
+    times: dict[str, list[float]] = {"floor": [], "bot": []}
+    song = compose_of_size(TITLE, load.size)
+    for number in range(-load.warm_up, load.posts):
+        for name, side in (("floor", floor), ("bot", bot)) if number % 2 == 0 else (("bot", bot), ("floor", floor)):
+            task, asked = await (_order(side) if side.does_the_work else _arrange(side))
+            for program in (floor.program, bot.program):
+                await program.quiet(QUIET_SECONDS)
+            sent_at = time.monotonic()
+            vidgo.finish(task)
+            message = await side.channel.wait_for(_replies_to(asked), POST_SECONDS)
+            if number >= 0:
+                times[name].append((message.created_at_monotonic - sent_at) * 1000)
+            if len(message.files) != (2 if picture else 1) or message.files[0].data != song:
+                raise RuntimeError(f"{name} posted something else: {message}")
+            for file in message.files:
+                file.data = b""  # hundreds of songs would fill the memory
+    key = "post_picture" if picture else "post"
+    size = f"{load.size / 1e6:g} MB MP3"
+    title = f"Callback to post, {size}{' + picture' if picture else ''}"
+    slow, fast = times["bot"], times["floor"]
+    return [
+        Figure(f"{key}_p50", f"{title}, p50", "ms", p50(fast), p50(slow), "ratio", P50_TARGET, load.posts),
+        Figure(f"{key}_p99", f"{title}, p99", "ms", p99(fast), p99(slow), "ratio", None, load.posts),
+    ]
+
+
+async def _order(bot: Side) -> tuple[Task, Message]:
+    """Let a member order a cover; return VidGo's task and the message that promises it."""
+    known = len(bot.vidgo.submissions)
+    call = await bot.order()
+    promise = await call.reply(POST_SECONDS)
+    submission = await bot.vidgo.wait_submission(after=known)
+    return bot.vidgo.tasks[submission.task_id or ""], promise
+
+
+async def _arrange(floor: Side) -> tuple[Task, Message]:
+    """Give VidGo a task whose callback names a message for the floor to reply to."""
+    member, _ = next(floor.orders)
+    asked = floor.discord.post_as(member, floor.channel, "cover my song")
+    song = floor.vidgo.add_song(TITLE, seconds=120, variants=1)
+    url = f"http://127.0.0.1:{floor.program.port}/{floor.channel.id}/{asked.id}"
+    return floor.vidgo.runner.accept(COVER, {"task_id": song.id}, url), asked
+
+
+def _replies_to(asked: Message) -> Callable[[Message], bool]:
+    return lambda message: message.reference == asked.id

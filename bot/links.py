@@ -1,0 +1,45 @@
+"""Addresses of archived files that VidGo or a member may fetch from the listener for a while.
+
+They are signed with the random token of the song's own task, so there is no shared secret to keep or to rotate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+
+from bot.settings import Settings
+from storage.tasks import Task
+
+DOWNLOAD_SECONDS = 7 * 86400.0
+"""How long a member's download link works."""
+
+FETCH_SECONDS = 86400.0
+"""How long VidGo may take to fetch a song that it shall perform anew."""
+
+
+class Links:
+    """Makes and checks signed, expiring addresses."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+        self._public_url = settings.public_url
+        self._clock = clock
+
+    def make(self, task: Task, position: int, seconds: float) -> tuple[str, float] | None:
+        """Return an address and when it expires, or None where nobody outside can reach the listener."""
+        if self._public_url is None:
+            return None
+        expires = int(self._clock() + seconds)
+        name = f"{task.id}/{position}/{expires}/{_sign(task, position, expires)}"
+        return f"{self._public_url}/media/{name}/song.mp3", float(expires)
+
+    def holds(self, task: Task, position: int, expires: int, signature: str) -> bool:
+        """Tell whether an address was made here and has not expired."""
+        expected = _sign(task, position, expires)
+        return hmac.compare_digest(expected.encode(), signature.encode(errors="replace")) and expires > self._clock()
+
+
+def _sign(task: Task, position: int, expires: int) -> str:
+    text = f"media/{task.id}/{position}/{expires}"
+    return hmac.new(task.token.encode(), text.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,195 @@
+"""The archive of audio and artwork: files on disk under their hash, and rows that say which were used last.
+
+A file is read back only after its hash was found right, so neither a power cut nor a flipped bit can get into Discord,
+and nothing needs to be forced onto the disk here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.database import Database
+from storage.schema import files, media
+
+log = logging.getLogger(__name__)
+
+_BLOCK = 1 << 20
+_EVICTED_AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file of the archive, as a link or copy of one's own. `kind` is the value it was kept with."""
+
+    path: Path
+    sha256: str
+    kind: str
+    size: int
+
+
+class Archive:
+    """Keeps files under their hash in `directory`, at most `max_bytes` of them; 0 bytes switch it off."""
+
+    def __init__(self, database: Database, directory: Path, max_bytes: int, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._directory = directory
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._lock = asyncio.Lock()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is kept at all."""
+        return self._max_bytes > 0
+
+    async def open(self) -> None:
+        """Make the directory and remove what an earlier process left half done; raises `OSError`."""
+        if not self.is_on:
+            return
+        async with self._database.read() as connection:
+            known = set((await connection.execute(select(media.c.sha256))).scalars())
+        present = await asyncio.to_thread(self._sweep, known)
+        async with self._database.write() as connection:
+            for lost in known - present:
+                await _forget(connection, lost)
+
+    async def put(self, source: Path, sha256: str, kind: str) -> None:
+        """Keep a file, which is moved or copied; the least recently used ones make room for it."""
+        if not self.is_on:
+            return
+        async with self._lock:
+            size = await asyncio.to_thread(self._store, source, sha256)
+            if size is None:
+                return
+            async with self._database.write(durable=False) as connection:
+                await connection.execute(
+                    insert(media)
+                    .prefix_with("OR REPLACE")
+                    .values(sha256=sha256, kind=kind, size=size, used_at=self._clock())
+                )
+            await self._make_room(keep=sha256)
+
+    async def get(self, sha256: str, destination: Path) -> Kept | None:
+        """Link or copy a file of the archive to `destination`; None where it was lost or is damaged."""
+        if not self.is_on:
+            return None
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(media).where(media.c.sha256 == sha256))).first()
+        if row is None:
+            return None
+        if not await asyncio.to_thread(self._fetch, sha256, destination):
+            log.warning("the archive has lost or damaged %s; it is fetched again", sha256)
+            await self.drop(sha256)
+            return None
+        async with self._database.write(durable=False) as connection:
+            await connection.execute(update(media).where(media.c.sha256 == sha256).values(used_at=self._clock()))
+        return Kept(destination, sha256, row.kind, row.size)
+
+    async def drop(self, sha256: str) -> None:
+        """Remove a file."""
+        async with self._lock:
+            await asyncio.to_thread(self._path(sha256).unlink, missing_ok=True)
+            async with self._database.write() as connection:
+                await _forget(connection, sha256)
+
+    async def drop_unused(self) -> None:
+        """Remove what no song refers to any more."""
+        used = select(files.c.audio_sha256).where(files.c.audio_sha256.is_not(None))
+        shown = select(files.c.image_sha256).where(files.c.image_sha256.is_not(None))
+        async with self._database.read() as connection:
+            unused = await connection.execute(
+                select(media.c.sha256).where(media.c.sha256.not_in(used), media.c.sha256.not_in(shown))
+            )
+            found = list(unused.scalars())
+        for sha256 in found:
+            await self.drop(sha256)
+
+    async def _make_room(self, keep: str) -> None:
+        while True:
+            async with self._database.read() as connection:
+                total = (await connection.execute(select(func.coalesce(func.sum(media.c.size), 0)))).scalar_one()
+                if total <= self._max_bytes:
+                    return
+                oldest = await connection.execute(
+                    select(media.c.sha256, media.c.size)
+                    .where(media.c.sha256 != keep)
+                    .order_by(media.c.used_at)
+                    .limit(_EVICTED_AT_ONCE)
+                )
+                rows = oldest.all()
+            if not rows:
+                return
+            async with self._database.write() as connection:
+                for sha256, size in rows:
+                    if total <= self._max_bytes:
+                        break
+                    total -= size
+                    await asyncio.to_thread(self._path(sha256).unlink, missing_ok=True)
+                    await _forget(connection, sha256)
+
+    def _path(self, sha256: str) -> Path:
+        return self._directory / sha256[:2] / sha256
+
+    def _store(self, source: Path, sha256: str) -> int | None:
+        size = source.stat().st_size
+        if size > self._max_bytes:
+            return None
+        target = self._path(sha256)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{sha256}.part")
+        part.unlink(missing_ok=True)
+        _link_or_copy(source, part)
+        part.replace(target)
+        return size
+
+    def _fetch(self, sha256: str, destination: Path) -> bool:
+        destination.unlink(missing_ok=True)
+        try:
+            _link_or_copy(self._path(sha256), destination)
+            digest = hashlib.sha256()
+            with destination.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    digest.update(block)
+        except FileNotFoundError:
+            return False
+        if digest.hexdigest() == sha256:
+            return True
+        destination.unlink()
+        return False
+
+    def _sweep(self, known: set[str]) -> set[str]:
+        """Remove files that no row knows, and return the names of those that one does."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        present: set[str] = set()
+        for path in self._directory.glob("*/*"):
+            if path.name in known:
+                present.add(path.name)
+            elif path.is_file():
+                path.unlink()
+        return present
+
+
+def _link_or_copy(source: Path, destination: Path) -> None:
+    try:
+        os.link(source, destination)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, destination)
+
+
+async def _forget(connection: AsyncConnection, sha256: str) -> None:
+    await connection.execute(delete(media).where(media.c.sha256 == sha256))
+    # What was lost is worth another try while VidGo or Discord may still have it.
+    await connection.execute(update(files).where(files.c.audio_sha256 == sha256).values(audio_sha256=None))
+    await connection.execute(update(files).where(files.c.image_sha256 == sha256).values(image_sha256=None))

@@ -1,0 +1,184 @@
+"""A Discord, a VidGo and the real program between them, and the people who use it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from sandbox.discord import DiscordStandIn
+from sandbox.vidgo import VidGoStandIn
+from tests.end_to_end.process import Bot, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from sandbox.discord import Call, Channel, Choice, Guild, Member, Message
+    from sandbox.vidgo import Task
+
+COVER = "generate-music-cover"
+SONG = "generate-music"
+TOKEN = "MTA5OTUxMTYyNzc3Ng.GwY2aK.an-end-to-end-token-of-nobody"
+KEY = "vg-end-to-end-key-5b0e2f"
+WEBHOOK_SECRET = "an-end-to-end-webhook-secret"
+
+# What asyncio and Python say of work that somebody forgot.
+_FORGOTTEN = ("Traceback", "never awaited", "never retrieved", "was destroyed", "Unclosed", "ResourceWarning")
+
+
+@dataclass
+class World:
+    """Everything that one bot lives in."""
+
+    discord: DiscordStandIn
+    vidgo: VidGoStandIn
+    bot: Bot
+    guild: Guild
+    http: aiohttp.ClientSession
+    url: str
+    channels: list[Channel] = field(default_factory=list)
+
+    def person(self, name: str, channel: Channel | None = None) -> Person:
+        """Let somebody join, in a channel of their own unless one is given."""
+        if channel is None:
+            channel = self.guild.add_channel(f"{name}-{len(self.channels)}")
+            self.channels.append(channel)
+        return Person(self, self.guild.add_member(name), channel)
+
+    def thread(self, channel: Channel, name: str) -> Channel:
+        """Open a thread."""
+        thread = self.guild.add_thread(channel, name)
+        self.channels.append(thread)
+        return thread
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """Read the program's database as an owner's shell would."""
+        path = self.bot.directory / "coverbot.db"
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+        connection.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in connection.execute(query, values)]
+        finally:
+            connection.close()
+
+    def submitted(self, song: Task) -> int:
+        """Return how often a cover of a song was asked of VidGo."""
+        return sum(one.model == COVER and one.input == {"task_id": song.id} for one in self.vidgo.submissions)
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """Ask the program's listener, and return status and body."""
+        async with self.http.get(self.url + path) as response:
+            return response.status, await response.text()
+
+    def check(self) -> None:
+        """Hold what must be true of every run against this one."""
+        log = self.bot.log
+        assert [word for word in _FORGOTTEN if word in log] == []
+        urls = [str(one.callback_url) for one in self.vidgo.submissions if one.callback_url]
+        tokens = [url.rpartition("/")[2] for url in urls if "/callbacks/" in url]
+        secrets = [TOKEN, KEY, WEBHOOK_SECRET, *tokens, *self.discord.state.calls_by_token]
+        assert [secret for secret in secrets if secret in log] == []
+        assert self.discord.violations == []
+        answered = Counter(message.reference for channel in self.channels for message in channel.history.values())
+        answered.pop(None, None)
+        assert {reference: times for reference, times in answered.items() if times > 1} == {}, "posted twice"
+
+
+@dataclass
+class Person:
+    """A member of the guild who writes in one channel."""
+
+    world: World
+    member: Member
+    channel: Channel
+
+    async def use(self, command: str, **options: Any) -> Call:
+        """Use a slash command."""
+        return await self.world.discord.slash(self.member, self.channel, command, **options)
+
+    async def cover(self, track: str | None = None) -> Call:
+        """Type `/cover`."""
+        return await self.use("cover", **({} if track is None else {"track": track}))
+
+    async def type_track(self, typed: str) -> list[Choice]:
+        """Type into the option of `/cover` and return what is offered."""
+        return await self.world.discord.autocomplete(self.member, self.channel, "cover", "track", typed)
+
+    async def imports(self, title: str, *, tags: str = "folk", seconds: float = 2, variants: int = 1) -> Task:
+        """Make a song elsewhere and bring it in."""
+        song = self.world.vidgo.add_song(title, tags=tags, seconds=seconds, variants=variants)
+        await self.brings_in(song)
+        return song
+
+    async def brings_in(self, song: Task) -> None:
+        """Bring in a song that was made elsewhere."""
+        call = await self.use("music import", task_id=song.id)
+        reply = await call.reply()
+        assert reply.ephemeral
+        assert "is in your library" in reply.content
+
+    async def result(self, call: Call, timeout: float = 20) -> Message:  # noqa: ASYNC109
+        """Return the message that answers the acknowledgement of a call."""
+        await call.acknowledged()
+        original = call.original
+        assert original is not None
+        return await self.channel.wait_for(lambda message: message.reference == original.id, timeout)
+
+    async def covered(self, track: str | None = None) -> Message:
+        """Type `/cover` and return the result."""
+        return await self.result(await self.cover(track))
+
+    async def refusal(self, call: Call) -> str:
+        """Return the one private sentence that a call was refused with, its public "thinking…" gone."""
+        reply = await call.reply()
+        assert reply.ephemeral
+        assert call.deleted_original
+        assert len(call.replies) == 1
+        assert [message for message in self.channel.messages if message.interaction_call is call] == []
+        return reply.content
+
+
+@asynccontextmanager
+async def open_world(
+    directory: Path, *, callbacks: bool = True, start: bool = True, **settings: str
+) -> AsyncIterator[World]:
+    """Start the stand-ins and the program; at the end stop it and check that all was well.
+
+    With callbacks the program hardly ever asks by itself, so that nothing arrives in time without them.
+    """
+    port = free_port()
+    async with (
+        DiscordStandIn(token=TOKEN) as discord,
+        VidGoStandIn(key=KEY, seconds=0.3, audio_seconds=2) as vidgo,
+        aiohttp.ClientSession() as http,
+    ):
+        url = f"http://127.0.0.1:{port}"
+        defaults = {
+            "DISCORD_TOKEN": TOKEN,
+            "DISCORD_API_URL": discord.api_url,
+            "VIDGO_API_KEY": KEY,
+            "VIDGO_API_URL": vidgo.api_url,
+            "VIDGO_REQUESTS_PER_SECOND": "200",
+            "DATABASE_URL": f"sqlite:///{directory}/coverbot.db",
+            "LISTEN_PORT": str(port),
+            "PUBLIC_URL": url if callbacks else "",
+            "POLL_MIN_SECONDS": "20" if callbacks else "0.2",
+            "POLL_MAX_SECONDS": "60" if callbacks else "1",
+            "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
+        }
+        bot = Bot(directory, defaults | settings, discord)
+        world = World(discord, vidgo, bot, discord.add_guild("Harbour"), http, url)
+        try:
+            if start:
+                await bot.start()
+            yield world
+            if bot.running:
+                await bot.stop()
+        finally:
+            await bot.kill()
+        world.check()
