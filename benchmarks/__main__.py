@@ -10,6 +10,8 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,9 +22,10 @@ import psutil
 
 from benchmarks import acknowledgement, idle, posting, programs
 from benchmarks.figures import Figure, table
-from benchmarks.stage import open_stage
+from benchmarks.stage import Stage, open_stage
 
 LATEST = Path(__file__).with_name("latest.json")
+PARTS = ("ack", "post", "idle")
 READY_SECONDS = 60.0
 
 
@@ -62,9 +65,10 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="measure so little that the figures mean nothing")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a target is missed")
     parser.add_argument("--json", type=Path, default=LATEST, metavar="FILE", help="where the figures go")
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure one part; may be repeated")
     options = parser.parse_args()
     began = time.monotonic()
-    figures, violations = asyncio.run(_measure(QUICK if options.quick else WHOLE))
+    figures, violations = asyncio.run(_measure(QUICK if options.quick else WHOLE, options.only or PARTS))
     print(table(figures))
     missed = [figure.title for figure in figures if figure.verdict == "MISSED"]
     print(f"\n{len(missed)} of {sum(figure.target is not None for figure in figures)} targets missed", end="")
@@ -76,34 +80,57 @@ def main() -> int:
     return 1 if options.strict and (missed or violations["violations"]) else 0
 
 
-async def _measure(plan: Plan) -> tuple[list[Figure], dict[str, int]]:
+async def _measure(plan: Plan, parts: Collection[str]) -> tuple[list[Figure], dict[str, int]]:
+    figures: list[Figure] = []
+    seen = {"judged": 0, "violations": 0}
     with tempfile.TemporaryDirectory(prefix="coverbot-bench-") as name:
         directory = Path(name)
-        _say("start and memory")
-        figures = await idle.starts_and_memory(directory, plan.idle)
-        async with open_stage(directory, plan.songs) as stage:
-            # The stand-ins' own collections of garbage would fall on one program or the other.
-            gc.collect()
-            gc.freeze()
-            gc.disable()
-            floor, bot = stage.floor, stage.bot
-            async with programs.bot(bot.discord, stage.database, stage.vidgo.api_url) as bot.program:
-                async with programs.floor("floor_ack", floor.discord) as floor.program:
-                    for side in (floor, bot):
-                        await side.program.or_end(side.discord.wait_ready(READY_SECONDS))
-                        await side.program.ready()
-                    _say("acknowledgement")
-                    alone = await acknowledgement.one_at_a_time(floor, bot, plan.alone)
-                    bursts = await acknowledgement.at_once(floor, bot, plan.bursts)
-                async with programs.floor("floor_pipe", floor.discord) as floor.program:
-                    await floor.program.ready()
-                    _say("callback to post")
-                    posting.prepare(stage.vidgo, plan.posts)
-                    bare = await posting.callback_to_post(floor, bot, plan.posts, picture=False)
-                    whole = await posting.callback_to_post(floor, bot, plan.posts, picture=True)
-            gc.enable()
-            seen = {"judged": bot.discord.judged, "violations": len(bot.discord.violations)}
-        return [*alone, *bursts, *bare, *whole, *figures], seen
+        if {"ack", "post"} & set(parts):
+            async with open_stage(directory, plan.songs) as stage:
+                with _no_collections():
+                    figures += await _meet(stage, plan, parts)
+                seen = {"judged": stage.bot.discord.judged, "violations": len(stage.bot.discord.violations)}
+        if "idle" in parts:
+            _say("start and memory")
+            figures += await idle.starts_and_memory(directory, plan.idle)
+    return figures, seen
+
+
+async def _meet(stage: Stage, plan: Plan, parts: Collection[str]) -> list[Figure]:
+    """Measure what members wait for, with one bot throughout, as it lives for weeks."""
+    floor, bot = stage.floor, stage.bot
+    figures: list[Figure] = []
+    async with programs.bot(bot.discord, stage.database, stage.vidgo.api_url) as bot.program:
+        await bot.program.or_end(bot.discord.wait_ready(READY_SECONDS))
+        await bot.program.ready()
+        if "ack" in parts:
+            async with programs.floor("floor_ack", floor.discord) as floor.program:
+                await floor.program.or_end(floor.discord.wait_ready(READY_SECONDS))
+                await floor.program.ready()
+                _say("acknowledgement")
+                figures += await acknowledgement.one_at_a_time(floor, bot, plan.alone)
+                figures += await acknowledgement.at_once(floor, bot, plan.bursts)
+        if "post" in parts:
+            async with programs.floor("floor_pipe", floor.discord) as floor.program:
+                await floor.program.ready()
+                _say("callback to post")
+                posting.prepare(stage.vidgo, plan.posts)
+                figures += await posting.callback_to_post(floor, bot, plan.posts, picture=False)
+                figures += await posting.callback_to_post(floor, bot, plan.posts, picture=True)
+    return figures
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Put off this process's collections of garbage, which would fall on one program's answers or the other's."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 def _say(what: str) -> None:

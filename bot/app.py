@@ -23,9 +23,11 @@ from bot.delivery import Delivery
 from bot.fetch import Fetcher
 from bot.files import Files, make_archiver
 from bot.interactions import Interactions
+from bot.library import Library
 from bot.links import Links
 from bot.listener import Listener
 from bot.metrics import Metrics
+from bot.performances import Performances
 from bot.poller import make_poller
 from bot.posts import Composer
 from bot.settings import Settings, SettingsError
@@ -77,13 +79,21 @@ async def run(settings: Settings, *, clock: Callable[[], float] = time.time, rng
         songs = Songs(database, vidgo, tasks, clock)
         interactions = Interactions(database, tasks, clock)
         client = Client(settings)
-        client.use_cases = UseCases(database, interactions, songs, Covers(database, songs, tasks, clock))
         fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
         stack.push_async_callback(fetcher.close)
         directory = await asyncio.to_thread(_empty_directory, settings)
         archive = await _open_archive(database, settings, clock)
         files = Files(database, archive, fetcher, client.find_post)
         links = Links(settings, clock)
+        client.use_cases = UseCases(
+            database=database,
+            interactions=interactions,
+            songs=songs,
+            covers=Covers(database, songs, tasks, clock),
+            performances=Performances(database, songs, tasks, fetcher, links, clock),
+            library=Library(database, songs, archive),
+            directory=directory,
+        )
         delivery = Delivery(
             database,
             client,
@@ -105,6 +115,9 @@ async def run(settings: Settings, *, clock: Callable[[], float] = time.time, rng
             tasks,
             clock=clock,
             metrics=metrics,
+            links=links,
+            files=files,
+            directory=directory,
             not_ready=lambda: _not_ready(client, workers),
         )
         await _listen(listener, settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import discord
 from discord import app_commands
@@ -13,7 +14,9 @@ from yarl import URL
 from bot import messages
 from bot.covers import Covers
 from bot.interactions import Interactions
+from bot.library import Library
 from bot.messages import MemberError
+from bot.performances import Performances
 from bot.settings import Settings
 from bot.songs import Songs
 from storage.database import Database
@@ -21,7 +24,7 @@ from storage.ids import new_id
 
 log = logging.getLogger(__name__)
 
-COGS = ("cogs.cover", "cogs.music", "cogs.buttons")
+COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons")
 
 PERMISSIONS = discord.Permissions(
     view_channel=True,
@@ -36,12 +39,15 @@ PERMISSIONS = discord.Permissions(
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
-    """What the cogs hand over to."""
+    """What the cogs hand over to. `directory` is where files wait to be posted."""
 
     database: Database
     interactions: Interactions
     songs: Songs
     covers: Covers
+    performances: Performances
+    library: Library
+    directory: Path
 
 
 class Tree(app_commands.CommandTree["Client"]):

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from bot import messages
 from bot.messages import MemberError
-from bot.songs import Requester, Songs
+from bot.orders import Ordered, Requester
+from bot.songs import Songs
 from bot.tasks import Tasks, new_task
 from bot.vidgo import CoverArt
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
-from storage.library import Song
 from storage.schema import NotificationState
-from storage.tasks import Task
-
-
-@dataclass(frozen=True, slots=True)
-class Ordered:
-    """A cover that somebody will be told about; `joined` when somebody else had asked for it before."""
-
-    task: Task
-    song: Song
-    joined: bool
 
 
 class Covers:
@@ -64,4 +53,4 @@ class Covers:
                 task_id=task.id,
                 position=song.position,
             )
-        return Ordered(await self._tasks.order(task), song, joined)
+        return Ordered(await self._tasks.order(task), song.title, joined)

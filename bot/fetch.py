@@ -155,6 +155,17 @@ class Fetcher:
                 FetchProblem.TOO_SLOW, f"not finished within {self._total_timeout:g} s", retryable=True
             ) from None
 
+    async def answers(self, url: str) -> bool:
+        """Tell whether the first bytes behind `url` are those of a media file; the rest is not read."""
+        try:
+            async with asyncio.timeout(self._idle_timeout), self._open(url) as response:
+                head = b""
+                while len(head) < SNIFF_BYTES and (piece := await _piece(response)):
+                    head += piece
+        except (FetchError, TimeoutError):
+            return False
+        return sniff(head[:SNIFF_BYTES]) is not MediaKind.UNKNOWN
+
     async def close(self) -> None:
         """Close the connections; later downloads raise RuntimeError."""
         self._closed = True

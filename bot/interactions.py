@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import aiohttp
 import discord
@@ -17,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot import messages
 from bot.messages import MemberError, Text
-from bot.songs import Requester
+from bot.orders import Ordered, Requester
 from bot.tasks import Tasks
 from storage import notifications
 from storage import tasks as rows
@@ -52,13 +53,21 @@ class Asked:
 
     def __init__(self, interaction: discord.Interaction, notification_id: str) -> None:
         self.interaction = interaction
-        self.requester = Requester(interaction.user.id, interaction.guild_id, notification_id)
+        self.notification_id = notification_id
+        self.problem: Exception | None = None
 
-    async def answer(self, text: str, view: discord.ui.View | None = None) -> int | None:
+    @property
+    def requester(self) -> Requester:
+        """Who asks; raises what stands in the way of doing anything for them."""
+        if self.problem is not None:
+            raise self.problem
+        return Requester(self.interaction.user.id, self.interaction.guild_id, self.notification_id)
+
+    async def answer(self, text: str, view: discord.ui.View | None = None, **options: Any) -> int | None:
         """Replace "thinking…" by a message and return its id, or None where the member has deleted it."""
         try:
             message = await self.interaction.edit_original_response(
-                content=text, view=view, allowed_mentions=discord.AllowedMentions.none()
+                content=text, view=view, allowed_mentions=discord.AllowedMentions.none(), **options
             )
         except _GONE:
             return None
@@ -88,6 +97,9 @@ class Interactions:
             await recorded
             if not ephemeral:
                 _check_permissions(interaction)
+        except Exception as error:  # a context manager cannot skip its body, so the body meets it at its first step
+            asked.problem = error
+        try:
             yield asked
         except MemberError as error:
             await self._say(asked, error.text, ephemeral=ephemeral)
@@ -99,11 +111,38 @@ class Interactions:
             if ephemeral:
                 await self.close(notification_id)
 
-    async def acknowledge(self, asked: Asked, task: Task, subject: str, *, joined: bool) -> None:
+    @asynccontextmanager
+    async def updating(self, interaction: discord.Interaction) -> AsyncIterator[Asked]:
+        """Acknowledge a button whose message the body changes; nothing shows "thinking…", so nothing is written down.
+
+        An error is told privately, as in `asked`.
+        """
+        reference = new_id(self._clock())
+        await interaction.response.defer()
+        text = None
+        try:
+            yield Asked(interaction, reference)
+        except MemberError as error:
+            text = error.text
+        except Exception:
+            log.exception("interaction %s failed", reference)
+            text = messages.internal_error(reference)
+        if text is None:
+            return
+        with suppress(*_GONE):
+            await interaction.followup.send(str(text), ephemeral=True, allowed_mentions=discord.AllowedMentions.none())
+
+    async def status_line(self, row: Notification, task: Task) -> str:
+        """Return one line about something that a member waits for."""
+        usual = await self._tasks.usual_seconds(task.model)
+        expected_at = max((task.submitted_at or task.created_at) + usual, self._clock() + SOONEST_SECONDS)
+        return messages.status_line(row, task, expected_at)
+
+    async def acknowledge(self, asked: Asked, ordered: Ordered) -> None:
         """Show publicly what is being made and when to expect it; from here on the task's end answers."""
-        text = await self.acknowledgement(task, subject, joined=joined)
-        notification_id = asked.requester.notification_id
-        view = None if task.status.is_final else messages.waiting_buttons(notification_id)
+        text = await self.acknowledgement(ordered.task, ordered.title, joined=ordered.joined)
+        notification_id = asked.notification_id
+        view = None if ordered.task.status.is_final else messages.waiting_buttons(notification_id)
         await self.hand_over(notification_id, await asked.answer(text, view))
 
     async def acknowledgement(self, task: Task, subject: str, *, joined: bool) -> str:
@@ -201,12 +240,12 @@ class Interactions:
             else:
                 await asked.answer(str(text))
         except _GONE as error:
-            log.info("interaction %s could not be answered: %s", asked.requester.notification_id, error)
+            log.info("interaction %s could not be answered: %s", asked.notification_id, error)
         try:
-            await self.close(asked.requester.notification_id)
+            await self.close(asked.notification_id)
         except SQLAlchemyError:
             # The row stays open, so the member may be told once more; better than never.
-            log.exception("interaction %s could not be closed", asked.requester.notification_id)
+            log.exception("interaction %s could not be closed", asked.notification_id)
 
 
 async def _acknowledge(interaction: discord.Interaction, *, ephemeral: bool) -> None:

@@ -7,11 +7,16 @@ import hmac
 import json
 import logging
 import secrets
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from bot.fetch import FetchError
+from bot.files import Files
+from bot.links import Links
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.tasks import Tasks
@@ -26,6 +31,8 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
 BODY_SECONDS = 15.0
+DOWNLOADS = 4
+"""How many files are served at once."""
 
 
 class Listener:
@@ -40,6 +47,9 @@ class Listener:
         clock: Callable[[], float],
         not_ready: Callable[[], dict[str, str]],
         metrics: Metrics,
+        links: Links,
+        files: Files,
+        directory: Path,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -47,6 +57,10 @@ class Listener:
         self._clock = clock
         self._not_ready = not_ready
         self._metrics = metrics
+        self._links = links
+        self._files = files
+        self._directory = directory
+        self._downloads = asyncio.Semaphore(DOWNLOADS)
         self._runner: web.AppRunner | None = None
         # Compared with where there is no task, so that both refusals cost the same.
         self._nobody = secrets.token_urlsafe(32)
@@ -57,6 +71,7 @@ class Listener:
         application.add_routes(
             [
                 web.post("/callbacks/vidgo/{task}/{token}", self._callback),
+                web.get("/media/{task}/{position}/{expires}/{signature}/song.mp3", self._media),
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._show_metrics),
@@ -110,6 +125,28 @@ class Listener:
             return True  # VidGo is not known to sign: the token in the address is the credential
         return verify_signature(secret.get_secret_value(), report.task_id, timestamp, signature, self._clock())
 
+    async def _media(self, request: web.Request) -> web.StreamResponse:
+        """Serve a song of the archive under an address that was signed for it."""
+        task_id, position, expires = (request.match_info[name] for name in ("task", "position", "expires"))
+        async with self._database.read() as connection:
+            task = await rows.get(connection, task_id if is_id(task_id) else "")
+            numbers = _number(position), _number(expires)
+            if task is None or not self._links.holds(task, *numbers, request.match_info["signature"]):
+                return _answer(403, "no such file")
+            file = await rows.file_of(connection, task.id, numbers[0])
+        if file is None:
+            return _answer(404, "no such file")
+        async with self._downloads:
+            with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
+                try:
+                    audio = await self._files.audio(file, Path(name))
+                except FetchError as error:
+                    log.warning("task %s: its file cannot be served: %s", task.id, error.reason)
+                    return _answer(404, "no such file")
+                response = web.FileResponse(audio.path, headers={"Content-Type": audio.kind.mime})
+                await response.prepare(request)
+                return response
+
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
@@ -140,6 +177,10 @@ async def _read(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 12 else -1
 
 
 def _answer(status: int, text: str) -> web.Response:

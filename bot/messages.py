@@ -12,8 +12,11 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.vidgo import CoverArt
+from bot.pages import Page
+from bot.vidgo import CoverArt, CoverAudio, ExtendMusic
 from storage.library import Song
+from storage.notifications import Notification
+from storage.schema import TaskStatus
 from storage.tasks import File, Task
 
 TITLE_LIMIT = 100
@@ -142,6 +145,42 @@ def server_only() -> Text:
     return Text("I post songs in channels of servers that I am a member of. Use this command there.")
 
 
+def too_long(title: str) -> Text:
+    """Say that the song is too long to be performed anew."""
+    return Text("**{title}** is longer than 8 minutes, and VidGo performs no longer song anew.", title=title)
+
+
+def no_style() -> Text:
+    """Say that the style is empty."""
+    return Text("Say in which style, such as: acoustic folk, female voice.")
+
+
+def source_out_of_reach(title: str, *, kept: bool) -> Text:
+    """Say why VidGo could not fetch the song."""
+    if kept:
+        return Text(
+            "VidGo no longer has **{title}**, and cannot fetch it from here: the owner of this bot would have to set "
+            "PUBLIC_URL. A cover without a style needs no fetching.",
+            title=title,
+        )
+    return Text("Nobody has the audio of **{title}** any more, so it cannot be performed anew.", title=title)
+
+
+def not_extendable(title: str) -> Text:
+    """Say that VidGo named no audio id."""
+    return Text("VidGo gave no id for the audio of **{title}**, so it cannot be extended.", title=title)
+
+
+def beyond_the_end(title: str, seconds: int) -> Text:
+    """Say that the song is shorter than that."""
+    return Text("**{title}** is only {seconds} seconds long. Choose an earlier moment.", title=title, seconds=seconds)
+
+
+def no_song_here() -> Text:
+    """Say that a message carries no song."""
+    return Text("That message carries no song of mine that I still know.")
+
+
 # What went wrong on the way
 
 
@@ -162,6 +201,16 @@ def internal_error(reference: str) -> Text:
 def stale_button() -> Text:
     """Say that a button leads nowhere any more."""
     return Text("This button belongs to something I no longer know.")
+
+
+def not_your_order() -> Text:
+    """Say who may stop a post."""
+    return Text("Only the member who asked for it can stop this.")
+
+
+def posted_already() -> Text:
+    """Say that it is too late to stop a post."""
+    return Text("It is being posted already. Use the button under the post to remove it.")
 
 
 def not_your_button() -> Text:
@@ -198,6 +247,7 @@ _FAILURES = {
     "unknown": "VidGo no longer knows the task for **{title}**. Ask again if you want another try.",
     "no_files": "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo "
     "for a refund.",
+    "cancelled": "**{title}** was not wanted any more, so it was not ordered.",
     "time": "VidGo has not finished **{title}** in a very long time, so I stopped waiting for it.",
 }
 
@@ -234,7 +284,20 @@ def acknowledgement(task: Task, subject: str, *, joined: bool, expected_at: floa
                 str(Text("**{title}** is being covered already; you get it too, I expect", title=subject)) + f" {when}."
             )
         return str(Text("Covering **{title}**. I expect it", title=subject)) + f" {when}."
-    return str(Text("Making **{title}**. I expect it", title=subject)) + f" {when}."
+    if task.status.is_final:
+        return str(Text("Here comes **{title}**.", title=subject))
+    if task.model == CoverAudio.model:
+        if joined:
+            words = Text(
+                "**{title}** is being performed in that style already; you get it too, I expect", title=subject
+            )
+        else:
+            words = Text("Performing **{title}** anew in another style. I expect it", title=subject)
+    elif task.model == ExtendMusic.model:
+        words = Text("Extending **{title}**. I expect it", title=subject)
+    else:
+        words = Text("Making **{title}**. I expect it", title=subject)
+    return f"{words} {when}."
 
 
 def held_up(subject: str) -> Text:
@@ -268,6 +331,108 @@ def choice(song: Song) -> str:
     return clean(song.title, CHOICE_LIMIT - len(number + length)) + number + length
 
 
+# The library, what runs, and forgetting
+
+
+def library_page(page: Page) -> tuple[str, list[discord.Embed]]:
+    """Show a page of a member's songs, each with its artwork as a thumbnail."""
+    if not page.songs:
+        words = no_match(page.search) if page.search else no_songs()
+        return str(words), []
+    head = Text("Your songs and covers, page {number}.", number=page.number + 1)
+    if page.search:
+        head = Text("Your songs and covers with “{search}”, page {number}.", search=page.search, number=page.number + 1)
+    embeds = []
+    for place, song in enumerate(page.songs):
+        embed = card(SongDetails(song.title, song.tags, song.duration), image=None)
+        embed.title = f"{place + 1}. {embed.title}"
+        embed.add_field(name="Made", value=f"<t:{int(song.added_at)}:R>")
+        embed.add_field(name="Kind", value=str(kind_of(song)))
+        if place in page.pictures:
+            embed.set_thumbnail(url=f"attachment://{thumbnail_name(place)}")
+        embeds.append(embed)
+    return str(head), embeds
+
+
+def no_match(search: str) -> Text:
+    """Say that no title contains the words."""
+    return Text("None of your songs has “{search}” in its title.", search=search)
+
+
+def kind_of(song: Song) -> Text:
+    """Say what a song of the library is."""
+    if song.model == CoverAudio.model:
+        return Text("new performance")
+    if song.model == ExtendMusic.model:
+        return Text("extended song")
+    if song.kind == "cover":
+        return Text("cover")
+    return Text("song")
+
+
+def thumbnail_name(place: int) -> str:
+    """Name the artwork of a place on a page."""
+    return f"artwork{place}.png"
+
+
+def song_actions(song: Song, place: int) -> list[tuple[str, str]]:
+    """Return what can be done with a song of the library, as action and label."""
+    number = place + 1
+    actions = [("post", Text("{number} Post", number=number))]
+    if song.kind == "song":
+        actions.append(("cover", Text("{number} Cover", number=number)))
+        actions.append(("extend", Text("{number} Extend", number=number)))
+    actions.append(("remove", Text("{number} Remove", number=number)))
+    return [(action, str(label)) for action, label in actions]
+
+
+def removed(title: str) -> Text:
+    """Say that a song is no longer in the library."""
+    return Text("**{title}** is no longer in your library.", title=title)
+
+
+def nothing_running() -> Text:
+    """Say that the member waits for nothing."""
+    return Text("You are waiting for nothing at the moment.")
+
+
+def status_line(row: Notification, task: Task, expected_at: float) -> str:
+    """Say in one line what a member waits for, and when to expect it."""
+    if task.status.is_final:
+        return f"- {Text('**{title}**: being posted', title=task.title)}"
+    if task.status is TaskStatus.QUEUED:
+        return f"- {Text('**{title}**: in my queue, as VidGo is busy', title=task.title)}"
+    if task.late_at is not None:
+        return f"- {Text('**{title}**: takes longer than usual', title=task.title)}"
+    return f"- {Text('**{title}**: I expect it', title=task.title)} {_expected(expected_at)}"
+
+
+def song_forgotten(title: str) -> Text:
+    """Say that a song is forgotten."""
+    return Text(
+        "**{title}** is forgotten. What was posted stays in its channel until somebody removes it, and VidGo keeps its "
+        "own records.",
+        title=title,
+    )
+
+
+def confirm_forgetting() -> Text:
+    """Ask before everything about a member is forgotten."""
+    return Text(
+        "This removes everything I keep about you: your library, the files that nobody else needs, and what you are "
+        "still waiting for. It cannot be undone. What I posted stays in its channels until somebody removes it, and "
+        "VidGo keeps its own records."
+    )
+
+
+def all_forgotten() -> Text:
+    """Say that everything is forgotten."""
+    return Text(
+        "I have forgotten you. What I posted stays in its channels until somebody removes it, and VidGo keeps its own "
+        "records."
+    )
+
+
 # What is posted in the channel
 
 
@@ -283,7 +448,11 @@ class SongDetails:
 def result(task: Task, user_id: int, song: SongDetails, *, artwork_only: bool, has_audio: bool, shrunk: bool) -> str:
     """Announce a finished task to its requester."""
     title = song.title or task.title
-    if task.model != CoverArt.model:
+    if task.model == CoverAudio.model:
+        text = Text("here is a new performance of **{title}**, in the style you asked for.", title=title)
+    elif task.model == ExtendMusic.model:
+        text = Text("here is **{title}**, extended.", title=title)
+    elif task.model != CoverArt.model:
         text = Text("here is your song **{title}**.", title=title)
     elif artwork_only and not has_audio:
         text = Text(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlalchemy.exc import IntegrityError
 
 from bot import messages
 from bot.messages import MemberError
+from bot.orders import Ordered, Requester
 from bot.tasks import Tasks, new_task, to_files
 from bot.vidgo import (
     AnswerLost,
     Busy,
+    CoverArt,
     GenerateMusic,
     KeyRefused,
     NoCredits,
@@ -40,15 +42,6 @@ CHOICES = 25
 _VIDGO_ID = re.compile(r"[A-Za-z0-9_-]{6,200}")
 
 
-@dataclass(frozen=True, slots=True)
-class Requester:
-    """Who asks for something, and the notification that answers."""
-
-    user_id: int
-    guild_id: int | None
-    notification_id: str
-
-
 class Songs:
     """Finds a member's songs, brings them in and makes new ones."""
 
@@ -58,15 +51,15 @@ class Songs:
         self._tasks = tasks
         self._clock = clock
 
-    async def choices(self, user_id: int, typed: str) -> list[Song]:
-        """Return the member's newest songs whose title contains what was typed so far."""
+    async def choices(self, user_id: int, typed: str, *, kind: str | None = "song") -> list[Song]:
+        """Return the member's newest songs whose title contains what was typed so far; `kind` None adds covers."""
         async with self._database.read() as connection:
-            return await library.search(connection, user_id, typed.strip(), CHOICES)
+            return await library.search(connection, user_id, typed.strip(), CHOICES, kind=kind)
 
-    async def find(self, user_id: int, track: str | None) -> Song:
+    async def find(self, user_id: int, track: str | None, *, kind: str | None = "song") -> Song:
         """Return the song that a member means: a choice, a pasted VidGo id, a whole title, or nothing for the newest.
 
-        Raises `MemberError` with one sentence for each way in which there is no such song.
+        `kind` None also finds covers. Raises `MemberError` with one sentence for each way in which there is none.
         """
         typed = (track or "").strip()
         if not typed:
@@ -81,7 +74,7 @@ class Songs:
             task = task or await rows.by_vidgo_id(connection, typed)
             if task is not None:
                 song = await library.find(connection, user_id, task.id, position)
-                if song is not None and song.kind == "song":
+                if song is not None and kind in (None, song.kind):
                     return song
                 if user_id not in {task.user_id, *await notifications.requesters_of(connection, task.id)}:
                     raise MemberError(messages.not_yours())
@@ -118,16 +111,35 @@ class Songs:
             known = await self._store(user_id, guild_id, vidgo_id, report)
         async with self._database.write() as connection:
             files = await rows.files_of(connection, known.id)
-            if known.model == "generate-music-cover" or not any(file.audio_url for file in files):
+            if known.model == CoverArt.model or not any(file.audio_url for file in files):
                 raise MemberError(messages.not_a_song())
             await library.add(connection, [user_id], files, "song", self._clock())
             found = [await library.find(connection, user_id, known.id, file.position) for file in files]
         return [song for song in found if song is not None]
 
+    async def from_post(self, user_id: int, message_id: int) -> str:
+        """Return the value of the song that a post of the bot carries, which is now in the member's library too.
+
+        Whoever sees a post may build on it. Raises `MemberError` where the message carries no song.
+        """
+        async with self._database.write() as connection:
+            row = await notifications.by_message(connection, message_id)
+            task = await rows.get(connection, row.task_id) if row is not None and row.task_id is not None else None
+            if row is None or task is None or task.status is not TaskStatus.FINISHED:
+                raise MemberError(messages.no_song_here())
+            song_id = task.source_id if task.model == CoverArt.model and task.source_id is not None else task.id
+            files = await rows.files_of(connection, song_id)
+            with_audio = [file for file in files if file.audio_url]
+            if not with_audio:
+                raise MemberError(messages.no_song_here())
+            await library.add(connection, [user_id], with_audio, "song", self._clock())
+        meant = next((file for file in with_audio if file.position == row.position), with_audio[0])
+        return messages.track_value(meant)
+
     async def generate(
         self, requester: Requester, *, prompt: str, style: str | None, title: str | None, instrumental: bool
-    ) -> Task:
-        """Order a new song and return its task; raises `MemberError` where VidGo refuses it."""
+    ) -> Ordered:
+        """Order a new song; raises `MemberError` where VidGo refuses it."""
         request = GenerateMusic(prompt=prompt, style=style, title=title, instrumental=instrumental)
         name = messages.clean(title or prompt, 80) or "Untitled"
         task = new_task(request, now=self._clock(), user_id=requester.user_id, guild_id=requester.guild_id, title=name)
@@ -136,7 +148,7 @@ class Songs:
             await notifications.change(
                 connection, requester.notification_id, only=[NotificationState.ASKED], task_id=task.id
             )
-        return await self._tasks.order(task)
+        return Ordered(await self._tasks.order(task), name, joined=False)
 
     async def _read(self, vidgo_id: str) -> Report:
         try:

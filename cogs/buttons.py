@@ -2,40 +2,97 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from typing import Any
+from contextlib import suppress
+from typing import Any, Self
 
 import discord
 
 from bot import messages
 from bot.client import Client
 from bot.messages import MemberError
-from storage import notifications
-
-log = logging.getLogger(__name__)
 
 
-class CoverButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"cover:(?P<track>[0-9a-z]{24})"):
+class CoverButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"cover:(?P<track>[0-9a-z]{24}(?:\.\d{1,3})?)"
+):
     """*Cover* under a posted song."""
 
     def __init__(self, track: str) -> None:
         super().__init__(discord.ui.Button(label="Cover", custom_id=f"cover:{track}"))
-        self._track = track
 
     @classmethod
     async def from_custom_id(
         cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> CoverButton:
-        """Read the song from the custom id."""
+    ) -> Self:
+        """Know the button again."""
         return cls(match["track"])
 
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]
-        """Do what `/cover` does."""
+        """Do what `/cover` does with the song of this message; a custom id altered by hand changes nothing."""
         use = interaction.client.use_cases
         async with use.interactions.asked(interaction, ephemeral=False) as asked:
-            ordered = await use.covers.cover(asked.requester, self._track)
-            await use.interactions.acknowledge(asked, ordered.task, ordered.song.title, joined=ordered.joined)
+            message_id = interaction.message.id if interaction.message is not None else 0
+            track = await use.songs.from_post(interaction.user.id, message_id)
+            await use.interactions.acknowledge(asked, await use.covers.cover(asked.requester, track))
+
+
+class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"stop:(?P<notification>[0-9a-z]{24})"):
+    """*Don't post* under an acknowledgement."""
+
+    def __init__(self, notification_id: str) -> None:
+        super().__init__(discord.ui.Button(label="Don't post", custom_id=messages.stop_id(notification_id)))
+        self._notification_id = notification_id
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the notification from the custom id."""
+        return cls(match["notification"])
+
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]
+        """Stop the post, and show that in the acknowledgement."""
+        use = interaction.client.use_cases
+        async with use.interactions.updating(interaction) as asked:
+            title = await use.library.stop(interaction.user.id, self._notification_id)
+            await asked.answer(str(messages.cancelled(title)), None)
+
+
+class ForgetButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"forget:(?P<user>\d{1,20})"):
+    """*Forget everything*, the confirmation."""
+
+    def __init__(self, user_id: int) -> None:
+        super().__init__(
+            discord.ui.Button(
+                label="Forget everything", custom_id=f"forget:{user_id}", style=discord.ButtonStyle.danger
+            )
+        )
+        self._user_id = user_id
+
+    @classmethod
+    def confirmation(cls, user_id: int) -> discord.ui.View:
+        """Make the confirmation for one member."""
+        view = discord.ui.View(timeout=None)
+        view.add_item(cls(user_id))
+        view.stop()
+        return view
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the member from the custom id."""
+        return cls(int(match["user"]))
+
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]
+        """Forget everything about the member who presses, who must be the one who was asked."""
+        use = interaction.client.use_cases
+        async with use.interactions.updating(interaction) as asked:
+            if interaction.user.id != self._user_id:
+                raise MemberError(messages.stale_button())
+            await use.library.forget_member(interaction.user.id)
+            await asked.answer(str(messages.all_forgotten()), None)
 
 
 class RemoveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"remove:(?P<notification>[0-9a-z]{24})"):
@@ -48,32 +105,26 @@ class RemoveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"re
     @classmethod
     async def from_custom_id(
         cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> RemoveButton:
+    ) -> Self:
         """Read the notification from the custom id."""
         return cls(match["notification"])
 
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]
         """Delete the message if the presser asked for it or manages messages here."""
-        try:
-            await self._remove(interaction)
-        except MemberError as error:
-            await interaction.response.send_message(str(error.text), ephemeral=True)
-
-    async def _remove(self, interaction: discord.Interaction[Client]) -> None:
-        async with interaction.client.use_cases.database.read() as connection:
-            row = await notifications.get(connection, self._notification_id)
+        use = interaction.client.use_cases
         message = interaction.message
-        if row is None or message is None or row.message_id not in (None, message.id):
-            raise MemberError(messages.stale_button())
-        if interaction.user.id != row.user_id and not interaction.permissions.manage_messages:
-            raise MemberError(messages.not_your_button())
-        await interaction.response.defer()
-        try:
-            await message.delete()
-        except discord.NotFound:
-            log.debug("message %s was removed already", message.id)
+        async with use.interactions.updating(interaction):
+            await use.library.check_removal(
+                interaction.user.id,
+                self._notification_id,
+                message.id if message is not None else 0,
+                manages=interaction.permissions.manage_messages,
+            )
+            if message is not None:
+                with suppress(discord.NotFound):
+                    await message.delete()
 
 
 async def setup(client: Client) -> None:
     """Make the buttons known."""
-    client.add_dynamic_items(CoverButton, RemoveButton)
+    client.add_dynamic_items(CoverButton, StopButton, ForgetButton, RemoveButton)

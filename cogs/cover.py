@@ -1,4 +1,4 @@
-"""`/cover`."""
+"""`/cover`, and the message menu that does the same."""
 
 from __future__ import annotations
 
@@ -7,23 +7,48 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from cogs.options import Track
+from cogs.options import Style, Track
 
 
 class Cover(commands.Cog):
     """The main job: a song in, its cover out."""
 
     def __init__(self, client: Client) -> None:
+        self._client = client
         self._use = client.use_cases
+        self._menu = app_commands.ContextMenu(name="Cover this track", callback=self.cover_message)
+        self._menu.guild_only = True
+
+    async def cog_load(self) -> None:
+        """Add the message menu, which discord.py does not take from a cog by itself."""
+        self._client.tree.add_command(self._menu)
+
+    async def cog_unload(self) -> None:
+        """Take the message menu away again."""
+        self._client.tree.remove_command(self._menu.name, type=self._menu.type)
 
     @app_commands.command(description="Make a cover of one of your songs")
-    @app_commands.describe(track="One of your songs, or a VidGo task id; left out: your newest song")
+    @app_commands.describe(
+        track="One of your songs, or a VidGo task id; left out: your newest song",
+        style="Perform the song anew in this style, such as: acoustic folk, female voice",
+    )
     @app_commands.guild_only()
-    async def cover(self, interaction: discord.Interaction, track: Track | None = None) -> None:
-        """Order the cover of a song, or bring the one that exists."""
+    async def cover(
+        self, interaction: discord.Interaction, track: Track | None = None, style: Style | None = None
+    ) -> None:
+        """Order the cover of a song, or bring the one that exists; with a style, order a new performance."""
         async with self._use.interactions.asked(interaction, ephemeral=False) as asked:
-            ordered = await self._use.covers.cover(asked.requester, track)
-            await self._use.interactions.acknowledge(asked, ordered.task, ordered.song.title, joined=ordered.joined)
+            if style is None:
+                ordered = await self._use.covers.cover(asked.requester, track)
+            else:
+                ordered = await self._use.performances.perform(asked.requester, track, style)
+            await self._use.interactions.acknowledge(asked, ordered)
+
+    async def cover_message(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        """Order the cover of the song that a message carries."""
+        async with self._use.interactions.asked(interaction, ephemeral=False) as asked:
+            track = await self._use.songs.from_post(interaction.user.id, message.id)
+            await self._use.interactions.acknowledge(asked, await self._use.covers.cover(asked.requester, track))
 
 
 async def setup(client: Client) -> None:

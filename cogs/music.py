@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot import messages
 from bot.client import Client
-
-Prompt = app_commands.Range[str, 1, 3000]
-Style = app_commands.Range[str, 1, 1000]
-Title = app_commands.Range[str, 1, 80]
+from cogs.buttons import ForgetButton
+from cogs.library import answer_with_page
+from cogs.options import Owned, Prompt, Style, Title, Track
 
 
 @app_commands.guild_only()
-class Music(commands.GroupCog, group_name="music", group_description="Make songs, and bring in songs made elsewhere"):
+class Music(commands.GroupCog, group_name="music", group_description="Make, bring in and find songs"):
     """Everything around the songs."""
 
     def __init__(self, client: Client) -> None:
@@ -46,10 +48,58 @@ class Music(commands.GroupCog, group_name="music", group_description="Make songs
     ) -> None:
         """Order a new song."""
         async with self._use.interactions.asked(interaction, ephemeral=False) as asked:
-            task = await self._use.songs.generate(
+            ordered = await self._use.songs.generate(
                 asked.requester, prompt=prompt, style=style, title=title, instrumental=instrumental
             )
-            await self._use.interactions.acknowledge(asked, task, task.title, joined=False)
+            await self._use.interactions.acknowledge(asked, ordered)
+
+    @app_commands.command(description="Continue one of your songs")
+    @app_commands.describe(
+        track="One of your songs, or a VidGo task id; left out: your newest song",
+        prompt="How it goes on, or more lyrics",
+        at="From which second of the song on; left out: from its end",
+    )
+    async def extend(
+        self,
+        interaction: discord.Interaction,
+        track: Track | None = None,
+        prompt: Prompt | None = None,
+        at: app_commands.Range[float, 1, 3600] | None = None,
+    ) -> None:
+        """Order a continuation of a song."""
+        async with self._use.interactions.asked(interaction, ephemeral=False) as asked:
+            ordered = await self._use.performances.extend(asked.requester, track, prompt, at)
+            await self._use.interactions.acknowledge(asked, ordered)
+
+    @app_commands.command(description="Page through your songs and covers")
+    @app_commands.describe(search="Only titles that contain this")
+    async def library(
+        self, interaction: discord.Interaction, search: app_commands.Range[str, 1, 60] | None = None
+    ) -> None:
+        """Show the caller's songs, with what can be done with them."""
+        async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
+            with tempfile.TemporaryDirectory(dir=self._use.directory) as directory:
+                page = await self._use.library.page(interaction.user.id, search or "", 0, Path(directory))
+                await answer_with_page(asked, page)
+
+    @app_commands.command(description="See what you are waiting for")
+    async def status(self, interaction: discord.Interaction) -> None:
+        """Show the caller's running tasks and when to expect them."""
+        async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
+            running = await self._use.library.running(interaction.user.id)
+            lines = [await self._use.interactions.status_line(row, task) for row, task in running]
+            await asked.answer("\n".join(lines) or str(messages.nothing_running()))
+
+    @app_commands.command(description="Remove a song, or everything that I keep about you")
+    @app_commands.describe(track="One of your songs; left out: everything, after a confirmation")
+    async def forget(self, interaction: discord.Interaction, track: Owned | None = None) -> None:
+        """Forget a song at once, or ask before everything is forgotten."""
+        async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
+            if track is not None:
+                title = await self._use.library.forget_song(interaction.user.id, track)
+                await asked.answer(str(messages.song_forgotten(title)))
+                return
+            await asked.answer(str(messages.confirm_forgetting()), ForgetButton.confirmation(interaction.user.id))
 
 
 async def setup(client: Client) -> None:

@@ -8,9 +8,15 @@ from discord import app_commands
 from bot import messages
 from bot.client import Client
 
+Prompt = app_commands.Range[str, 1, 3000]
+Style = app_commands.Range[str, 1, 1000]
+Title = app_commands.Range[str, 1, 80]
+
 
 class TrackTransformer(app_commands.Transformer):
     """One of the caller's songs, offered by title while typing."""
+
+    kind: str | None = "song"
 
     async def transform(self, interaction: discord.Interaction, value: str, /) -> str:
         """Hand over what was chosen or typed; only the use case can tell what it means."""
@@ -20,8 +26,15 @@ class TrackTransformer(app_commands.Transformer):
         self, interaction: discord.Interaction[Client], value: str, /
     ) -> list[app_commands.Choice[str]]:
         """Offer the caller's newest songs that contain what was typed; one indexed query, no network."""
-        songs = await interaction.client.use_cases.songs.choices(interaction.user.id, value)
+        songs = await interaction.client.use_cases.songs.choices(interaction.user.id, value, kind=self.kind)
         return [app_commands.Choice(name=messages.choice(song), value=messages.track_value(song)) for song in songs]
 
 
+class OwnedTransformer(TrackTransformer):
+    """One of the caller's songs or covers."""
+
+    kind = None
+
+
 Track = app_commands.Transform[str, TrackTransformer]
+Owned = app_commands.Transform[str, OwnedTransformer]

@@ -27,7 +27,7 @@ _NAME_STYLES = {True: "bold blue", False: "bold magenta"}
 
 # What Discord's own client makes of a message: https://discord.com/developers/docs/reference#message-formatting
 _MARKDOWN = re.compile(
-    r"\\(?P<escaped>[^\w\s])"
+    r"\\(?P<escaped>[!-/:-@\[-`{-~])"
     r"|\*\*(?P<bold>(?:\\.|[^\\])+?)\*\*"
     r"|`(?P<code>[^`]+)`"
     r"|<t:(?P<time>-?\d+)(?::(?P<style>[tTdDfFsSR]))?>"
@@ -135,12 +135,15 @@ class Transcript:
             quoted.stylize("dim")
             parts.append(quoted)
         parts.append(self._shown(message.content))
-        if remark:
-            parts[-1].append(f"  {remark}", "dim")
         parts += [_player(file) for file in message.attachments]
         parts += [self._embed(embed, message.files) for embed in message.embeds]
-        if message.buttons:
-            parts.append(Text(" ".join(f"[ {button.label} ]" for button in message.buttons), "bold"))
+        buttons = Text("  ".join(f"[ {button.label} ]" for button in message.buttons), "bold")
+        if len(parts) == 1 and buttons:
+            parts[0].append("  ").append_text(buttons)
+        elif buttons:
+            parts.append(buttons)
+        if remark:
+            parts[-1].append(f"  {remark}", "not bold dim")
         self._say(message.author.name, parts[0], bot=message.author.bot)
         for part in parts[1:]:
             self._say("", part)
@@ -190,8 +193,8 @@ class Transcript:
     def _say(self, who: str, body: Text, *, bot: bool = False) -> None:
         width = self._console.width - INDENT
         for number, line in enumerate(body.wrap(self._console, width)):
-            name = Text(f"  {who if number == 0 else '':{INDENT - 2}}", _NAME_STYLES[bot])
-            self._print(name.append_text(line))
+            name = f"  {who if number == 0 else '':{INDENT - 2}}"
+            self._print(Text.assemble((name, _NAME_STYLES[bot]), line))
 
     def _print(self, line: Text) -> None:
         line.rstrip()  # so that the transcript can be copied without invisible ends of lines
@@ -214,4 +217,4 @@ def _picture(file: Attachment) -> Text:
         width, height = picture_size(file.data)
     except ValueError as error:
         return Text(f"{file.filename}: {error}")
-    return Text(f"artwork {file.filename} ({width} x {height}, {kilobytes(file.size)})")
+    return Text(f"{file.filename} ({width} x {height}, {kilobytes(file.size)})")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, insert, select
+from sqlalchemy import Select, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.schema import files, library, tasks
@@ -56,7 +56,9 @@ async def add(
     now: float,
 ) -> None:
     """Put every variant of a task into members' libraries, unless it stands there already."""
-    variants = [row for row in rows if kind == "cover" or row.audio_url]
+    found = list(rows)
+    # Pictures of one cover are no choices of their own; variants of its music are.
+    variants = [row for row in found if row.audio_url] or (found[:1] if kind == "cover" else [])
     for user_id in sorted(set(user_ids)):
         for row in variants:
             await connection.execute(
@@ -81,9 +83,22 @@ async def find(connection: AsyncConnection, user_id: int, task_id: str, position
     return None if row is None else Song(**row._mapping)
 
 
-async def search(connection: AsyncConnection, user_id: int, text: str, limit: int, *, kind: str = "song") -> list[Song]:
-    """Return a member's newest songs whose title contains `text`, whatever its case."""
-    query = _songs(user_id).where(library.c.kind == kind)
+async def search(
+    connection: AsyncConnection, user_id: int, text: str, limit: int, *, kind: str | None = "song", offset: int = 0
+) -> list[Song]:
+    """Return a member's newest songs whose title contains `text`, whatever its case; `kind` None adds the covers."""
+    query = _songs(user_id)
+    if kind is not None:
+        query = query.where(library.c.kind == kind)
     if text:
         query = query.where(library.c.folded_title.contains(text.casefold(), autoescape=True))
-    return [Song(**row._mapping) for row in await connection.execute(query.limit(limit))]
+    return [Song(**row._mapping) for row in await connection.execute(query.limit(limit).offset(offset))]
+
+
+async def remove(connection: AsyncConnection, user_id: int, task_id: str, position: int) -> None:
+    """Take one variant of a task out of a member's library."""
+    await connection.execute(
+        delete(library).where(
+            library.c.user_id == user_id, library.c.task_id == task_id, library.c.position == position
+        )
+    )

@@ -106,6 +106,34 @@ async def posts_of(connection: AsyncConnection, task_id: str, position: int, lim
     return [_notification(row) for row in await connection.execute(query)]
 
 
+async def by_message(connection: AsyncConnection, message_id: int) -> Notification | None:
+    """Return the notification that was delivered as a message."""
+    query = select(notifications).where(
+        notifications.c.message_id == message_id,
+        notifications.c.state == NotificationState.DELIVERED,
+        notifications.c.kind == "result",
+    )
+    row = (await connection.execute(query)).first()
+    return None if row is None else _notification(row)
+
+
+async def running_for(connection: AsyncConnection, user_id: int, limit: int) -> list[Notification]:
+    """Return what a member waits for, the newest first."""
+    states = [NotificationState.ASKED, NotificationState.WAITING, NotificationState.DUE, NotificationState.SENDING]
+    query = (
+        select(notifications)
+        .where(
+            notifications.c.user_id == user_id,
+            notifications.c.kind == "result",
+            notifications.c.task_id.is_not(None),
+            notifications.c.state.in_(states),
+        )
+        .order_by(notifications.c.created_at.desc())
+        .limit(limit)
+    )
+    return [_notification(row) for row in await connection.execute(query)]
+
+
 async def make_due(connection: AsyncConnection, task_id: str, now: float) -> None:
     """Make every result that waits for a task due."""
     await connection.execute(

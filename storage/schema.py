@@ -134,6 +134,8 @@ Index(
 )
 # A song may be performed anew in any number of styles, in each of them once at a time.
 Index("uq_tasks_one_restyling", tasks.c.source_id, tasks.c.style, unique=True, sqlite_where=IS_RESTYLING)
+Index("ix_tasks_source", tasks.c.source_id)
+Index("ix_tasks_user", tasks.c.user_id)
 Index("ix_tasks_due", tasks.c.poll_at, sqlite_where=IS_LIVE)
 Index("ix_tasks_model_finished", tasks.c.model, tasks.c.finished_at)
 
@@ -190,7 +192,8 @@ library = Table(
 `kind` is `song` or `cover`. `folded_title` is for searching, as SQLite folds only ASCII.
 """
 
-Index("ix_library_newest", library.c.user_id, library.c.kind, library.c.added_at)
+Index("ix_library_newest", library.c.user_id, library.c.added_at.desc(), library.c.task_id.desc(), library.c.position)
+Index("ix_library_task", library.c.task_id)
 
 notifications = Table(
     "notifications",

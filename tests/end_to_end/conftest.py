@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.end_to_end.world import World, open_world
+pytest.register_assert_rewrite("tests.end_to_end.world", "tests.end_to_end.process")
+
+from tests.end_to_end.world import World, open_world  # noqa: E402 (its assertions are rewritten)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

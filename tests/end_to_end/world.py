@@ -31,6 +31,11 @@ WEBHOOK_SECRET = "an-end-to-end-webhook-secret"
 _FORGOTTEN = ("Traceback", "never awaited", "never retrieved", "was destroyed", "Unclosed", "ResourceWarning")
 
 
+def said(message: Message) -> str:
+    """Return all that a message has said, before its edits too."""
+    return "\n".join([*message.edits, message.content])
+
+
 @dataclass
 class World:
     """Everything that one bot lives in."""
@@ -84,6 +89,7 @@ class World:
         secrets = [TOKEN, KEY, WEBHOOK_SECRET, *tokens, *self.discord.state.calls_by_token]
         assert [secret for secret in secrets if secret in log] == []
         assert self.discord.violations == []
+        assert [call.data for call in self.discord.state.calls.values() if len(call.replies) > 1] == [], "told twice"
         answered = Counter(message.reference for channel in self.channels for message in channel.history.values())
         answered.pop(None, None)
         assert {reference: times for reference, times in answered.items() if times > 1} == {}, "posted twice"

@@ -54,6 +54,8 @@ def upgrade() -> None:
         sqlite_where=sa.text("status IN ('queued', 'submitting', 'waiting', 'running')"),
     )
     op.create_index("ix_tasks_model_finished", "tasks", ["model", "finished_at"], unique=False)
+    op.create_index("ix_tasks_source", "tasks", ["source_id"], unique=False)
+    op.create_index("ix_tasks_user", "tasks", ["user_id"], unique=False)
     op.create_index(
         "uq_tasks_one_cover",
         "tasks",
@@ -106,7 +108,13 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_library_task_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("user_id", "task_id", "position", name=op.f("pk_library")),
     )
-    op.create_index("ix_library_newest", "library", ["user_id", "kind", "added_at"], unique=False)
+    op.create_index(
+        "ix_library_newest",
+        "library",
+        ["user_id", sa.literal_column("added_at DESC"), sa.literal_column("task_id DESC"), "position"],
+        unique=False,
+    )
+    op.create_index("ix_library_task", "library", ["task_id"], unique=False)
     op.create_table(
         "notifications",
         sa.Column("id", sa.String(length=24), nullable=False),
@@ -163,6 +171,7 @@ def downgrade() -> None:
     )
     op.drop_index("ix_notifications_ack", table_name="notifications", sqlite_where=sa.text("ack_wanted IS NOT NULL"))
     op.drop_table("notifications")
+    op.drop_index("ix_library_task", table_name="library")
     op.drop_index("ix_library_newest", table_name="library")
     op.drop_table("library")
     op.drop_index("ix_files_image", table_name="files")
@@ -183,6 +192,8 @@ def downgrade() -> None:
             "model = 'generate-music-cover' AND status IN ('queued', 'submitting', 'waiting', 'running', 'finished')"
         ),
     )
+    op.drop_index("ix_tasks_user", table_name="tasks")
+    op.drop_index("ix_tasks_source", table_name="tasks")
     op.drop_index("ix_tasks_model_finished", table_name="tasks")
     op.drop_index(
         "ix_tasks_due",

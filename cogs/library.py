@@ -1,0 +1,116 @@
+"""The pages of `/music library` and the buttons on them; what they stand for is in their custom ids."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, Self
+
+import discord
+
+from bot import messages
+from bot.client import Client
+from bot.interactions import Asked
+from bot.pages import Page
+
+_TRACK = r"[0-9a-z]{24}(?:\.\d{1,3})?"
+
+
+async def answer_with_page(asked: Asked, page: Page) -> None:
+    """Show a page of songs to the member who asked."""
+    text, embeds = messages.library_page(page)
+    files = [
+        discord.File(path, filename=messages.thumbnail_name(place)) for place, path in sorted(page.pictures.items())
+    ]
+    try:
+        await asked.answer(text, _view(page), embeds=embeds, attachments=files)
+    finally:
+        for file in files:
+            file.close()
+
+
+def _view(page: Page) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    for row, song in enumerate(page.songs):
+        track = messages.track_value(song)
+        for action, label in messages.song_actions(song, row):
+            view.add_item(discord.ui.Button(label=label, custom_id=f"song:{action}:{track}", row=row))
+    if page.number > 0:
+        view.add_item(_turn("◀", page.number - 1, page.search))
+    if page.has_more:
+        view.add_item(_turn("▶", page.number + 1, page.search))
+    view.stop()
+    return view
+
+
+def _turn(label: str, number: int, search: str) -> discord.ui.Button[Any]:
+    return discord.ui.Button(label=label, custom_id=f"library:{number}:{search}"[:100], row=4)
+
+
+class TurnButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]],
+    template=re.compile(r"library:(?P<number>\d{1,5}):(?P<search>.*)", re.DOTALL),
+):
+    """Turns to another page."""
+
+    def __init__(self, number: int, search: str) -> None:
+        super().__init__(_turn("▶", number, search))
+        self._number = number
+        self._search = search
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the page from the custom id."""
+        return cls(int(match["number"]), match["search"])
+
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]
+        """Show the other page in the place of this one."""
+        use = interaction.client.use_cases
+        async with use.interactions.updating(interaction) as asked:
+            with tempfile.TemporaryDirectory(dir=use.directory) as directory:
+                page = await use.library.page(interaction.user.id, self._search, self._number, Path(directory))
+                await answer_with_page(asked, page)
+
+
+class SongButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]],
+    template=rf"song:(?P<action>post|cover|extend|remove):(?P<track>{_TRACK})",
+):
+    """Does something with a song of the caller's library."""
+
+    def __init__(self, action: str, track: str) -> None:
+        super().__init__(discord.ui.Button(label=action, custom_id=f"song:{action}:{track}"))
+        self._action = action
+        self._track = track
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the action and the song from the custom id; the use case checks whose it is."""
+        return cls(match["action"], match["track"])
+
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]
+        """Post, cover or extend the song in the channel, or take it out of the library."""
+        use = interaction.client.use_cases
+        if self._action == "remove":
+            async with use.interactions.asked(interaction, ephemeral=True) as asked:
+                title = await use.library.remove(interaction.user.id, self._track)
+                await asked.answer(str(messages.removed(title)))
+            return
+        async with use.interactions.asked(interaction, ephemeral=False) as asked:
+            if self._action == "post":
+                ordered = await use.library.post(asked.requester, self._track)
+            elif self._action == "cover":
+                ordered = await use.covers.cover(asked.requester, self._track)
+            else:
+                ordered = await use.performances.extend(asked.requester, self._track, None, None)
+            await use.interactions.acknowledge(asked, ordered)
+
+
+async def setup(client: Client) -> None:
+    """Make the buttons known."""
+    client.add_dynamic_items(TurnButton, SongButton)

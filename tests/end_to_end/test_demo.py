@@ -1,0 +1,175 @@
+"""`coverbot demo` as a process: what it shows, what it leaves, and that it fails when something did not happen."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+import pytest
+
+from sandbox.artwork import paint
+from sandbox.delivered import audio_seconds, cover_picture, picture_size
+
+ROOT = Path(__file__).parents[2]
+DEMO_SECONDS = 60
+WIDTH = 100
+SONGS = {"Harbour_Lights.mp3": 20, "Harvest_Moon.mp3": 18, "Paper_Boats.mp3": 16}
+
+
+@contextmanager
+def running_demo(directory: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the demo in an empty directory, with an empty home and settings that would break it if they were read."""
+    home, work = directory / "home", directory / "work"
+    home.mkdir()
+    work.mkdir(exist_ok=True)
+    (work / ".env").write_text("POLL_MIN_SECONDS=nonsense\n")
+    env = {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "PATH", "LC_", "LANG"))}
+    env |= {"HOME": str(home), "PYTHONPATH": str(ROOT), "DATABASE_URL": "nonsense", "DISCORD_TOKEN": "a users own"}
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "bot", "demo"],
+        cwd=work,
+        env=env | environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        yield demo
+    finally:
+        demo.kill()
+        demo.wait()
+
+
+def bot_of(demo: subprocess.Popen[str]) -> psutil.Process:
+    """Wait for the bot that the demo starts."""
+    parent = psutil.Process(demo.pid)
+    deadline = time.monotonic() + DEMO_SECONDS
+    while time.monotonic() < deadline and demo.poll() is None:
+        for child in parent.children():
+            if child.cmdline()[-1:] == ["run"]:
+                return child
+        time.sleep(0.02)
+    raise AssertionError(f"the demo started no bot: {demo.communicate()[0]}")
+
+
+def check_transcript(shown: str) -> None:
+    """See that the transcript is plain, narrow, short, and what people would see in Discord."""
+    assert "\x1b" not in shown
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert len(lines) <= 64
+    assert not [line for line in lines if line != line.rstrip()]
+    assert "@ada here is your cover of Harbour Lights, a new performance." in shown
+    assert re.search(r"Covering Harvest Moon\. I expect it in .*\(answered in \d+ ms\)", shown)
+    assert "3 covers asked for, 3 orders at VidGo, 3 results posted" in shown
+    assert not re.search(r"<t:|<@|\*\*|\\", shown)
+
+
+def test_it_plays_every_step_and_leaves_the_songs(tmp_path: Path) -> None:
+    with running_demo(tmp_path) as demo:
+        shown, _ = demo.communicate(timeout=DEMO_SECONDS)
+    assert demo.returncode == 0, shown
+    check_transcript(shown)
+    folder = tmp_path / "work" / "demo-output"
+    assert "The songs are in demo-output/" in shown
+    assert {path.name for path in folder.glob("*.mp3")} == set(SONGS)
+    for name, seconds in SONGS.items():
+        assert audio_seconds((folder / name).read_bytes()) == pytest.approx(seconds, abs=0.2)
+        (artwork,) = [path for path in folder.glob(f"{Path(name).stem}.*") if path.suffix != ".mp3"]
+        assert min(picture_size(artwork.read_bytes())) > 0
+    inside = cover_picture((folder / "Paper_Boats.mp3").read_bytes())
+    assert inside == (folder / "Paper_Boats.png").read_bytes()
+    assert not list((tmp_path / "home").iterdir())
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {".env", "demo-output"}
+
+
+def test_a_bot_that_is_killed_is_reported_at_once(tmp_path: Path) -> None:
+    with running_demo(tmp_path) as demo:
+        bot_of(demo).kill()
+        shown, _ = demo.communicate(timeout=15)
+    assert demo.returncode == 1
+    assert "failed: the bot ended by itself: ended by SIGKILL" in " ".join(shown.split())
+
+
+def test_a_bot_that_discord_refuses_fails_the_demo_with_the_bots_own_words(tmp_path: Path) -> None:
+    schema = {"requestBody": {"content": {"application/json": {"schema": {"type": "string"}}}}}
+    description = tmp_path / "description.json"
+    description.write_text(json.dumps({"paths": {"/applications/{application_id}/commands": {"put": schema}}}))
+    with running_demo(tmp_path, DISCORD_OPENAPI=str(description)) as demo:
+        shown, _ = demo.communicate(timeout=30)
+    assert demo.returncode == 1
+    assert "failed: the bot ended by itself: exit code 1" in " ".join(shown.split())
+    assert re.search(r"│ .* ERROR +coverbot: Discord ", shown)
+    assert not list((tmp_path / "work" / "demo-output").iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_no_bot_behind(tmp_path: Path, number: signal.Signals) -> None:
+    with running_demo(tmp_path) as demo:
+        bot = bot_of(demo)
+        demo.send_signal(number)
+        shown, _ = demo.communicate(timeout=15)
+        assert demo.returncode == 1, shown
+        assert "The demo was interrupted" in shown
+        assert "Traceback" not in shown
+        psutil.wait_procs([bot], timeout=5)
+        assert not bot.is_running()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "demo-output").write_text("a file where the folder should be")
+    with running_demo(tmp_path) as demo:
+        shown, _ = demo.communicate(timeout=15)
+    assert demo.returncode == 1
+    assert "The preparation failed: File exists: demo-output" in shown
+
+
+def mp3(seconds: float, level: float) -> bytes:
+    """Make an MP3 of one tone."""
+    file = io.BytesIO()
+    times = np.arange(round(seconds * 44100)) / 44100
+    wave = (level * np.sin(2 * np.pi * 440 * times)).astype(np.float32)
+    with av.open(file, "w", format="mp3") as container:
+        stream = container.add_stream("libmp3lame", rate=44100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(wave[np.newaxis], format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    return file.getvalue()
+
+
+def test_a_song_is_judged_by_its_sound() -> None:
+    assert audio_seconds(mp3(2, 0.5)) == pytest.approx(2, abs=0.1)
+    assert cover_picture(mp3(2, 0.5)) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(mp3(2, 0.0), "silent", id="silence"),
+        pytest.param(b"", "no readable MP3", id="nothing"),
+        pytest.param(b"<!doctype html><title>Sign in</title>" * 100, "no", id="a web page"),
+        pytest.param(paint("Paper Boats"), "no", id="a picture"),
+    ],
+)
+def test_what_is_no_song_is_found_out(data: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        audio_seconds(data)
+
+
+def test_what_is_no_picture_is_found_out() -> None:
+    assert picture_size(paint("Paper Boats"))[0] > 0
+    with pytest.raises(ValueError, match="no readable picture"):
+        picture_size(b"nonsense" * 100)
