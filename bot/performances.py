@@ -22,6 +22,9 @@ LONGEST_SOURCE_SECONDS = 8 * 60.0
 """VidGo performs no longer song anew (documented)."""
 
 _STYLE_LIMIT = 1000
+_NAMED_STYLE = 40
+"""How much of a style is told in the name of a performance."""
+
 _CONTINUE = "Continue the song"
 
 
@@ -58,6 +61,7 @@ class Performances:
             raise MemberError(messages.no_style())
         key = f"{song.position}:{wanted.casefold()}"[:_STYLE_LIMIT]
         url = await self._address(source, file)
+        name = messages.clean(f"{song.title} – {wanted[:_NAMED_STYLE]}", messages.TITLE_LIMIT)
         async with self._database.write() as connection:
             task = await rows.restyling_of(connection, song.task_id, key)
             joined = task is not None
@@ -67,7 +71,7 @@ class Performances:
                     now=self._clock(),
                     user_id=requester.user_id,
                     guild_id=requester.guild_id,
-                    title=song.title,
+                    title=name,
                     source_id=song.task_id,
                     style=key,
                 )

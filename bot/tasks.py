@@ -352,7 +352,9 @@ class Tasks:
             log.error("task %s is finished without files; VidGo may have charged it", task.id)
             return await self._end(task.id, TaskStatus.FAILED, "no_files", report.error_message)
         now = self._clock()
-        files = to_files(task.id, report.files, task.title, now + ARCHIVE_SECONDS)
+        # VidGo names songs made from another after their style, or not at all.
+        named = task.title if task.source_id is not None else None
+        files = to_files(task.id, report.files, named or task.title, now + ARCHIVE_SECONDS, rename=named is not None)
         async with self._database.write() as connection:
             if await rows.change(
                 connection, task.id, status=TaskStatus.FINISHED, finished_at=now, poll_at=None, error=None
@@ -442,8 +444,13 @@ async def _add_late_notices(connection: AsyncConnection, task_id: str, now: floa
         await notifications.add(connection, notice)
 
 
-def to_files(task_id: str, files: Sequence[ResultFile], title: str, archive_at: float) -> list[File]:
-    """Turn VidGo's files into rows that the archive looks after from `archive_at` on."""
+def to_files(
+    task_id: str, files: Sequence[ResultFile], title: str, archive_at: float, *, rename: bool = False
+) -> list[File]:
+    """Turn VidGo's files into rows that the archive looks after from `archive_at` on.
+
+    `title` stands in where VidGo gives none, or everywhere with `rename`.
+    """
     return [
         File(
             archive_at=archive_at,
@@ -451,7 +458,7 @@ def to_files(task_id: str, files: Sequence[ResultFile], title: str, archive_at: 
             position=position,
             audio_url=file.audio_url,
             image_urls=list(file.image_urls),
-            title=messages.clean(file.title or title, messages.TITLE_LIMIT),
+            title=messages.clean(title if rename else file.title or title, messages.TITLE_LIMIT),
             tags=messages.clean(file.tags or "", messages.REASON_LIMIT),
             duration=file.duration,
             audio_id=file.audio_id,

@@ -35,7 +35,7 @@ BIT_RATES: Final = tuple(1000 * kilo for kilo in (320, 256, 224, 192, 160, 128, 
 """The constant bit rates (bits/s) to choose from: those that MPEG-1 and MPEG-2 Layer III have in common, and above."""
 
 MAX_SECONDS: Final = 2 * 3600
-MEMORY_BYTES: Final = 1024**3
+MEMORY_BYTES: Final = 512 * 1024**2
 _LOSSLESS_BIT_RATE: Final = 128_000
 _MPEG2_MAX_BIT_RATE: Final = 160_000
 _SAMPLE_RATES: Final = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
@@ -139,14 +139,7 @@ async def _run(command: list[str], environment: dict[str, str], seconds: float) 
     """Run the child to its end, or kill it; return its exit status and what it wrote."""
     try:
         async with asyncio.timeout(seconds) as clock:
-            child = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=environment,
-                start_new_session=True,
-            )
+            child = await _start(command, environment)
             output = cast("asyncio.StreamReader", child.stdout)
             try:
                 answer = await _read(output)
@@ -161,6 +154,20 @@ async def _run(command: list[str], environment: dict[str, str], seconds: float) 
         if not clock.expired():
             raise
         raise TranscodeError(f"not finished within {seconds:g} s") from None
+
+
+async def _start(command: list[str], environment: dict[str, str]) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise TranscodeError(f"no process can be started: {error.strerror}") from None
 
 
 def _command(source: Path, part: Path, budget: int, timeout: float) -> list[str]:
@@ -206,15 +213,17 @@ def _one_line(text: str) -> str:
 
 
 def choose_bit_rate(sound: Sound, budget: int, ceiling: int = BIT_RATES[0]) -> int | None:
-    """Return the highest of `BIT_RATES` up to `ceiling` that makes sense and probably fits, None if there is none."""
+    """Return the highest of `BIT_RATES` up to `ceiling` that makes sense and may fit, None if there is none.
+
+    The file will be some hundred bytes larger than its sound: what fits for certain shows when it is written.
+    """
     # A twentieth more is not worth the next step, and constant bit rates are not measured exactly.
     own = next((rate for rate in reversed(BIT_RATES) if rate >= 0.95 * sound.bit_rate), BIT_RATES[0])
     ceiling = min(ceiling, max(own, _LOSSLESS_BIT_RATE) if sound.lossless else own)
     for rate in BIT_RATES:
         if rate > ceiling or (rate > _MPEG2_MAX_BIT_RATE and sampling(sound, rate)[0] < 32_000):
             continue
-        # A tenth of a second for the encoder's delay, the last frame's padding and the information frame.
-        if (sound.seconds + 0.1) * rate / 8 <= budget:
+        if sound.seconds * rate / 8 <= budget:
             return rate
     return None
 
@@ -277,7 +286,7 @@ def _frames(source: BinaryIO, stop: Callable[[], bool]) -> Iterator[AudioFrame]:
 def _packets(source: BinaryIO, stop: Callable[[], bool]) -> Iterator[tuple[str, int, list[AudioFrame]]]:
     """Yield the decoder's name, the size in bytes and the decoded frames of each packet of the first sound in a file.
 
-    Broken packets are left out; a file with many of them is refused, for nobody wants half a song.
+    Broken packets are left out. A file with many of them is refused, for nobody wants half a song.
     """
     import av  # noqa: PLC0415 - in the child alone
 
@@ -299,12 +308,12 @@ def _packets(source: BinaryIO, stop: Callable[[], bool]) -> Iterator[tuple[str, 
             if stop():
                 raise TranscodeError("nobody waits for it any more")
             packets += 1
-            frames: list[AudioFrame] = []
             try:
                 frames = packet.decode()
             except (av.InvalidDataError, av.PatchWelcomeError):
                 broken += 1
-            yield decoder, packet.size, frames
+            else:
+                yield decoder, packet.size, frames
         if broken > max(2, packets // 10):
             raise TranscodeError(f"{broken} of {packets} packets are broken")
 
@@ -344,7 +353,7 @@ def _resampled(frames: Iterable[AudioFrame], sample_rate: int, layout: str) -> I
     yield from resampler.resample(None)
 
 
-def _confine(written: int, seconds: int) -> None:
+def confine(written: int, seconds: int) -> None:
     """Take from this process, for good, what decoding and encoding do not need."""
     import resource  # noqa: PLC0415 - POSIX only
 
@@ -379,9 +388,11 @@ def main(arguments: list[str]) -> int:
         try:
             reader = stack.enter_context(source.open("rb"))
             writer = stack.enter_context(part.open("r+b"))
-            _confine(2 * budget, seconds)
+            confine(2 * budget, seconds)
             bit_rate = encode(reader, writer, budget, stop=lambda: os.getppid() != parent)
             answer: dict[str, object] = {"bit_rate": bit_rate}
+        except TranscodeError as error:
+            answer = {"error": error.reason}
         except Exception as error:  # Codecs and parsers of foreign bytes raise anything; the bot gets one line.
             answer = {"error": f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"}
     if os.getppid() != parent:
