@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection
 
 import discord
 
-from bot import messages
+from bot import cards, messages
 from bot.interactions import Interactions
+from bot.words import Text, speaking
 from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
@@ -34,13 +35,13 @@ def make_acknowledgements(
     async def next_due(_skip: Collection[str]) -> float | None:
         return None
 
-    async def text(row: Notification, task: Task) -> str:
+    async def text(row: Notification, task: Task) -> Text:
         if row.ack_wanted == Face.DONE and row.message_id is not None:
             return messages.done(task.title, row.guild_id, row.channel_id, row.message_id)
         if row.ack_wanted == Face.CANCELLED:
-            return str(messages.cancelled(task.title))
+            return messages.cancelled(task.title)
         if row.ack_wanted == Face.LATE:
-            return str(messages.late(task))
+            return messages.late(task)
         if row.ack_wanted == Face.ORDERED:
             return await interactions.acknowledgement(task, task.title, joined=False)
         return messages.ended(task.title, row.guild_id, row.channel_id, row.message_id)
@@ -55,11 +56,12 @@ def make_acknowledgements(
             channel = client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
             still = row.ack_wanted in (Face.ORDERED, Face.LATE)
             try:
-                await channel.get_partial_message(row.ack_message_id).edit(
-                    content=await text(row, task),
-                    view=messages.waiting_buttons(row.id) if still else None,
-                    allowed_mentions=discord.AllowedMentions.none(),
-                )
+                with speaking(row.locale):
+                    await channel.get_partial_message(row.ack_message_id).edit(
+                        content=str(await text(row, task)),
+                        view=cards.waiting_buttons(row.id) if still else None,
+                        allowed_mentions=discord.AllowedMentions.none(),
+                    )
             except discord.DiscordServerError:
                 raise
             except discord.HTTPException as error:  # deleted, or a channel that is closed: nobody misses the edit

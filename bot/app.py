@@ -179,6 +179,8 @@ async def _log_in(client: Client, settings: Settings) -> None:
         if settings.discord_guild_id is None:
             raise Failed(f"Discord refuses the commands: {error.text}") from error
         raise SettingsError("DISCORD_GUILD_ID names a server that the bot is not a member of") from error
+    except discord.app_commands.CommandSyncFailure as error:
+        raise Failed(f"Discord refuses the commands: {error.text}") from error
     except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
         raise Failed(f"Discord cannot be reached: {type(error).__name__}") from error
 

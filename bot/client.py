@@ -19,6 +19,7 @@ from bot.messages import MemberError
 from bot.performances import Performances
 from bot.settings import Settings
 from bot.songs import Songs
+from bot.words import speak
 from storage.database import Database
 from storage.ids import new_id
 
@@ -69,6 +70,7 @@ class Tree(app_commands.CommandTree["Client"]):
             text = messages.internal_error(reference)
         if interaction.type is discord.InteractionType.autocomplete:
             return
+        speak(str(interaction.locale))
         try:
             if interaction.response.is_done():
                 await interaction.followup.send(str(text), ephemeral=True)

@@ -20,11 +20,12 @@ from weakref import WeakValueDictionary
 import aiohttp
 import discord
 
-from bot import messages
+from bot import cards, messages
 from bot.fetch import FetchError
 from bot.interactions import Interactions
 from bot.metrics import Metrics
 from bot.posts import Composer, Post
+from bot.words import speaking
 from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
@@ -105,6 +106,10 @@ class Delivery:
             task = await rows.get(connection, row.task_id) if row is not None and row.task_id is not None else None
         if row is None:
             return
+        with speaking(row.locale):
+            await self._deliver(row, task)
+
+    async def _deliver(self, row: Notification, task: Task | None) -> None:
         if row.state is NotificationState.ASKED:
             await self._answer(row, task)
             return
@@ -193,7 +198,7 @@ class Delivery:
         channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
         asked_at = datetime.fromtimestamp(row.created_at, UTC) - timedelta(minutes=1)
         after = discord.Object(row.ack_message_id or discord.utils.time_snowflake(asked_at))
-        custom_id = messages.remove_id(row.id)
+        custom_id = cards.remove_id(row.id)
         try:
             async for message in channel.history(after=after, limit=LOOK_BACK, oldest_first=True):
                 for component in message.components:
@@ -234,9 +239,9 @@ class Delivery:
         quiet = discord.AllowedMentions.none()
         try:
             if task is not None:
-                text = await self._interactions.acknowledgement(task, task.title, joined=False)
+                text = str(await self._interactions.acknowledgement(task, task.title, joined=False))
                 message = await webhook.edit_message(
-                    _ORIGINAL, content=text, view=messages.waiting_buttons(row.id), allowed_mentions=quiet
+                    _ORIGINAL, content=text, view=cards.waiting_buttons(row.id), allowed_mentions=quiet
                 )
                 await self._close(row, task, message.id)
                 return

@@ -16,10 +16,11 @@ import aiohttp
 import discord
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot import messages
-from bot.messages import MemberError, Text
+from bot import cards, messages
+from bot.messages import MemberError
 from bot.orders import Ordered, Requester
 from bot.tasks import Tasks
+from bot.words import Text, speak
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -88,6 +89,7 @@ class Interactions:
 
         `MemberError` becomes its sentence, anything else a reference into the log.
         """
+        speak(str(interaction.locale))  # discord.py gives each interaction an asyncio task of its own
         notification_id = new_id(self._clock())
         asked = Asked(interaction, notification_id)
         recorded = asyncio.create_task(self._record(interaction, notification_id, ephemeral))
@@ -117,6 +119,7 @@ class Interactions:
 
         An error is told privately, as in `asked`.
         """
+        speak(str(interaction.locale))
         reference = new_id(self._clock())
         await interaction.response.defer()
         text = None
@@ -132,23 +135,23 @@ class Interactions:
         with suppress(*_GONE):
             await interaction.followup.send(str(text), ephemeral=True, allowed_mentions=discord.AllowedMentions.none())
 
-    async def status_line(self, row: Notification, task: Task) -> str:
+    async def status_line(self, task: Task) -> str:
         """Return one line about something that a member waits for."""
         usual = await self._tasks.usual_seconds(task.model)
         expected_at = max((task.submitted_at or task.created_at) + usual, self._clock() + SOONEST_SECONDS)
-        return messages.status_line(row, task, expected_at)
+        return str(messages.status_line(task, expected_at))
 
     async def acknowledge(self, asked: Asked, ordered: Ordered) -> None:
         """Show publicly what is being made and when to expect it; from here on the task's end answers."""
         text = await self.acknowledgement(ordered.task, ordered.title, joined=ordered.joined)
         notification_id = asked.notification_id
-        view = None if ordered.task.status.is_final else messages.waiting_buttons(notification_id)
-        await self.hand_over(notification_id, await asked.answer(text, view))
+        view = None if ordered.task.status.is_final else cards.waiting_buttons(notification_id)
+        await self.hand_over(notification_id, await asked.answer(str(text), view))
 
-    async def acknowledgement(self, task: Task, subject: str, *, joined: bool) -> str:
+    async def acknowledgement(self, task: Task, subject: str, *, joined: bool) -> Text:
         """Return the words for a task that was ordered, with the time at which similar ones would be done."""
         if task.status is TaskStatus.QUEUED:
-            return str(messages.held_up(subject))
+            return messages.held_up(subject)
         now = self._clock()
         usual = await self._tasks.usual_seconds(task.model)
         expected_at = max((task.submitted_at or now) + usual, now + SOONEST_SECONDS)

@@ -13,7 +13,6 @@ from storage import forget, library, notifications
 from storage import tasks as rows
 from storage.archive import Archive
 from storage.database import Database
-from storage.notifications import Notification
 from storage.schema import Face, NotificationState, TaskStatus
 from storage.tasks import Task
 
@@ -68,12 +67,12 @@ class Library:
             await library.remove(connection, user_id, song.task_id, song.position)
         return song.title
 
-    async def running(self, user_id: int) -> list[tuple[Notification, Task]]:
+    async def running(self, user_id: int) -> list[Task]:
         """Return what a member waits for, the newest first."""
         async with self._database.read() as connection:
             waiting = await notifications.running_for(connection, user_id, STATUS_LIMIT)
-            found = [(row, await rows.get(connection, row.task_id or "")) for row in waiting]
-        return [(row, task) for row, task in found if task is not None]
+            found = [await rows.get(connection, row.task_id or "") for row in waiting]
+        return [task for task in found if task is not None]
 
     async def stop(self, user_id: int, notification_id: str) -> str:
         """Cancel a post that has not been made and return the title of what it was; raises `MemberError`."""

@@ -90,7 +90,11 @@ class Listener:
             await self._runner.cleanup()
 
     async def _callback(self, request: web.Request) -> web.Response:
-        response = await self._take_callback(request)
+        try:
+            response = await self._take_callback(request)
+        except web.HTTPException as refusal:
+            self._metrics.callbacks.labels(refusal.status).inc()
+            raise
         self._metrics.callbacks.labels(response.status).inc()
         return response
 

@@ -6,6 +6,8 @@ import logging
 import sys
 from typing import TextIO
 
+import aiohttp
+
 from bot.settings import Settings
 
 SHORTEST_SECRET = 8
@@ -26,6 +28,15 @@ class _RedactingHandler(logging.StreamHandler[TextIO]):
         return text
 
 
+def _shorten(record: logging.LogRecord) -> bool:
+    """Put a connection's end in one line, where discord.py writes a whole traceback at each attempt."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, OSError | aiohttp.ClientError | TimeoutError):
+        record.msg, record.args = f"{record.getMessage()} ({type(error).__name__}: {error})", ()
+        record.exc_info = None
+    return True
+
+
 def set_up_logging(settings: Settings) -> None:
     """Send log lines to stderr, as text for people or as one JSON object a line."""
     secrets = [settings.discord_token.get_secret_value(), settings.vidgo_api_key.get_secret_value()]
@@ -43,6 +54,8 @@ def set_up_logging(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     # discord.py warns about voice support, which this bot does not use.
     logging.getLogger("discord.client").addFilter(lambda record: "voice" not in str(record.msg))
+    for name in ("discord.client", "discord.shard", "discord.gateway"):
+        logging.getLogger(name).addFilter(_shorten)
     # Below INFO discord.py writes out requests and gateway events, with every interaction's token.
     logging.getLogger("discord").setLevel(max(logging.INFO, logging.getLevelNamesMapping()[settings.log_level]))
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -1,81 +1,25 @@
-"""Every word that the bot shows to people.
-
-A `Text` is a template with values, so that it can travel inside an exception and be put into words where it is shown.
-Values that are strings come from outside (titles, VidGo's reasons) and are made harmless when the text is rendered.
-"""
+"""Every sentence and label that the bot shows to people."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from dataclasses import dataclass
-
-import discord
-
-from bot.pages import Page
 from bot.vidgo import CoverArt, CoverAudio, ExtendMusic
+from bot.words import Raw, Text
 from storage.library import Song
-from storage.notifications import Notification
 from storage.schema import TaskStatus
-from storage.tasks import File, Task
-
-TITLE_LIMIT = 100
-REASON_LIMIT = 300
-CHOICE_LIMIT = 100
-URL_LIMIT = 512
-
-_MARKDOWN = re.compile(r"([\\*_~`|>#<\[\]])")
-_SPACE = re.compile(r"\s+")
-# Formatting characters that hide, join or turn text around (category Cf) go; so do control characters, surrogates and
-# private-use ones. Combining marks beyond a few on one letter are "zalgo" text that covers its neighbours.
-_DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}
-_MARKS_IN_A_ROW = 3
-
-
-def clean(text: str, limit: int) -> str:
-    """Return text from outside as one harmless line of at most `limit` characters, without markdown escapes."""
-    kept: list[str] = []
-    marks = 0
-    for character in unicodedata.normalize("NFC", _SPACE.sub(" ", text[: limit * 8])):
-        category = unicodedata.category(character)
-        if category in _DROPPED:
-            continue
-        marks = marks + 1 if category in ("Mn", "Me") else 0
-        if marks <= _MARKS_IN_A_ROW:
-            kept.append(character)
-    line = _SPACE.sub(" ", "".join(kept)).strip()
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
-def escape(text: str) -> str:
-    """Return a cleaned line so that Discord shows it as it stands: no markdown, mentions, timestamps or links."""
-    escaped = _MARKDOWN.sub(r"\\\1", text)
-    return escaped.replace("@", "@\u200b").replace("://", ":\u200b//")
-
-
-class Text:
-    """A sentence with its values; `str()` renders it."""
-
-    def __init__(self, template: str, **values: str | int) -> None:
-        self._template = template
-        self._values = values
-
-    def __str__(self) -> str:
-        values = {
-            name: escape(clean(value, REASON_LIMIT if name == "reason" else TITLE_LIMIT))
-            if isinstance(value, str)
-            else value
-            for name, value in self._values.items()
-        }
-        return self._template.format(**values)
+from storage.tasks import Task
 
 
 class MemberError(Exception):
     """Something a member has to be told, privately; carries the sentence."""
 
     def __init__(self, text: Text) -> None:
-        super().__init__(str(text))
+        super().__init__(text.template)
         self.text = text
+
+
+def _n(template: str) -> str:
+    """Mark a template for the catalogues."""
+    return template
 
 
 # What a member did or chose
@@ -133,10 +77,9 @@ def failed_import() -> Text:
 def missing_permissions(names: list[str]) -> Text:
     """Say which permissions the bot lacks in the channel."""
     return Text(
-        "I may not post here: I need the permission{plural} {names} in this channel. Ask somebody who manages the "
-        "server, or use another channel. Nothing was ordered.",
-        plural="" if len(names) == 1 else "s",
-        names=", ".join(names),
+        "I may not post here: I lack {names} in this channel. Ask somebody who manages the server, or use another "
+        "channel. Nothing was ordered.",
+        names=Raw(", ".join(f"**{name}**" for name in names)),
     )
 
 
@@ -231,24 +174,24 @@ def owner_must_act(key: bool) -> Text:
 
 
 _FAILURES = {
-    "key": "VidGo refuses this bot's key, so nothing was made. The owner of this bot has to renew the key.",
+    "key": _n("VidGo refuses this bot's key, so nothing was made. The owner of this bot has to renew the key."),
     "credits": "This bot's VidGo account has run out of credits, so nothing was made. The owner of this bot has to "
     "top it up.",
     "duplicate": "VidGo says that a cover of **{title}** exists already, but does not hand it out. It was not ordered "
     "again.",
-    "source": "VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes.",
-    "content": "VidGo refused the content: {reason}. Change the words and try again.",
-    "invalid": "VidGo did not accept the order: {reason}.",
-    "busy": "VidGo had no room for **{title}** for a long time, so it was not ordered. Try again later.",
+    "source": _n("VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes."),
+    "content": _n("VidGo refused the content: {reason}. Change the words and try again."),
+    "invalid": _n("VidGo did not accept the order: {reason}."),
+    "busy": _n("VidGo had no room for **{title}** for a long time, so it was not ordered. Try again later."),
     "lost": "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order "
     "it twice. Ask again if you want another try.",
     "nonsense": "VidGo gave an answer that I cannot read, so I do not know what became of **{title}**. Ask again in a "
     "while.",
-    "unknown": "VidGo no longer knows the task for **{title}**. Ask again if you want another try.",
+    "unknown": _n("VidGo no longer knows the task for **{title}**. Ask again if you want another try."),
     "no_files": "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo "
     "for a refund.",
-    "cancelled": "**{title}** was not wanted any more, so it was not ordered.",
-    "time": "VidGo has not finished **{title}** in a very long time, so I stopped waiting for it.",
+    "cancelled": _n("**{title}** was not wanted any more, so it was not ordered."),
+    "time": _n("VidGo has not finished **{title}** in a very long time, so I stopped waiting for it."),
 }
 
 
@@ -269,35 +212,35 @@ def _reason(text: str) -> str:
 # Acknowledgements
 
 
-def _expected(at: float) -> str:
-    return f"<t:{int(at)}:R>"
+def _when(at: float) -> Raw:
+    """Let Discord's client count down by itself."""
+    return Raw(f"<t:{int(at)}:R>")
 
 
-def acknowledgement(task: Task, subject: str, *, joined: bool, expected_at: float) -> str:
-    """Name the song and say when to expect the result; Discord's client counts the time down by itself."""
-    when = _expected(expected_at)
-    if task.model == CoverArt.model:
-        if task.status.is_final:
-            return str(Text("**{title}** was covered before. Here it comes again.", title=subject))
-        if joined:
-            return (
-                str(Text("**{title}** is being covered already; you get it too, I expect", title=subject)) + f" {when}."
-            )
-        return str(Text("Covering **{title}**. I expect it", title=subject)) + f" {when}."
+def acknowledgement(task: Task, subject: str, *, joined: bool, expected_at: float) -> Text:
+    """Name the song and say when to expect the result."""
+    when = _when(expected_at)
+    if task.model == CoverArt.model and task.status.is_final:
+        return Text("**{title}** was covered before. Here it comes again.", title=subject)
     if task.status.is_final:
-        return str(Text("Here comes **{title}**.", title=subject))
+        return Text("Here comes **{title}**.", title=subject)
+    if task.model == CoverArt.model and joined:
+        return Text(
+            "**{title}** is being covered already; you get it too. I expect it {when}.", title=subject, when=when
+        )
+    if task.model == CoverArt.model:
+        return Text("Covering **{title}**. I expect it {when}.", title=subject, when=when)
+    if task.model == CoverAudio.model and joined:
+        return Text(
+            "**{title}** is being performed in that style already; you get it too. I expect it {when}.",
+            title=subject,
+            when=when,
+        )
     if task.model == CoverAudio.model:
-        if joined:
-            words = Text(
-                "**{title}** is being performed in that style already; you get it too, I expect", title=subject
-            )
-        else:
-            words = Text("Performing **{title}** anew in another style. I expect it", title=subject)
-    elif task.model == ExtendMusic.model:
-        words = Text("Extending **{title}**. I expect it", title=subject)
-    else:
-        words = Text("Making **{title}**. I expect it", title=subject)
-    return f"{words} {when}."
+        return Text("Performing **{title}** anew in another style. I expect it {when}.", title=subject, when=when)
+    if task.model == ExtendMusic.model:
+        return Text("Extending **{title}**. I expect it {when}.", title=subject, when=when)
+    return Text("Making **{title}**. I expect it {when}.", title=subject, when=when)
 
 
 def held_up(subject: str) -> Text:
@@ -316,42 +259,7 @@ def imported(titles: list[str]) -> Text:
     )
 
 
-def track_value(song: Song | File) -> str:
-    """Return what stands for a song in options and custom ids: its task's id, with the variant's number if not 0."""
-    return song.task_id if song.position == 0 else f"{song.task_id}.{song.position}"
-
-
-def choice(song: Song) -> str:
-    """Name a song in an autocompletion, within Discord's 100 characters."""
-    number = f" ({song.position + 1})" if song.position else ""
-    length = ""
-    if song.duration:
-        minutes, seconds = divmod(round(song.duration), 60)
-        length = f" · {minutes}:{seconds:02d}"
-    return clean(song.title, CHOICE_LIMIT - len(number + length)) + number + length
-
-
 # The library, what runs, and forgetting
-
-
-def library_page(page: Page) -> tuple[str, list[discord.Embed]]:
-    """Show a page of a member's songs, each with its artwork as a thumbnail."""
-    if not page.songs:
-        words = no_match(page.search) if page.search else no_songs()
-        return str(words), []
-    head = Text("Your songs and covers, page {number}.", number=page.number + 1)
-    if page.search:
-        head = Text("Your songs and covers with “{search}”, page {number}.", search=page.search, number=page.number + 1)
-    embeds = []
-    for place, song in enumerate(page.songs):
-        embed = card(SongDetails(song.title, song.tags, song.duration), image=None)
-        embed.title = f"{place + 1}. {embed.title}"
-        embed.add_field(name="Made", value=f"<t:{int(song.added_at)}:R>")
-        embed.add_field(name="Kind", value=str(kind_of(song)))
-        if place in page.pictures:
-            embed.set_thumbnail(url=f"attachment://{thumbnail_name(place)}")
-        embeds.append(embed)
-    return str(head), embeds
 
 
 def no_match(search: str) -> Text:
@@ -370,22 +278,6 @@ def kind_of(song: Song) -> Text:
     return Text("song")
 
 
-def thumbnail_name(place: int) -> str:
-    """Name the artwork of a place on a page."""
-    return f"artwork{place}.png"
-
-
-def song_actions(song: Song, place: int) -> list[tuple[str, str]]:
-    """Return what can be done with a song of the library, as action and label."""
-    number = place + 1
-    actions = [("post", Text("{number} Post", number=number))]
-    if song.kind == "song":
-        actions.append(("cover", Text("{number} Cover", number=number)))
-        actions.append(("extend", Text("{number} Extend", number=number)))
-    actions.append(("remove", Text("{number} Remove", number=number)))
-    return [(action, str(label)) for action, label in actions]
-
-
 def removed(title: str) -> Text:
     """Say that a song is no longer in the library."""
     return Text("**{title}** is no longer in your library.", title=title)
@@ -396,15 +288,15 @@ def nothing_running() -> Text:
     return Text("You are waiting for nothing at the moment.")
 
 
-def status_line(row: Notification, task: Task, expected_at: float) -> str:
+def status_line(task: Task, expected_at: float) -> Text:
     """Say in one line what a member waits for, and when to expect it."""
     if task.status.is_final:
-        return f"- {Text('**{title}**: being posted', title=task.title)}"
+        return Text("- **{title}**: being posted", title=task.title)
     if task.status is TaskStatus.QUEUED:
-        return f"- {Text('**{title}**: in my queue, as VidGo is busy', title=task.title)}"
+        return Text("- **{title}**: in my queue, as VidGo is busy", title=task.title)
     if task.late_at is not None:
-        return f"- {Text('**{title}**: takes longer than usual', title=task.title)}"
-    return f"- {Text('**{title}**: I expect it', title=task.title)} {_expected(expected_at)}"
+        return Text("- **{title}**: takes longer than usual", title=task.title)
+    return Text("- **{title}**: I expect it {when}", title=task.title, when=_when(expected_at))
 
 
 def song_forgotten(title: str) -> Text:
@@ -436,56 +328,37 @@ def all_forgotten() -> Text:
 # What is posted in the channel
 
 
-@dataclass(frozen=True, slots=True)
-class SongDetails:
-    """What an embed says about a song. `duration` is in seconds."""
-
-    title: str
-    tags: str
-    duration: float | None
-
-
-def result(task: Task, user_id: int, song: SongDetails, *, artwork_only: bool, has_audio: bool, shrunk: bool) -> str:
-    """Announce a finished task to its requester."""
-    title = song.title or task.title
+def result(task: Task, title: str, *, artwork_only: bool, has_audio: bool) -> Text:
+    """Announce a finished task to its requester, and say what it is."""
     if task.model == CoverAudio.model:
-        text = Text("here is a new performance of **{title}**, in the style you asked for.", title=title)
-    elif task.model == ExtendMusic.model:
-        text = Text("here is **{title}**, extended.", title=title)
-    elif task.model != CoverArt.model:
-        text = Text("here is your song **{title}**.", title=title)
-    elif artwork_only and not has_audio:
-        text = Text(
+        return Text("here is a new performance: **{title}**.", title=title)
+    if task.model == ExtendMusic.model:
+        return Text("here is **{title}**, extended.", title=title)
+    if task.model != CoverArt.model:
+        return Text("here is your song **{title}**.", title=title)
+    if artwork_only and not has_audio:
+        return Text(
             "here is new artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.",
             title=title,
         )
-    elif artwork_only:
-        text = Text("here is new artwork for **{title}**. The music is the original's.", title=title)
-    else:
-        text = Text("here is your cover of **{title}**, a new performance.", title=title)
-    smaller = " Its quality is reduced to fit this server's upload limit." if shrunk else ""
-    late = " Sorry that it took so long." if task.late_at is not None else ""
-    return f"<@{user_id}> {text}{smaller}{late}"
+    if artwork_only:
+        return Text("here is new artwork for **{title}**. The music is the original's.", title=title)
+    return Text("here is your cover of **{title}**, a new performance.", title=title)
 
 
-def card(song: SongDetails, *, image: str | None) -> discord.Embed:
-    """Show title, tags, duration and artwork; `image` names an attachment of the same message."""
-    embed = discord.Embed(
-        title=escape(clean(song.title, TITLE_LIMIT)) or "Untitled",
-        description=escape(clean(song.tags, REASON_LIMIT)) or None,
-        colour=0x5B8DEF,
-    )
-    if song.duration:
-        minutes, seconds = divmod(round(song.duration), 60)
-        embed.add_field(name="Duration", value=f"{minutes}:{seconds:02d}")
-    if image is not None:
-        embed.set_image(url=f"attachment://{image}")
-    return embed
+def reduced() -> Text:
+    """Say that a file was made smaller."""
+    return Text("Its quality is reduced to fit this server's upload limit.")
 
 
-def told(user_id: int, text: Text) -> str:
-    """Address a sentence to a requester."""
-    return f"<@{user_id}> {text}"
+def apology() -> Text:
+    """Say sorry for a late result."""
+    return Text("Sorry that it took so long.")
+
+
+def told(user_id: int, *texts: Text) -> str:
+    """Address sentences to a requester."""
+    return " ".join([f"<@{user_id}>", *(str(text) for text in texts)])
 
 
 def late(task: Task) -> Text:
@@ -509,27 +382,25 @@ def file_refused(title: str) -> Text:
     )
 
 
-def file_too_large(title: str) -> Text:
-    """Say that the file is too large for the server."""
+def file_too_large(title: str, until: float) -> Text:
+    """Say that the file is too large for the server, and until when its link works."""
     return Text(
-        "**{title}** is finished, but this server takes no file of its size. The button fetches it", title=title
+        "**{title}** is finished, but this server takes no file of its size. The button fetches it until {until}.",
+        title=title,
+        until=Raw(f"<t:{int(until)}:f>"),
     )
 
 
-def until(at: float) -> str:
-    """Say until when a link works."""
-    return f" until <t:{int(at)}:f>."
-
-
-def done(title: str, guild_id: int | None, channel_id: int, message_id: int) -> str:
+def done(title: str, guild_id: int | None, channel_id: int, message_id: int) -> Text:
     """Lead from an acknowledgement to the result."""
-    return f"{Text('**{title}** is done:', title=title)} {_jump(guild_id, channel_id, message_id)}"
+    return Text("**{title}** is done: {link}", title=title, link=_jump(guild_id, channel_id, message_id))
 
 
-def ended(title: str, guild_id: int | None, channel_id: int, message_id: int | None) -> str:
+def ended(title: str, guild_id: int | None, channel_id: int, message_id: int | None) -> Text:
     """Say in an acknowledgement that there is no result."""
-    said = Text("**{title}** could not be made.", title=title)
-    return str(said) if message_id is None else f"{said} {_jump(guild_id, channel_id, message_id)}"
+    if message_id is None:
+        return Text("**{title}** could not be made.", title=title)
+    return Text("**{title}** could not be made: {link}", title=title, link=_jump(guild_id, channel_id, message_id))
 
 
 def cancelled(title: str) -> Text:
@@ -537,36 +408,73 @@ def cancelled(title: str) -> Text:
     return Text("**{title}** will not be posted. VidGo may still charge for it.", title=title)
 
 
-def _jump(guild_id: int | None, channel_id: int, message_id: int) -> str:
-    return f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"
+def _jump(guild_id: int | None, channel_id: int, message_id: int) -> Raw:
+    return Raw(f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}")
 
 
-def remove_id(notification_id: str) -> str:
-    """Return the custom id of the *Remove* button, by which a posted message is known again after a crash."""
-    return f"remove:{notification_id}"
+# Labels
 
 
-def stop_id(notification_id: str) -> str:
-    """Return the custom id of the *Don't post* button."""
-    return f"stop:{notification_id}"
+def library_head(number: int, search: str) -> Text:
+    """Head a page of the library."""
+    if search:
+        return Text("Your songs and covers with “{search}”, page {number}.", search=search, number=number)
+    return Text("Your songs and covers, page {number}.", number=number)
 
 
-def waiting_buttons(notification_id: str) -> discord.ui.View:
-    """Make the buttons under an acknowledgement."""
-    view = discord.ui.View(timeout=None)
-    view.add_item(discord.ui.Button(label="Don't post", custom_id=stop_id(notification_id)))
-    view.stop()
-    return view
+_LABELS = {
+    "post": _n("{number} Post"),
+    "cover": _n("{number} Cover"),
+    "extend": _n("{number} Extend"),
+    "remove": _n("{number} Remove"),
+}
 
 
-def buttons(notification_id: str, *, cover: str | None = None, link: str | None = None) -> discord.ui.View:
-    """Make the buttons under a posted message; their custom ids are understood by `cogs.buttons`."""
-    view = discord.ui.View(timeout=None)
-    if link is not None:
-        view.add_item(discord.ui.Button(label="Download", url=link))
-    if cover is not None:
-        view.add_item(discord.ui.Button(label="Cover", custom_id=f"cover:{cover}", style=discord.ButtonStyle.primary))
-    view.add_item(discord.ui.Button(label="Remove", custom_id=remove_id(notification_id)))
-    # A finished view is not kept in memory by discord.py: the buttons work through their custom ids alone.
-    view.stop()
-    return view
+def action_label(action: str, number: int) -> Text:
+    """Label what can be done with a song of the library."""
+    return Text(_LABELS[action], number=number)
+
+
+def label_cover() -> Text:
+    """Label the button that covers a posted song."""
+    return Text("Cover")
+
+
+def label_remove() -> Text:
+    """Label the button that removes a post."""
+    return Text("Remove")
+
+
+def label_stop() -> Text:
+    """Label the button that stops a post."""
+    return Text("Don't post")
+
+
+def label_download() -> Text:
+    """Label the link to a file."""
+    return Text("Download")
+
+
+def label_forget() -> Text:
+    """Label the confirmation before everything is forgotten."""
+    return Text("Forget everything")
+
+
+def label_duration() -> Text:
+    """Label a song's length."""
+    return Text("Duration")
+
+
+def label_made() -> Text:
+    """Label when a song was made."""
+    return Text("Made")
+
+
+def label_kind() -> Text:
+    """Label what a song is."""
+    return Text("Kind")
+
+
+def untitled() -> Text:
+    """Stand in for a title."""
+    return Text("Untitled")

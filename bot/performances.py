@@ -12,6 +12,7 @@ from bot.orders import Ordered, Requester
 from bot.songs import Songs
 from bot.tasks import Tasks, new_task
 from bot.vidgo import CoverAudio, ExtendMusic
+from bot.words import TITLE_LIMIT, clean
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -56,12 +57,12 @@ class Performances:
         source, file = await self._source(song.task_id, song.position)
         if (file.duration or 0) > LONGEST_SOURCE_SECONDS:
             raise MemberError(messages.too_long(song.title))
-        wanted = messages.clean(style, _STYLE_LIMIT)
+        wanted = clean(style, _STYLE_LIMIT)
         if not wanted:
             raise MemberError(messages.no_style())
         key = f"{song.position}:{wanted.casefold()}"[:_STYLE_LIMIT]
         url = await self._address(source, file)
-        name = messages.clean(f"{song.title} – {wanted[:_NAMED_STYLE]}", messages.TITLE_LIMIT)
+        name = clean(f"{song.title} ({wanted[:_NAMED_STYLE]})", TITLE_LIMIT)
         async with self._database.write() as connection:
             task = await rows.restyling_of(connection, song.task_id, key)
             joined = task is not None

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import discord
 
-from bot import messages
+from bot import cards, messages
+from bot.cards import SongDetails
 from bot.fetch import Fetched, FetchError, FetchProblem
 from bot.files import Files
 from bot.links import DOWNLOAD_SECONDS, Links
 from bot.media import MediaError, MediaKind, attachment_name, tag_mp3
-from bot.messages import SongDetails
+from bot.transcode import TranscodeError, fit_to
 from bot.vidgo import CoverArt
+from bot.words import Text
 from storage import tasks as rows
 from storage.database import Database
 from storage.notifications import Notification
@@ -26,6 +28,9 @@ log = logging.getLogger(__name__)
 
 TAG_BYTES = 64 * 1024
 """Room for title, tags and the like in an MP3, besides its artwork."""
+
+URL_LIMIT = 512
+"""Discord's limit of a link button's address."""
 
 VIDGO_KEEPS_SECONDS = 86400.0
 
@@ -144,18 +149,19 @@ class Composer:
             image = f"cover{parts.artwork.kind.extension}"
             files.append((parts.artwork.path, image))
         coverable = parts.audio if task.model != CoverArt.model else None
-        content = messages.result(
-            task,
-            row.user_id,
-            parts.details,
-            artwork_only=parts.artwork_only,
-            has_audio=parts.song is not None,
-            shrunk=shrunk,
-        )
+        said = [
+            messages.result(
+                task, parts.details.title, artwork_only=parts.artwork_only, has_audio=parts.song is not None
+            )
+        ]
+        if shrunk:
+            said.append(messages.reduced())
+        if task.late_at is not None:
+            said.append(messages.apology())
         return Post(
-            content=content,
-            view=messages.buttons(row.id, cover=None if coverable is None else messages.track_value(coverable)),
-            embed=messages.card(parts.details, image=image),
+            content=messages.told(row.user_id, *said),
+            view=cards.post_buttons(row.id, cover=None if coverable is None else cards.track_value(coverable)),
+            embed=cards.card(parts.details, image=image),
             files=files,
         )
 
@@ -167,20 +173,20 @@ class Composer:
             made = self._links.make(holder, parts.audio.position, DOWNLOAD_SECONDS)
             if made is not None:
                 link, expires = made
-            elif parts.audio.audio_url is not None and len(parts.audio.audio_url) <= messages.URL_LIMIT:
+            elif parts.audio.audio_url is not None and len(parts.audio.audio_url) <= URL_LIMIT:
                 link = parts.audio.audio_url
                 expires = (holder.finished_at or holder.created_at) + VIDGO_KEEPS_SECONDS
         if link is None:
             return _say(row, messages.file_refused(task.title))
         return Post(
-            content=messages.told(row.user_id, messages.file_too_large(task.title)) + messages.until(expires),
-            view=messages.buttons(row.id, link=link),
-            embed=messages.card(parts.details, image=None),
+            content=messages.told(row.user_id, messages.file_too_large(task.title, expires)),
+            view=cards.post_buttons(row.id, link=link),
+            embed=cards.card(parts.details, image=None),
         )
 
 
-def _say(row: Notification, text: messages.Text) -> Post:
-    return Post(content=messages.told(row.user_id, text), view=messages.buttons(row.id))
+def _say(row: Notification, text: Text) -> Post:
+    return Post(content=messages.told(row.user_id, text), view=cards.post_buttons(row.id))
 
 
 async def _fit(parts: _Parts, directory: Path, limit: int) -> tuple[Fetched | None, bool]:
@@ -196,8 +202,6 @@ async def _fit(parts: _Parts, directory: Path, limit: int) -> tuple[Fetched | No
         return song, False
     path = song.path
     if song.kind is not MediaKind.MP3 or too_large:
-        from bot.transcode import TranscodeError, fit_to
-
         try:
             fitted = await fit_to(song.path, directory / "fitted.mp3", limit=limit, reserve=reserve)
         except TranscodeError as error:
@@ -224,7 +228,7 @@ def _tag(source: Path, destination: Path, details: SongDetails, artwork: Fetched
     return destination
 
 
-def _explain(error: FetchError, title: str) -> messages.Text:
+def _explain(error: FetchError, title: str) -> Text:
     if error.kind in (FetchProblem.GONE, FetchProblem.BAD_STATUS, FetchProblem.NETWORK, FetchProblem.TOO_SLOW):
         return messages.file_lost(title)
     return messages.file_refused(title)

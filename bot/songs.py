@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sqlalchemy.exc import IntegrityError
 
-from bot import messages
+from bot import cards, messages
 from bot.messages import MemberError
 from bot.orders import Ordered, Requester
 from bot.tasks import Tasks, new_task, to_files
@@ -25,6 +25,7 @@ from bot.vidgo import (
     VidGo,
     VidGoError,
 )
+from bot.words import TITLE_LIMIT, Text, clean
 from storage import library, notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -91,7 +92,7 @@ class Songs:
         try:
             return (await self.bring_in(user_id, None, typed))[0]
         except MemberError as error:
-            if str(error) == str(messages.unknown_task_id()):
+            if error.text.template == messages.unknown_task_id().template:
                 raise MemberError(messages.unknown_track(typed)) from None
             raise
 
@@ -134,14 +135,14 @@ class Songs:
                 raise MemberError(messages.no_song_here())
             await library.add(connection, [user_id], with_audio, "song", self._clock())
         meant = next((file for file in with_audio if file.position == row.position), with_audio[0])
-        return messages.track_value(meant)
+        return cards.track_value(meant)
 
     async def generate(
         self, requester: Requester, *, prompt: str, style: str | None, title: str | None, instrumental: bool
     ) -> Ordered:
         """Order a new song; raises `MemberError` where VidGo refuses it."""
         request = GenerateMusic(prompt=prompt, style=style, title=title, instrumental=instrumental)
-        name = messages.clean(title or prompt, 80) or "Untitled"
+        name = clean(title or prompt, 80) or "Untitled"
         task = new_task(request, now=self._clock(), user_id=requester.user_id, guild_id=requester.guild_id, title=name)
         async with self._database.write() as connection:
             await rows.add(connection, task)
@@ -171,7 +172,7 @@ class Songs:
     async def _store(self, user_id: int, guild_id: int | None, vidgo_id: str, report: Report) -> Task:
         now = self._clock()
         first = next(file for file in report.files if file.audio_url)
-        title = messages.clean(first.title or "", messages.TITLE_LIMIT) or "Untitled"
+        title = clean(first.title or "", TITLE_LIMIT) or "Untitled"
         task = _imported(vidgo_id, title, now=now, user_id=user_id, guild_id=guild_id)
         try:
             async with self._database.write() as connection:
@@ -198,7 +199,7 @@ def _imported(vidgo_id: str, title: str, *, now: float, user_id: int, guild_id: 
     )
 
 
-def _why_not(task: Task) -> messages.Text:
+def _why_not(task: Task) -> Text:
     if not task.status.is_final:
         return messages.unfinished(task.title)
     if task.status is not TaskStatus.FINISHED:

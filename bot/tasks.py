@@ -40,6 +40,7 @@ from bot.vidgo import (
     VidGoError,
     load_request,
 )
+from bot.words import REASON_LIMIT, TITLE_LIMIT, clean
 from storage import library, notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -458,8 +459,8 @@ def to_files(
             position=position,
             audio_url=file.audio_url,
             image_urls=list(file.image_urls),
-            title=messages.clean(title if rename else file.title or title, messages.TITLE_LIMIT),
-            tags=messages.clean(file.tags or "", messages.REASON_LIMIT),
+            title=clean(title if rename else file.title or title, TITLE_LIMIT),
+            tags=clean(file.tags or "", REASON_LIMIT),
             duration=file.duration,
             audio_id=file.audio_id,
         )

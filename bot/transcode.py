@@ -296,11 +296,14 @@ def _packets(source: BinaryIO, stop: Callable[[], bool]) -> Iterator[tuple[str, 
         raise TranscodeError("no known kind of sound file")
     source.seek(0)
     options = {"codec_whitelist": ",".join(sorted(_DECODERS))}
-    with av.open(source, "r", format=demuxer, options=options, io_open=_refuse_to_open) as container:
+    with av.open(
+        source, "r", format=demuxer, options=options, metadata_errors="replace", io_open=_refuse_to_open
+    ) as container:
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             raise TranscodeError("no sound in it")
-        decoder = stream.codec_context.name
+        # PyAV gives a stream that nothing can decode no context, whatever its type annotations say.
+        decoder = getattr(stream.codec_context, "name", "unknown")
         if decoder not in _DECODERS:
             raise TranscodeError(f"unexpected sound format {decoder}")
         packets, broken = 0, 0
@@ -310,7 +313,7 @@ def _packets(source: BinaryIO, stop: Callable[[], bool]) -> Iterator[tuple[str, 
             packets += 1
             try:
                 frames = packet.decode()
-            except (av.InvalidDataError, av.PatchWelcomeError):
+            except av.FFmpegError:
                 broken += 1
             else:
                 yield decoder, packet.size, frames
@@ -328,7 +331,7 @@ def _write_mp3(frames: Iterable[AudioFrame], destination: BinaryIO, sound: Sound
     sample_rate, channels = sampling(sound, bit_rate)
     layout = "mono" if channels == 1 else "stereo"
     with av.open(destination, "w", format="mp3", options={"id3v2_version": "0"}) as output:
-        stream = output.add_stream("libmp3lame", rate=sample_rate, layout=layout, format="fltp", bit_rate=bit_rate)
+        stream = output.add_stream("libmp3lame", rate=sample_rate, layout=layout, format="s32p", bit_rate=bit_rate)
         samples = 0
         for frame in _resampled(frames, sample_rate, layout):
             # The source's own times may have gaps or go backwards.
@@ -343,11 +346,12 @@ def _resampled(frames: Iterable[AudioFrame], sample_rate: int, layout: str) -> I
     from av import AudioResampler  # noqa: PLC0415 - in the child alone
 
     form: Any = None
-    resampler = AudioResampler("fltp", layout, sample_rate)
+    # Integers, because damaged floating-point sound holds values at which LAME aborts.
+    resampler = AudioResampler("s32p", layout, sample_rate)
     for frame in frames:
         if form not in {None, (frame.format.name, frame.layout.name, frame.sample_rate)}:
             yield from resampler.resample(None)
-            resampler = AudioResampler("fltp", layout, sample_rate)
+            resampler = AudioResampler("s32p", layout, sample_rate)
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
         yield from resampler.resample(frame)
     yield from resampler.resample(None)

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import discord
 
-from bot import messages
+from bot import cards, messages
 from bot.client import Client
 from bot.messages import MemberError
 
@@ -19,7 +19,7 @@ class CoverButton(
     """*Cover* under a posted song."""
 
     def __init__(self, track: str) -> None:
-        super().__init__(discord.ui.Button(label="Cover", custom_id=f"cover:{track}"))
+        super().__init__(cards.cover_button(track))
 
     @classmethod
     async def from_custom_id(
@@ -41,7 +41,7 @@ class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"stop
     """*Don't post* under an acknowledgement."""
 
     def __init__(self, notification_id: str) -> None:
-        super().__init__(discord.ui.Button(label="Don't post", custom_id=messages.stop_id(notification_id)))
+        super().__init__(cards.stop_button(notification_id))
         self._notification_id = notification_id
 
     @classmethod
@@ -63,20 +63,8 @@ class ForgetButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"fo
     """*Forget everything*, the confirmation."""
 
     def __init__(self, user_id: int) -> None:
-        super().__init__(
-            discord.ui.Button(
-                label="Forget everything", custom_id=f"forget:{user_id}", style=discord.ButtonStyle.danger
-            )
-        )
+        super().__init__(cards.forget_button(user_id))
         self._user_id = user_id
-
-    @classmethod
-    def confirmation(cls, user_id: int) -> discord.ui.View:
-        """Make the confirmation for one member."""
-        view = discord.ui.View(timeout=None)
-        view.add_item(cls(user_id))
-        view.stop()
-        return view
 
     @classmethod
     async def from_custom_id(
@@ -99,7 +87,7 @@ class RemoveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"re
     """*Remove* under a posted message."""
 
     def __init__(self, notification_id: str) -> None:
-        super().__init__(discord.ui.Button(label="Remove", custom_id=messages.remove_id(notification_id)))
+        super().__init__(cards.remove_button(notification_id))
         self._notification_id = notification_id
 
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import discord
 
-from bot import messages
+from bot import cards, messages
 from bot.client import Client
 from bot.interactions import Asked
 from bot.pages import Page
@@ -19,33 +19,13 @@ _TRACK = r"[0-9a-z]{24}(?:\.\d{1,3})?"
 
 async def answer_with_page(asked: Asked, page: Page) -> None:
     """Show a page of songs to the member who asked."""
-    text, embeds = messages.library_page(page)
-    files = [
-        discord.File(path, filename=messages.thumbnail_name(place)) for place, path in sorted(page.pictures.items())
-    ]
+    text, embeds, view = cards.library_page(page)
+    files = [discord.File(path, filename=cards.thumbnail_name(place)) for place, path in sorted(page.pictures.items())]
     try:
-        await asked.answer(text, _view(page), embeds=embeds, attachments=files)
+        await asked.answer(text, view, embeds=embeds, attachments=files)
     finally:
         for file in files:
             file.close()
-
-
-def _view(page: Page) -> discord.ui.View:
-    view = discord.ui.View(timeout=None)
-    for row, song in enumerate(page.songs):
-        track = messages.track_value(song)
-        for action, label in messages.song_actions(song, row):
-            view.add_item(discord.ui.Button(label=label, custom_id=f"song:{action}:{track}", row=row))
-    if page.number > 0:
-        view.add_item(_turn("◀", page.number - 1, page.search))
-    if page.has_more:
-        view.add_item(_turn("▶", page.number + 1, page.search))
-    view.stop()
-    return view
-
-
-def _turn(label: str, number: int, search: str) -> discord.ui.Button[Any]:
-    return discord.ui.Button(label=label, custom_id=f"library:{number}:{search}"[:100], row=4)
 
 
 class TurnButton(
@@ -55,7 +35,7 @@ class TurnButton(
     """Turns to another page."""
 
     def __init__(self, number: int, search: str) -> None:
-        super().__init__(_turn("▶", number, search))
+        super().__init__(cards.turn("▶", number, search))
         self._number = number
         self._search = search
 

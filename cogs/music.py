@@ -9,9 +9,8 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import messages
+from bot import cards, messages
 from bot.client import Client
-from cogs.buttons import ForgetButton
 from cogs.library import answer_with_page
 from cogs.options import Owned, Prompt, Style, Title, Track
 
@@ -87,7 +86,7 @@ class Music(commands.GroupCog, group_name="music", group_description="Make, brin
         """Show the caller's running tasks and when to expect them."""
         async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
             running = await self._use.library.running(interaction.user.id)
-            lines = [await self._use.interactions.status_line(row, task) for row, task in running]
+            lines = [await self._use.interactions.status_line(task) for task in running]
             await asked.answer("\n".join(lines) or str(messages.nothing_running()))
 
     @app_commands.command(description="Remove a song, or everything that I keep about you")
@@ -99,7 +98,7 @@ class Music(commands.GroupCog, group_name="music", group_description="Make, brin
                 title = await self._use.library.forget_song(interaction.user.id, track)
                 await asked.answer(str(messages.song_forgotten(title)))
                 return
-            await asked.answer(str(messages.confirm_forgetting()), ForgetButton.confirmation(interaction.user.id))
+            await asked.answer(str(messages.confirm_forgetting()), cards.forget_confirmation(interaction.user.id))
 
 
 async def setup(client: Client) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot import messages
+from bot import cards
 from bot.client import Client
 
 Prompt = app_commands.Range[str, 1, 3000]
@@ -27,7 +27,7 @@ class TrackTransformer(app_commands.Transformer):
     ) -> list[app_commands.Choice[str]]:
         """Offer the caller's newest songs that contain what was typed; one indexed query, no network."""
         songs = await interaction.client.use_cases.songs.choices(interaction.user.id, value, kind=self.kind)
-        return [app_commands.Choice(name=messages.choice(song), value=messages.track_value(song)) for song in songs]
+        return [app_commands.Choice(name=cards.choice(song), value=cards.track_value(song)) for song in songs]
 
 
 class OwnedTransformer(TrackTransformer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from sandbox.vidgo import VidGoStandIn
 from tests.end_to_end.process import Bot, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from sandbox.discord import Call, Channel, Choice, Guild, Member, Message
@@ -34,6 +35,16 @@ _FORGOTTEN = ("Traceback", "never awaited", "never retrieved", "was destroyed", 
 def said(message: Message) -> str:
     """Return all that a message has said, before its edits too."""
     return "\n".join([*message.edits, message.content])
+
+
+async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
+    """Look until something holds that announces itself nowhere: a row, an answer of the listener."""
+    async with asyncio.timeout(seconds):
+        while True:
+            found = holds()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.02)
 
 
 @dataclass
