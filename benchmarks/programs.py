@@ -133,10 +133,12 @@ async def bot(discord: DiscordStandIn, database: Path, vidgo_url: str = NO_VIDGO
         "VIDGO_API_URL": vidgo_url,
         "VIDGO_REQUESTS_PER_SECOND": "1000",
         "DATABASE_URL": f"sqlite:///{database}",
+        "ARCHIVE_DIR": str(database.with_suffix(".media")),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
         "POLL_MIN_SECONDS": "900",
         "POLL_MAX_SECONDS": "1800",
+        "DAILY_COVERS_PER_USER": "-1",
         "LOG_LEVEL": "WARNING",
     }
     async with _running("bot", "bot", ["run"], environment, port, speaks=False) as program:

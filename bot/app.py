@@ -30,6 +30,7 @@ from bot.metrics import Metrics
 from bot.performances import Performances
 from bot.poller import make_poller
 from bot.posts import Composer
+from bot.schedule import Schedule
 from bot.settings import Settings, SettingsError
 from bot.songs import Songs
 from bot.tasks import Tasks
@@ -75,9 +76,10 @@ async def run(settings: Settings, *, clock: Callable[[], float] = time.time, rng
             requests_per_second=settings.vidgo_requests_per_second,
         )
         metrics = Metrics()
-        tasks = Tasks(database, vidgo, settings, clock=clock, rng=rng or random.Random(), metrics=metrics)  # noqa: S311
+        schedule = Schedule(database, settings, clock=clock, rng=rng or random.Random())  # noqa: S311 (jitter)
+        tasks = Tasks(database, vidgo, settings, schedule, clock=clock, metrics=metrics)
         songs = Songs(database, vidgo, tasks, clock)
-        interactions = Interactions(database, tasks, clock)
+        interactions = Interactions(database, tasks, schedule, clock)
         client = Client(settings)
         fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
         stack.push_async_callback(fetcher.close)
@@ -103,7 +105,7 @@ async def run(settings: Settings, *, clock: Callable[[], float] = time.time, rng
             clock=clock,
             metrics=metrics,
         )
-        poller = make_poller(database, tasks, clock)
+        poller = make_poller(database, tasks, schedule, clock)
         archiver = make_archiver(database, archive, files, directory=directory, clock=clock)
         faces = make_acknowledgements(database, client, interactions, clock)
         tasks.on_due, tasks.on_planned, tasks.on_face = delivery.worker.wake, poller.wake, faces.wake

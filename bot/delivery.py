@@ -113,6 +113,9 @@ class Delivery:
         if row.state is NotificationState.ASKED:
             await self._answer(row, task)
             return
+        if row.kind == "late" and task is not None and task.status.is_final:
+            await self._drop(row)  # the result is there, or its failure told, before anybody could say that it is late
+            return
         if task is None or row.state not in (NotificationState.DUE, NotificationState.SENDING):
             return
         lock = self._channels.setdefault(row.channel_id, asyncio.Lock())
@@ -292,6 +295,12 @@ class Delivery:
         if shows:
             self.on_face()
         self._metrics.deliveries.labels(state).inc()
+
+    async def _drop(self, row: Notification) -> None:
+        async with self._database.write() as connection:
+            await notifications.change(
+                connection, row.id, only=[NotificationState.DUE], state=NotificationState.CANCELLED, attempt_at=None
+            )
 
     async def _later(self, row: Notification, what: str, error: str) -> None:
         self._metrics.deliveries.labels(f"{what}_failed").inc()

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot import cards, messages
 from bot.messages import MemberError
 from bot.orders import Ordered, Requester
+from bot.schedule import Schedule
 from bot.tasks import Tasks
 from bot.words import Text, speak
 from storage import notifications
@@ -78,9 +79,10 @@ class Asked:
 class Interactions:
     """Writes interactions down, acknowledges them and sees that each gets an answer."""
 
-    def __init__(self, database: Database, tasks: Tasks, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, tasks: Tasks, schedule: Schedule, clock: Callable[[], float]) -> None:
         self._database = database
         self._tasks = tasks
+        self._schedule = schedule
         self._clock = clock
 
     @asynccontextmanager
@@ -137,7 +139,7 @@ class Interactions:
 
     async def status_line(self, task: Task) -> str:
         """Return one line about something that a member waits for."""
-        usual = await self._tasks.usual_seconds(task.model)
+        usual = await self._schedule.usual_seconds(task.model)
         expected_at = max((task.submitted_at or task.created_at) + usual, self._clock() + SOONEST_SECONDS)
         return str(messages.status_line(task, expected_at))
 
@@ -153,7 +155,7 @@ class Interactions:
         if task.status is TaskStatus.QUEUED:
             return messages.held_up(subject)
         now = self._clock()
-        usual = await self._tasks.usual_seconds(task.model)
+        usual = await self._schedule.usual_seconds(task.model)
         expected_at = max((task.submitted_at or now) + usual, now + SOONEST_SECONDS)
         return messages.acknowledgement(task, subject, joined=joined, expected_at=expected_at)
 

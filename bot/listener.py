@@ -181,6 +181,8 @@ async def _read(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise web.HTTPBadRequest from None
 
 
 def _number(text: str) -> int:

@@ -7,6 +7,8 @@ import sys
 from typing import TextIO
 
 import aiohttp
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.settings import Settings
 
@@ -37,6 +39,12 @@ def _shorten(record: logging.LogRecord) -> bool:
     return True
 
 
+def _is_own_fault(record: logging.LogRecord) -> bool:
+    """Leave out what strangers send to the listener that is no HTTP: it is their fault, and may quote an address."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError)
+
+
 def set_up_logging(settings: Settings) -> None:
     """Send log lines to stderr, as text for people or as one JSON object a line."""
     secrets = [settings.discord_token.get_secret_value(), settings.vidgo_api_key.get_secret_value()]
@@ -59,5 +67,6 @@ def set_up_logging(settings: Settings) -> None:
     # Below INFO discord.py writes out requests and gateway events, with every interaction's token.
     logging.getLogger("discord").setLevel(max(logging.INFO, logging.getLevelNamesMapping()[settings.log_level]))
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(_is_own_fault)
     # Access lines would hold callback tokens.
     logging.getLogger("aiohttp.access").disabled = True

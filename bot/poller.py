@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from bot.schedule import Schedule
 from bot.tasks import Tasks
 from bot.worker import Worker
 from storage import tasks as rows
@@ -12,13 +13,13 @@ from storage.database import Database
 CONCURRENCY = 8
 
 
-def make_poller(database: Database, tasks: Tasks, clock: Callable[[], float]) -> Worker:
+def make_poller(database: Database, tasks: Tasks, schedule: Schedule, clock: Callable[[], float]) -> Worker:
     """Make the worker that sends queued tasks to VidGo and reads the others."""
 
     async def find(skip: Collection[str], limit: int) -> list[str]:
         now = clock()
         async with database.read() as connection:
-            return await rows.due(connection, now, now + tasks.farthest_plan, skip, limit)
+            return await rows.due(connection, now, now + schedule.farthest, skip, limit)
 
     async def next_due(skip: Collection[str]) -> float | None:
         async with database.read() as connection:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from statistics import median
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot import messages
 from bot.messages import MemberError
 from bot.metrics import Metrics
+from bot.schedule import LAGS, Schedule
 from bot.settings import Settings
 from bot.vidgo import (
     AnswerLost,
@@ -44,41 +43,23 @@ from bot.words import REASON_LIMIT, TITLE_LIMIT, clean
 from storage import library, notifications
 from storage import tasks as rows
 from storage.database import Database
+from storage.forget import NOBODY
 from storage.ids import new_id
 from storage.schema import Face, NotificationState, TaskStatus
 from storage.tasks import File, Task
 
 log = logging.getLogger(__name__)
 
-USUAL_SECONDS = {CoverArt.model: 90.0}
-"""What a task takes until the bot has seen some: documents name about 2.5 minutes at most for a cover."""
-
-USUAL_SECONDS_DEFAULT = 150.0
-
-ENOUGH_TO_TELL = 3
-"""From how many finished tasks on their median is believed."""
-
-LAGS = (1.0, 2.0, 4.0)
-"""Seconds until a detail that still lags behind its callback is read again."""
-
-BUSY_SECONDS = 15.0
 UNKNOWN_GRACE_SECONDS = 120.0
 """How long after its submission VidGo may deny knowing a task."""
-
-CALLBACK_SLOWDOWN = 3.0
-"""How much slower a task is polled when its callback is expected to ring first."""
-
-GROWTH = 1.5
-NEAR = 0.85
-"""From which part of the usual duration on a task is looked at more often."""
-
-LONGEST_PAUSE_SECONDS = 300.0
 
 ARCHIVE_SECONDS = 10.0
 """How long the archive leaves a new file to those who were waiting for it; what they fetch is archived too."""
 
 ORDER_SECONDS = 5.0
 """How long a command waits for VidGo's answer to its order before it is acknowledged without."""
+
+DRAIN_SECONDS = 2.0
 
 _ERROR_KINDS: dict[type[VidGoError], str] = {
     KeyRefused: "key",
@@ -98,16 +79,16 @@ class Tasks:
         database: Database,
         vidgo: VidGo,
         settings: Settings,
+        schedule: Schedule,
         *,
         clock: Callable[[], float],
-        rng: random.Random,
         metrics: Metrics,
     ) -> None:
         self._database = database
         self._vidgo = vidgo
         self._settings = settings
         self._clock = clock
-        self._rng = rng
+        self._schedule = schedule
         self._metrics = metrics
         self._submissions: dict[str, asyncio.Task[None]] = {}
         self._told_owner: set[type[VidGoError]] = set()
@@ -151,9 +132,9 @@ class Tasks:
         return task
 
     async def drain(self) -> None:
-        """Wait for the submissions under way."""
+        """Wait a moment for the submissions under way; one that is left is treated as lost at the next start."""
         if self._submissions:
-            await asyncio.wait(list(self._submissions.values()))
+            await asyncio.wait(list(self._submissions.values()), timeout=DRAIN_SECONDS)
 
     async def _submit(self, task_id: str) -> None:
         now = self._clock()
@@ -172,18 +153,23 @@ class Tasks:
             return
         try:
             vidgo_id = await self._vidgo.submit(load_request(task.model, task.request), self._callback_url(task))
-        except Busy as error:
-            await self._requeue(task, error)
-        except Duplicate as error:
-            await self._adopt(task, error)
-        except AnswerLost as error:
-            await self._lose(task, error)
         except VidGoError as error:
-            self.tell_owner(error, task)
-            await self.fail(task.id, _ERROR_KINDS.get(type(error), "nonsense"), error.reason)
+            self._metrics.vidgo_errors.labels(type(error).__name__).inc()
+            await self._refused(task, error)
         else:
             self._told_owner.clear()
             await self._accept(task, vidgo_id, was_held_up=before is not None and before.submitted_at is not None)
+
+    async def _refused(self, task: Task, error: VidGoError) -> None:
+        if isinstance(error, Busy):
+            await self._requeue(task, error)
+        elif isinstance(error, Duplicate):
+            await self._adopt(task, error)
+        elif isinstance(error, AnswerLost):
+            await self._lose(task, error)
+        else:
+            self.tell_owner(error, task)
+            await self.fail(task.id, _ERROR_KINDS.get(type(error), "nonsense"), error.reason)
 
     def _callback_url(self, task: Task) -> str | None:
         if self._settings.public_url is None:
@@ -192,7 +178,7 @@ class Tasks:
 
     async def _accept(self, task: Task, vidgo_id: str, *, was_held_up: bool = False) -> None:
         now = self._clock()
-        delay = await self._delay(task)
+        delay = await self._schedule.delay(task)
         try:
             async with self._database.write() as connection:
                 await rows.release_vidgo_id(connection, vidgo_id)
@@ -219,7 +205,7 @@ class Tasks:
 
     async def _requeue(self, task: Task, error: Busy) -> None:
         """Put a task back that VidGo certainly did not take."""
-        delay = _bounded(error.retry_after) or BUSY_SECONDS * self._rng.uniform(1, 2)
+        delay = self._schedule.pause(error.retry_after)
         async with self._database.write() as connection:
             await rows.change(
                 connection,
@@ -293,13 +279,14 @@ class Tasks:
         try:
             report = await self._vidgo.detail(vidgo_id)
         except Busy as error:
-            return await self._plan(task, max(_bounded(error.retry_after), await self._delay(task)))
+            return await self._plan(task, self._schedule.pause(error.retry_after))
         except UnknownTask as error:
             if self._clock() - (task.submitted_at or task.created_at) > UNKNOWN_GRACE_SECONDS:
                 return await self.fail(task.id, "unknown", error.reason)
         except VidGoError as error:
             if isinstance(error, KeyRefused | NoCredits):
                 self.tell_owner(error, task)
+            self._metrics.vidgo_errors.labels(type(error).__name__).inc()
             log.info("task %s could not be read: %s", task.id, error.reason)
         else:
             self._told_owner.discard(KeyRefused)
@@ -314,7 +301,7 @@ class Tasks:
             return await self._end(task.id, TaskStatus.GIVEN_UP, "time", None)
         if age > self._settings.task_timeout_seconds and task.late_at is None:
             await self._announce_late(task)
-        return await self._plan(task, await self._delay(task))
+        return await self._plan(task, await self._schedule.delay(task))
 
     async def ring(self, task_id: str, vidgo_id: str) -> bool:
         """Make a task due because its callback came; tell whether the callback can be this task's.
@@ -361,10 +348,11 @@ class Tasks:
                 connection, task.id, status=TaskStatus.FINISHED, finished_at=now, poll_at=None, error=None
             ):
                 await rows.add_files(connection, files)
-                members = {task.user_id, *await notifications.requesters_of(connection, task.id)}
+                members = {task.user_id, *await notifications.requesters_of(connection, task.id)} - {NOBODY}
                 kind = "cover" if task.model == CoverArt.model else "song"
                 await library.add(connection, members, files, kind, now)
                 await notifications.make_due(connection, task.id, now)
+                self._metrics.tasks_ended.labels(task.model, TaskStatus.FINISHED).inc()
         log.info("task %s is finished", task.id)
         self.on_due()
         return None
@@ -379,9 +367,11 @@ class Tasks:
             ended = await rows.change(
                 connection, task_id, status=status, error_kind=kind, error=reason, finished_at=now, poll_at=None
             )
+            task = await rows.get(connection, task_id)
             if ended:
                 await notifications.make_due(connection, task_id, now)
-        if ended:
+        if ended and task is not None:
+            self._metrics.tasks_ended.labels(task.model, status).inc()
             log.info("task %s ended as %s (%s): %s", task_id, status, kind, reason)
         self.on_due()
 
@@ -395,34 +385,11 @@ class Tasks:
         self.on_due()
         self.on_face()
 
-    # Planning
-
-    async def usual_seconds(self, model: str) -> float:
-        """Return the median duration of a model's finished tasks, or a documented one while too few are known."""
-        async with self._database.read() as connection:
-            known = await rows.durations(connection, model)
-        if len(known) < ENOUGH_TO_TELL:
-            return USUAL_SECONDS.get(model, USUAL_SECONDS_DEFAULT)
-        return median(known)
-
-    async def _delay(self, task: Task) -> float:
-        """Return the seconds until a task is looked at next: near the usual duration first, then ever more slowly."""
-        if task.bells:
-            return LAGS[len(LAGS) - task.bells]
-        async with self._database.read() as connection:
-            known = await rows.durations(connection, task.model)
-        slowdown = CALLBACK_SLOWDOWN if self._expects_callbacks else 1.0
-        waited = self._clock() - (task.submitted_at or task.created_at)
-        if len(known) >= ENOUGH_TO_TELL and waited < (usual := median(known)) * NEAR:
-            return self._jittered(usual * slowdown - waited)
-        return self._jittered(self._settings.poll_min_seconds * slowdown * GROWTH ** min(task.polls, 20))
-
-    def _jittered(self, seconds: float) -> float:
-        low, high = self._settings.poll_min_seconds, self._settings.poll_max_seconds
-        return min(max(seconds * self._rng.uniform(0.85, 1.15), low), high)
-
     async def _plan(self, task: Task, delay: float) -> None:
         async with self._database.write() as connection:
+            current = await rows.get(connection, task.id)
+            if current is None or current.bells > task.bells:
+                return  # rung while it was being read, so it is due already
             await rows.change(
                 connection,
                 task.id,
@@ -430,11 +397,6 @@ class Tasks:
                 polls=task.polls + 1,
                 bells=max(task.bells - 1, 0),
             )
-
-    @property
-    def farthest_plan(self) -> float:
-        """Seconds beyond which nothing is ever planned, so that a time further off shows a clock that was set back."""
-        return 2 * max(self._settings.poll_max_seconds, LONGEST_PAUSE_SECONDS)
 
 
 async def _add_late_notices(connection: AsyncConnection, task_id: str, now: float) -> None:
@@ -501,7 +463,3 @@ def new_task(
         bells=0,
         late_at=None,
     )
-
-
-def _bounded(seconds: float | None) -> float:
-    return min(seconds or 0.0, LONGEST_PAUSE_SECONDS)

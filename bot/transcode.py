@@ -16,7 +16,6 @@ import pkgutil
 import signal
 import sys
 import uuid
-from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
@@ -38,6 +37,7 @@ MAX_SECONDS: Final = 2 * 3600
 MEMORY_BYTES: Final = 512 * 1024**2
 _LOSSLESS_BIT_RATE: Final = 128_000
 _MPEG2_MAX_BIT_RATE: Final = 160_000
+_MPEG1_MIN_SAMPLE_RATE: Final = 32_000
 _SAMPLE_RATES: Final = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _NICENESS: Final = 10
 _MAX_ANSWER_BYTES: Final = 4096
@@ -193,7 +193,7 @@ async def _read(output: asyncio.StreamReader) -> bytes:
 def _bit_rate_in(status: int, answer: bytes) -> int | None:
     """Return the bit rate in the child's answer, None if nothing fits; raises TranscodeError for all else."""
     if status < 0:
-        raise TranscodeError(f"killed by {signal.Signals(-status).name}")
+        raise TranscodeError(f"killed: {signal.strsignal(-status)}")
     try:
         match json.loads(answer):
             case {"error": str(reason)}:
@@ -212,20 +212,21 @@ def _one_line(text: str) -> str:
 # From here on: what happens in the child.
 
 
-def choose_bit_rate(sound: Sound, budget: int, ceiling: int = BIT_RATES[0]) -> int | None:
-    """Return the highest of `BIT_RATES` up to `ceiling` that makes sense and may fit, None if there is none.
+def bit_rates_for(sound: Sound, budget: int) -> list[int]:
+    """Return those of `BIT_RATES` that make sense for a sound and may fit into `budget` bytes, the best first.
 
     The file will be some hundred bytes larger than its sound: what fits for certain shows when it is written.
     """
     # A twentieth more is not worth the next step, and constant bit rates are not measured exactly.
     own = next((rate for rate in reversed(BIT_RATES) if rate >= 0.95 * sound.bit_rate), BIT_RATES[0])
-    ceiling = min(ceiling, max(own, _LOSSLESS_BIT_RATE) if sound.lossless else own)
-    for rate in BIT_RATES:
-        if rate > ceiling or (rate > _MPEG2_MAX_BIT_RATE and sampling(sound, rate)[0] < 32_000):
-            continue
-        if sound.seconds * rate / 8 <= budget:
-            return rate
-    return None
+    highest = max(own, _LOSSLESS_BIT_RATE) if sound.lossless else own
+    return [
+        rate
+        for rate in BIT_RATES
+        if rate <= highest
+        and sound.seconds * rate / 8 <= budget
+        and (rate <= _MPEG2_MAX_BIT_RATE or sampling(sound, rate)[0] >= _MPEG1_MIN_SAMPLE_RATE)
+    ]
 
 
 def sampling(sound: Sound, bit_rate: int) -> tuple[int, int]:
@@ -247,15 +248,16 @@ def encode(
     """
     # No header is believed: decoding takes a fiftieth of the time that encoding takes.
     sound = _measure(source, longest=budget * 8 / BIT_RATES[-1], stop=stop)
-    ceiling: int | None = BIT_RATES[0]
-    while sound is not None and ceiling is not None and (rate := choose_bit_rate(sound, budget, ceiling)) is not None:
+    if sound is None:
+        return None
+    for bit_rate in bit_rates_for(sound, budget):
         destination.seek(0)
         destination.truncate()
-        _write_mp3(_frames(source, stop), destination, sound, rate)
+        frames = (frame for _, _, frames in _packets(source, stop) for frame in frames)
+        _write_mp3(frames, destination, sound, bit_rate)
         destination.flush()
         if destination.seek(0, os.SEEK_END) <= budget:
-            return rate
-        ceiling = next((lower for lower in BIT_RATES if lower < rate), None)
+            return bit_rate
     return None
 
 
@@ -276,11 +278,6 @@ def _measure(source: BinaryIO, longest: float, stop: Callable[[], bool]) -> Soun
     if not seconds:
         raise TranscodeError("no sound in it")
     return Sound(seconds, packets_bytes * 8 / seconds, sample_rate, channels, lossless)
-
-
-def _frames(source: BinaryIO, stop: Callable[[], bool]) -> Iterator[AudioFrame]:
-    for _, _, frames in _packets(source, stop):
-        yield from frames
 
 
 def _packets(source: BinaryIO, stop: Callable[[], bool]) -> Iterator[tuple[str, int, list[AudioFrame]]]:
@@ -366,7 +363,7 @@ def confine(written: int, seconds: int) -> None:
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_FSIZE, written),
         (resource.RLIMIT_CORE, 0),
-        # No descriptor can be opened any more: no file, no socket, no library for another program.
+        # No descriptor can be opened any more: no file, no socket.
         (resource.RLIMIT_NOFILE, 0),
     )
     for limit, value in limits:
@@ -388,17 +385,15 @@ def main(arguments: list[str]) -> int:
     parent = os.getppid()
     os.nice(_NICENESS)
     _import_all("av")
-    with ExitStack() as stack:
-        try:
-            reader = stack.enter_context(source.open("rb"))
-            writer = stack.enter_context(part.open("r+b"))
+    answer: dict[str, object]
+    try:
+        with source.open("rb") as reader, part.open("r+b") as writer:
             confine(2 * budget, seconds)
-            bit_rate = encode(reader, writer, budget, stop=lambda: os.getppid() != parent)
-            answer: dict[str, object] = {"bit_rate": bit_rate}
-        except TranscodeError as error:
-            answer = {"error": error.reason}
-        except Exception as error:  # Codecs and parsers of foreign bytes raise anything; the bot gets one line.
-            answer = {"error": f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"}
+            answer = {"bit_rate": encode(reader, writer, budget, stop=lambda: os.getppid() != parent)}
+    except TranscodeError as error:
+        answer = {"error": error.reason}
+    except Exception as error:  # Codecs and parsers of foreign bytes raise anything; the bot gets one line.
+        answer = {"error": f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"}
     if os.getppid() != parent:
         part.unlink(missing_ok=True)
     sys.stdout.write(json.dumps(answer) + "\n")

@@ -217,5 +217,5 @@ async def next_due(connection: AsyncConnection, skip: Collection[str]) -> float 
 
 async def count_open(connection: AsyncConnection) -> int:
     """Return how many notifications still have something to do now."""
-    query = select(func.count()).where(IS_OPEN)
+    query = select(func.count()).select_from(notifications).where(IS_OPEN)
     return int((await connection.execute(query)).scalar_one())

@@ -1,0 +1,155 @@
+"""What the tests of the music side share: quick worlds, what people do with their songs, and a look at the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from tests.end_to_end.world import open_world
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from sandbox.discord import Call, Message
+    from sandbox.vidgo import Submission, Task
+    from tests.end_to_end.world import Person, World
+
+T = TypeVar("T")
+
+PERFORM = "upload-and-cover-audio"
+EXTEND = "extend-music"
+
+
+@asynccontextmanager
+async def open_music(directory: Path, *, callbacks: bool = False, **settings: str) -> AsyncIterator[World]:
+    """Start a world whose bot asks VidGo often; at its end Discord must have refused nothing that no test expected."""
+    quick = {"POLL_MIN_SECONDS": "0.2", "POLL_MAX_SECONDS": "1"}
+    async with open_world(directory, callbacks=callbacks, **(quick | settings)) as world:
+        yield world
+    assert refusals(world) == []
+
+
+def refusals(world: World) -> list[tuple[str, int]]:
+    """Return what Discord has refused since the last call, as methods and JSON error codes."""
+    found = [(one.method, one.code) for one in world.discord.refusals]
+    world.discord.refusals.clear()
+    return found
+
+
+async def eventually(probe: Callable[[], T | None], seconds: float = 15) -> T:
+    """Return the first true result of `probe`, which looks at files or at the database; nobody tells when they change.
+
+    Raises TimeoutError.
+    """
+    async with asyncio.timeout(seconds):
+        while not (found := probe()):
+            await asyncio.sleep(0.02)
+    return found
+
+
+# What people do
+
+
+async def press(person: Person, message: Message, label_or_custom_id: str) -> Call:
+    """Press a button that is there."""
+    return await person.world.discord.press(person.member, message, label_or_custom_id)
+
+
+async def forge(person: Person, message: Message, custom_id: str) -> Call:
+    """Send a press of a button that the message may not have."""
+    return await person.world.discord.press_custom_id(person.member, message, custom_id)
+
+
+async def private_word(call: Call) -> str:
+    """Return the one private sentence that a press was answered with."""
+    reply = await call.reply()
+    assert reply.ephemeral
+    assert len(call.replies) == 1
+    return reply.content
+
+
+async def open_library(person: Person, search: str | None = None) -> Message:
+    """Open the first page of a member's library."""
+    call = await person.use("music library", **({} if search is None else {"search": search}))
+    page = await call.reply()
+    assert page.ephemeral
+    return page
+
+
+def titles(page: Message) -> list[str]:
+    """Return the titles on a page of the library, without their numbers."""
+    return [embed["title"].partition(". ")[2] for embed in page.embeds]
+
+
+async def perform(person: Person, style: str, track: str | None = None) -> Call:
+    """Type `/cover` with a style."""
+    return await person.use("cover", style=style, **({} if track is None else {"track": track}))
+
+
+async def post_again(person: Person, title: str) -> Message:
+    """Post a song of the library in the channel, and return the post."""
+    page = await open_library(person, title)
+    return await person.result(await press(person, page, "1 Post"))
+
+
+# What VidGo and the disk hold
+
+
+def performances(world: World, title: str) -> list[Submission]:
+    """Return the new performances of a song that were asked of VidGo."""
+    return [one for one in world.vidgo.submissions if one.model == PERFORM and one.input["title"] == title]
+
+
+async def served(world: World, song: Task, name: str = "1.mp3") -> bytes:
+    """Return a file as VidGo serves it."""
+    async with world.http.get(f"{world.vidgo.api_url}/files/{song.id}/{name}") as response:
+        assert response.status == 200
+        return await response.read()
+
+
+def fetches(world: World, song: Task, name: str = "") -> int:
+    """Return how often VidGo has handed out a song's files, or one of them."""
+    path = f"/files/{song.id}/{name}"
+    return sum(one.path.startswith(path) and one.status == 200 for one in world.vidgo.requests)
+
+
+def archive_files(world: World) -> list[Path]:
+    """Return every file in the archive's directory, whatever it is."""
+    return [path for path in (world.bot.directory / "data" / "media").rglob("*") if path.is_file()]
+
+
+def intact(path: Path) -> bool:
+    """Tell whether a file of the archive is what its name says."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+
+
+async def archived(world: World, song: Task, position: int = 0, *, what: str = "audio", seconds: float = 15) -> Path:
+    """Return the archived audio or image of a song, once it is there."""
+
+    def find() -> Path | None:
+        rows = world.rows(
+            f"SELECT {what}_sha256 AS name FROM files JOIN tasks ON tasks.id = files.task_id "
+            "WHERE vidgo_id = ? AND position = ?",
+            song.id,
+            position,
+        )
+        name = rows[0]["name"] if rows else None
+        return None if name is None else world.bot.directory / "data" / "media" / name[:2] / name
+
+    return await eventually(find, seconds)
+
+
+async def archived_whole(world: World, song: Task, seconds: float = 15) -> None:
+    """Wait until the audio and artwork of every variant of a song are in the archive."""
+    for position in range(len(song.variants)):
+        await archived(world, song, position, seconds=seconds)
+        await archived(world, song, position, what="image", seconds=seconds)
+
+
+def expire_everything(world: World) -> None:
+    """Let VidGo delete all files, as it does after a day."""
+    for task in world.vidgo.tasks.values():
+        world.vidgo.expire_files(task)
