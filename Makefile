@@ -4,9 +4,10 @@
 PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCALE = bot/locale
 SOURCES = bot cogs storage sandbox tests benchmarks
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test check bench words lock clean
 
 demo: .venv/demo
 	@$(BIN)/coverbot demo
@@ -22,6 +23,14 @@ check: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks
+
+# After a change of the bot's sentences: bring the catalogues up to date; tests say what lacks a translation.
+words: .venv/dev
+	$(BIN)/pybabel --quiet extract --no-default-keywords --keyword=Text --keyword=_n --keyword=_ \
+	  --add-comments=Translators: --add-location=file --omit-header --width=100 --output=$(LOCALE)/coverbot.pot bot cogs
+	$(BIN)/pybabel --quiet update --domain=coverbot --input-file=$(LOCALE)/coverbot.pot --output-dir=$(LOCALE) \
+	  --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width=100
+	$(BIN)/pybabel --quiet compile --domain=coverbot --directory=$(LOCALE)
 
 lock: .venv/dev
 	@for set in run demo dev; do \

@@ -55,7 +55,7 @@ async def _run(options: argparse.Namespace, settings: Settings) -> int:
         return FINE
     from bot.check import Wrong, check, invite  # noqa: PLC0415
 
-    logging.getLogger().setLevel(logging.CRITICAL)  # the lines below say it all
+    logging.disable()  # the lines below say it all
     if options.command == "check":
         return FINE if await check(settings, options.channel, print) else FAILED
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 import shutil
@@ -10,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -39,14 +41,16 @@ from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
 from storage.archive import Archive
-from storage.database import Database, DatabaseError
+from storage.database import Database, DatabaseError, hold_alone
 
 log = logging.getLogger(__name__)
 
 STALLED_SECONDS = 60.0
 """A worker that has not turned for so long beyond its rest makes the program unready."""
 
-GRACE_SECONDS = 6.0
+LOGIN_PAUSES = (2.0, 5.0, 15.0, 60.0)
+
+GRACE_SECONDS = 5.0
 """How long work under way may take at a shutdown; Docker kills after 10 s."""
 
 
@@ -64,85 +68,112 @@ async def run(settings: Settings, *, clock: Callable[[], float] = time.time, rng
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        database = await _open_database(settings, stack)
-        async with database.write() as connection:
-            await rows.wake_orphans(connection, clock())
-            await notifications.wake_orphans(connection, clock())
-        session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
-        vidgo = VidGo(
-            session,
-            settings.vidgo_api_url,
-            settings.vidgo_api_key.get_secret_value(),
-            requests_per_second=settings.vidgo_requests_per_second,
-        )
-        metrics = Metrics()
-        schedule = Schedule(database, settings, clock=clock, rng=rng or random.Random())  # noqa: S311 (jitter)
-        tasks = Tasks(database, vidgo, settings, schedule, clock=clock, metrics=metrics)
-        songs = Songs(database, vidgo, tasks, clock)
-        interactions = Interactions(database, tasks, schedule, clock)
-        client = Client(settings)
-        fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
-        stack.push_async_callback(fetcher.close)
-        directory = await asyncio.to_thread(_empty_directory, settings)
-        archive = await _open_archive(database, settings, clock)
-        files = Files(database, archive, fetcher, client.find_post)
-        links = Links(settings, clock)
-        client.use_cases = UseCases(
-            database=database,
-            interactions=interactions,
-            songs=songs,
-            covers=Covers(database, songs, tasks, clock),
-            performances=Performances(database, songs, tasks, fetcher, links, clock),
-            library=Library(database, songs, archive),
-            directory=directory,
-        )
-        delivery = Delivery(
-            database,
-            client,
-            Composer(database, files, links),
-            interactions,
-            directory=directory,
-            clock=clock,
-            metrics=metrics,
-        )
-        poller = make_poller(database, tasks, schedule, clock)
-        archiver = make_archiver(database, archive, files, directory=directory, clock=clock)
-        faces = make_acknowledgements(database, client, interactions, clock)
-        tasks.on_due, tasks.on_planned, tasks.on_face = delivery.worker.wake, poller.wake, faces.wake
-        delivery.on_face = faces.wake
-        workers = [poller, delivery.worker, archiver, faces]
-        listener = Listener(
-            settings,
-            database,
-            tasks,
-            clock=clock,
-            metrics=metrics,
-            links=links,
-            files=files,
-            directory=directory,
-            not_ready=lambda: _not_ready(client, workers),
-        )
-        await _listen(listener, settings)
-        stack.push_async_callback(listener.stop)
-        stack.push_async_callback(tasks.drain)
-        stack.push_async_callback(client.close)
-        await _log_in(client, settings)
-        for worker in workers:
-            worker.start()
-        stack.push_async_callback(_stop, workers)
-        gateway = asyncio.create_task(client.connect(), name="gateway")
+        parts = await _build(settings, stack, clock, rng or random.Random())  # noqa: S311 (jitter)
+        connection = asyncio.create_task(_connect(parts, settings), name="gateway")
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({gateway, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({connection, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if gateway.done() and not stop.is_set():
-            _explain_end(gateway)
-        log.info("shutting down")
-    gateway.cancel()
-    await asyncio.gather(gateway, return_exceptions=True)
+        try:
+            if connection.done() and not stop.is_set():
+                _explain_end(connection)
+            log.info("shutting down")
+        finally:
+            await _shut_down(parts, connection)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is started and stopped."""
+
+    client: Client
+    tasks: Tasks
+    workers: list[Worker]
+
+
+async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], rng: random.Random) -> _Parts:
+    """Make the parts and start to listen; the stack closes what the parts stand on."""
+    database = await _open_database(settings, stack)
+    async with database.write() as connection:
+        await rows.wake_orphans(connection, clock())
+        await notifications.wake_orphans(connection, clock())
+    directory = await asyncio.to_thread(_empty_directory, settings)
+    session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+    vidgo = VidGo(
+        session,
+        settings.vidgo_api_url,
+        settings.vidgo_api_key.get_secret_value(),
+        requests_per_second=settings.vidgo_requests_per_second,
+    )
+    fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
+    stack.push_async_callback(fetcher.close)
+    archive = await _open_archive(database, settings, clock)
+    client = Client(settings)
+    files = Files(database, archive, fetcher, client.find_post)
+    links = Links(settings, clock)
+    metrics = Metrics()
+    schedule = Schedule(database, settings, clock=clock, rng=rng)
+    tasks = Tasks(database, vidgo, settings, schedule, clock=clock, metrics=metrics)
+    songs = Songs(database, vidgo, tasks, clock)
+    interactions = Interactions(database, tasks, schedule, clock)
+    client.use_cases = UseCases(
+        database=database,
+        interactions=interactions,
+        songs=songs,
+        covers=Covers(database, songs, tasks, clock),
+        performances=Performances(database, songs, tasks, fetcher, links, clock),
+        library=Library(database, songs, archive),
+        directory=directory,
+    )
+    composer = Composer(database, files, links)
+    delivery = Delivery(database, client, composer, interactions, directory=directory, clock=clock, metrics=metrics)
+    poller = make_poller(database, tasks, schedule, clock)
+    archiver = make_archiver(database, archive, files, directory=directory, clock=clock)
+    faces = make_acknowledgements(database, client, interactions, clock)
+    tasks.on_due, tasks.on_planned, tasks.on_face = delivery.worker.wake, poller.wake, faces.wake
+    tasks.on_files = archiver.wake
+    delivery.on_face = faces.wake
+    parts = _Parts(client, tasks, [poller, delivery.worker, archiver, faces])
+    listener = Listener(
+        settings,
+        database,
+        tasks,
+        clock=clock,
+        metrics=metrics,
+        links=links,
+        files=files,
+        directory=directory,
+        not_ready=lambda: _not_ready(parts),
+    )
+    await _listen(listener, settings)
+    stack.push_async_callback(listener.stop)
+    return parts
+
+
+async def _connect(parts: _Parts, settings: Settings) -> None:
+    """Log in, however long Discord is out of reach, and stay connected."""
+    pauses = itertools.chain(LOGIN_PAUSES, itertools.repeat(LOGIN_PAUSES[-1]))
+    while (problem := await _log_in(parts.client, settings)) is not None:
+        pause = next(pauses)
+        log.warning("Discord cannot be reached (%s); the next try is in %.0f s", problem, pause)
+        await asyncio.sleep(pause)
+    for worker in parts.workers:
+        worker.start()
+    await parts.client.connect()
+
+
+async def _shut_down(parts: _Parts, connection: asyncio.Task[None]) -> None:
+    """End the work under way, then the connection that it needs."""
+    await asyncio.gather(*(worker.stop(GRACE_SECONDS) for worker in parts.workers))
+    await parts.tasks.drain()
+    await parts.client.close()
+    connection.cancel()
+    await asyncio.gather(connection, return_exceptions=True)
 
 
 async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
     try:
+        # Two programs on one file would post and order everything twice.
+        stack.enter_context(hold_alone(settings.database_url))
         database = await Database.open(settings.database_url)
     except DatabaseError as error:
         raise SettingsError(f"DATABASE_URL: {error}") from error
@@ -159,10 +190,6 @@ async def _open_archive(database: Database, settings: Settings, clock: Callable[
     return archive
 
 
-async def _stop(workers: list[Worker]) -> None:
-    await asyncio.gather(*(worker.stop(GRACE_SECONDS) for worker in workers))
-
-
 async def _listen(listener: Listener, settings: Settings) -> None:
     try:
         port = await listener.start()
@@ -172,7 +199,8 @@ async def _listen(listener: Listener, settings: Settings) -> None:
     log.info("listening on %s:%d", settings.listen_host, port)
 
 
-async def _log_in(client: Client, settings: Settings) -> None:
+async def _log_in(client: Client, settings: Settings) -> str | None:
+    """Log in, and return what kept Discord out of reach; raises for what another try cannot mend."""
     try:
         await client.login(settings.discord_token.get_secret_value())
     except discord.LoginFailure as error:
@@ -181,28 +209,38 @@ async def _log_in(client: Client, settings: Settings) -> None:
         if settings.discord_guild_id is None:
             raise Failed(f"Discord refuses the commands: {error.text}") from error
         raise SettingsError("DISCORD_GUILD_ID names a server that the bot is not a member of") from error
-    except discord.app_commands.CommandSyncFailure as error:
-        raise Failed(f"Discord refuses the commands: {error.text}") from error
-    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-        raise Failed(f"Discord cannot be reached: {type(error).__name__}") from error
+    except discord.GatewayNotFound as error:
+        return type(error).__name__
+    except discord.HTTPException as error:
+        if error.status < 500:
+            raise Failed(f"Discord refuses the commands: {error.status} {error.text}") from error
+        return f"HTTP {error.status}"
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        return type(error).__name__
+    return None
 
 
 def _empty_directory(settings: Settings) -> Path:
     """Make the place where files wait to be posted, without what an earlier process left there."""
     directory = Path(make_url(settings.database_url).database or ".").parent / "posting"
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
+    try:
+        directory.mkdir(parents=True)
+    except OSError as error:
+        raise SettingsError(f"DATABASE_URL: its directory cannot be used: {directory}: {error.strerror}") from error
     return directory
 
 
-def _not_ready(client: Client, workers: list[Worker]) -> dict[str, str]:
-    reasons = {worker.name: "has stalled" for worker in workers if worker.stalled_seconds > STALLED_SECONDS}
-    discord_reason = client.not_ready()
+def _not_ready(parts: _Parts) -> dict[str, str]:
+    reasons = {worker.name: "does not turn" for worker in parts.workers if worker.stalled_seconds > STALLED_SECONDS}
+    discord_reason = parts.client.not_ready()
     return reasons if discord_reason is None else {**reasons, "discord": discord_reason}
 
 
 def _explain_end(gateway: asyncio.Task[None]) -> None:
     error = gateway.exception()
+    if isinstance(error, SettingsError | Failed):
+        raise error
     if isinstance(error, discord.PrivilegedIntentsRequired):
         raise Failed("Discord demands privileged intents that this bot does not use") from error
     if isinstance(error, discord.ConnectionClosed) and error.code == 4004:

@@ -19,6 +19,7 @@ from bot.messages import MemberError
 from bot.performances import Performances
 from bot.settings import Settings
 from bot.songs import Songs
+from bot.translator import Translator
 from bot.words import speak
 from storage.database import Database
 from storage.ids import new_id
@@ -106,7 +107,9 @@ class Client(commands.AutoShardedBot):
         _, gateway, _ = await self.http.get_bot_gateway()
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = URL(gateway)
         for cog in COGS:
-            await self.load_extension(cog)
+            if cog not in self.extensions:  # this is called again when an earlier try to log in failed later on
+                await self.load_extension(cog)
+        await self.tree.set_translator(Translator())
         guild_id = self._settings.discord_guild_id
         if guild_id is None:
             await self.tree.sync()

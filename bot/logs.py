@@ -65,7 +65,9 @@ def set_up_logging(settings: Settings) -> None:
     for name in ("discord.client", "discord.shard", "discord.gateway"):
         logging.getLogger(name).addFilter(_shorten)
     # Below INFO discord.py writes out requests and gateway events, with every interaction's token.
-    logging.getLogger("discord").setLevel(max(logging.INFO, logging.getLevelNamesMapping()[settings.log_level]))
+    # aiosqlite writes out the values of each query.
+    for name in ("discord", "aiosqlite"):
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelNamesMapping()[settings.log_level]))
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(_is_own_fault)
     # Access lines would hold callback tokens.

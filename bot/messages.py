@@ -74,12 +74,23 @@ def failed_import() -> Text:
     return Text("That VidGo task failed, so it holds no song. Use the id of a finished music task.")
 
 
+PERMISSION_NAMES = (
+    # Translators: the names of permissions as Discord itself shows them in its settings.
+    _n("View Channel"),
+    _n("Send Messages"),
+    _n("Send Messages In Threads"),
+    _n("Embed Links"),
+    _n("Attach Files"),
+    _n("Read Message History"),
+)
+
+
 def missing_permissions(names: list[str]) -> Text:
     """Say which permissions the bot lacks in the channel."""
     return Text(
         "I may not post here: I lack {names} in this channel. Ask somebody who manages the server, or use another "
         "channel. Nothing was ordered.",
-        names=Raw(", ".join(f"**{name}**" for name in names)),
+        names=Raw(", ".join(f"**{Text(name)}**" for name in names)),
     )
 
 
@@ -174,22 +185,30 @@ def owner_must_act(key: bool) -> Text:
 
 
 _FAILURES = {
+    # Translators: what comes after a mention of the member, as in "@ada VidGo refused the content: …".
     "key": _n("VidGo refuses this bot's key, so nothing was made. The owner of this bot has to renew the key."),
-    "credits": "This bot's VidGo account has run out of credits, so nothing was made. The owner of this bot has to "
-    "top it up.",
-    "duplicate": "VidGo says that a cover of **{title}** exists already, but does not hand it out. It was not ordered "
-    "again.",
+    "credits": _n(
+        "This bot's VidGo account has run out of credits, so nothing was made. The owner of this bot has to top it up."
+    ),
+    "duplicate": _n(
+        "VidGo says that a cover of **{title}** exists already, but does not hand it out. It was not ordered again."
+    ),
     "source": _n("VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes."),
     "content": _n("VidGo refused the content: {reason}. Change the words and try again."),
     "invalid": _n("VidGo did not accept the order: {reason}."),
     "busy": _n("VidGo had no room for **{title}** for a long time, so it was not ordered. Try again later."),
-    "lost": "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order "
-    "it twice. Ask again if you want another try.",
-    "nonsense": "VidGo gave an answer that I cannot read, so I do not know what became of **{title}**. Ask again in a "
-    "while.",
+    "lost": _n(
+        "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order it "
+        "twice. Ask again if you want another try."
+    ),
+    "nonsense": _n(
+        "VidGo gave an answer that I cannot read, so I do not know what became of **{title}**. Ask again in a while."
+    ),
     "unknown": _n("VidGo no longer knows the task for **{title}**. Ask again if you want another try."),
-    "no_files": "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo "
-    "for a refund.",
+    "no_files": _n(
+        "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a "
+        "refund."
+    ),
     "cancelled": _n("**{title}** was not wanted any more, so it was not ordered."),
     "time": _n("VidGo has not finished **{title}** in a very long time, so I stopped waiting for it."),
 }
@@ -202,11 +221,12 @@ def failure(task: Task) -> Text:
             return Text("VidGo could not make **{title}**: {reason}.", title=task.title, reason=_reason(task.error))
         return Text("VidGo could not make **{title}** and gives no reason. Try again later.", title=task.title)
     template = _FAILURES.get(task.error_kind or "", _FAILURES["nonsense"])
-    return Text(template, title=task.title, reason=_reason(task.error or "no reason given"))
+    return Text(template, title=task.title, reason=_reason(task.error or ""))
 
 
-def _reason(text: str) -> str:
-    return text.rstrip(" .!") or "no reason given"
+def _reason(text: str) -> str | Text:
+    # Translators: stands in the place of {reason}, such as in "VidGo refused the content: no reason given."
+    return text.rstrip(" .!") or Text("no reason given")
 
 
 # Acknowledgements
@@ -270,6 +290,7 @@ def no_match(search: str) -> Text:
 def kind_of(song: Song) -> Text:
     """Say what a song of the library is."""
     if song.model == CoverAudio.model:
+        # Translators: values of the field "Kind" in the library.
         return Text("new performance")
     if song.model == ExtendMusic.model:
         return Text("extended song")
@@ -331,6 +352,7 @@ def all_forgotten() -> Text:
 def result(task: Task, title: str, *, artwork_only: bool, has_audio: bool) -> Text:
     """Announce a finished task to its requester, and say what it is."""
     if task.model == CoverAudio.model:
+        # Translators: sentences in lower case follow a mention of the member, as in "@ada here is your song …".
         return Text("here is a new performance: **{title}**.", title=title)
     if task.model == ExtendMusic.model:
         return Text("here is **{title}**, extended.", title=title)
@@ -423,6 +445,7 @@ def library_head(number: int, search: str) -> Text:
 
 
 _LABELS = {
+    # Translators: buttons; {number} is the song's place on the page; "Post" and "Cover" are verbs.
     "post": _n("{number} Post"),
     "cover": _n("{number} Cover"),
     "extend": _n("{number} Extend"),
@@ -437,11 +460,13 @@ def action_label(action: str, number: int) -> Text:
 
 def label_cover() -> Text:
     """Label the button that covers a posted song."""
+    # Translators: a button; what pressing it does
     return Text("Cover")
 
 
 def label_remove() -> Text:
     """Label the button that removes a post."""
+    # Translators: a button under a posted message
     return Text("Remove")
 
 
@@ -467,11 +492,13 @@ def label_duration() -> Text:
 
 def label_made() -> Text:
     """Label when a song was made."""
+    # Translators: a field; its value is a time, such as "2 days ago"
     return Text("Made")
 
 
 def label_kind() -> Text:
     """Label what a song is."""
+    # Translators: a field; its value is such as "cover" or "song"
     return Text("Kind")
 
 

@@ -184,6 +184,7 @@ class Songs:
             if found is None:
                 raise
             return found
+        self._tasks.on_files()
         return task
 
 

@@ -98,6 +98,8 @@ class Tasks:
         """Called after a commit that wants acknowledgements to change."""
         self.on_planned: Callable[[], None] = lambda: None
         """Called after a commit that planned to look at a task, perhaps sooner than at any other."""
+        self.on_files: Callable[[], None] = lambda: None
+        """Called after a commit that brought files which the archive lacks."""
 
     @property
     def _expects_callbacks(self) -> bool:
@@ -279,7 +281,8 @@ class Tasks:
         try:
             report = await self._vidgo.detail(vidgo_id)
         except Busy as error:
-            return await self._plan(task, self._schedule.pause(error.retry_after))
+            hinted = self._schedule.pause(error.retry_after) if error.retry_after else 0.0
+            return await self._plan(task, max(hinted, await self._schedule.delay(task)))
         except UnknownTask as error:
             if self._clock() - (task.submitted_at or task.created_at) > UNKNOWN_GRACE_SECONDS:
                 return await self.fail(task.id, "unknown", error.reason)
@@ -355,6 +358,7 @@ class Tasks:
                 self._metrics.tasks_ended.labels(task.model, TaskStatus.FINISHED).inc()
         log.info("task %s is finished", task.id)
         self.on_due()
+        self.on_files()
         return None
 
     async def fail(self, task_id: str, kind: str, reason: str | None) -> None:

@@ -58,6 +58,7 @@ _LOSSLESS_DECODERS: Final = frozenset(
 )
 _DECODERS: Final = _LOSSLESS_DECODERS | {"aac", "mp3", "mp3float", "opus", "pcm_alaw", "pcm_mulaw", "vorbis"}
 
+# A semaphore belongs to the event loop in which it was first waited for.
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
@@ -107,12 +108,10 @@ async def fit_to(
     budget = limit - reserve
     if budget <= 0:
         return None
-    loop = asyncio.get_running_loop()
-    async with _turns.setdefault(loop, asyncio.Semaphore(1)):
+    async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(1)):
         part = _new_part(destination)
         try:
-            outcome = await _run(_command(source, part, budget, timeout), _environment(), timeout)
-            bit_rate = _bit_rate_in(*outcome)
+            bit_rate = _bit_rate_in(*await _run(_command(source, part, budget, timeout), _environment(), timeout))
             return None if bit_rate is None else _publish(part, destination, budget, bit_rate)
         finally:
             part.unlink(missing_ok=True)
@@ -293,9 +292,7 @@ def _packets(source: BinaryIO, stop: Callable[[], bool]) -> Iterator[tuple[str, 
         raise TranscodeError("no known kind of sound file")
     source.seek(0)
     options = {"codec_whitelist": ",".join(sorted(_DECODERS))}
-    with av.open(
-        source, "r", format=demuxer, options=options, metadata_errors="replace", io_open=_refuse_to_open
-    ) as container:
+    with av.open(source, "r", demuxer, options=options, metadata_errors="replace", io_open=_refuse) as container:
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             raise TranscodeError("no sound in it")
@@ -318,7 +315,7 @@ def _packets(source: BinaryIO, stop: Callable[[], bool]) -> Iterator[tuple[str, 
             raise TranscodeError(f"{broken} of {packets} packets are broken")
 
 
-def _refuse_to_open(*_: object) -> BinaryIO:
+def _refuse(*_: object) -> BinaryIO:
     raise TranscodeError("the file refers to another file")
 
 

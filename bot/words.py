@@ -26,6 +26,7 @@ LANGUAGES = {"es-ES": "es", "es-419": "es", "de": "de", "ja": "ja", "pt-BR": "pt
 """The catalogue for each of Discord's locales that has one; all others get English."""
 
 _MARKDOWN = re.compile(r"([\\*_~`|>#<\[\]])")
+_LIST = re.compile(r"^(\d*)([-+.])(?= |$)")
 _SPACE = re.compile(r"\s+")
 # Formatting characters that hide, join or turn text around (category Cf) go; so do control characters, surrogates and
 # private-use ones. Combining marks beyond a few on one letter are "zalgo" text that covers its neighbours.
@@ -52,7 +53,7 @@ def clean(text: str, limit: int) -> str:
 
 def escape(text: str) -> str:
     """Return a cleaned line so that Discord shows it as it stands: no markdown, mentions, timestamps or links."""
-    escaped = _MARKDOWN.sub(r"\\\1", text)
+    escaped = _LIST.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\1", text))
     return escaped.replace("@", "@\u200b").replace("://", ":\u200b//")
 
 
@@ -65,7 +66,7 @@ class Raw(str):
 class Text:
     """A sentence with its values; `str()` renders it in the language of the block around it."""
 
-    def __init__(self, template: str, **values: str | int) -> None:
+    def __init__(self, template: str, **values: str | int | Text) -> None:
         self._template = template
         self._values = values
 
@@ -105,7 +106,9 @@ def _catalogue(language: str) -> gettext.NullTranslations:
     return gettext.translation(DOMAIN, LOCALE_DIR, [language], fallback=True)
 
 
-def _shown(name: str, value: str | int) -> str | int:
+def _shown(name: str, value: str | int | Text) -> str | int:
+    if isinstance(value, Text):
+        return str(value)
     if not isinstance(value, str) or isinstance(value, Raw):
         return value
     return escape(clean(value, REASON_LIMIT if name == "reason" else TITLE_LIMIT))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
+from discord.app_commands import locale_str as _
 from discord.ext import commands
 
 from bot.client import Client
@@ -27,10 +28,10 @@ class Cover(commands.Cog):
         """Take the message menu away again."""
         self._client.tree.remove_command(self._menu.name, type=self._menu.type)
 
-    @app_commands.command(description="Make a cover of one of your songs")
+    @app_commands.command(description=_("Make a cover of one of your songs"))
     @app_commands.describe(
-        track="One of your songs, or a VidGo task id; left out: your newest song",
-        style="Perform the song anew in this style, such as: acoustic folk, female voice",
+        track=_("One of your songs, or a VidGo task id; left out: your newest song"),
+        style=_("Perform the song anew in this style, such as: acoustic folk, female voice"),
     )
     @app_commands.guild_only()
     async def cover(

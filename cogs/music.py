@@ -7,6 +7,7 @@ from pathlib import Path
 
 import discord
 from discord import app_commands
+from discord.app_commands import locale_str as _
 from discord.ext import commands
 
 from bot import cards, messages
@@ -16,26 +17,26 @@ from cogs.options import Owned, Prompt, Style, Title, Track
 
 
 @app_commands.guild_only()
-class Music(commands.GroupCog, group_name="music", group_description="Make, bring in and find songs"):
+class Music(commands.GroupCog, group_name="music", group_description=_("Make, bring in and find songs")):
     """Everything around the songs."""
 
     def __init__(self, client: Client) -> None:
         self._use = client.use_cases
 
-    @app_commands.command(name="import", description="Bring in a song made elsewhere with VidGo")
-    @app_commands.describe(task_id="VidGo's id of the finished music task")
+    @app_commands.command(name="import", description=_("Bring in a song made elsewhere with VidGo"))
+    @app_commands.describe(task_id=_("VidGo's id of the finished music task"))
     async def import_(self, interaction: discord.Interaction, task_id: app_commands.Range[str, 1, 200]) -> None:
         """Add a song to the caller's library."""
         async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
             songs = await self._use.songs.bring_in(interaction.user.id, interaction.guild_id, task_id.strip())
             await asked.answer(str(messages.imported([song.title for song in songs])))
 
-    @app_commands.command(description="Make a new song")
+    @app_commands.command(description=_("Make a new song"))
     @app_commands.describe(
-        prompt="What the song is about, or its lyrics when you give a style",
-        style="The style, such as: folk, warm, female voice",
-        title="The song's title",
-        instrumental="Without singing",
+        prompt=_("What the song is about, or its lyrics when you give a style"),
+        style=_("The style, such as: folk, warm, female voice"),
+        title=_("The song's title"),
+        instrumental=_("Without singing"),
     )
     async def generate(
         self,
@@ -52,11 +53,11 @@ class Music(commands.GroupCog, group_name="music", group_description="Make, brin
             )
             await self._use.interactions.acknowledge(asked, ordered)
 
-    @app_commands.command(description="Continue one of your songs")
+    @app_commands.command(description=_("Continue one of your songs"))
     @app_commands.describe(
-        track="One of your songs, or a VidGo task id; left out: your newest song",
-        prompt="How it goes on, or more lyrics",
-        at="From which second of the song on; left out: from its end",
+        track=_("One of your songs, or a VidGo task id; left out: your newest song"),
+        prompt=_("How it goes on, or more lyrics"),
+        at=_("From which second of the song on; left out: from its end"),
     )
     async def extend(
         self,
@@ -70,8 +71,8 @@ class Music(commands.GroupCog, group_name="music", group_description="Make, brin
             ordered = await self._use.performances.extend(asked.requester, track, prompt, at)
             await self._use.interactions.acknowledge(asked, ordered)
 
-    @app_commands.command(description="Page through your songs and covers")
-    @app_commands.describe(search="Only titles that contain this")
+    @app_commands.command(description=_("Page through your songs and covers"))
+    @app_commands.describe(search=_("Only titles that contain this"))
     async def library(
         self, interaction: discord.Interaction, search: app_commands.Range[str, 1, 60] | None = None
     ) -> None:
@@ -81,7 +82,7 @@ class Music(commands.GroupCog, group_name="music", group_description="Make, brin
                 page = await self._use.library.page(interaction.user.id, search or "", 0, Path(directory))
                 await answer_with_page(asked, page)
 
-    @app_commands.command(description="See what you are waiting for")
+    @app_commands.command(description=_("See what you are waiting for"))
     async def status(self, interaction: discord.Interaction) -> None:
         """Show the caller's running tasks and when to expect them."""
         async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
@@ -89,8 +90,8 @@ class Music(commands.GroupCog, group_name="music", group_description="Make, brin
             lines = [await self._use.interactions.status_line(task) for task in running]
             await asked.answer("\n".join(lines) or str(messages.nothing_running()))
 
-    @app_commands.command(description="Remove a song, or everything that I keep about you")
-    @app_commands.describe(track="One of your songs; left out: everything, after a confirmation")
+    @app_commands.command(description=_("Remove a song, or everything that I keep about you"))
+    @app_commands.describe(track=_("One of your songs; left out: everything, after a confirmation"))
     async def forget(self, interaction: discord.Interaction, track: Owned | None = None) -> None:
         """Forget a song at once, or ask before everything is forgotten."""
         async with self._use.interactions.asked(interaction, ephemeral=True) as asked:

@@ -7,14 +7,16 @@ busy timeout is left for other processes (a backup, an owner's shell).
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, make_url, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -49,8 +51,9 @@ class Database:
             await asyncio.to_thread(_migrate, path)
         except DatabaseError:
             raise
-        except (OSError, sqlite3.Error) as error:
-            raise DatabaseError(f"the database {path} cannot be opened: {error}") from error
+        except (OSError, sqlite3.Error, DBAPIError) as error:
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            raise DatabaseError(f"the database {path} cannot be opened: {reason}") from error
         engine = create_async_engine(
             URL.create("sqlite+aiosqlite", database=str(path)),
             poolclass=AsyncAdaptedQueuePool,
@@ -87,6 +90,25 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+@contextmanager
+def hold_alone(url: str) -> Iterator[None]:
+    """Keep other processes from running on the same file; the operating system lets go even after a crash.
+
+    Raises `DatabaseError` when another one is running on it.
+    """
+    path = Path(make_url(url).database or "")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.with_name(f"{path.name}.lock").open("w", encoding="ascii")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise DatabaseError(f"the database {path} is in use by another running Coverbot; stop that one first") from None
+    except OSError as error:
+        raise DatabaseError(f"the database {path} cannot be opened: {error.strerror}") from error
+    with file:
+        yield
 
 
 def _prepare_connection(connection: Any, _record: object) -> None:

@@ -98,9 +98,12 @@ async def post_again(person: Person, title: str) -> Message:
 # What VidGo and the disk hold
 
 
-def performances(world: World, title: str) -> list[Submission]:
-    """Return the new performances of a song that were asked of VidGo."""
-    return [one for one in world.vidgo.submissions if one.model == PERFORM and one.input["title"] == title]
+def performances(world: World, song: Task) -> list[Submission]:
+    """Return the new performances of a song that were asked of VidGo, whatever address it was told."""
+    [row] = world.rows("SELECT id FROM tasks WHERE vidgo_id = ?", song.id)
+    places = (f"/files/{song.id}/", f"/media/{row['id']}/")
+    asked = [one for one in world.vidgo.submissions if one.model == PERFORM]
+    return [one for one in asked if any(place in one.input["upload_url"] for place in places)]
 
 
 async def served(world: World, song: Task, name: str = "1.mp3") -> bytes:

@@ -121,11 +121,11 @@ class Bot:
             raise AssertionError(f"the program ended with exit code {await self.ended()}:\n{self.log}")
         await ready
 
-    async def stop(self) -> float:
-        """Send SIGTERM, and return how many seconds the orderly end with exit code 0 took."""
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """Ask the process to end, and return how many seconds the orderly end with exit code 0 took."""
         process = self._living()
         started = time.monotonic()
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         code = await self._end(SHUTDOWN_SECONDS)
         assert code == 0, f"exit code {code}"
         return time.monotonic() - started

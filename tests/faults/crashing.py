@@ -1,0 +1,198 @@
+"""The real program in a process that can be told where to die: `python -m tests.faults.crashing`.
+
+It imports the program once and forks a fresh process of it for each line of JSON on stdin, which makes a start cost a
+tenth of a second. The program itself is unchanged but for what a `Launch` asks for, all of it from outside: a commit
+that is the process's last act, a clock that is wrong, shorter patience with VidGo.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import bot.app
+from bot.__main__ import main
+from sqlalchemy.ext.asyncio import AsyncConnection
+from storage.database import Database
+
+ARMED = "crash-at"
+"""The file in the working directory that names the commit at which to die."""
+
+TRAIL = "commits"
+"""The file in the working directory that every commit is noted in, where that is asked for."""
+
+CLOCK = "clock"
+"""The file in the working directory that says by how many seconds the program's clock is wrong."""
+
+FAILED = 1
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start the program: where, with which environment, and what is different about it.
+
+    `trail` notes every commit, `clock` lets the clock be set, `patience` bounds requests to VidGo and `fetching` those
+    to file hosts (both in seconds), `user` gives up root for another user id.
+    """
+
+    directory: str
+    environment: dict[str, str] = field(default_factory=dict)
+    trail: bool = False
+    clock: bool = False
+    patience: float | None = None
+    fetching: float | None = None
+    user: int | None = None
+
+    def dump(self) -> str:
+        """Return one line of JSON."""
+        return json.dumps(asdict(self)) + "\n"
+
+
+def place(function: str, number: int, phase: str) -> str:
+    """Name a moment: the function that commits, its line, and whether it is before or after the commit."""
+    return f"{function}:{number} {phase}"
+
+
+def _commit_points(launch: Launch) -> None:
+    """Let every commit ask whether it is the last thing that happens."""
+    write: Callable[..., AbstractAsyncContextManager[AsyncConnection]] = Database.write
+    armed = Path(launch.directory, ARMED)
+    trail = os.open(Path(launch.directory, TRAIL), os.O_WRONLY | os.O_CREAT | os.O_APPEND) if launch.trail else None
+
+    def strike(point: str) -> None:
+        if trail is not None:
+            os.write(trail, f"{point}\n".encode())
+        if armed.is_file() and armed.read_text() == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    @asynccontextmanager
+    async def watched(
+        transaction: AbstractAsyncContextManager[AsyncConnection], function: str, number: int
+    ) -> AsyncIterator[AsyncConnection]:
+        async with transaction as connection:
+            yield connection
+            strike(place(function, number, "before"))
+        strike(place(function, number, "after"))
+
+    def wrapped(self: Database, **options: Any) -> AbstractAsyncContextManager[AsyncConnection]:
+        caller = sys._getframe(1)
+        function = f"{caller.f_globals['__name__']}.{caller.f_code.co_qualname}"
+        return watched(write(self, **options), function, caller.f_lineno)
+
+    Database.write = wrapped  # type: ignore[assignment]
+
+
+def _wrong_clock(launch: Launch) -> None:
+    path = Path(launch.directory, CLOCK)
+
+    def clock() -> float:
+        try:
+            return time.time() + float(path.read_text())
+        except (FileNotFoundError, ValueError):
+            return time.time()
+
+    bot.app.run = partial(bot.app.run, clock=clock)  # type: ignore[assignment]
+
+
+def _program(launch: Launch) -> int:
+    os.chdir(launch.directory)
+    os.environ.clear()
+    os.environ.update(launch.environment)
+    _commit_points(launch)
+    if launch.clock:
+        _wrong_clock(launch)
+    if launch.patience is not None:
+        bot.app.VidGo = partial(bot.app.VidGo, timeout=launch.patience)  # type: ignore[assignment,misc]
+    if launch.fetching is not None:
+        limits = {"total_timeout": launch.fetching, "idle_timeout": launch.fetching}
+        bot.app.Fetcher = partial(bot.app.Fetcher, **limits)  # type: ignore[assignment,misc]
+    if launch.user is not None:
+        os.setgroups([])
+        os.setgid(launch.user)
+        os.setuid(launch.user)
+    return main(["run"])
+
+
+def _child(launch: Launch) -> None:
+    """Be the program; never returns."""
+    code = FAILED
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        log = os.open(Path(launch.directory, "bot.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)):
+            os.dup2(descriptor, target)
+        code = _program(launch)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else FAILED
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+class _Nursery:
+    """Forks one process for each line that it is given, and tells when each has ended."""
+
+    def __init__(self) -> None:
+        self._children: set[int] = set()
+        self._woken, waker = os.pipe()
+        os.set_blocking(waker, False)
+        os.set_blocking(self._woken, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(waker)
+
+    def serve(self) -> None:
+        """Serve until stdin ends, and take the children along."""
+        rest = b""
+        try:
+            while True:
+                ready, _, _ = select.select([0, self._woken], [], [])
+                if self._woken in ready:
+                    os.read(self._woken, 4096)
+                    self._reap()
+                if 0 in ready:
+                    read = os.read(0, 1 << 16)
+                    if not read:
+                        return
+                    *lines, rest = (rest + read).split(b"\n")
+                    for line in lines:
+                        self._fork(Launch(**json.loads(line)))
+        finally:
+            for pid in self._children:
+                os.kill(pid, signal.SIGKILL)
+
+    def _fork(self, launch: Launch) -> None:
+        pid = os.fork()
+        if pid == 0:
+            _child(launch)
+        self._children.add(pid)
+        self._tell(pid=pid)
+
+    def _reap(self) -> None:
+        for pid in list(self._children):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                self._children.discard(pid)
+                self._tell(pid=pid, code=os.waitstatus_to_exitcode(status))
+
+    def _tell(self, **words: int) -> None:
+        os.write(1, json.dumps(words).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    asyncio.set_event_loop(None)
+    _Nursery().serve()

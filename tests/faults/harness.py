@@ -1,0 +1,294 @@
+"""A Discord, a VidGo and the real program between them, with a list of everything that members have asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sandbox.discord import DiscordStandIn
+from sandbox.vidgo import VidGoStandIn
+from tests.end_to_end.process import free_port
+from tests.faults.crashing import Launch
+from tests.faults.program import Program
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from sandbox.discord import Call, Channel, Guild, Member, Message
+    from sandbox.vidgo import Task
+    from tests.faults.program import Nursery
+
+COVER = "generate-music-cover"
+SONG = "generate-music"
+TOKEN = "MTA5OTUxMTYyNzc3Ng.GwY2aK.a-token-that-survives-every-fault"
+KEY = "vg-fault-injection-key-77c1"
+
+SETTLE_SECONDS = 40.0
+LOOK_SECONDS = 0.05
+"""How often the database is read while the harness waits for it; nothing tells it of a commit."""
+
+OPEN = ("asked", "due", "sending", "waiting")
+LIVE = ("queued", "submitting", "waiting", "running")
+
+
+@dataclass(eq=False)
+class Order:
+    """What one member asked for once; each order has a member of its own, by whom the ledgers find it."""
+
+    kind: Literal["cover", "generate", "refused"]
+    member: Member
+    channel: Channel
+    key: str
+    """The id of VidGo's song for a cover, the prompt for a new song."""
+    call: Call
+    life: int
+    """Which life of the program the command was sent to."""
+    stopped: bool = False
+    """Whether the member has pressed *Don't post*."""
+    unreachable: bool = False
+    """Whether every way to the member is closed."""
+    untold: int = 0
+    """How often the program could not know that it had said a private sentence: it died, or the answer was lost."""
+
+    @property
+    def public(self) -> Message | None:
+        """Return the acknowledgement, if everybody can see it."""
+        message = self.call.original
+        return message if message is not None and not message.ephemeral and not message.deleted else None
+
+    @property
+    def sentences(self) -> list[Message]:
+        """Return what only the member was told, in the channel or directly."""
+        call = self.call
+        said = [call.original, *call.followups] if call.original not in call.followups else call.followups
+        private = [one for one in said if one is not None and one.ephemeral and one.substantial and not one.deleted]
+        direct = call.channel.state.directs.get(self.member.id)
+        return private + (list(direct.history.values()) if direct is not None else [])
+
+
+@dataclass
+class Stage:
+    """Everything that one program lives in, and the first of the four ledgers: what was asked for."""
+
+    discord: DiscordStandIn
+    vidgo: VidGoStandIn
+    program: Program
+    guild: Guild
+    channels: list[Channel]
+    archive: Path
+    orders: list[Order] = field(default_factory=list)
+    presses: list[Call] = field(default_factory=list)
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    @property
+    def database(self) -> Path:
+        """Return the database's file."""
+        return self.program.directory / "coverbot.db"
+
+    @property
+    def posting(self) -> Path:
+        """Return the directory where files wait to be posted."""
+        return self.program.directory / "posting"
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """Read the program's database as an owner's shell would."""
+        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
+        connection.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in connection.execute(query, values)]
+        finally:
+            connection.close()
+
+    # What members do
+
+    def song(self, title: str = "Harbour Lights", **options: Any) -> Task:
+        """Make a song elsewhere; songs of one title sound the same, so that they cost nothing to make."""
+        return self.vidgo.add_song(title, tags="folk", seconds=1, variants=1, **options)
+
+    async def cover(self, track: Task, channel: Channel | None = None) -> Order:
+        """Let a new member ask for the cover of a song by VidGo's id of it, which brings it in on the way."""
+        return await self._order("cover", "cover", track.id, channel, track=track.id)
+
+    async def generate(self, channel: Channel | None = None) -> Order:
+        """Let a new member ask for a new song."""
+        prompt = f"a song of the sea, number {next(self.numbers)}"
+        options = {"prompt": prompt, "style": "folk", "title": "Sea Song"}
+        return await self._order("generate", "music generate", prompt, channel, **options)
+
+    async def refused(self, channel: Channel | None = None) -> Order:
+        """Let a new member ask for something that cannot be had."""
+        return await self._order("refused", "cover", "", channel, track="NOSUCHTASK000001")
+
+    async def stop_posting(self, order: Order) -> None:
+        """Press *Don't post* as soon as it can be pressed; do nothing where the order ended before."""
+        await self.until(lambda: self._stop_button(order) is not None or self.ended(order), "button or end")
+        button = self._stop_button(order)
+        if order.public is None or button is None:
+            return
+        order.stopped = True
+        with suppress(LookupError):
+            self.presses.append(await self.discord.press(order.member, order.public, button))
+
+    async def _order(
+        self, kind: Literal["cover", "generate", "refused"], command: str, key: str, channel: Channel | None, **options: str
+    ) -> Order:
+        number = next(self.numbers)
+        member = self.guild.add_member(f"member{number}")
+        place = channel or self.channels[number % len(self.channels)]
+        life = self.program.lives
+        call = await self.discord.slash(member, place, command, **options)
+        order = Order(kind, member, place, key, call, life)
+        self.orders.append(order)
+        return order
+
+    @staticmethod
+    def _stop_button(order: Order) -> str | None:
+        public = order.public
+        buttons = public.buttons if public is not None else []
+        return next((one.custom_id for one in buttons if (one.custom_id or "").startswith("stop:")), None)
+
+    # What becomes of it
+
+    def ignored(self, order: Order) -> bool:
+        """Tell whether the command was never acknowledged, and never will be: Discord itself tells the member so."""
+        gone = order.life < self.program.lives or not self.program.alive or order.call.late
+        return order.call.acknowledged_at is None and gone
+
+    def ended(self, order: Order) -> bool:
+        """Tell whether a member waits for nothing any more, as far as Discord shows."""
+        return self.ignored(order) or bool(order.sentences or self.posts(order)) or self.cancelled(order)
+
+    def posts(self, order: Order) -> list[Message]:
+        """Return the messages in the server that address an order's member, the oldest first."""
+        address = f"<@{order.member.id}>"
+        found = [one for channel in self.places for one in channel.messages if one.content.startswith(address)]
+        return [one for one in found if "takes longer than usual" not in one.content]
+
+    @property
+    def places(self) -> list[Channel]:
+        """Return every channel and thread of the server, deleted ones too."""
+        return list({id(one): one for one in (*self.channels, *self.guild.channels)}.values())
+
+    @staticmethod
+    def cancelled(order: Order) -> bool:
+        """Tell whether the acknowledgement says that nothing will be posted."""
+        return order.public is not None and "will not be posted" in order.public.content
+
+    def unsettled(self) -> str | None:
+        """Return what is still under way, or None."""
+        waiting = [order for order in self.orders if not self.ignored(order) and order.call.acknowledged_at is None]
+        if waiting:
+            return f"{len(waiting)} commands without an answer"
+        if not self.program.alive:
+            return "the program is not running"
+        try:
+            if tasks := self.rows(f"SELECT id, status FROM tasks WHERE status IN {LIVE}"):
+                return f"tasks {tasks}"
+            open_rows = self.rows(f"SELECT id, state, ack_wanted FROM notifications WHERE state IN {OPEN}")
+            if open_rows := open_rows or self.rows("SELECT id, state, ack_wanted FROM notifications WHERE ack_wanted > ''"):
+                return f"notifications {open_rows}"
+        except sqlite3.OperationalError as error:
+            return f"the database: {error}"
+        late = [order for order in self.orders if order.call.thinking and not order.call.expired]
+        return f"{len(late)} thinking" if late else None
+
+    async def settle(self, seconds: float = SETTLE_SECONDS) -> None:
+        """Wait until nothing is under way any more; what is then still there is the audit's to find."""
+        with suppress(TimeoutError):
+            await self.until(lambda: self.unsettled() is None, "settled database", seconds)
+
+    async def until(self, condition: Callable[[], bool], what: str, seconds: float = SETTLE_SECONDS) -> None:
+        """Wait for a condition on any of the ledgers; raises TimeoutError that names `what`."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no {what} within {seconds:g} s: {self.unsettled()}\n{self.program.log[-6000:]}")
+            with suppress(TimeoutError):
+                await self.discord.state.changed.wait_for(condition, LOOK_SECONDS, what)
+
+    # Deaths
+
+    async def died(self, seconds: float = 10) -> None:
+        """Wait for the program's end by `kill`, and note which private sentences it could not record."""
+        code = await self.program.ended(seconds)
+        assert code == -9, f"the program ended by itself with {code}:\n{self.program.log[-6000:]}"
+        self.note_untold()
+
+    def note_untold(self) -> None:
+        """Note for which orders a private sentence was said that no row knows of: the window that no protocol closes."""
+        if not self.database.is_file():
+            return
+        try:
+            rows = self.rows("SELECT user_id FROM notifications WHERE state IN ('asked', 'sending')")
+        except sqlite3.OperationalError:  # killed in the middle of its first start
+            return
+        unrecorded = {row["user_id"] for row in rows}
+        for order in self.orders:
+            order.untold += bool(order.member.id in unrecorded and order.sentences)
+
+    async def recover(self) -> None:
+        """Start the program again and wait until nothing is under way."""
+        self.program.arm(None)
+        assert await self.program.start(), f"it does not start again:\n{self.program.log[-6000:]}"
+        await self.settle()
+
+
+@asynccontextmanager
+async def open_stage(
+    nursery: Nursery,
+    directory: Path,
+    *,
+    callbacks: bool = True,
+    start: bool = True,
+    channels: int = 4,
+    launch: Launch | None = None,
+    **settings: str,
+) -> AsyncIterator[Stage]:
+    """Start the stand-ins and the program in an empty directory; at the end the program is killed.
+
+    With callbacks the program asks by itself too, three times more slowly; without them it has to.
+    """
+    port = free_port()
+    async with (
+        DiscordStandIn(token=TOKEN, openapi=None) as discord,
+        VidGoStandIn(key=KEY, credits=1_000_000, seconds=0.3, audio_seconds=1) as vidgo,
+    ):
+        guild = discord.add_guild("Harbour")
+        places = [guild.add_channel(f"music{number}") for number in range(channels)]
+        defaults = {
+            "DISCORD_TOKEN": TOKEN,
+            "DISCORD_API_URL": discord.api_url,
+            "VIDGO_API_KEY": KEY,
+            "VIDGO_API_URL": vidgo.api_url,
+            "VIDGO_REQUESTS_PER_SECOND": "500",
+            "DATABASE_URL": f"sqlite:///{directory}/coverbot.db",
+            "ARCHIVE_DIR": f"{directory}/media",
+            "LISTEN_PORT": str(port),
+            "PUBLIC_URL": f"http://127.0.0.1:{port}" if callbacks else "",
+            "POLL_MIN_SECONDS": "0.2",
+            "POLL_MAX_SECONDS": "1",
+            "TASK_TIMEOUT_SECONDS": "6",
+            "TASK_GIVE_UP_SECONDS": "60",
+            "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
+        } | settings
+        program = Program(nursery, directory, defaults, discord, launch or Launch(str(directory)))
+        stage = Stage(discord, vidgo, program, guild, places, Path(defaults["ARCHIVE_DIR"]))
+        try:
+            if start:
+                assert await program.start(), program.log
+            yield stage
+        finally:
+            program.kill()
+            with suppress(TimeoutError, AssertionError):
+                await program.ended()
+
+
+async def gather_orders(*coming: Any) -> list[Order]:
+    """Let members ask at the same moment."""
+    return list(await asyncio.gather(*coming))
