@@ -120,7 +120,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         interactions=interactions,
         songs=songs,
         covers=Covers(database, songs, tasks, clock),
-        performances=Performances(database, songs, tasks, fetcher, links, clock),
+        performances=Performances(database, songs, tasks, fetcher, files, links, directory=directory, clock=clock),
         library=Library(database, songs, archive),
         directory=directory,
     )

@@ -49,7 +49,7 @@ def library_page(page: Page) -> tuple[str, list[discord.Embed], discord.ui.View]
     buttons: list[discord.ui.Button[Any]] = []
     for place, song in enumerate(page.songs):
         embed = card(SongDetails(song.title, song.tags, song.duration), image=None)
-        embed.title = f"{place + 1}. {embed.title}"
+        embed.title = f"{place + 1}. {embed.title}{_variant(song)}"
         embed.add_field(name=str(messages.label_made()), value=f"<t:{int(song.added_at)}:R>")
         embed.add_field(name=str(messages.label_kind()), value=str(messages.kind_of(song)))
         if place in page.pictures:
@@ -82,7 +82,7 @@ def track_value(song: Song | File) -> str:
 
 def choice(song: Song) -> str:
     """Name a song in an autocompletion, within Discord's 100 characters."""
-    number = f" ({song.position + 1})" if song.position else ""
+    number = _variant(song)
     length = f" · {_clock(song.duration)}" if song.duration else ""
     return clean(song.title, CHOICE_LIMIT - len(number + length)) + number + length
 
@@ -143,6 +143,10 @@ def _finished(buttons: list[discord.ui.Button[Any]]) -> discord.ui.View:
         view.add_item(button)
     view.stop()
     return view
+
+
+def _variant(song: Song) -> str:
+    return f" ({song.position + 1})" if song.position else ""
 
 
 def _clock(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -29,8 +30,12 @@ async def check(settings: Settings, channel_id: int | None, say: Callable[[str],
             ("Discord token", lambda: _token(client, settings)),
             ("VidGo key", lambda: _key(session, settings)),
             ("Database", lambda: _database(settings)),
+            ("Archive", lambda: _archive(settings)),
+            ("Listener", lambda: _listener(session, settings)),
             ("Public URL", lambda: _public_url(session, settings)),
         ]
+        if (guild_id := settings.discord_guild_id) is not None:
+            checks.append(("Server", lambda: _guild(client, guild_id)))
         if channel_id is not None:
             checks.append(("Channel", lambda: _channel(client, channel_id)))
         fine = True
@@ -96,26 +101,59 @@ async def _database(settings: Settings) -> str:
     return "can be read and written"
 
 
+async def _archive(settings: Settings) -> str:
+    if not settings.archive_max_bytes:
+        return "switched off"
+    try:
+        await asyncio.to_thread(settings.archive_dir.mkdir, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Wrong(f"ARCHIVE_DIR cannot be used: {error.strerror}") from None
+    if not os.access(settings.archive_dir, os.W_OK | os.X_OK):
+        raise Wrong("ARCHIVE_DIR cannot be written")
+    return f"keeps up to {settings.archive_max_bytes:,} bytes"
+
+
+async def _listener(session: aiohttp.ClientSession, settings: Settings) -> str:
+    where = f"{settings.listen_host}:{settings.listen_port}"
+    async with _stand_in_listener(settings) as problem:
+        if problem is None:
+            return f"can listen on {where}"
+    try:
+        status, body = await _call_back(session, f"http://{where}")
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        status, body = 0, b""
+    if _is_this_program(status, body):
+        return f"the program is running already and listens on {where}"
+    raise Wrong(f"LISTEN_HOST/LISTEN_PORT: cannot listen on {where}: {problem.strerror}")
+
+
 async def _public_url(session: aiohttp.ClientSession, settings: Settings) -> str:
     if settings.public_url is None:
         return "PUBLIC_URL is not set, so VidGo is asked for results instead of calling back; that is fine"
     if not settings.public_url.startswith("https://") and not settings.media_allow_private_hosts:
         raise Wrong("PUBLIC_URL must begin with https://, as VidGo calls no other address")
     async with _stand_in_listener(settings):
-        url = f"{settings.public_url}/callbacks/vidgo/check/check"
         try:
-            async with session.post(url, json={}, allow_redirects=False) as response:
-                status, body = response.status, await response.content.read(1000)
+            status, body = await _call_back(session, settings.public_url)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Wrong(f"PUBLIC_URL cannot be reached from here ({type(error).__name__})") from None
-    if status != 403 or b"no such task" not in body:
+    if not _is_this_program(status, body):
         raise Wrong(f"PUBLIC_URL answers {status}, but not this program; check that it leads to LISTEN_PORT")
     return "leads to the callback route"
 
 
+async def _call_back(session: aiohttp.ClientSession, base: str) -> tuple[int, bytes]:
+    async with session.post(f"{base}/callbacks/vidgo/check/check", json={}, allow_redirects=False) as response:
+        return response.status, await response.content.read(1000)
+
+
+def _is_this_program(status: int, body: bytes) -> bool:
+    return status == 403 and b"no such task" in body
+
+
 @asynccontextmanager
-async def _stand_in_listener(settings: Settings) -> AsyncIterator[None]:
-    """Answer as the program would, unless the program runs already and answers itself."""
+async def _stand_in_listener(settings: Settings) -> AsyncIterator[OSError | None]:
+    """Answer as the program would, or give the reason why that cannot be; perhaps the program answers itself."""
 
     async def refuse(_request: web.Request) -> web.Response:
         return web.json_response({"message": "no such task"}, status=403)
@@ -125,13 +163,24 @@ async def _stand_in_listener(settings: Settings) -> AsyncIterator[None]:
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.listen_host, settings.listen_port).start()
-    except OSError:
-        await asyncio.sleep(0)
-    try:
-        yield
+        problem: OSError | None = None
+        try:
+            await web.TCPSite(runner, settings.listen_host, settings.listen_port).start()
+        except OSError as error:
+            problem = error
+        yield problem
     finally:
         await runner.cleanup()
+
+
+async def _guild(client: discord.Client, guild_id: int) -> str:
+    try:
+        guild = await client.fetch_guild(guild_id)
+    except (discord.NotFound, discord.Forbidden):
+        raise Wrong("DISCORD_GUILD_ID names a server that the bot is not a member of") from None
+    except (discord.HTTPException, aiohttp.ClientError, OSError, RuntimeError, AttributeError) as error:
+        raise Wrong(f"DISCORD_GUILD_ID cannot be looked at ({type(error).__name__})") from None
+    return f"the bot is a member of {guild.name}"
 
 
 async def _channel(client: discord.Client, channel_id: int) -> str:

@@ -101,7 +101,7 @@ def server_only() -> Text:
 
 def too_long(title: str) -> Text:
     """Say that the song is too long to be performed anew."""
-    return Text("**{title}** is longer than 8 minutes, and VidGo performs no longer song anew.", title=title)
+    return Text("**{title}** is longer than 8 minutes, the longest that VidGo can perform anew.", title=title)
 
 
 def no_style() -> Text:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 from bot import messages
-from bot.fetch import Fetcher
+from bot.fetch import Fetcher, FetchError
+from bot.files import Files
 from bot.links import FETCH_SECONDS, Links
 from bot.messages import MemberError
 from bot.orders import Ordered, Requester
@@ -38,14 +41,19 @@ class Performances:
         songs: Songs,
         tasks: Tasks,
         fetcher: Fetcher,
+        files: Files,
         links: Links,
+        *,
+        directory: Path,
         clock: Callable[[], float],
     ) -> None:
         self._database = database
         self._songs = songs
         self._tasks = tasks
         self._fetcher = fetcher
+        self._files = files
         self._links = links
+        self._directory = directory
         self._clock = clock
 
     async def perform(self, requester: Requester, track: str | None, style: str) -> Ordered:
@@ -131,7 +139,17 @@ class Performances:
         """Return where VidGo can fetch a song: at its own host while it is there, else here."""
         if file.audio_url is not None and await self._fetcher.answers(file.audio_url):
             return file.audio_url
+        kept = await self._is_kept(file)
         made = self._links.make(task, file.position, FETCH_SECONDS)
-        if made is not None and file.audio_sha256 is not None:
+        if made is not None and kept:
             return made[0]
-        raise MemberError(messages.source_out_of_reach(file.title, kept=file.audio_sha256 is not None))
+        raise MemberError(messages.source_out_of_reach(file.title, kept=kept))
+
+    async def _is_kept(self, file: File) -> bool:
+        """Tell whether the listener could serve a song: from the archive, or from an earlier post."""
+        with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
+            try:
+                await self._files.audio(file, Path(name))
+            except FetchError:
+                return False
+        return True

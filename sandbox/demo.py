@@ -7,12 +7,12 @@ import os
 import signal
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.bot_process import BotEndedError, BotProcess, free_port
-from sandbox.delivered import audio_seconds, cover_picture, picture_size
+from sandbox.bot_process import BotEndedError, BotProcess
+from sandbox.delivered import cover_picture
+from sandbox.demo_steps import COVER, EVENT_SECONDS, KEY, RESTYLE, TOKEN, StepFailedError, Steps, require
 from sandbox.discord import DiscordStandIn
 from sandbox.transcript import Transcript, clock, kilobytes, open_console
 from sandbox.vidgo import VidGoStandIn
@@ -24,28 +24,11 @@ if TYPE_CHECKING:
     from sandbox.vidgo import Task
 
 FOLDER = "demo-output"
-LIMIT_SECONDS = 60.0
-EVENT_SECONDS = 20.0
+LIMIT_SECONDS = 90.0
 COVER_SECONDS = 2.5
 LOG_LINES = 12
 
-TOKEN = "demo.discord.token"  # noqa: S105 (the stand-in's own)
-KEY = "demo-vidgo-key"
-COVER = "generate-music-cover"
 FINE, FAILED = 0, 1
-
-
-class StepFailedError(Exception):
-    """Something that the demo promises did not happen; the text says what."""
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A delivered song and its artwork in the folder; `how` says what the song is."""
-
-    song: Path
-    artwork: Path
-    how: str
 
 
 def main() -> int:
@@ -103,36 +86,8 @@ def explain(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def require(condition: object, otherwise: str) -> None:
-    """Raise `StepFailedError` with the words of `otherwise` unless the condition holds."""
-    if not condition:
-        raise StepFailedError(otherwise)
-
-
-class Session:
+class Session(Steps):
     """One member's session, step by step; whatever does not happen raises."""
-
-    def __init__(
-        self,
-        transcript: Transcript,
-        names: dict[int, str],
-        discord: DiscordStandIn,
-        vidgo: VidGoStandIn,
-        bot: BotProcess,
-        folder: Path,
-    ) -> None:
-        self.step = "The start"
-        self._transcript = transcript
-        self._discord, self._vidgo, self._bot = discord, vidgo, bot
-        self._folder = folder
-        self._port = free_port()
-        self._began = time.monotonic()
-        guild = discord.add_guild("The Boathouse")
-        self._channel = guild.add_channel("music")
-        self._ada = guild.add_member("ada")
-        names[self._ada.id] = self._ada.name
-        self._acknowledgements: list[Message] = []
-        self._saved: list[Saved] = []
 
     async def play(self) -> None:
         """Play everything, in order."""
@@ -151,40 +106,19 @@ class Session:
         choice = await self._type()
         self._begin(3, "/cover, and VidGo calls the bot back")
         await self._cover_by_callback(choice)
+        self._begin(4, "The same song in another style")
+        await self._restyle(choice)
+        self._begin(5, "Her library, and a button")
+        await self._library()
         await self._bot.stop()
-        self._begin(4, "Without callbacks, and the bot is killed on the way: nothing is lost")
+        self._begin(6, "Without callbacks, and the bot is killed on the way: nothing is lost")
         await self._start(callbacks=False)
         await self._cover_by_polling("harv")
-        self._begin(5, "VidGo delivers artwork only: it goes into the song's file")
+        self._begin(7, "VidGo delivers artwork only: it goes into the song's file")
         await self._cover_of_artwork("pap")
-        self._begin(6, "The end")
+        self._begin(8, "The end")
         await self._bot.stop()
         self._sum_up()
-
-    def _begin(self, number: int, title: str) -> None:
-        self.step = f"Step {number}, “{title}”,"
-        self._transcript.heading(f"{number} · {title}")
-
-    async def _start(self, *, callbacks: bool) -> None:
-        before = self._discord.identified
-        # With callbacks the poller is too slow to be the one who brings the result.
-        shortest, longest = ("30", "60") if callbacks else ("0.5", "2")
-        settings = {
-            "DISCORD_TOKEN": TOKEN,
-            "DISCORD_API_URL": self._discord.api_url,
-            "VIDGO_API_KEY": KEY,
-            "VIDGO_API_URL": self._vidgo.api_url,
-            "DATABASE_URL": "sqlite:///coverbot.db",
-            "LISTEN_PORT": str(self._port),
-            "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
-            "POLL_MIN_SECONDS": shortest,
-            "POLL_MAX_SECONDS": longest,
-        }
-        if callbacks:
-            settings["PUBLIC_URL"] = f"http://127.0.0.1:{self._port}"
-        with self._transcript.waiting("the bot starts"):
-            await self._bot.start(settings)
-            await self._bot.during(self._discord.wait_ready(EVENT_SECONDS, newer_than=before))
 
     # Steps
 
@@ -224,6 +158,29 @@ class Session:
         self._transcript.note("VidGo finishes it and calls the bot back")
         self._show_and_save(result, "a new performance, by callback")
 
+    async def _restyle(self, choice: Choice) -> None:
+        style = "acoustic, slow"
+        acknowledgement = await self._order(choice, style=style)
+        require(self._vidgo.submissions[-1].model == RESTYLE, "no new performance was ordered")
+        await self._made()
+        self._show_and_save(await self._result(acknowledgement), "a new performance in another style")
+
+    async def _library(self) -> None:
+        self._transcript.types("ada", "/music library search: harbour")
+        call = await self._discord.slash(self._ada, self._channel, "music library", search="harbour")
+        page = await self._bot.during(call.reply(EVENT_SECONDS))
+        self._transcript.message(page, remark="(for ada only)")
+        require(page.ephemeral, "the library is public")
+        require(len(page.embeds) == 4, f"the page should show 4 songs, not {len(page.embeds)}")
+        post = next(button for button in page.buttons if button.label == "1 Post")
+        self._transcript.note(f"she presses {post.label}")
+        pressed = await self._discord.press(self._ada, page, post.custom_id or "")
+        acknowledgement = await self._bot.during(pressed.reply(EVENT_SECONDS))
+        self._acknowledgements.append(acknowledgement)
+        result = await self._result(acknowledgement)
+        require(len(result.attachments) == 1, "the song was not posted again")
+        self._transcript.note("the song is posted again, from the bot's archive, without an order")
+
     async def _cover_by_polling(self, typed: str) -> None:
         self._vidgo.set_result(COVER, "audio", times=1)
         self._vidgo.hold(COVER)  # so that VidGo is at work when the bot is killed, however slow this machine is
@@ -251,64 +208,11 @@ class Session:
         require([inside] == shown, "the cover picture inside the MP3 is not the artwork that was shown")
         self._transcript.note("the MP3 carries that artwork as its cover picture, so players show it")
 
-    # What steps are made of
-
-    async def _choices(self, typed: str) -> list[Choice]:
-        typing = self._discord.autocomplete(self._ada, self._channel, "cover", "track", typed, timeout=EVENT_SECONDS)
-        return await self._bot.during(typing)
-
-    async def _choose(self, typed: str) -> Choice:
-        choices = await self._choices(typed)
-        require(choices, f"no song is offered for “{typed}”")
-        return choices[0]
-
-    async def _order(self, choice: Choice) -> Message:
-        self._transcript.types("ada", f"/cover track: {choice.name}")
-        call = await self._discord.slash(self._ada, self._channel, "cover", track=choice.value)
-        milliseconds = await self._bot.during(call.acknowledged(EVENT_SECONDS))
-        reply = await self._bot.during(call.reply(EVENT_SECONDS))
-        self._transcript.message(reply, remark=f"(answered in {milliseconds:.0f} ms)")
-        require(not reply.ephemeral, "the acknowledgement is private")
-        self._acknowledgements.append(reply)
-        count = len(self._acknowledgements)
-        orders = len(self._vidgo.submissions)
-        require(orders == count, f"VidGo got {orders} orders for {count} covers")
-        return reply
-
-    async def _made(self) -> Task:
-        """Wait until VidGo has finished the newest order."""
-        task_id = self._vidgo.submissions[-1].task_id
-        require(task_id is not None, "VidGo did not take the order")
-        with self._transcript.waiting("VidGo makes the cover"):
-            return await self._bot.during(self._vidgo.wait_task(task_id or "", "finished", EVENT_SECONDS))
-
-    async def _result(self, acknowledgement: Message) -> Message:
-        with self._transcript.waiting("the bot fetches and posts it"):
-            return await self._bot.during(
-                self._channel.wait_for(lambda message: message.reference == acknowledgement.id, EVENT_SECONDS)
-            )
-
-    def _show_and_save(self, result: Message, how: str) -> None:
-        self._transcript.message(result)
-        require(result.pings == {self._ada.id}, "the result notifies others than its requester, or not its requester")
-        require(len(result.attachments) == 1, f"the result has {len(result.attachments)} attachments instead of a song")
-        song = result.attachments[0]
-        pictures = [file for file in result.files if file is not song]
-        require(len(pictures) == 1, "the result shows no artwork")
-        saved = Saved(
-            self._folder / Path(song.filename).name,
-            self._folder / f"{Path(song.filename).stem}{Path(pictures[0].filename).suffix}",
-            how,
-        )
-        saved.song.write_bytes(song.data)
-        saved.artwork.write_bytes(pictures[0].data)
-        self._saved.append(saved)
-
     def _sum_up(self) -> None:
         """Check what can only be known at the end, and say where the songs are."""
         show = self._transcript
         lengths = [self._judge(saved) for saved in self._saved]
-        count = len(self._acknowledgements)
+        count = self._ordered
         for acknowledgement in self._acknowledgements:
             results = [one for one in self._channel.messages if one.reference == acknowledgement.id]
             require(len(results) == 1, f"a cover was posted {len(results)} times")
@@ -324,21 +228,3 @@ class Session:
             size = kilobytes(saved.song.stat().st_size)
             show.text(f"  {saved.song.name:20} {clock(seconds)}  {size:>6}  {saved.how}")
         show.text(f"All of this took {time.monotonic() - self._began:.0f} s.")
-
-    def _judge(self, saved: Saved) -> float:
-        """Decode what lies in the folder; return the song's length in seconds."""
-        try:
-            picture_size(saved.artwork.read_bytes())
-            return audio_seconds(saved.song.read_bytes())
-        except ValueError as error:
-            raise StepFailedError(f"a delivered file cannot be used: {error}") from error
-
-    def _verdict(self) -> str:
-        """Say what Discord would have said to the bot's requests; raises `StepFailedError` for any complaint."""
-        wrong = [f"{one.method} {one.path}: {one.reason}" for one in self._discord.violations]
-        wrong += [f"{one.method} {one.path}: {one.reason}" for one in self._discord.refusals]
-        require(not wrong, f"Discord would refuse what the bot sent: {'; '.join(wrong[:3])}")
-        sent, judged = len(self._discord.requests), self._discord.judged
-        if judged:
-            return f"{sent} requests to Discord, {judged} bodies judged by its own API description: 0 violations"
-        return f"{sent} requests to Discord, 0 refused (its API description is not here; DISCORD_OPENAPI names it)"

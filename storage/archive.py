@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.database import Database
@@ -104,11 +104,12 @@ class Archive:
 
     async def drop_unused(self) -> None:
         """Remove what no song refers to any more."""
-        used = select(files.c.audio_sha256).where(files.c.audio_sha256.is_not(None))
-        shown = select(files.c.image_sha256).where(files.c.image_sha256.is_not(None))
         async with self._database.read() as connection:
             unused = await connection.execute(
-                select(media.c.sha256).where(media.c.sha256.not_in(used), media.c.sha256.not_in(shown))
+                select(media.c.sha256).where(
+                    ~exists().where(files.c.audio_sha256 == media.c.sha256),
+                    ~exists().where(files.c.image_sha256 == media.c.sha256),
+                )
             )
             found = list(unused.scalars())
         for sha256 in found:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tests.end_to_end.process import SHUTDOWN_SECONDS, free_port, run_program
 from tests.end_to_end.test_settings import newer_database
-from tests.end_to_end.world import COVER, eventually, open_world
+from tests.end_to_end.world import COVER, open_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -208,6 +208,22 @@ async def test_a_start_can_be_broken_off(tmp_path: Path) -> None:
         assert world.bot.log_lines[-1].endswith("shutting down")
 
 
+async def test_the_program_waits_for_a_discord_that_is_out_of_reach(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        world.discord.refuse_rest()
+        await world.bot.launch()
+        line = await world.bot.wait_log("Discord cannot be reached")
+        assert " WARNING " in line
+        status, body = await world.get("/readyz")
+        assert status == 503
+        assert "discord" in json.loads(body)["reasons"]
+        world.discord.refuse_rest(False)
+        await world.discord.wait_ready()
+        ada = world.person("ada")
+        await ada.imports("Late Start")
+        assert len((await ada.covered()).attachments) == 1
+
+
 async def test_an_outage_of_everything_does_not_hold_up_the_end(tmp_path: Path) -> None:
     async with open_world(tmp_path, callbacks=False) as world:
         world.vidgo.duplicate_style = "409_id"
@@ -222,9 +238,10 @@ async def test_an_outage_of_everything_does_not_hold_up_the_end(tmp_path: Path) 
         second = await bob.cover()
         await second.reply()
         world.vidgo.fault("detail", "hang", times=1)
+        await world.vidgo.wait_request(lambda one: "/detail/" in one.path and one.status is None)
         world.vidgo.fault("submit", "hang", times=1)
         third = await eve.cover()
-        await eventually(lambda: len([one for one in world.vidgo.submissions if one.model == COVER]) == 3)
+        await world.vidgo.wait_submission(lambda one: one.model == COVER and not one.accepted)
         assert await world.bot.stop() < SHUTDOWN_SECONDS
 
         world.vidgo.release(COVER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,10 +25,10 @@ HIDDEN = "hunter2-hunter2"
 
 def newer_database(directory: Path) -> str:
     """Make a database of a program that does not exist yet, and return its address."""
-    with sqlite3.connect(directory / "newer.db") as connection:
+    with closing(sqlite3.connect(directory / "newer.db")) as connection:
         connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
         connection.execute("INSERT INTO alembic_version VALUES ('9999')")
-    connection.close()
+        connection.commit()
     return f"sqlite:///{directory}/newer.db"
 
 
@@ -73,7 +74,8 @@ async def test_a_setting_that_cannot_be_is_named(tmp_path: Path, name: str, valu
     if value is None:
         del settings[name]
     assert_one_line(await run_program(tmp_path, {key: str(text) for key, text in settings.items()}, "run"), name)
-    assert list(tmp_path.iterdir()) == []
+    # Nothing is made before all settings are right.
+    assert not any(tmp_path.iterdir())
 
 
 async def test_postgresql_is_said_to_be_unsupported(tmp_path: Path) -> None:
@@ -90,10 +92,9 @@ async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> Non
     assert (tmp_path / "newer.db").read_bytes() == before
 
 
-@pytest.mark.parametrize("obstacle", ["file in the way", "directory", "no database", "foreign", "locked", "posting"])
+@pytest.mark.parametrize("obstacle", ["file in the way", "directory", "no database", "foreign", "posting"])
 async def test_a_database_that_cannot_be_used_is_named(tmp_path: Path, obstacle: str) -> None:
     path = tmp_path / "coverbot.db"
-    holder: sqlite3.Connection | None = None
     if obstacle == "file in the way":
         (tmp_path / "data").write_text("x")
         path = tmp_path / "data" / "coverbot.db"
@@ -101,19 +102,12 @@ async def test_a_database_that_cannot_be_used_is_named(tmp_path: Path, obstacle:
         path.mkdir()
     elif obstacle == "no database":
         path.write_text("This is a letter, not a database. " * 100)
-    elif obstacle == "posting":
-        (tmp_path / "posting").write_text("x")
+    elif obstacle == "foreign":
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE tasks (what TEXT)")
     else:
-        holder = sqlite3.connect(path, isolation_level=None)
-        holder.execute("CREATE TABLE tasks (what TEXT)")
-        if obstacle == "locked":
-            holder.execute("DROP TABLE tasks")
-            holder.execute("BEGIN EXCLUSIVE")
-    try:
-        ended = await run_program(tmp_path, SETTINGS | {"DATABASE_URL": f"sqlite:///{path}"}, "run", seconds=60)
-    finally:
-        if holder is not None:
-            holder.close()
+        (tmp_path / "posting").write_text("x")
+    ended = await run_program(tmp_path, SETTINGS | {"DATABASE_URL": f"sqlite:///{path}"}, "run")
     assert_one_line(ended, "DATABASE_URL")
 
 
@@ -150,14 +144,6 @@ async def test_a_server_that_the_bot_is_no_member_of_is_named(tmp_path: Path) ->
         ended = await run_program(tmp_path, world.bot.settings | {"DISCORD_GUILD_ID": "12345"}, "run")
     assert ended.code == 2
     assert ended.lines[-1].startswith("coverbot: DISCORD_GUILD_ID")
-
-
-async def test_without_discord_the_program_fails_with_one_line(tmp_path: Path) -> None:
-    settings = SETTINGS | {"DISCORD_API_URL": "http://127.0.0.1:1/api/v10", "LISTEN_PORT": "0"}
-    ended = await run_program(tmp_path, settings, "run")
-    assert ended.code == 1
-    assert "Discord cannot be reached" in ended.lines[-1]
-    assert "Traceback" not in ended.err
 
 
 async def test_settings_are_read_from_the_working_directory_and_the_environment_wins(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -200,6 +202,18 @@ async def test_damaged_files_end_in_a_file_or_an_error(container: str, codec: st
             assert fitted is not None
             assert 0 < seconds_in(fitted.path) < 3.2
             fitted.path.unlink()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e30])
+async def test_samples_at_which_the_encoder_would_abort(value: float, folder: Path) -> None:
+    samples = [0.1, value, -0.1, 0.2] * 40_000
+    form = struct.pack("<HHIIHH", 3, 2, 44_100, 44_100 * 8, 8, 32)
+    data = struct.pack(f"<{len(samples)}f", *samples)
+    header = b"RIFF" + struct.pack("<I", len(data) + 36) + b"WAVEfmt " + struct.pack("<I", 16) + form
+    song = stored(folder / "song.wav", header + b"data" + struct.pack("<I", len(data)) + data)
+    fitted = await fit_to(song, folder / "fitted", limit=LIMIT)
+    assert fitted is not None
+    assert seconds_in(fitted.path) == pytest.approx(80_000 / 44_100, abs=0.1)
 
 
 async def test_a_source_or_a_directory_that_is_not_there(folder: Path) -> None:
