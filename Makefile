@@ -7,7 +7,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCALE = bot/locale
 SOURCES = bot cogs storage sandbox tests benchmarks
 
-.PHONY: demo test check bench words lock clean
+.PHONY: demo pictures test check bench words lock clean
 
 demo: .venv/demo
 	@$(BIN)/coverbot demo
@@ -31,6 +31,9 @@ words: .venv/dev
 	$(BIN)/pybabel --quiet update --domain=coverbot --input-file=$(LOCALE)/coverbot.pot --output-dir=$(LOCALE) \
 	  --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width=100
 	$(BIN)/pybabel --quiet compile --domain=coverbot --directory=$(LOCALE)
+
+pictures: .venv/dev
+	$(BIN)/python -m sandbox.pictures
 
 lock: .venv/dev
 	@for set in run demo dev; do \

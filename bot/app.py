@@ -155,6 +155,9 @@ async def _connect(parts: _Parts, settings: Settings) -> None:
     while (problem := await _log_in(parts.client, settings)) is not None:
         pause = next(pauses)
         log.warning("Discord cannot be reached (%s); the next try is in %.0f s", problem, pause)
+        # discord.py opens a session at each try and leaves the last one open.
+        await parts.client.http.close()
+        parts.client.http.connector = discord.utils.MISSING
         await asyncio.sleep(pause)
     for worker in parts.workers:
         worker.start()

@@ -53,7 +53,7 @@ def library_page(page: Page) -> tuple[str, list[discord.Embed], discord.ui.View]
         embed.add_field(name=str(messages.label_made()), value=f"<t:{int(song.added_at)}:R>")
         embed.add_field(name=str(messages.label_kind()), value=str(messages.kind_of(song)))
         if place in page.pictures:
-            embed.set_thumbnail(url=f"attachment://{thumbnail_name(place)}")
+            embed.set_thumbnail(url=f"attachment://{page.pictures[place][1]}")
         embeds.append(embed)
         for action in ("post", "cover", "extend", "remove") if song.kind == "song" else ("post", "remove"):
             label = str(messages.action_label(action, place + 1))
@@ -68,11 +68,6 @@ def library_page(page: Page) -> tuple[str, list[discord.Embed], discord.ui.View]
 def turn(label: str, number: int, search: str) -> discord.ui.Button[Any]:
     """Make the button that turns to another page of the library."""
     return discord.ui.Button(label=label, custom_id=f"library:{number}:{search}"[:CUSTOM_ID_LIMIT], row=4)
-
-
-def thumbnail_name(place: int) -> str:
-    """Name the artwork of a place on a page."""
-    return f"artwork{place}.png"
 
 
 def track_value(song: Song | File) -> str:

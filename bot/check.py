@@ -185,10 +185,12 @@ async def _guild(client: discord.Client, guild_id: int) -> str:
 
 async def _channel(client: discord.Client, channel_id: int) -> str:
     try:
-        channel = await client.fetch_channel(channel_id)
-        if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+        found = await client.fetch_channel(channel_id)
+        if not isinstance(found, discord.abc.GuildChannel | discord.Thread):
             raise Wrong("--channel is not a channel of a server")
-        guild = await client.fetch_guild(channel.guild.id)
+        # Permissions need the roles of a server that was fetched whole; a thread has those of its parent.
+        guild = await client.fetch_guild(found.guild.id)
+        channel = await guild.fetch_channel(found.parent_id if isinstance(found, discord.Thread) else found.id)
         member = await guild.fetch_member(client.user.id)  # type: ignore[union-attr]
     except (discord.NotFound, discord.Forbidden):
         raise Wrong("--channel is unknown to the bot; invite it with `coverbot invite`") from None
@@ -197,5 +199,5 @@ async def _channel(client: discord.Client, channel_id: int) -> str:
     granted = channel.permissions_for(member)
     missing = [name for name, needed in PERMISSIONS if needed and not getattr(granted, name)]
     if missing:
-        raise Wrong(f"in #{channel.name} the bot lacks {', '.join(name.replace('_', ' ') for name in missing)}")
-    return f"the bot may post in #{channel.name}"
+        raise Wrong(f"in #{found.name} the bot lacks {', '.join(name.replace('_', ' ') for name in missing)}")
+    return f"the bot may post in #{found.name}"

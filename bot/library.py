@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bot import messages
+from bot.media import MediaKind
 from bot.messages import MemberError
 from bot.orders import Ordered, Requester
 from bot.pages import Page
@@ -36,12 +37,12 @@ class Library:
             found = await library.search(connection, user_id, search, PAGE + 1, kind=None, offset=max(number, 0) * PAGE)
             shown = found[:PAGE]
             files = [await rows.file_of(connection, song.task_id, song.position) for song in shown]
-        pictures: dict[int, Path] = {}
+        pictures: dict[int, tuple[Path, str]] = {}
         for place, file in enumerate(files):
             if file is not None and file.image_sha256 is not None:
                 kept = await self._archive.get(file.image_sha256, directory / f"artwork{place}")
                 if kept is not None:
-                    pictures[place] = kept.path
+                    pictures[place] = (kept.path, f"artwork{place}{MediaKind(kept.kind).extension}")
         return Page(shown, pictures, max(number, 0), search, has_more=len(found) > PAGE)
 
     async def post(self, requester: Requester, track: str) -> Ordered:

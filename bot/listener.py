@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from bot.fetch import FetchError
@@ -147,7 +148,7 @@ class Listener:
                 except FetchError as error:
                     log.warning("task %s: its file cannot be served: %s", task.id, error.reason)
                     return _answer(404, "no such file")
-                response = web.FileResponse(audio.path, headers={"Content-Type": audio.kind.mime})
+                response = _SentFile(audio.path, headers={"Content-Type": audio.kind.mime})
                 await response.prepare(request)
                 return response
 
@@ -172,6 +173,14 @@ class Listener:
             self._metrics.tasks_live.labels(status).set(counts.get(status, 0))
         self._metrics.notifications_open.set(waiting)
         return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+class _SentFile(web.FileResponse):
+    """A file that may be removed once it is prepared, which means sent: aiohttp would prepare it again and fail."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send the file, once."""
+        return None if self.prepared else await super().prepare(request)
 
 
 async def _read(request: web.Request) -> bytes:

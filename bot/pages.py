@@ -10,10 +10,10 @@ from storage.library import Song
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of a member's songs. `pictures` are the paths of those whose artwork is at hand, by place on the page."""
+    """Some of a member's songs, with the artwork that is at hand, by place on the page, as path and file name."""
 
     songs: list[Song]
-    pictures: dict[int, Path]
+    pictures: dict[int, tuple[Path, str]]
     number: int
     search: str
     has_more: bool

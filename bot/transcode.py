@@ -34,7 +34,7 @@ BIT_RATES: Final = tuple(1000 * kilo for kilo in (320, 256, 224, 192, 160, 128, 
 """The constant bit rates (bits/s) to choose from: those that MPEG-1 and MPEG-2 Layer III have in common, and above."""
 
 MAX_SECONDS: Final = 2 * 3600
-MEMORY_BYTES: Final = 512 * 1024**2
+MEMORY_BYTES: Final = 1024**3
 _LOSSLESS_BIT_RATE: Final = 128_000
 _MPEG2_MAX_BIT_RATE: Final = 160_000
 _MPEG1_MIN_SAMPLE_RATE: Final = 32_000
@@ -176,6 +176,8 @@ def _command(source: Path, part: Path, budget: int, timeout: float) -> list[str]
 
 def _environment() -> dict[str, str]:
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    # glibc would reserve 64 MiB for each of libavfilter's threads, of which there are up to 16.
+    environment["MALLOC_ARENA_MAX"] = "1"
     # The child finds the same modules as the bot, whatever directory that was started in.
     environment["PYTHONPATH"] = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
     return environment
@@ -292,7 +294,9 @@ def _packets(source: BinaryIO, stop: Callable[[], bool]) -> Iterator[tuple[str, 
         raise TranscodeError("no known kind of sound file")
     source.seek(0)
     options = {"codec_whitelist": ",".join(sorted(_DECODERS))}
-    with av.open(source, "r", demuxer, options=options, metadata_errors="replace", io_open=_refuse) as container:
+    # Tags in other encodings than UTF-8 are no reason to fail; from release 19 on, PyAV need not be told.
+    lenient: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+    with av.open(source, "r", demuxer, options=options, io_open=_refuse, **lenient) as container:
         stream = next(iter(container.streams.audio), None)
         if stream is None:
             raise TranscodeError("no sound in it")

@@ -20,7 +20,7 @@ _TRACK = r"[0-9a-z]{24}(?:\.\d{1,3})?"
 async def answer_with_page(asked: Asked, page: Page) -> None:
     """Show a page of songs to the member who asked."""
     text, embeds, view = cards.library_page(page)
-    files = [discord.File(path, filename=cards.thumbnail_name(place)) for place, path in sorted(page.pictures.items())]
+    files = [discord.File(path, filename=name) for path, name in page.pictures.values()]
     try:
         await asked.answer(text, view, embeds=embeds, attachments=files)
     finally:

@@ -25,7 +25,12 @@ from sandbox.delivered import audio_seconds, cover_picture, picture_size
 ROOT = Path(__file__).parents[2]
 DEMO_SECONDS = 60
 WIDTH = 100
-SONGS = {"Harbour_Lights.mp3": 20, "Harvest_Moon.mp3": 18, "Paper_Boats.mp3": 16}
+SONGS = {
+    "Harbour_Lights.mp3": 20,
+    "Harbour_Lights_acoustic_slow.mp3": 20,
+    "Harvest_Moon.mp3": 18,
+    "Paper_Boats.mp3": 16,
+}
 
 
 @contextmanager
@@ -69,11 +74,13 @@ def check_transcript(shown: str) -> None:
     assert "\x1b" not in shown
     lines = shown.splitlines()
     assert max(map(len, lines)) <= WIDTH
-    assert len(lines) <= 64
+    assert len(lines) <= 90
     assert not [line for line in lines if line != line.rstrip()]
     assert "@ada here is your cover of Harbour Lights, a new performance." in shown
+    assert "@ada here is a new performance: Harbour Lights (acoustic, slow)." in shown
+    assert "Your songs and covers with “harbour”, page 1." in shown
     assert re.search(r"Covering Harvest Moon\. I expect it in .*\(answered in \d+ ms\)", shown)
-    assert "3 covers asked for, 3 orders at VidGo, 3 results posted" in shown
+    assert "4 covers asked for, 4 orders at VidGo, 4 results posted" in shown
     assert not re.search(r"<t:|<@|\*\*|\\", shown)
 
 

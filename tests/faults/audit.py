@@ -105,7 +105,7 @@ def _audit_endings(stage: Stage, order: Order, row: dict[str, Any] | None, verdi
         if not order.unreachable and not by_discord:
             verdict.note("lost", f"{name} has no ending; its notification: {row}")
     elif endings > 1:
-        if not posts[1:] and endings - 1 <= order.untold:
+        if not posts[1:] and endings - 1 <= stage.untold(order):
             verdict.repeated += 1
         else:
             verdict.note("twice", f"{name}: {told}")
@@ -132,7 +132,7 @@ def _audit_notifications(stage: Stage, rows: list[dict[str, Any]], verdict: Verd
             if message is not None and public is not None and row["kind"] == "result":
                 if str(message.id) not in public.content:
                     verdict.note("left behind", f"the acknowledgement of {name} says: {public.content}")
-        elif message is not None and not order.untold:
+        elif message is not None and not stage.untold(order):
             verdict.note("left behind", f"{name} was posted as message {message.id}, unrecorded")
         if row["state"] == "undeliverable" and not order.unreachable:
             verdict.note("lost", f"{name} was given up: {row['error']}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import sqlite3
 import time
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from sandbox.discord import Call, Channel, Guild, Member, Message
     from sandbox.vidgo import Task
+    from sandbox.vidgo.faults import Endpoint
     from tests.faults.program import Nursery
 
 COVER = "generate-music-cover"
@@ -35,6 +37,25 @@ LOOK_SECONDS = 0.05
 
 OPEN = ("asked", "due", "sending", "waiting")
 LIVE = ("queued", "submitting", "waiting", "running")
+
+
+_NUMBERS = re.compile(r"\d{15,}|aW50ZXJhY3Rpb246[\w-]+|(?<=/files/)\w+")
+_ENDPOINTS: dict[str, Endpoint] = {
+    "/api/generate/submit": "submit",
+    "/api/generate/detail": "detail",
+    "/files/": "files",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A moment in the program's own order: before or after a commit, or a request and its answer on a `wire`.
+
+    A request "before" which the program dies never has an effect; "after" it the effect is there, the answer is not.
+    """
+
+    name: str
+    wire: bool = False
 
 
 @dataclass(eq=False)
@@ -54,7 +75,7 @@ class Order:
     unreachable: bool = False
     """Whether every way to the member is closed."""
     untold: int = 0
-    """How often the program could not know that it had said a private sentence: it died, or the answer was lost."""
+    """How often the program died with a private sentence said that was not recorded yet."""
 
     @property
     def public(self) -> Message | None:
@@ -85,6 +106,13 @@ class Stage:
     orders: list[Order] = field(default_factory=list)
     presses: list[Call] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
+    wire: Point | None = None
+    wire_trail: list[Point] = field(default_factory=list)
+    """Every kind of moment on the wires so far."""
+
+    def __post_init__(self) -> None:
+        self.discord.on_request(lambda method, path, phase: self._heard("discord", method, path, phase))
+        self.vidgo.on_request(lambda phase, method, path: self._heard("vidgo", method, path, phase))
 
     @property
     def database(self) -> Path:
@@ -230,13 +258,40 @@ class Stage:
             return
         unrecorded = {row["user_id"] for row in rows}
         for order in self.orders:
-            order.untold += bool(order.member.id in unrecorded and order.sentences)
+            order.untold += order.member.id in unrecorded and any(one.ephemeral for one in order.sentences)
+
+    def untold(self, order: Order) -> int:
+        """Return how often the program could not know that it had said a private sentence: what may be said again."""
+        path = f"/{order.call.token}"
+        said = [one for one in self.discord.requests if one.method == "POST" and one.path.endswith(path)]
+        unheard = [one for one in said if one.answer is not None and (one.lost or (one.status or 0) >= 500)]
+        return order.untold + len(unheard)
 
     async def recover(self) -> None:
         """Start the program again and wait until nothing is under way."""
-        self.program.arm(None)
+        self.arm(None)
         assert await self.program.start(), f"it does not start again:\n{self.program.log[-6000:]}"
         await self.settle()
+
+    def arm(self, point: Point | None) -> None:
+        """Let the program die at a point, once, or nowhere with None."""
+        self.wire = point if point is not None and point.wire else None
+        self.program.arm(None if point is None or point.wire else point.name)
+
+    def _heard(self, wire: str, method: str, path: str, phase: str) -> None:
+        """Note a moment on a wire, and let the program die if it is the one."""
+        point = Point(f"{wire} {method} {_NUMBERS.sub('*', path)} {phase}", wire=True)
+        if point not in self.wire_trail:
+            self.wire_trail.append(point)
+        if point != self.wire or not self.program.alive:
+            return
+        self.wire = None
+        if phase == "before" and wire == "discord":
+            self.discord.lose_answer(method, f"^{re.escape(path)}$", when="before")
+        elif phase == "before":
+            endpoint = next(name for prefix, name in _ENDPOINTS.items() if path.startswith(prefix))
+            self.vidgo.fault(endpoint, "lose_answer_before")
+        self.program.kill()
 
 
 @asynccontextmanager

@@ -52,10 +52,11 @@ def main() -> None:
     """Do as the parent says."""
     order = json.loads(sys.stdin.readline())
     conversations = generate(Target(**order["target"]), order["seed"], order["examples"])
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     sys.stdin.readline()
     asyncio.run(attack(order["port"], conversations))
-    print(json.dumps(report(conversations)), flush=True)
+    sys.stdout.write(json.dumps(report(conversations)) + "\n")
 
 
 if __name__ == "__main__":

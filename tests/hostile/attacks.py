@@ -76,7 +76,9 @@ _STRANGE_JSON = (
     b"NaN",
     b'{"data": {"task_id": null, "status": {}}}',
     b'{"data": {"task_id": "x", "task_id": "y", "status": "finished"}}',
-    b'{"code": 200, "data": {"task_id": "SOMEOTHERTASK001", "status": "finished", "files": [' + b"[]," * 2000 + b"[]]}}",
+    b'{"code": 200, "data": {"task_id": "SOMEOTHERTASK001", "status": "finished", "files": ['
+    + b"[]," * 2000
+    + b"[]]}}",
     b"x" * 300_000,
     b'{"data": "' + b"\\u0000" * 40_000 + b'"}',
 )
@@ -173,6 +175,11 @@ _BROKEN_STARTS = (
     b"A" * 20_000,
     b"GET /healthz",
 )
+_BOMB = gzip.compress(b'{"data": "' + b"a" * 3_000_000, 9)
+
+
+# Stand for what is known only when the bot runs; strategies are costly to make, so they are made once.
+_TASK, _TOKEN, _UNKNOWN = "TASK" * 6, "TOKEN" * 8, "GONE" * 6
 
 
 @dataclass(frozen=True)
@@ -182,6 +189,13 @@ class Target:
     task: str
     token: str
     unknown: str
+
+    def fill_in(self, request: bytes) -> bytes:
+        """Put in what the generated request leaves open."""
+        known = ((_TASK, self.task), (_TOKEN, self.token), (_UNKNOWN, self.unknown))
+        for placeholder, value in known:
+            request = request.replace(placeholder.encode(), value.encode(), 1)
+        return request
 
 
 def generate(target: Target, number: int, examples: int) -> list[Conversation]:
@@ -196,147 +210,183 @@ def generate(target: Target, number: int, examples: int) -> list[Conversation]:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(conversations(target))
+    @given(_CONVERSATIONS)
     def collect(conversation: Conversation) -> None:
+        conversation.requests = [target.fill_in(request) for request in conversation.requests]
         found.append(conversation)
 
     collect()
     return found
 
 
-@st.composite
-def conversations(draw: Draw, target: Target) -> Conversation:
-    """Draw what one connection sends: whole requests, or such that are broken somewhere."""
-    pace = draw(st.sampled_from([(0, 0.0)] * 8 + [(7, 0.0), (1000, 0.001), (61, 0.002), (50_000, 0.02)]))
-    if draw(st.integers(0, 9)) < 7:
-        requests = draw(st.lists(whole_requests(target), min_size=6, max_size=16))
-        if sum(map(len, requests)) > 200_000:
-            pace = (0, 0.0)
-        return Conversation(requests, True, *pace)
-    requests = draw(st.lists(whole_requests(target), max_size=3))
-    requests.append(draw(broken_requests(target)))
-    return Conversation(requests, False, *pace)
+def _weighted(**weights: int) -> st.SearchStrategy[str]:
+    return st.sampled_from([name for name, weight in weights.items() for _ in range(weight)])
+
+
+_SEGMENT_KIND = _weighted(piece=1, text=1, letters=1, raw=1)
+_PIECES = st.sampled_from([quote(piece, safe="%;\\[]:~/") for piece in _NASTY_SEGMENTS])
+_TEXTS = st.sampled_from([quote(text.encode(errors="surrogatepass"), safe="") for text in _NASTY_TEXTS])
+_LETTERS = st.text(string.ascii_letters + string.digits + "-_.~!$&'()*+,;=:@%", max_size=60)
+_RAW = st.binary(max_size=40)
 
 
 @st.composite
-def whole_requests(draw: Draw, target: Target) -> bytes:
-    """Draw a request that is framed as it should be, whatever it says."""
-    method = draw(st.sampled_from(_METHODS))
-    lines = [f"{method} {draw(_paths(target))} HTTP/1.1", "Host: x", *draw(_harmless_headers())]
-    body = draw(_bodies())
-    if draw(st.booleans()):
-        coding, body = draw(_coded(body))
-        lines += coding
-    if draw(st.integers(0, 3)):
-        lines.append(f"Content-Length: {len(body)}")
-    else:
-        lines.append("Transfer-Encoding: chunked")
-        body = draw(_chunked(body))
-    return _head(lines) + body
+def _segments(draw: Draw) -> str:
+    kind = draw(_SEGMENT_KIND)
+    if kind == "piece":
+        return str(draw(_PIECES))
+    if kind == "text":
+        return str(draw(_TEXTS))
+    return str(draw(_LETTERS)) if kind == "letters" else quote(bytes(draw(_RAW)), safe="")
+
+
+_SEGMENT = _segments()
+_PATH_KIND = _weighted(right=3, token=3, unknown=2, both=2, place=1, media=1)
+_PLACE = st.sampled_from(_PLACES)
 
 
 @st.composite
-def broken_requests(draw: Draw, target: Target) -> bytes:
-    """Draw a request whose framing lies, stops or is none at all."""
-    start = f"POST {draw(_paths(target))} HTTP/1.1"
-    kind = draw(st.integers(0, 5))
-    if kind == 0:
-        return bytes(draw(st.sampled_from(_BROKEN_STARTS)))
-    if kind == 1:
-        return bytes(draw(st.binary(max_size=300)))
-    if kind == 2:
-        return _head([start, "Host: x", "Transfer-Encoding: chunked"]) + bytes(draw(st.sampled_from(_BROKEN_CHUNKS)))
-    body = bytes(draw(_bodies()))[:20_000]
-    if kind == 3:
-        return _head([start, "Host: x", f"Content-Length: {len(body) + draw(st.integers(1, 500))}"]) + body
-    if kind == 4:
-        # What is left over must not be taken for an answer to somebody else.
-        smuggled = _head([start, "Content-Length: 0"])
-        lines = [start, "Host: x", f"Content-Length: {len(body)}", "Transfer-Encoding: chunked"]
-        return _head(lines) + b"0\r\n\r\n" + smuggled
-    headers = draw(st.lists(st.sampled_from(_UNFRAMING_HEADERS), min_size=1, max_size=3))
-    raw = draw(st.lists(st.binary(max_size=40), max_size=2))
-    return _head([start, "Host: x", *headers]) [:-2] + b"".join(line + b"\r\n" for line in raw) + b"\r\n" + body
-
-
-@st.composite
-def _paths(draw: Draw, target: Target) -> str:
-    kind = draw(st.integers(0, 9))
-    if kind < 3:
+def _paths(draw: Draw) -> str:
+    kind = draw(_PATH_KIND)
+    if kind == "right":
         # With the right token only the body can be hostile.
-        return f"/callbacks/vidgo/{target.task}/{target.token}"
-    if kind < 5:
-        return f"/callbacks/vidgo/{target.task}/{_segment(draw)}"
-    if kind < 6:
-        return f"/callbacks/vidgo/{target.unknown}/{target.token}"
-    if kind < 8:
-        return f"/callbacks/vidgo/{_segment(draw)}/{_segment(draw)}"
-    if kind < 9:
-        return str(draw(st.sampled_from(_PLACES)))
-    return f"/media/{target.task}/{_segment(draw)}/{_segment(draw)}/{_segment(draw)}/song.mp3"
+        return f"/callbacks/vidgo/{_TASK}/{_TOKEN}"
+    if kind == "token":
+        return f"/callbacks/vidgo/{_TASK}/{draw(_SEGMENT)}"
+    if kind == "unknown":
+        return f"/callbacks/vidgo/{_UNKNOWN}/{_TOKEN}"
+    if kind == "both":
+        return f"/callbacks/vidgo/{draw(_SEGMENT)}/{draw(_SEGMENT)}"
+    if kind == "place":
+        return str(draw(_PLACE))
+    return f"/media/{_TASK}/{draw(_SEGMENT)}/{draw(_SEGMENT)}/song.mp3"
 
 
-def _segment(draw: Draw) -> str:
-    kind = draw(st.integers(0, 3))
-    if kind == 0:
-        return str(draw(st.sampled_from(_NASTY_SEGMENTS))).replace(" ", "%20").replace("?", "%3F").replace("#", "%23")
-    if kind == 1:
-        return quote(str(draw(st.sampled_from(_NASTY_TEXTS))).encode(errors="surrogatepass"), safe="")
-    if kind == 2:
-        return str(draw(st.text(string.ascii_letters + string.digits + "-_.~!$&'()*+,;=:@%", max_size=60)))
-    return quote(bytes(draw(st.binary(max_size=40))), safe="")
-
-
-def _harmless_headers() -> st.SearchStrategy[list[str]]:
-    names = st.text(string.ascii_letters + "-", min_size=1, max_size=20).map(lambda name: f"X-{name}")
-    values = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=60)
-    own = st.builds(lambda name, value: f"{name}: {value}", names, values)
-    return st.lists(st.one_of(st.sampled_from(_HEADERS), own), max_size=3)
-
-
-def _bodies() -> st.SearchStrategy[bytes]:
-    keys = st.sampled_from(["data", "task_id", "status", "files", "error_message", "code", "progress"])
-    scalars = st.one_of(
+_JSON: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(
         st.none(),
         st.booleans(),
         st.integers(-(2**80), 2**80),
         st.floats(),
         st.text(max_size=10),
         st.sampled_from(["finished", "failed", *_NASTY_TEXTS]),
-    )
-    values: st.SearchStrategy[Any] = st.recursive(
-        scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4), max_leaves=6
-    )
-    nested = st.builds(lambda piece, depth: piece * depth, st.sampled_from(_NESTINGS), st.integers(1, 20_000))
-    return st.one_of(
-        values.map(lambda value: json.dumps({"data": value}).encode()),
-        values.map(lambda value: json.dumps(value).encode()),
-        st.sampled_from(_STRANGE_JSON),
-        nested,
-        st.binary(max_size=60),
-    )
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["data", "task_id", "status", "files", "code"]), inner, max_size=4)
+    ),
+    max_leaves=5,
+)
+_BODY = st.one_of(
+    _JSON.map(lambda value: json.dumps({"data": value}).encode()),
+    st.sampled_from(_STRANGE_JSON),
+    st.sampled_from(_STRANGE_JSON),
+    st.builds(lambda piece, depth: piece * depth, st.sampled_from(_NESTINGS), st.integers(1, 20_000)),
+    st.binary(max_size=60),
+)
+_CODING = _weighted(none=4, gzip=1, deflate=1, bomb=1, identity=1)
 
 
-def _coded(body: bytes) -> st.SearchStrategy[tuple[list[str], bytes]]:
-    bomb = b'{"data": "' + b"a" * 3_000_000
-    choices: list[tuple[list[str], bytes]] = [
-        (["Content-Encoding: gzip"], gzip.compress(body, 1)),
-        (["Content-Encoding: deflate"], zlib.compress(body, 1)),
-        (["Content-Encoding: gzip"], gzip.compress(bomb, 9)),
-        (["Content-Encoding: identity"], body),
+def _coded(coding: str, body: bytes) -> tuple[list[str], bytes]:
+    if coding == "none":
+        return [], body
+    if coding == "bomb":
+        return ["Content-Encoding: gzip"], _BOMB
+    packed = {"gzip": lambda: gzip.compress(body, 1), "deflate": lambda: zlib.compress(body, 1)}
+    return [f"Content-Encoding: {coding}"], packed.get(coding, lambda: body)()
+
+
+_CHUNKING = st.sampled_from(
+    [
+        (step, extension, trailer)
+        for step in (1, 17, 4096, 100_000)
+        for extension in (b"", b";name=value", b';q="""')
+        for trailer in (b"", b"X-Trailer: x\r\n")
     ]
-    return st.sampled_from(choices)
+)
+
+
+def _chunked(chunking: tuple[int, bytes, bytes], body: bytes) -> bytes:
+    step, extension, trailer = chunking
+    step = max(step, len(body) // 50)
+    chunks = (body[start : start + step] for start in range(0, len(body), step))
+    framed = b"".join(b"%x" % len(chunk) + extension + b"\r\n" + chunk + b"\r\n" for chunk in chunks)
+    return framed + b"0\r\n" + trailer + b"\r\n"
+
+
+_METHOD = st.sampled_from(_METHODS)
+_PATH = _paths()
+_OWN_HEADER = st.builds(
+    lambda name, value: f"X-{name}: {value}",
+    st.text(string.ascii_letters + "-", min_size=1, max_size=20),
+    st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=60),
+)
+_HARMLESS = st.lists(st.one_of(st.sampled_from(_HEADERS), _OWN_HEADER), max_size=3)
+_FRAMING = _weighted(length=3, chunks=1)
 
 
 @st.composite
-def _chunked(draw: Draw, body: bytes) -> bytes:
-    step = draw(st.sampled_from([1, 17, 4096, 100_000]))
-    step = max(step, len(body) // 50)
-    extension = draw(st.sampled_from([b"", b";name=value", b';q="\\""']))
-    chunks = (body[start : start + step] for start in range(0, len(body), step))
-    framed = b"".join(b"%x" % len(chunk) + extension + b"\r\n" + chunk + b"\r\n" for chunk in chunks)
-    return framed + b"0\r\n" + bytes(draw(st.sampled_from([b"", b"X-Trailer: x\r\n"]))) + b"\r\n"
+def _whole_requests(draw: Draw) -> bytes:
+    """Draw a request that is framed as it should be, whatever it says."""
+    lines = [f"{draw(_METHOD)} {draw(_PATH)} HTTP/1.1", "Host: x", *draw(_HARMLESS)]
+    coding, body = _coded(draw(_CODING), draw(_BODY))
+    lines += coding
+    if draw(_FRAMING) == "length":
+        return _head([*lines, f"Content-Length: {len(body)}"]) + body
+    return _head([*lines, "Transfer-Encoding: chunked"]) + _chunked(draw(_CHUNKING), body)
+
+
+_BREAKAGE = _weighted(start=2, noise=1, chunks=3, short=2, smuggled=1, headers=4)
+_START = st.sampled_from(_BROKEN_STARTS)
+_NOISE = st.binary(max_size=300)
+_CHUNKS = st.sampled_from(_BROKEN_CHUNKS)
+_UNFRAMING = st.lists(st.sampled_from(_UNFRAMING_HEADERS), min_size=1, max_size=3)
+_LINES = st.lists(st.binary(max_size=40), max_size=2)
+
+
+@st.composite
+def _broken_requests(draw: Draw) -> bytes:
+    """Draw a request whose framing lies, stops or is none at all."""
+    kind = draw(_BREAKAGE)
+    if kind == "start":
+        return bytes(draw(_START))
+    if kind == "noise":
+        return bytes(draw(_NOISE))
+    start = f"POST {draw(_PATH)} HTTP/1.1"
+    if kind == "chunks":
+        return _head([start, "Host: x", "Transfer-Encoding: chunked"]) + bytes(draw(_CHUNKS))
+    body = bytes(draw(_BODY))[:20_000]
+    if kind == "short":
+        return _head([start, "Host: x", f"Content-Length: {len(body) + 100}"]) + body
+    if kind == "smuggled":
+        # What is left over must not be taken for an answer to somebody else.
+        lines = [start, "Host: x", f"Content-Length: {len(body)}", "Transfer-Encoding: chunked"]
+        return _head(lines) + b"0\r\n\r\n" + _head([start, "Content-Length: 0"])
+    lines = [start, "Host: x", *draw(_UNFRAMING)]
+    return _head(lines)[:-2] + b"".join(line + b"\r\n" for line in draw(_LINES)) + b"\r\n" + body
+
+
+_PACE = st.sampled_from([(0, 0.0)] * 8 + [(7, 0.0), (1000, 0.001), (61, 0.002), (50_000, 0.02)])
+_IS_WHOLE = st.sampled_from([True, True, False])
+_SERIES = st.lists(_whole_requests(), min_size=6, max_size=16)
+_PRELUDE = st.lists(_whole_requests(), max_size=3)
+_BROKEN = _broken_requests()
+_LONGEST_TRICKLE = 20_000
+
+
+@st.composite
+def _conversations(draw: Draw) -> Conversation:
+    """Draw what one connection sends: whole requests, or such of which the last is broken."""
+    whole = draw(_IS_WHOLE)
+    requests = draw(_SERIES) if whole else [*draw(_PRELUDE), draw(_BROKEN)]
+    piece, pause = draw(_PACE)
+    if sum(map(len, requests)) > _LONGEST_TRICKLE and piece < _LONGEST_TRICKLE:
+        piece, pause = 0, 0.0
+    return Conversation(requests, whole, piece, pause)
 
 
 def _head(lines: list[str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1", errors="replace")
+
+
+_CONVERSATIONS = _conversations()

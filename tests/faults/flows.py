@@ -1,0 +1,100 @@
+"""What members do, one script for each way through the program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.faults.harness import COVER, Point, gather_orders
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.faults.harness import Stage
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A script; `callbacks` says whether VidGo can call back.
+
+    With `first` the program dies there before the points of this flow are looked at: they are those of its recovery.
+    """
+
+    name: str
+    act: Callable[[Stage], Awaitable[object]]
+    callbacks: bool = True
+    first: Point | None = None
+
+
+async def cover(stage: Stage) -> None:
+    """Order a cover."""
+    await stage.cover(stage.song())
+
+
+async def generate(stage: Stage) -> None:
+    """Order a song."""
+    await stage.generate()
+
+
+async def same_song(stage: Stage) -> None:
+    """Let two members order the cover of one song at the same moment."""
+    song = stage.song()
+    await gather_orders(stage.cover(song), stage.cover(song))
+
+
+async def failure(stage: Stage) -> None:
+    """Order a cover that VidGo fails to make."""
+    stage.vidgo.set_failure(COVER, "artwork could not be produced")
+    await stage.cover(stage.song())
+
+
+async def refusal(stage: Stage) -> None:
+    """Order the cover of a song that does not exist."""
+    await stage.refused()
+
+
+async def held_up(stage: Stage) -> None:
+    """Order a cover while VidGo has no room."""
+    stage.vidgo.clear_faults("submit")
+    stage.vidgo.fault("submit", "busy_retry_after", seconds=0.3)
+    await stage.cover(stage.song())
+
+
+async def taken_over(stage: Stage) -> None:
+    """Order a cover that was ordered elsewhere with the same key."""
+    stage.vidgo.duplicate_style = "409_id"
+    song = stage.song()
+    made = stage.vidgo.runner.accept(COVER, {"task_id": song.id}, None)
+    stage.vidgo.finish(made)
+    await stage.cover(song)
+
+
+async def not_wanted(stage: Stage) -> None:
+    """Order a cover and press *Don't post* while it is made."""
+    stage.vidgo.hold(COVER)
+    order = await stage.cover(stage.song())
+    await stage.stop_posting(order)
+    stage.vidgo.release(COVER)
+
+
+ACKNOWLEDGED = Point("discord POST /interactions/*/*/callback after", wire=True)
+SUBMITTED = Point("vidgo POST /api/generate/submit after", wire=True)
+POSTED = Point("discord POST /channels/*/messages after", wire=True)
+DELETED = Point("discord DELETE /webhooks/*/*/messages/@original after", wire=True)
+
+FLOWS = (
+    Flow("cover, callback", cover),
+    Flow("cover, polling", cover, callbacks=False),
+    Flow("new song", generate),
+    Flow("two for one song", same_song, callbacks=False),
+    Flow("VidGo fails", failure),
+    Flow("refused", refusal),
+    Flow("VidGo has no room", held_up, callbacks=False),
+    Flow("made elsewhere", taken_over, callbacks=False),
+    Flow("don't post", not_wanted),
+    Flow("restart, acknowledged", cover, first=ACKNOWLEDGED),
+    Flow("restart, submitted", cover, first=SUBMITTED),
+    Flow("restart, posted", cover, first=POSTED),
+    Flow("restart, refused", refusal, first=ACKNOWLEDGED),
+    Flow("restart, half refused", refusal, first=DELETED),
+)

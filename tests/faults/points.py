@@ -1,0 +1,104 @@
+"""Finds every moment in a flow at which the program can die, and lets it die there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.faults.audit import Verdict, audit
+from tests.faults.crashing import Launch
+from tests.faults.harness import Point, Stage, open_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tests.faults.flows import Flow
+    from tests.faults.program import Nursery
+
+TRIES = 3
+"""How often a flow is played until it comes past a point, as some hang on who is quicker."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one death; `reached` is False where the program never came past the point."""
+
+    flow: str
+    point: Point
+    reached: bool
+    verdict: Verdict
+
+
+async def find_points(nursery: Nursery, directory: Path, flow: Flow) -> list[Point]:
+    """Play a flow undisturbed, and return the kinds of moments that it came past, commits before wires."""
+    async with open_stage(nursery, directory, callbacks=flow.callbacks, launch=Launch("", trail=True)) as stage:
+        if flow.first is not None:
+            assert await _play(stage, flow, flow.first, recover=False), f"{flow.name} never comes past {flow.first.name}"
+        commits = len(stage.program.trail())
+        stage.wire_trail.clear()
+        if flow.first is not None:
+            await stage.recover()
+        else:
+            assert not await _play(stage, flow, None)
+        verdict = audit(stage)
+        assert not verdict.damages, f"{flow.name}, undisturbed: {verdict}"
+        return [Point(name) for name in dict.fromkeys(stage.program.trail()[commits:])] + stage.wire_trail
+
+
+async def die_at_each(
+    nursery: Nursery, directory: Path, flow: Flow, points: Sequence[Point], told: Callable[[Outcome], None]
+) -> None:
+    """Let the program die at each point in turn, each time with the rows that the earlier deaths have left."""
+    async with open_stage(nursery, directory, callbacks=flow.callbacks) as stage:
+        for point in points:
+            before = audit(stage)
+            for attempt in range(TRIES):
+                reached = await _die(stage, flow, point)
+                verdict = audit(stage)
+                verdict.damages = [damage for damage in verdict.damages if damage not in before.damages]
+                verdict.repeated -= before.repeated
+                verdict.unconfirmed -= before.unconfirmed
+                if reached or verdict.damages or attempt == TRIES - 1:
+                    told(Outcome(flow.name, point, reached, verdict))
+                    break
+
+
+async def _die(stage: Stage, flow: Flow, point: Point) -> bool:
+    """Play a flow, let the program die at the point and recover; tell whether it came past the point."""
+    if flow.first is None:
+        return await _play(stage, flow, point)
+    await _play(stage, flow, flow.first, recover=False)
+    stage.arm(point)
+    await stage.program.start()
+    return await _recover_if_dead(stage)
+
+
+async def _play(stage: Stage, flow: Flow, point: Point | None, *, recover: bool = True) -> bool:
+    """Play a flow with the program armed, until nothing is under way; tell whether it died."""
+    stage.arm(point)
+    acting = asyncio.ensure_future(flow.act(stage))
+    try:
+        died = await _recover_if_dead(stage, acting, recover=recover)
+        await acting
+        if recover:
+            await stage.settle()
+    finally:
+        acting.cancel()
+    return died
+
+
+async def _recover_if_dead(stage: Stage, acting: asyncio.Future[object] | None = None, *, recover: bool = True) -> bool:
+    def over() -> bool:
+        done = acting is None or acting.done()
+        return not stage.program.alive or (done and stage.unsettled() is None)
+
+    await stage.until(over, "end")
+    stage.arm(None)
+    if stage.program.alive:
+        return False
+    await stage.died()
+    if recover:
+        await stage.recover()
+    return True
