@@ -198,16 +198,12 @@ def _bit_rate_in(status: int, answer: bytes) -> int | None:
     try:
         match json.loads(answer):
             case {"error": str(reason)}:
-                raise TranscodeError(_one_line(reason))
+                raise TranscodeError(ascii(" ".join(reason.split()))[1:-1][:_MAX_REASON_CHARACTERS])
             case {"bit_rate": int() | None as bit_rate} if status == 0:
                 return bit_rate
     except ValueError:
         pass
     raise TranscodeError(f"ended with status {status} and no answer")
-
-
-def _one_line(text: str) -> str:
-    return ascii(" ".join(text.split()))[1:-1][:_MAX_REASON_CHARACTERS]
 
 
 # From here on: what happens in the child.
