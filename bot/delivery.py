@@ -48,6 +48,9 @@ UNBOOSTED_LIMIT = 10 * 1024 * 1024
 
 _TOO_LARGE = 40005
 _ARCHIVED_THREAD = 50083
+_NOT_NOW = (401, 429)
+"""A token that the owner has to renew, and a limit that discord.py did not wait for: neither is the message's fault."""
+
 _CLOSED = (discord.NotFound, discord.Forbidden)
 _ORIGINAL = cast("int", "@original")
 """The name of an interaction's first answer, which Discord takes in the place of a message's id."""
@@ -179,7 +182,12 @@ class Delivery:
                 await self._post_elsewhere(row, task, post)
                 return
             log.error("task %s: Discord refuses its message: %s %s", task.id, error.status, error.text)
-            await self._give_up(row, f"{error.status} {error.code}")
+            if error.status in _NOT_NOW:
+                await self._later(row, "discord", f"{error.status} {error.code}")
+            elif post.embed is not None:
+                await self._post(row, task, self._composer.compose_plain(row, task))
+            else:
+                await self._give_up(row, f"{error.status} {error.code}")
         else:
             await self._delivered(row, task, message_id)
 

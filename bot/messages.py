@@ -404,6 +404,15 @@ def file_refused(title: str) -> Text:
     )
 
 
+def post_refused(title: str) -> Text:
+    """Say that Discord takes the song's message in no form."""
+    return Text(
+        "**{title}** is finished, but Discord refuses its message. It is in your `/music library`; the owner of this bot "
+        "finds the reason in the log.",
+        title=title,
+    )
+
+
 def file_too_large(title: str, until: float) -> Text:
     """Say that the file is too large for the server, and until when its link works."""
     return Text(

@@ -98,6 +98,10 @@ class Composer:
         fitted = _Parts(parts.details, parts.audio, song, parts.artwork, parts.artwork_only)
         return self._result(row, task, fitted, limit, shrunk=shrunk)
 
+    def compose_plain(self, row: Notification, task: Task) -> Post:
+        """Compose one sentence for a result that Discord refuses as it is."""
+        return _say(row, messages.post_refused(task.title))
+
     async def compose_link(self, row: Notification, task: Task, directory: Path) -> Post:
         """Compose a message whose audio is a link, for a channel that takes no file of that size."""
         return await self._linked(row, task, await self._get(row, task, directory))
