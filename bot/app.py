@@ -130,8 +130,8 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     archiver = make_archiver(database, archive, files, directory=directory, clock=clock)
     faces = make_acknowledgements(database, client, interactions, clock)
     tasks.on_due, tasks.on_planned, tasks.on_face = delivery.worker.wake, poller.wake, faces.wake
-    tasks.on_files = archiver.wake
-    delivery.on_face = faces.wake
+    tasks.on_files = archive.on_lost = archiver.wake
+    delivery.on_face = client.use_cases.library.on_face = faces.wake
     parts = _Parts(client, tasks, [poller, delivery.worker, archiver, faces])
     listener = Listener(
         settings,

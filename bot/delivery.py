@@ -11,7 +11,7 @@ import asyncio
 import logging
 import tempfile
 from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -52,6 +52,7 @@ _NOT_NOW = (401, 429)
 """A token that the owner has to renew, and a limit that discord.py did not wait for: neither is the message's fault."""
 
 _CLOSED = (discord.NotFound, discord.Forbidden)
+_EXPIRED_TOKEN = 50027
 _ORIGINAL = cast("int", "@original")
 """The name of an interaction's first answer, which Discord takes in the place of a message's id."""
 
@@ -128,7 +129,7 @@ class Delivery:
         except FetchError as error:
             log.info("task %s: its file comes later: %s", task.id, error.reason)
             await self._later(row, "fetching", error.reason)
-        except (discord.DiscordServerError, discord.RateLimited, OSError, aiohttp.ClientError, TimeoutError) as error:
+        except (discord.HTTPException, discord.RateLimited, OSError, aiohttp.ClientError, TimeoutError) as error:
             log.warning("notification %s of task %s is not posted yet: %s", row.id, task.id, type(error).__name__)
             await self._later(row, "discord", type(error).__name__)
 
@@ -176,7 +177,7 @@ class Delivery:
         except discord.DiscordServerError:
             raise
         except discord.HTTPException as error:
-            if error.status == 413 or error.code == _TOO_LARGE:
+            if _is_too_large(error):
                 raise _TooLarge from error
             if error.code == _ARCHIVED_THREAD:
                 await self._post_elsewhere(row, task, post)
@@ -229,40 +230,49 @@ class Delivery:
                     sent = await self._webhook(row).send(**_content(post, row, stack), ephemeral=True, wait=True)
                 await self._delivered(row, task, sent.id)
                 return
-        except _CLOSED as error:
+        except discord.HTTPException as error:
+            if _is_too_large(error):
+                raise _TooLarge from error
+            if not _is_final(error):
+                raise
             log.info("notification %s cannot be told through its interaction: %s", row.id, error.text)
         try:
             user = await self._client.create_dm(discord.Object(row.user_id))
             await self._delivered(row, task, await self._send_to(user, row, post))
-        except discord.DiscordServerError:
-            raise
         except discord.HTTPException as error:
+            if _is_too_large(error):
+                raise _TooLarge from error
+            if isinstance(error, discord.DiscordServerError) or error.status in _NOT_NOW:
+                raise
             log.warning("task %s: its requester cannot be reached: %s", task.id, error.text)
             await self._give_up(row, f"{error.status} {error.code}")
 
     # Answering interactions that were left open
 
     async def _answer(self, row: Notification, task: Task | None) -> None:
-        if row.token_expires_at <= self._clock():
-            await self._close(row, task, None)
-            return
         webhook = self._webhook(row)
         quiet = discord.AllowedMentions.none()
         try:
             if task is not None:
                 text = str(await self._interactions.acknowledgement(task, task.title, joined=False))
-                message = await webhook.edit_message(
-                    _ORIGINAL, content=text, view=cards.waiting_buttons(row.id), allowed_mentions=quiet
-                )
+                view = cards.waiting_buttons(row.id)
+                if task.status.is_final:
+                    view = None
+                    if task.status is not TaskStatus.FINISHED:
+                        text = str(messages.ended(task.title, row.guild_id, row.channel_id, None))
+                message = await webhook.edit_message(_ORIGINAL, content=text, view=view, allowed_mentions=quiet)
                 await self._close(row, task, message.id)
                 return
             text = str(messages.interrupted())
             if row.ephemeral:
                 await webhook.edit_message(_ORIGINAL, content=text, allowed_mentions=quiet)
             else:
-                await webhook.delete_message(_ORIGINAL)
+                with suppress(discord.NotFound):  # whoever died after this still owes the sentence
+                    await webhook.delete_message(_ORIGINAL)
                 await webhook.send(text, ephemeral=True, allowed_mentions=quiet)
-        except _CLOSED as error:
+        except discord.HTTPException as error:
+            if not _is_final(error):
+                raise
             log.info("interaction %s cannot be answered any more: %s", row.id, error.text)
         await self._close(row, task, None)
 
@@ -326,6 +336,15 @@ class Delivery:
                 attempt_at=self._clock() + min(2.0**attempts, LONGEST_PAUSE_SECONDS),
                 error=error,
             )
+
+
+def _is_too_large(error: discord.HTTPException) -> bool:
+    return error.status == 413 or error.code == _TOO_LARGE
+
+
+def _is_final(error: discord.HTTPException) -> bool:
+    """Tell whether Discord will say the same again; whether a token has expired is its clock's to say, not ours."""
+    return isinstance(error, _CLOSED) or error.code == _EXPIRED_TOKEN
 
 
 def _content(post: Post, row: Notification, stack: ExitStack) -> dict[str, Any]:

@@ -64,8 +64,12 @@ class Files:
             await self._keep(file, fetched, "audio_sha256")
             return fetched
 
-    async def picture(self, file: File, directory: Path) -> Fetched | None:
-        """Get a file's first artwork that can be had; a song is not held up for want of one."""
+    async def picture(self, file: File, directory: Path, *, needed: bool = False) -> Fetched | None:
+        """Get a file's first artwork that can be had; a song is not held up for want of one.
+
+        With `needed`, raises `FetchError` where there is none now but perhaps later.
+        """
+        later: FetchError | None = None
         async with self._lock(file):
             file = await self._current(file)
             kept = await self._kept(file.image_sha256, directory / f"picture{file.position}")
@@ -77,12 +81,18 @@ class Files:
                     fetched = await self._fetcher.fetch(url, destination, max_bytes=ARTWORK_BYTES)
                 except FetchError as error:
                     log.warning("task %s: a picture cannot be had: %s", file.task_id, error.reason)
+                    later = error if error.retryable else later
                     continue
                 if fetched.kind.is_image and await asyncio.to_thread(image_is_sane, fetched.path):
                     await self._keep(file, fetched, "image_sha256")
                     return fetched
                 log.warning("task %s: what should be a picture is %s", file.task_id, fetched.kind)
-            return None
+            found = await self._picture_from_post(file, directory / f"picture{file.position}")
+            if found is not None:
+                await self._keep(file, found, "image_sha256")
+            elif needed and later is not None:
+                raise later
+            return found
 
     def _lock(self, file: File) -> asyncio.Lock:
         # Held by each caller in turn, so that many who want one file at the same moment fetch it once.
@@ -108,7 +118,9 @@ class Files:
 
     async def _from_post(self, file: File, destination: Path) -> Fetched | None:
         async with self._database.read() as connection:
-            posts = await notifications.posts_of(connection, file.task_id, file.position, POSTS_TRIED)
+            posts = await notifications.posts_of(
+                connection, file.task_id, file.position, POSTS_TRIED, with_artwork=True
+            )
         for post in posts:
             try:
                 message = await self._find_post(post.channel_id, post.message_id or 0)
@@ -118,6 +130,24 @@ class Files:
                         return fetched
             except (discord.HTTPException, FetchError) as error:
                 log.info("task %s: no audio in message %s: %s", file.task_id, post.message_id, error)
+        return None
+
+    async def _picture_from_post(self, file: File, destination: Path) -> Fetched | None:
+        # Pictures without audio are all artwork of the same song, so a post of any variant shows one of them.
+        position = None if file.audio_url is None else file.position
+        async with self._database.read() as connection:
+            posts = await notifications.posts_of(connection, file.task_id, position, POSTS_TRIED, with_artwork=False)
+        for post in posts:
+            try:
+                message = await self._find_post(post.channel_id, post.message_id or 0)
+                for embed in message.embeds:
+                    if embed.image.url is None:
+                        continue
+                    fetched = await self._fetcher.fetch(embed.image.url, destination, max_bytes=ARTWORK_BYTES)
+                    if fetched.kind.is_image and await asyncio.to_thread(image_is_sane, fetched.path):
+                        return fetched
+            except (discord.HTTPException, FetchError) as error:
+                log.info("task %s: no picture in message %s: %s", file.task_id, post.message_id, error)
         return None
 
     async def _keep(self, file: File, fetched: Fetched, column: str) -> None:

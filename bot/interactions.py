@@ -96,7 +96,14 @@ class Interactions:
         asked = Asked(interaction, notification_id)
         recorded = asyncio.create_task(self._record(interaction, notification_id, ephemeral))
         await asyncio.wait({recorded}, timeout=RECORD_SECONDS)
-        await _acknowledge(interaction, ephemeral=ephemeral)
+        try:
+            await _acknowledge(interaction, ephemeral=ephemeral)
+        except Exception:
+            # It may have arrived all the same: the delivery asks Discord, and says what can be said.
+            with suppress(SQLAlchemyError):
+                await recorded
+                await self._leave_open(notification_id)
+            raise
         try:
             await recorded
             if not ephemeral:
@@ -179,17 +186,26 @@ class Interactions:
     async def _is_ordered(self, notification_id: str) -> bool:
         """Tell whether a task was ordered for an interaction that failed later; if so, hand it to the delivery."""
         try:
-            async with self._database.write() as connection:
+            async with self._database.read() as connection:
                 row = await notifications.get(connection, notification_id)
                 if row is None or row.task_id is None:
                     return False
+        except SQLAlchemyError:
+            log.exception("interaction %s: the database does not answer", notification_id)
+            return False
+        await self._leave_open(notification_id)
+        return True
+
+    async def _leave_open(self, notification_id: str) -> None:
+        """Let the delivery answer an interaction soon, in the place of who could not."""
+        try:
+            async with self._database.write() as connection:
                 await notifications.change(
                     connection, notification_id, only=[NotificationState.ASKED], attempt_at=self._clock()
                 )
         except SQLAlchemyError:
             log.exception("interaction %s: the database does not answer", notification_id)
-            return False
-        return True
+        self._tasks.on_due()
 
     async def close(self, notification_id: str) -> None:
         """Note that everything has been said to the member who asked."""
@@ -238,7 +254,8 @@ class Interactions:
         try:
             if not ephemeral:
                 # A public "thinking…" cannot turn private, but what follows its deletion can.
-                await asked.interaction.delete_original_response()
+                with suppress(discord.NotFound):
+                    await asked.interaction.delete_original_response()
                 await asked.interaction.followup.send(
                     str(text), ephemeral=True, allowed_mentions=discord.AllowedMentions.none()
                 )
@@ -246,6 +263,10 @@ class Interactions:
                 await asked.answer(str(text))
         except _GONE as error:
             log.info("interaction %s could not be answered: %s", asked.notification_id, error)
+        except (discord.HTTPException, OSError, aiohttp.ClientError, TimeoutError) as error:
+            log.warning("interaction %s could not be answered yet: %s", asked.notification_id, type(error).__name__)
+            await self._leave_open(asked.notification_id)
+            return
         try:
             await self.close(asked.notification_id)
         except SQLAlchemyError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from bot import messages
@@ -30,6 +31,8 @@ class Library:
         self._database = database
         self._songs = songs
         self._archive = archive
+        self.on_face: Callable[[], None] = lambda: None
+        """Called after a commit that wants an acknowledgement to change."""
 
     async def page(self, user_id: int, search: str, number: int, directory: Path) -> Page:
         """Return a page, with the artwork that the archive holds in `directory`."""
@@ -87,7 +90,7 @@ class Library:
             stopped = await notifications.change(
                 connection,
                 row.id,
-                only=[NotificationState.WAITING, NotificationState.DUE],
+                only=[NotificationState.ASKED, NotificationState.WAITING, NotificationState.DUE],
                 state=NotificationState.CANCELLED,
                 attempt_at=None,
                 interaction_token=None,
@@ -95,11 +98,12 @@ class Library:
             )
             if not stopped and row.state is not NotificationState.CANCELLED:
                 raise MemberError(messages.posted_already())
-            if not await notifications.waiting_for(connection, task.id):
+            if not await notifications.is_awaited(connection, task.id):
                 # What VidGo has not seen yet need not be ordered for nobody.
                 await rows.change(
                     connection, task.id, only=[TaskStatus.QUEUED], status=TaskStatus.FAILED, error_kind="cancelled"
                 )
+        self.on_face()
         return task.title
 
     async def check_removal(self, user_id: int, notification_id: str, message_id: int, *, manages: bool) -> None:

@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from bot.connections import Connections
 from bot.fetch import FetchError
 from bot.files import Files
 from bot.links import Links
@@ -27,6 +28,7 @@ from storage import tasks as rows
 from storage.database import Database
 from storage.ids import is_id
 from storage.schema import LIVE_TASKS
+from storage.tasks import File
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,12 @@ MAX_BODY = 256 * 1024
 BODY_SECONDS = 15.0
 DOWNLOADS = 4
 """How many files are served at once."""
+
+TURN_SECONDS = 20.0
+"""How long a download waits for its turn."""
+
+DOWNLOAD_SECONDS = 900.0
+"""How long a download may take, so that readers who hardly read do not hold all turns for good."""
 
 
 class Listener:
@@ -62,7 +70,7 @@ class Listener:
         self._files = files
         self._directory = directory
         self._downloads = asyncio.Semaphore(DOWNLOADS)
-        self._runner: web.AppRunner | None = None
+        self._connections: Connections | None = None
         # Compared with where there is no task, so that both refusals cost the same.
         self._nobody = secrets.token_urlsafe(32)
 
@@ -78,17 +86,13 @@ class Listener:
                 web.get("/metrics", self._show_metrics),
             ]
         )
-        self._runner = web.AppRunner(application, access_log=None, handler_cancellation=False)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._settings.listen_host, self._settings.listen_port, shutdown_timeout=3)
-        await site.start()
-        port: int = self._runner.addresses[0][1]
-        return port
+        self._connections = Connections(application)
+        return await self._connections.listen(self._settings.listen_host, self._settings.listen_port)
 
     async def stop(self) -> None:
         """Stop listening and let requests under way end."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._connections is not None:
+            await self._connections.close()
 
     async def _callback(self, request: web.Request) -> web.Response:
         try:
@@ -102,10 +106,12 @@ class Listener:
     async def _take_callback(self, request: web.Request) -> web.Response:
         task_id, token = request.match_info["task"], request.match_info["token"]
         async with self._database.read() as connection:
-            # Asked for whatever stands in the path, so that the time tells nothing.
-            task = await rows.get(connection, task_id if is_id(task_id) else "")
-        expected = self._nobody if task is None else task.token
-        if not hmac.compare_digest(token.encode(errors="replace"), expected.encode()) or task is None:
+            # The same query for whatever stands in the path, so that the time tells nothing.
+            expected = await rows.token_of(connection, task_id if is_id(task_id) else "", self._nobody)
+            if not hmac.compare_digest(token.encode(errors="replace"), expected.encode()):
+                return _answer(403, "no such task")
+            task = await rows.get(connection, task_id)
+        if task is None:
             return _answer(403, "no such task")
         body = await _read(request)
         try:
@@ -141,16 +147,37 @@ class Listener:
             file = await rows.file_of(connection, task.id, numbers[0])
         if file is None:
             return _answer(404, "no such file")
-        async with self._downloads:
-            with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
-                try:
-                    audio = await self._files.audio(file, Path(name))
-                except FetchError as error:
-                    log.warning("task %s: its file cannot be served: %s", task.id, error.reason)
-                    return _answer(404, "no such file")
-                response = _SentFile(audio.path, headers={"Content-Type": audio.kind.mime})
-                await response.prepare(request)
-                return response
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._downloads.acquire()
+        except TimeoutError:
+            return _answer(429, "too many downloads")
+        try:
+            async with asyncio.timeout(DOWNLOAD_SECONDS):
+                return await self._send(request, file)
+        except TimeoutError:
+            log.warning("task %s: a download took longer than %.0f s", task.id, DOWNLOAD_SECONDS)
+            if request.transport is not None:
+                request.transport.abort()
+            return _answer(408, "too slow")
+        finally:
+            self._downloads.release()
+
+    async def _send(self, request: web.Request, file: File) -> web.StreamResponse:
+        assert self._connections is not None  # noqa: S101 (the request came through them)
+        with (
+            tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name,
+            self._connections.keep(request),
+        ):
+            try:
+                audio = await self._files.audio(file, Path(name))
+            except FetchError as error:
+                log.warning("task %s: its file cannot be served: %s", file.task_id, error.reason)
+                return _answer(404, "no such file")
+            headers = {"Content-Type": audio.kind.mime, "X-Content-Type-Options": "nosniff"}
+            response = _SentFile(audio.path, headers=headers)
+            await response.prepare(request)
+            return response
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})

@@ -407,8 +407,8 @@ def file_refused(title: str) -> Text:
 def post_refused(title: str) -> Text:
     """Say that Discord takes the song's message in no form."""
     return Text(
-        "**{title}** is finished, but Discord refuses its message. It is in your `/music library`; the owner of this bot "
-        "finds the reason in the log.",
+        "**{title}** is finished, but Discord refuses its message. It is in your `/music library`; the owner of this "
+        "bot finds the reason in the log.",
         title=title,
     )
 

@@ -78,7 +78,7 @@ class Composer:
         if task.status is not TaskStatus.FINISHED:
             return _say(row, messages.failure(task))
         try:
-            parts = await self._get(row, task, directory)
+            parts = await self._get(row, task, directory, final=final)
         except FetchError as error:
             if error.retryable and not final:
                 raise
@@ -104,9 +104,9 @@ class Composer:
 
     async def compose_link(self, row: Notification, task: Task, directory: Path) -> Post:
         """Compose a message whose audio is a link, for a channel that takes no file of that size."""
-        return await self._linked(row, task, await self._get(row, task, directory))
+        return await self._linked(row, task, await self._get(row, task, directory, final=False))
 
-    async def _get(self, row: Notification, task: Task, directory: Path) -> _Parts:
+    async def _get(self, row: Notification, task: Task, directory: Path, *, final: bool) -> _Parts:
         async with self._database.read() as connection:
             own = await rows.files_of(connection, task.id)
             original = (
@@ -119,29 +119,39 @@ class Composer:
         audio = audio or original
         pictures = [file for file in own if file.image_urls] if artwork_only else [audio] if audio is not None else []
         song, artwork = await asyncio.gather(
-            self._song(task, audio, directory, needed=not artwork_only), self._artwork(pictures, directory)
+            self._song(task, audio, directory, needed=not artwork_only, final=final),
+            self._artwork(pictures, directory, needed=artwork_only),
         )
         details = SongDetails(task.title, "", None)
         if audio is not None:
             details = SongDetails(audio.title or task.title, audio.tags, audio.duration)
         return _Parts(details, audio, song, artwork, artwork_only)
 
-    async def _song(self, task: Task, file: File | None, directory: Path, *, needed: bool) -> Fetched | None:
+    async def _song(
+        self, task: Task, file: File | None, directory: Path, *, needed: bool, final: bool
+    ) -> Fetched | None:
         if file is None:
             return None
         try:
             return await self._files.audio(file, directory)
         except FetchError as error:
-            if needed or error.retryable:
+            if needed or (error.retryable and not final):
                 raise
             log.warning("task %s: the original's audio cannot be had: %s", task.id, error.reason)
             return None
 
-    async def _artwork(self, candidates: list[File], directory: Path) -> Fetched | None:
+    async def _artwork(self, candidates: list[File], directory: Path, *, needed: bool) -> Fetched | None:
+        later: FetchError | None = None
         for file in candidates:
-            picture = await self._files.picture(file, directory)
+            try:
+                picture = await self._files.picture(file, directory, needed=needed)
+            except FetchError as error:
+                later = error
+                continue
             if picture is not None:
                 return picture
+        if later is not None:
+            raise later
         return None
 
     def _result(self, row: Notification, task: Task, parts: _Parts, limit: int, *, shrunk: bool) -> Post:

@@ -425,7 +425,7 @@ def to_files(
             position=position,
             audio_url=file.audio_url,
             image_urls=list(file.image_urls),
-            title=clean(title if rename else file.title or title, TITLE_LIMIT),
+            title=("" if rename else clean(file.title or "", TITLE_LIMIT)) or clean(title, TITLE_LIMIT),
             tags=clean(file.tags or "", REASON_LIMIT),
             duration=file.duration,
             audio_id=file.audio_id,

@@ -46,6 +46,8 @@ class Archive:
         self._max_bytes = max_bytes
         self._clock = clock
         self._lock = asyncio.Lock()
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called when a file was found lost or damaged, after its songs were marked to be archived again."""
 
     @property
     def is_on(self) -> bool:
@@ -53,7 +55,7 @@ class Archive:
         return self._max_bytes > 0
 
     async def open(self) -> None:
-        """Make the directory and remove what an earlier process left half done; raises `OSError`."""
+        """Make the directory, remove what an earlier process left half done and keep to the cap; raises `OSError`."""
         if not self.is_on:
             return
         async with self._database.read() as connection:
@@ -61,23 +63,26 @@ class Archive:
         present = await asyncio.to_thread(self._sweep, known)
         async with self._database.write() as connection:
             for lost in known - present:
-                await _forget(connection, lost)
+                await _forget(connection, lost, again_at=self._clock())
+        async with self._lock:
+            await self._make_room(0)
 
     async def put(self, source: Path, sha256: str, kind: str) -> None:
         """Keep a file, which is moved or copied; the least recently used ones make room for it."""
         if not self.is_on:
             return
         async with self._lock:
-            size = await asyncio.to_thread(self._store, source, sha256)
-            if size is None:
+            size = (await asyncio.to_thread(source.stat)).st_size
+            if size > self._max_bytes:
                 return
+            await self._make_room(size, keep=sha256)
+            await asyncio.to_thread(self._store, source, sha256)
             async with self._database.write(durable=False) as connection:
                 await connection.execute(
                     insert(media)
                     .prefix_with("OR REPLACE")
                     .values(sha256=sha256, kind=kind, size=size, used_at=self._clock())
                 )
-            await self._make_room(keep=sha256)
 
     async def get(self, sha256: str, destination: Path) -> Kept | None:
         """Link or copy a file of the archive to `destination`; None where it was lost or is damaged."""
@@ -89,18 +94,19 @@ class Archive:
             return None
         if not await asyncio.to_thread(self._fetch, sha256, destination):
             log.warning("the archive has lost or damaged %s; it is fetched again", sha256)
-            await self.drop(sha256)
+            await self.drop(sha256, again_at=self._clock())
+            self.on_lost()
             return None
         async with self._database.write(durable=False) as connection:
             await connection.execute(update(media).where(media.c.sha256 == sha256).values(used_at=self._clock()))
         return Kept(destination, sha256, row.kind, row.size)
 
-    async def drop(self, sha256: str) -> None:
-        """Remove a file."""
+    async def drop(self, sha256: str, *, again_at: float | None = None) -> None:
+        """Remove a file; `again_at` is when to try to get it again."""
         async with self._lock:
             await asyncio.to_thread(self._path(sha256).unlink, missing_ok=True)
             async with self._database.write() as connection:
-                await _forget(connection, sha256)
+                await _forget(connection, sha256, again_at=again_at)
 
     async def drop_unused(self) -> None:
         """Remove what no song refers to any more."""
@@ -115,17 +121,17 @@ class Archive:
         for sha256 in found:
             await self.drop(sha256)
 
-    async def _make_room(self, keep: str) -> None:
+    async def _make_room(self, wanted: int, *, keep: str = "") -> None:
+        """Remove the least recently used files, except `keep`, until `wanted` bytes more fit."""
+        others = media.c.sha256 != keep
         while True:
             async with self._database.read() as connection:
-                total = (await connection.execute(select(func.coalesce(func.sum(media.c.size), 0)))).scalar_one()
+                query = select(func.coalesce(func.sum(media.c.size), 0)).where(others)
+                total = wanted + (await connection.execute(query)).scalar_one()
                 if total <= self._max_bytes:
                     return
                 oldest = await connection.execute(
-                    select(media.c.sha256, media.c.size)
-                    .where(media.c.sha256 != keep)
-                    .order_by(media.c.used_at)
-                    .limit(_EVICTED_AT_ONCE)
+                    select(media.c.sha256, media.c.size).where(others).order_by(media.c.used_at).limit(_EVICTED_AT_ONCE)
                 )
                 rows = oldest.all()
             if not rows:
@@ -141,17 +147,13 @@ class Archive:
     def _path(self, sha256: str) -> Path:
         return self._directory / sha256[:2] / sha256
 
-    def _store(self, source: Path, sha256: str) -> int | None:
-        size = source.stat().st_size
-        if size > self._max_bytes:
-            return None
+    def _store(self, source: Path, sha256: str) -> None:
         target = self._path(sha256)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{sha256}.part")
         part.unlink(missing_ok=True)
         _link_or_copy(source, part)
         part.replace(target)
-        return size
 
     def _fetch(self, sha256: str, destination: Path) -> bool:
         destination.unlink(missing_ok=True)
@@ -172,7 +174,8 @@ class Archive:
         """Remove files that no row knows, and return the names of those that one does."""
         self._directory.mkdir(parents=True, exist_ok=True)
         present: set[str] = set()
-        for path in self._directory.glob("*/*"):
+        # Nothing but what this class may have put there: an owner may have named a directory with other things in it.
+        for path in self._directory.glob("[0-9a-f][0-9a-f]/*"):
             if path.name in known:
                 present.add(path.name)
             elif path.is_file():
@@ -189,8 +192,9 @@ def _link_or_copy(source: Path, destination: Path) -> None:
         shutil.copyfile(source, destination)
 
 
-async def _forget(connection: AsyncConnection, sha256: str) -> None:
+async def _forget(connection: AsyncConnection, sha256: str, *, again_at: float | None = None) -> None:
     await connection.execute(delete(media).where(media.c.sha256 == sha256))
-    # What was lost is worth another try while VidGo or Discord may still have it.
-    await connection.execute(update(files).where(files.c.audio_sha256 == sha256).values(audio_sha256=None))
-    await connection.execute(update(files).where(files.c.image_sha256 == sha256).values(image_sha256=None))
+    # What was lost is worth another try while VidGo or Discord may still have it; what had to make room is not.
+    again = {} if again_at is None else {"archive_at": again_at}
+    for column in (files.c.audio_sha256, files.c.image_sha256):
+        await connection.execute(update(files).where(column == sha256).values({column.name: None, **again}))

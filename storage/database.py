@@ -60,6 +60,8 @@ class Database:
             pool_size=4,
             max_overflow=0,
             connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
+            # An error's text would hold the values of its query, tokens among them, and errors are logged.
+            hide_parameters=True,
         )
         event.listen(engine.sync_engine, "connect", _prepare_connection)
         event.listen(engine.sync_engine, "begin", _begin)

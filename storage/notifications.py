@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import and_, exists, func, insert, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.schema import IS_OPEN, Face, NotificationState, notifications, tasks
+from storage.schema import HOLDS_COVER, IS_OPEN, Face, NotificationState, files, notifications, tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +88,21 @@ async def requesters_of(connection: AsyncConnection, task_id: str) -> set[int]:
     return set((await connection.execute(query)).scalars())
 
 
-async def posts_of(connection: AsyncConnection, task_id: str, position: int, limit: int) -> list[Notification]:
-    """Return the newest posts that carry a task's audio: its own, and those of artwork made for it."""
+async def posts_of(
+    connection: AsyncConnection, task_id: str, position: int | None, limit: int, *, with_artwork: bool
+) -> list[Notification]:
+    """Return the newest posts of a task's variant, or of any variant.
+
+    `with_artwork` adds the posts of artwork made for the task, which carry its audio.
+    """
+    has_audio = exists().where(files.c.task_id == tasks.c.id, files.c.audio_url.is_not(None))
+    artwork = and_(tasks.c.source_id == task_id, HOLDS_COVER, ~has_audio)
     query = (
         select(notifications)
         .join(tasks, tasks.c.id == notifications.c.task_id)
         .where(
-            or_(tasks.c.id == task_id, tasks.c.source_id == task_id),
-            notifications.c.position == position,
+            or_(tasks.c.id == task_id, artwork) if with_artwork else tasks.c.id == task_id,
+            true() if position is None else notifications.c.position == position,
             notifications.c.kind == "result",
             notifications.c.state == NotificationState.DELIVERED,
             notifications.c.message_id.is_not(None),

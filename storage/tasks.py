@@ -79,6 +79,13 @@ async def get(connection: AsyncConnection, task_id: str) -> Task | None:
     return await _one(connection, select(tasks).where(tasks.c.id == task_id))
 
 
+async def token_of(connection: AsyncConnection, task_id: str, instead: str) -> str:
+    """Return a task's callback token, or `instead` where there is no such task, by the same query for both."""
+    token = select(tasks.c.token).where(tasks.c.id == task_id).scalar_subquery()
+    found: str = (await connection.execute(select(func.coalesce(token, instead)))).scalar_one()
+    return found
+
+
 async def by_vidgo_id(connection: AsyncConnection, vidgo_id: str) -> Task | None:
     """Return the task that has VidGo's id."""
     return await _one(connection, select(tasks).where(tasks.c.vidgo_id == vidgo_id))

@@ -29,7 +29,8 @@ async def open_music(directory: Path, *, callbacks: bool = False, **settings: st
     quick = {"POLL_MIN_SECONDS": "0.2", "POLL_MAX_SECONDS": "1"}
     async with open_world(directory, callbacks=callbacks, **(quick | settings)) as world:
         yield world
-    assert refusals(world) == []
+    refused = refusals(world)
+    assert not refused, refused
 
 
 def refusals(world: World) -> list[tuple[str, int]]:
@@ -90,9 +91,19 @@ async def perform(person: Person, style: str, track: str | None = None) -> Call:
 
 
 async def post_again(person: Person, title: str) -> Message:
-    """Post a song of the library in the channel, and return the post."""
+    """Post the newest of one's songs with such a title in the channel, and return the post."""
     page = await open_library(person, title)
     return await person.result(await press(person, page, "1 Post"))
+
+
+async def post_track(person: Person, track: str) -> Message:
+    """Post a song of the library by what autocompletion calls it, whatever page it is on."""
+    return await person.result(await forge(person, await open_library(person), f"song:post:{track}"))
+
+
+async def track_of(person: Person, typed: str, number: int = 0) -> str:
+    """Return what autocompletion offers for what was typed."""
+    return str((await person.type_track(typed))[number].value)
 
 
 # What VidGo and the disk hold

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -124,20 +125,21 @@ async def test_an_original_that_expired_later_is_taken_from_the_archive(bounded:
     assert again.attachments[0].data == first.attachments[0].data
 
 
-async def test_a_file_that_breaks_off_is_fetched_again(bounded: World) -> None:
+@pytest.mark.parametrize(("shape", "media"), [("audio", "audio"), ("image_url", "image")])
+async def test_a_file_that_breaks_off_is_fetched_again(bounded: World, shape: str, media: Any) -> None:
     ada = bounded.person("ada")
-    for shape, media in (("audio", "audio"), ("generate_cover", "image")):
-        song = await ada.imports(f"Broken Off {media}")
-        bounded.vidgo.set_result(COVER, shape, times=1)
-        bounded.vidgo.set_song_files("reset", model=COVER, media=media, times=1)
-        call = await ada.cover()
-        await bounded.vidgo.wait_submission(lambda one, song=song: one.input == {"task_id": song.id})
-        [task] = song.products
-        await bounded.vidgo.wait_request(lambda one, task=task: f"/files/{task.id}/" in one.path)
-        bounded.vidgo.clear_song_files(task)
-        result = await ada.result(call)
-        [audio] = result.attachments
-        assert listen(audio.data).loudness > 0.02
+    song = await ada.imports(f"Broken Off {media}")
+    bounded.vidgo.set_result(COVER, shape, times=1)
+    bounded.vidgo.set_song_files("reset", model=COVER, media=media, times=1)
+    call = await ada.cover()
+    submission = await bounded.vidgo.wait_submission(lambda one: one.input == {"task_id": song.id})
+    path = f"/files/{submission.task_id}/"
+    await bounded.vidgo.wait_request(lambda one: one.path.startswith(path))
+    bounded.vidgo.clear_song_files(song.products[0])
+    result = await ada.result(call)
+    [audio] = result.attachments
+    assert listen(audio.data).loudness > 0.02
+    assert len([one for one in bounded.vidgo.requests if one.path.startswith(path)]) >= 2
 
 
 async def test_a_file_with_a_wrong_type_is_judged_by_its_bytes(bounded: World) -> None:
@@ -178,22 +180,19 @@ async def test_a_trickling_file_holds_up_neither_others_nor_the_end(tmp_path: Pa
         ("https://127.0.0.1/song.mp3", "an address that must not be reached"),
         ("https://localhost/song.mp3", "an address that must not be reached"),
         ("https://[::1]/song.mp3", "an address that must not be reached"),
-        ("https://2130706433/song.mp3", "an address that must not be reached"),
+        ("https://2130706433/song.mp3", "not a host name"),
         ("https://127.0.0.1:8443/song.mp3", "a port other than 443"),
     ],
 )
 async def test_private_addresses_are_never_asked(strict: World, location: str, reason: str) -> None:
     ada = strict.person("ada")
-    title = f"Inside {location.partition('/')[2].strip('/').partition('/')[0]}".strip()
-    song = await ada.imports(title)
+    song = await ada.imports("Inside")
     logged = len(strict.bot.log_lines)
     strict.vidgo.set_result(COVER, "audio", times=1)
     if location:
         strict.vidgo.set_song_files("url", model=COVER, location=location, times=1)
     result = await ada.covered()
-    assert f"**{title}** is finished, but" in result.content
-    assert result.pings == {ada.member.id}
-    assert result.files == []
+    assert_told(result, ada, "Inside")
     line = await strict.bot.wait_log("cannot be posted", after=logged)
     assert reason in line
     assert [one for one in strict.vidgo.requests if one.path.startswith("/files/")] == []
@@ -205,8 +204,7 @@ async def test_artwork_from_a_private_address_is_explained_too(strict: World) ->
     await ada.imports("Inside Artwork")
     logged = len(strict.bot.log_lines)
     result = await ada.covered()
-    assert "**Inside Artwork** is finished, but" in result.content
-    assert result.files == []
+    assert_told(result, ada, "Inside Artwork")
     await strict.bot.wait_log("a picture cannot be had", "is not https", after=logged)
 
 
@@ -220,7 +218,6 @@ HOSTILE = {
     "control": "bell\x07 escape\x1b[31m null\x00 line\r\none\ttab\u2028two\x85three",
     "turned": "abc\u202egnp.exe\u202c \u2066hidden\u2069 \u200f\u200e\u061c\ufeff end",
     "zalgo": "z" + "\u0301" * 200 + "algo",
-    "surrogate": "half \ud83d of a face",
 }
 DANGEROUS = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C, 0xFEFF)}
 
@@ -263,10 +260,10 @@ async def test_a_hostile_title_is_shown_harmlessly(bounded: World, name: str) ->
             for line in text.splitlines():
                 assert_harmless(line)
             bare = text.replace(f"<@{ada.member.id}>", "").replace("https://discord.com/channels/", "")
-            for called in ("@everyone", "@here", "<@", "<#", "</", "<:", "evil.example/x)", "https://"):
-                assert called not in bare.replace("\\<", "")
-            assert "](" not in bare.replace("\\]", "")
+            assert re.search(r"@everyone|@here|https://|(?<!\\)<[@#/:]|(?<!\\)<t:0|(?<!\\)\]\(", bare) is None
     [embed] = result.embeds
+    for shown in (embed["title"], embed["description"]):
+        assert re.search(r"(?<!\\)[*_~`|>#<\[\]]", shown) is None
     assert len(embed["title"]) <= 256
     [audio] = result.attachments
     assert len(audio.filename) <= 80
@@ -279,7 +276,7 @@ async def test_a_hostile_title_is_shown_harmlessly(bounded: World, name: str) ->
         assert len(embed["title"]) <= 100
 
 
-@pytest.mark.parametrize("title", ["", "   ", "\u200b\u200f\x00", "...", "😀"])
+@pytest.mark.parametrize("title", ["", "   ", "\u200b\u200f\x07", "...", "😀"])
 async def test_a_title_that_is_next_to_nothing_still_has_a_name(bounded: World, title: str) -> None:
     ada = bounded.person("ada")
     song = bounded.vidgo.add_song(title, seconds=2, variants=1)

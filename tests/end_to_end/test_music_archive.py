@@ -23,10 +23,12 @@ from tests.end_to_end.music import (
     open_music,
     perform,
     post_again,
+    post_track,
     press,
     refusals,
     served,
     titles,
+    track_of,
 )
 from tests.end_to_end.world import COVER, SONG
 
@@ -90,6 +92,7 @@ def flip(path: Path) -> None:
 async def test_everything_is_there_months_later(keeping: World) -> None:
     ada = keeping.person("ada")
     old = await ada.imports("Old Song", seconds=3, variants=2)
+    tracks = [await track_of(ada, "old song", number) for number in (0, 1)]
     first = await ada.covered()
     performed = await ada.result(await perform(ada, "jazz"))
     made = await ada.use("music generate", prompt="a song of the sea", style="shanty", title="New Song")
@@ -111,7 +114,7 @@ async def test_everything_is_there_months_later(keeping: World) -> None:
     assert artwork_shown(again).data == artwork_shown(first).data
 
     page = await open_library(ada)
-    assert titles(page) == ["New Song", "New Song", "Old Song (jazz)", "Old Song (jazz)"]
+    assert titles(page) == ["New Song", "New Song (2)", "Old Song (jazz)", "Old Song (jazz) (2)"]
     shown = {file.url for file in page.files}
     assert [embed["thumbnail"]["url"] in shown for embed in page.embeds] == [True] * 4
     posts = [await ada.result(await press(ada, page, f"{number} Post")) for number in (1, 2, 3)]
@@ -120,10 +123,8 @@ async def test_everything_is_there_months_later(keeping: World) -> None:
     assert music_of(posts[1].attachments[0].data) != music_of(new.attachments[0].data)
     assert posts[2].attachments[0].data == performed.attachments[0].data
 
-    page = await open_library(ada, "old song")
-    places = [place for place, title in enumerate(titles(page)) if title == "Old Song"]
-    for number, place in enumerate(sorted(places)[-2:], 1):
-        post = await ada.result(await press(ada, page, f"{place + 1} Post"))
+    for number, track in enumerate(tracks, 1):
+        post = await post_track(ada, track)
         assert post.attachments[0].data == originals[f"{number}.mp3"]
         assert artwork_shown(post).data == originals[f"{number}.jpeg"]
     assert [one for one in keeping.vidgo.requests[seen:] if one.path.startswith("/files/") and one.status == 200] == []
@@ -190,12 +191,13 @@ async def test_what_only_discord_still_has_is_taken_from_there(keeping: World, d
 async def test_the_artwork_of_a_cover_is_taken_from_its_post(keeping: World) -> None:
     ada = keeping.person("ada")
     song = await ada.imports("Cover In Discord", variants=2)
-    first = await ada.covered(f"{(await ada.type_track('cover in'))[1].value}")
+    track = await track_of(ada, "cover in", 1)
+    first = await ada.covered(track)
     await archived_whole(keeping, song)
     expire_everything(keeping)
     for path in archive_files(keeping):
         path.unlink()
-    again = await ada.covered(f"{(await ada.type_track('cover in'))[1].value}")
+    again = await ada.covered(track)
     assert artwork_shown(again).data == artwork_shown(first).data
     assert music_of(again.attachments[0].data) == music_of(first.attachments[0].data)
     assert picture_in(again.attachments[0].data) == artwork_shown(first).data
@@ -204,15 +206,16 @@ async def test_the_artwork_of_a_cover_is_taken_from_its_post(keeping: World) -> 
 async def test_another_performance_is_never_taken_for_the_original(keeping: World) -> None:
     ada = keeping.person("ada")
     song = await ada.imports("Unlike", seconds=3)
+    track = await track_of(ada, "unlike")
     await ada.covered()
     performed = await ada.result(await perform(ada, "metal"))
-    extended = await ada.result(await ada.use("music extend", track="Unlike"))
+    extended = await ada.result(await ada.use("music extend", track=track))
     original = music_of(await served(keeping, song))
     path = await archived(keeping, song)
     # Of the original's music nothing is left but the post of its cover.
     keeping.vidgo.expire_files(song)
     path.unlink()
-    again = await ada.covered("Unlike")
+    again = await ada.covered(track)
     heard = music_of(again.attachments[0].data)
     assert heard not in {music_of(performed.attachments[0].data), music_of(extended.attachments[0].data)}
     assert heard == original
@@ -266,30 +269,30 @@ async def test_the_least_recently_used_goes_first_and_the_cap_holds(tmp_path: Pa
             return {row["title"] for row in rows}
 
         async with never_more_than(world, 200_000):
-            for title in ("A", "B", "C"):
+            for title in ("Alpha", "Bravo", "Coda"):
                 await bring(title)
-            assert kept() == {"A", "B", "C"}
-            await post_again(ada, "A")  # used again, so that B is what nobody has used for longest
+            assert kept() == {"Alpha", "Bravo", "Coda"}
+            await post_again(ada, "Alpha")  # used again, so that B is what nobody has used for longest
             number = 0
-            while kept() >= {"A", "B"}:
+            while kept() >= {"Alpha", "Bravo"}:
                 number += 1
                 assert number < 10, "nothing has gone"
                 await bring(f"More {number}")
-            assert "A" in kept()
-            assert "B" not in kept()
+            assert "Alpha" in kept()
+            assert "Bravo" not in kept()
             await bring("Last")
         on_disk = archive_files(world)
         assert {path.name for path in on_disk} == {row["sha256"] for row in world.rows("SELECT sha256 FROM media")}
         assert all(intact(path) for path in on_disk)
         # What has gone is fetched again while VidGo has it, and is taken from nowhere when not.
-        assert (await post_again(ada, "B")).attachments[0].data == await served(world, songs["B"])
+        assert (await post_again(ada, "Bravo")).attachments[0].data == await served(world, songs["Bravo"])
 
         # An owner who lowers the cap sees it hold from the start.
         await world.bot.stop()
         world.bot.settings["ARCHIVE_MAX_BYTES"] = "70000"
         await world.bot.start()
         assert sum(path.stat().st_size for path in archive_files(world)) <= 70_000
-        assert (await post_again(ada, "A")).attachments[0].data == await served(world, songs["A"])
+        assert (await post_again(ada, "Alpha")).attachments[0].data == await served(world, songs["Alpha"])
 
 
 async def test_a_file_larger_than_the_archive_is_posted_but_not_kept(tmp_path: Path) -> None:

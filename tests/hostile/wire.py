@@ -41,22 +41,22 @@ class Conversation:
 
 
 async def converse(port: int, conversation: Conversation) -> None:
-    """Open a connection, send everything and note what comes back."""
+    """Send everything, over a new connection where the server has ended the old one, and note what comes back."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            try:
-                if conversation.whole:
-                    await _in_order(reader, writer, conversation)
-                else:
-                    await _at_random(reader, writer, conversation)
-            finally:
-                writer.transport.abort()
+            if not conversation.whole:
+                await _at_random(port, conversation)
+                return
+            while len(conversation.statuses) < len(conversation.requests):
+                before = len(conversation.statuses)
+                await _in_order(port, conversation)
+                if len(conversation.statuses) == before:
+                    conversation.problem = "a whole request without an answer"
+                    return
     except TimeoutError:
         conversation.problem = "no end in sight"
-    except (OSError, asyncio.IncompleteReadError) as error:
-        if conversation.whole:
-            conversation.problem = f"{type(error).__name__} after {len(conversation.statuses)} answers"
+    except OSError as error:
+        conversation.problem = f"no connection: {error}"
 
 
 async def read_reply(reader: asyncio.StreamReader, *, head_only: bool = False) -> Reply:
@@ -75,35 +75,44 @@ async def read_reply(reader: asyncio.StreamReader, *, head_only: bool = False) -
     return Reply(status, head, body)
 
 
-async def _in_order(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, conversation: Conversation) -> None:
-    sending = asyncio.create_task(_send(writer, conversation))
+async def _in_order(port: int, conversation: Conversation) -> None:
+    """Send the requests that have no answer yet, and read answers until the server ends the connection."""
+    requests = conversation.requests[len(conversation.statuses) :]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    sending = asyncio.create_task(_send(writer, requests, conversation))
     try:
-        for request in conversation.requests:
+        for request in requests:
             reply = await read_reply(reader, head_only=request.startswith(b"HEAD "))
             conversation.statuses.append(reply.status)
+    except (OSError, asyncio.IncompleteReadError):
+        pass
     finally:
         sending.cancel()
-        with suppress(asyncio.CancelledError, OSError):
-            await sending
+        await asyncio.gather(sending, return_exceptions=True)
+        writer.transport.abort()
 
 
-async def _at_random(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, conversation: Conversation) -> None:
+async def _at_random(port: int, conversation: Conversation) -> None:
+    """Send everything whatever the server says, and listen until it is quiet."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     received = bytearray()
     try:
         with suppress(OSError):
-            await _send(writer, conversation)
+            await _send(writer, conversation.requests, conversation)
         while piece := await asyncio.wait_for(reader.read(65536), QUIET_SECONDS):
             received += piece
     except (TimeoutError, OSError):
         pass
+    finally:
+        writer.transport.abort()
     conversation.statuses = [int(status) for status in _STATUS.findall(bytes(received))]
 
 
-async def _send(writer: asyncio.StreamWriter, conversation: Conversation) -> None:
-    data = b"".join(conversation.requests)
-    step = conversation.piece or len(data) or 1
+async def _send(writer: asyncio.StreamWriter, requests: list[bytes], pace: Conversation) -> None:
+    data = b"".join(requests)
+    step = pace.piece or len(data) or 1
     for start in range(0, len(data), step):
         writer.write(data[start : start + step])
         await writer.drain()
-        if conversation.pause:
-            await asyncio.sleep(conversation.pause)
+        if pace.pause:
+            await asyncio.sleep(pace.pause)

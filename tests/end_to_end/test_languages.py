@@ -1,0 +1,120 @@
+"""A member reads what concerns them in the language of their Discord client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bot.words import LANGUAGES, translate
+from tests.end_to_end.world import COVER, SONG, Person, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.end_to_end.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CHAT_INPUT = 1
+
+EXPECTED = {
+    "de": {
+        "unknown": "Ich kenne keinen Song „Nirgendwo“. Wähle einen aus der Liste, die beim Tippen erscheint, oder "
+        "importiere ihn mit `/music import`.",
+        "imported": "**Leuchtturm** ist in deiner Bibliothek. Mit `/cover` kannst du den Song covern.",
+        "covering": "Ich covere **Leuchtturm**. Voraussichtlich fertig: <t:",
+        "stop": "Nicht posten",
+        "result": "hier ist ein neues Artwork für **Leuchtturm**. Die Musik ist die des Originals.",
+        "remove": "Entfernen",
+        "length": "Dauer",
+        "done": "** ist fertig: https://discord.com/channels/",
+        "refused": "VidGo hat den Inhalt abgelehnt: ",
+    },
+    "ja": {
+        "unknown": "「Nirgendwo」という曲は見つかりません。入力中に表示される一覧から選ぶか、`/music import` で"
+        "取り込んでください。",
+        "imported": "**Leuchtturm** がライブラリに入りました。`/cover` でカバーできます。",
+        "covering": "**Leuchtturm** のカバーを作成しています。完成予定は <t:",
+        "stop": "投稿しない",
+        "result": "さん、**Leuchtturm** の新しいアートワークができました。音楽は元の曲のままです。",
+        "remove": "削除",
+        "length": "長さ",
+        "done": "** が完成しました: https://discord.com/channels/",
+        "refused": "VidGo に内容を拒否されました: ",
+    },
+}
+
+
+def person(world: World, locale: str) -> Person:
+    """Let somebody join whose Discord client has a language."""
+    channel = world.guild.add_channel(f"{locale}-{len(world.channels)}".lower())
+    world.channels.append(channel)
+    return Person(world, world.guild.add_member(f"member-{locale}", locale=locale), channel)
+
+
+@pytest.mark.parametrize("locale", EXPECTED)
+async def test_a_member_is_spoken_to_in_their_language(polling: World, locale: str) -> None:
+    words = EXPECTED[locale]
+    member = person(polling, locale)
+    assert await member.refusal(await member.cover("Nirgendwo")) == words["unknown"]
+
+    song = polling.vidgo.add_song("Leuchtturm", tags="folk", seconds=2, variants=1)
+    reply = await (await member.use("music import", task_id=song.id)).reply()
+    assert reply.ephemeral
+    assert reply.content == words["imported"]
+
+    polling.vidgo.hold(COVER)
+    call = await member.cover()
+    acknowledgement = await call.reply()
+    assert acknowledgement.content.startswith(words["covering"])
+    assert [button.label for button in acknowledgement.buttons] == [words["stop"]]
+    polling.vidgo.release(COVER)
+    result = await member.result(call)
+    assert result.content == f"<@{member.member.id}> {words['result']}"
+    assert [button.label for button in result.buttons] == [words["remove"]]
+    assert [field["name"] for field in result.embeds[0]["fields"]] == [words["length"]]
+    await eventually(lambda: words["done"] in acknowledgement.content)
+
+
+@pytest.mark.parametrize("locale", EXPECTED)
+async def test_a_refusal_of_vidgo_is_told_in_their_language(polling: World, locale: str) -> None:
+    member = person(polling, locale)
+    error = {"code": 400, "error": {"message": "the lyrics are indecent", "type": "content_moderation_error"}}
+    polling.vidgo.fault("submit", "status", status=400, body=error, model=SONG)
+    sentence = await member.refusal(await member.use("music generate", prompt="something rude"))
+    assert sentence.startswith(EXPECTED[locale]["refused"] + "the lyrics are indecent")
+
+
+async def test_members_of_one_channel_each_read_their_own_language(polling: World) -> None:
+    german = person(polling, "de")
+    japanese = Person(polling, polling.guild.add_member("member-ja", locale="ja"), german.channel)
+    french = Person(polling, polling.guild.add_member("member-fr", locale="fr"), german.channel)
+    calls = [await one.use("music status") for one in (german, japanese, french)]
+    assert [(await call.reply()).content for call in calls] == [
+        "Du wartest gerade auf nichts.",
+        "今、待っているものはありません。",
+        "You are waiting for nothing at the moment.",
+    ]
+
+
+async def test_commands_are_described_in_every_language(polling: World) -> None:
+    registered = polling.discord.commands.scope(None)
+    described = list(_described([command for command in registered if command["type"] == CHAT_INPUT]))
+    assert len(described) > 15
+    for item in described:
+        expected = {locale: translate(item["description"], locale) for locale in LANGUAGES}
+        assert item["description_localizations"] == expected
+        assert not item.get("name_localizations")
+    assert {"Einen deiner Songs covern", "Ohne Gesang"} <= {
+        item["description_localizations"]["de"] for item in described
+    }
+    menus = [command for command in registered if command["type"] != CHAT_INPUT]
+    assert [menu["name"] for menu in menus] == ["Cover this track"]
+    assert not menus[0].get("name_localizations")
+
+
+def _described(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for item in items:
+        yield item
+        yield from _described(item.get("options") or [])
