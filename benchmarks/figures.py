@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Unit: TypeAlias = Literal["ms", "s", "MB"]
-Comparison: TypeAlias = Literal["ratio", "difference"]
+Comparison: TypeAlias = Literal["ratio", "difference", "absolute"]
 
 
 @dataclass(frozen=True)
 class Figure:
     """One line of the result.
 
-    `value` is bot ÷ floor, or bot - floor in the figure's unit; `target` is its upper bound, None where nothing was
-    promised. `samples` is how many measurements of each program stand behind it.
+    `value` is bot ÷ floor, or bot - floor in the figure's unit, or the bot's own figure; `target` is its upper bound,
+    None where nothing was promised. `samples` is how many measurements of each program stand behind it.
     """
 
     key: str
@@ -31,6 +31,8 @@ class Figure:
     @property
     def value(self) -> float:
         """What the target is about."""
+        if self.compared == "absolute":
+            return self.bot
         return self.bot / self.floor if self.compared == "ratio" else self.bot - self.floor
 
     @property
@@ -56,6 +58,8 @@ def table(figures: Sequence[Figure]) -> str:
     lines = [f"{'':44}{'floor':>10}{'bot':>10}{'bot/floor':>11}{'target':>10}"]
     for figure in figures:
         value = f"{figure.value:.2f} x" if figure.compared == "ratio" else f"{figure.value:+.1f} {figure.unit}"
+        if figure.compared == "absolute":
+            value = f"{figure.value:.1f} {figure.unit}"
         target = "-"
         if figure.target is not None:
             unit = "x" if figure.compared == "ratio" else figure.unit

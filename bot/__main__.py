@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "demo":
         return _demo()
     try:
-        settings = load_settings()
+        settings = load_settings(with_vidgo=options.command != "invite")
         return asyncio.run(_run(options, settings))
     except SettingsError as error:
         print(f"coverbot: {error}", file=sys.stderr)  # noqa: T201
@@ -69,7 +69,7 @@ def _demo() -> int:
     try:
         from sandbox.demo import main as demo  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        print(f"coverbot: the demo needs {error.name}: pip install 'coverbot[demo]'", file=sys.stderr)  # noqa: T201
+        print(f"coverbot: the demo needs {error.name}; run `make demo` in the source folder", file=sys.stderr)  # noqa: T201
         return FAILED
     return demo()
 

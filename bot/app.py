@@ -120,7 +120,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         interactions=interactions,
         songs=songs,
         covers=Covers(database, songs, tasks, clock),
-        performances=Performances(database, songs, tasks, fetcher, files, links, directory=directory, clock=clock),
+        performances=Performances(database, songs, tasks, files, links, directory=directory, clock=clock),
         library=Library(database, songs, archive),
         directory=directory,
     )
@@ -225,7 +225,8 @@ async def _log_in(client: Client, settings: Settings) -> str | None:
 
 def _empty_directory(settings: Settings) -> Path:
     """Make the place where files wait to be posted, without what an earlier process left there."""
-    directory = Path(make_url(settings.database_url).database or ".").parent / "posting"
+    database = Path(make_url(settings.database_url).database or "coverbot.db")
+    directory = database.with_name(f"{database.name}-posting")  # nobody else's folder: it is emptied at each start
     shutil.rmtree(directory, ignore_errors=True)
     try:
         directory.mkdir(parents=True)

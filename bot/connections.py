@@ -76,12 +76,15 @@ class Connections:
         server = self._runner.server
         if server is None:  # between the end of the runner and that of the last accepted socket
             raise ConnectionAbortedError("shutting down")
-        living = [one for one in server.connections if one.transport is not None]
-        if len(living) >= self._limit:
-            oldest = next((one for one in living if one not in self._kept), None)
-            if oldest is not None:
-                _abort(oldest)
+        # After the connection is made, which is when it counts.
+        asyncio.get_running_loop().call_later(0, self._trim, server)
         return server()
+
+    def _trim(self, server: web.Server) -> None:
+        living = [one for one in server.connections if one.transport is not None]
+        idle = [one for one in living if one not in self._kept]
+        for oldest in idle[: max(len(living) - self._limit, 0)]:
+            _abort(oldest)
 
 
 def _abort(connection: web.RequestHandler) -> None:

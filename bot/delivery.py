@@ -255,11 +255,9 @@ class Delivery:
         try:
             if task is not None:
                 text = str(await self._interactions.acknowledgement(task, task.title, joined=False))
-                view = cards.waiting_buttons(row.id)
-                if task.status.is_final:
-                    view = None
-                    if task.status is not TaskStatus.FINISHED:
-                        text = str(messages.ended(task.title, row.guild_id, row.channel_id, None))
+                if task.status.is_final and task.status is not TaskStatus.FINISHED:
+                    text = str(messages.ended(task.title, row.guild_id, row.channel_id, None))
+                view = None if task.status.is_final else cards.waiting_buttons(row.id)
                 message = await webhook.edit_message(_ORIGINAL, content=text, view=view, allowed_mentions=quiet)
                 await self._close(row, task, message.id)
                 return

@@ -47,7 +47,7 @@ class Files:
 
     async def audio(self, file: File, directory: Path) -> Fetched:
         """Get a file's audio; raises `FetchError` when nobody has it."""
-        async with self._lock(file):
+        async with self._lock(file, "audio"):
             file = await self._current(file)
             destination = directory / f"audio{file.position}"
             kept = await self._kept(file.audio_sha256, destination)
@@ -64,13 +64,17 @@ class Files:
             await self._keep(file, fetched, "audio_sha256")
             return fetched
 
+    async def at_vidgo(self, file: File) -> bool:
+        """Tell whether VidGo still hands out a file's audio."""
+        return file.audio_url is not None and await self._fetcher.answers(file.audio_url)
+
     async def picture(self, file: File, directory: Path, *, needed: bool = False) -> Fetched | None:
         """Get a file's first artwork that can be had; a song is not held up for want of one.
 
         With `needed`, raises `FetchError` where there is none now but perhaps later.
         """
         later: FetchError | None = None
-        async with self._lock(file):
+        async with self._lock(file, "picture"):
             file = await self._current(file)
             kept = await self._kept(file.image_sha256, directory / f"picture{file.position}")
             if kept is not None:
@@ -94,9 +98,9 @@ class Files:
                 raise later
             return found
 
-    def _lock(self, file: File) -> asyncio.Lock:
+    def _lock(self, file: File, what: str) -> asyncio.Lock:
         # Held by each caller in turn, so that many who want one file at the same moment fetch it once.
-        return self._locks.setdefault(f"{file.task_id}.{file.position}", asyncio.Lock())
+        return self._locks.setdefault(f"{what} {file.task_id}.{file.position}", asyncio.Lock())
 
     async def _current(self, file: File) -> File:
         async with self._database.read() as connection:

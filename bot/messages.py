@@ -422,6 +422,15 @@ def file_too_large(title: str, until: float) -> Text:
     )
 
 
+def file_out_of_reach(title: str) -> Text:
+    """Say that the file is too large for the server, and that no link can be given either."""
+    return Text(
+        "**{title}** is finished, but this server takes no file of its size, and VidGo no longer offers it for "
+        "download.",
+        title=title,
+    )
+
+
 def done(title: str, guild_id: int | None, channel_id: int, message_id: int) -> Text:
     """Lead from an acknowledgement to the result."""
     return Text("**{title}** is done: {link}", title=title, link=_jump(guild_id, channel_id, message_id))

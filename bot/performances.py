@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bot import messages
-from bot.fetch import Fetcher, FetchError
+from bot.fetch import FetchError
 from bot.files import Files
 from bot.links import FETCH_SECONDS, Links
 from bot.messages import MemberError
@@ -40,7 +40,6 @@ class Performances:
         database: Database,
         songs: Songs,
         tasks: Tasks,
-        fetcher: Fetcher,
         files: Files,
         links: Links,
         *,
@@ -50,7 +49,6 @@ class Performances:
         self._database = database
         self._songs = songs
         self._tasks = tasks
-        self._fetcher = fetcher
         self._files = files
         self._links = links
         self._directory = directory
@@ -137,7 +135,7 @@ class Performances:
 
     async def _address(self, task: Task, file: File) -> str:
         """Return where VidGo can fetch a song: at its own host while it is there, else here."""
-        if file.audio_url is not None and await self._fetcher.answers(file.audio_url):
+        if file.audio_url is not None and await self._files.at_vidgo(file):
             return file.audio_url
         kept = await self._is_kept(file)
         made = self._links.make(task, file.position, FETCH_SECONDS)

@@ -187,11 +187,11 @@ class Composer:
             made = self._links.make(holder, parts.audio.position, DOWNLOAD_SECONDS)
             if made is not None:
                 link, expires = made
-            elif parts.audio.audio_url is not None and len(parts.audio.audio_url) <= URL_LIMIT:
+            elif await self._files.at_vidgo(parts.audio) and len(parts.audio.audio_url or "") <= URL_LIMIT:
                 link = parts.audio.audio_url
                 expires = (holder.finished_at or holder.created_at) + VIDGO_KEEPS_SECONDS
         if link is None:
-            return _say(row, messages.file_refused(task.title))
+            return _say(row, messages.file_out_of_reach(task.title))
         return Post(
             content=messages.told(row.user_id, messages.file_too_large(task.title, expires)),
             view=cards.post_buttons(row.id, link=link),

@@ -85,13 +85,13 @@ class Settings(BaseSettings):
         return self
 
 
-def load_settings() -> Settings:
-    """Read the settings.
+def load_settings(*, with_vidgo: bool = True) -> Settings:
+    """Read the settings; `with_vidgo` off does without VidGo's key, for commands that only need Discord.
 
     Raises `SettingsError` with one line that names the first setting that is wrong.
     """
     try:
-        return Settings()
+        return Settings() if with_vidgo else Settings(vidgo_api_key=SecretStr("not-needed"))
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
     except (OSError, UnicodeError) as error:

@@ -28,7 +28,15 @@ class Song:
     added_at: float
 
 
-def _songs(user_id: int) -> Select[Any]:
+_NEWEST = (library.c.added_at.desc(), library.c.task_id.desc(), library.c.position)
+
+
+def _songs(chosen: Select[Any]) -> Select[Any]:
+    """Return the whole songs for rows of the library that were chosen by key alone.
+
+    The choice reads nothing but an index, however many of a member's rows it looks at or skips.
+    """
+    keys = chosen.subquery()
     return (
         select(
             library.c.task_id,
@@ -41,11 +49,21 @@ def _songs(user_id: int) -> Select[Any]:
             files.c.duration,
             library.c.added_at,
         )
-        .join(tasks, tasks.c.id == library.c.task_id)
-        .join(files, (files.c.task_id == library.c.task_id) & (files.c.position == library.c.position))
-        .where(library.c.user_id == user_id)
-        .order_by(library.c.added_at.desc(), library.c.task_id.desc(), library.c.position)
+        .select_from(keys)
+        .join(
+            library,
+            (library.c.user_id == keys.c.user_id)
+            & (library.c.task_id == keys.c.task_id)
+            & (library.c.position == keys.c.position),
+        )
+        .join(tasks, tasks.c.id == keys.c.task_id)
+        .join(files, (files.c.task_id == keys.c.task_id) & (files.c.position == keys.c.position))
+        .order_by(*_NEWEST)
     )
+
+
+def _keys(user_id: int) -> Select[Any]:
+    return select(library.c.user_id, library.c.task_id, library.c.position).where(library.c.user_id == user_id)
 
 
 async def add(
@@ -78,8 +96,8 @@ async def add(
 
 async def find(connection: AsyncConnection, user_id: int, task_id: str, position: int) -> Song | None:
     """Return one variant of a task from a member's library."""
-    query = _songs(user_id).where(library.c.task_id == task_id, library.c.position == position)
-    row = (await connection.execute(query)).first()
+    chosen = _keys(user_id).where(library.c.task_id == task_id, library.c.position == position)
+    row = (await connection.execute(_songs(chosen))).first()
     return None if row is None else Song(**row._mapping)
 
 
@@ -87,12 +105,12 @@ async def search(
     connection: AsyncConnection, user_id: int, text: str, limit: int, *, kind: str | None = "song", offset: int = 0
 ) -> list[Song]:
     """Return a member's newest songs whose title contains `text`, whatever its case; `kind` None adds the covers."""
-    query = _songs(user_id)
+    chosen = _keys(user_id).order_by(*_NEWEST).limit(limit).offset(offset)
     if kind is not None:
-        query = query.where(library.c.kind == kind)
+        chosen = chosen.where(library.c.kind == kind)
     if text:
-        query = query.where(library.c.folded_title.contains(text.casefold(), autoescape=True))
-    return [Song(**row._mapping) for row in await connection.execute(query.limit(limit).offset(offset))]
+        chosen = chosen.where(library.c.folded_title.contains(text.casefold(), autoescape=True))
+    return [Song(**row._mapping) for row in await connection.execute(_songs(chosen))]
 
 
 async def remove(connection: AsyncConnection, user_id: int, task_id: str, position: int) -> None:

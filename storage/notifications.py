@@ -9,7 +9,16 @@ from typing import Any
 from sqlalchemy import and_, exists, func, insert, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.schema import HOLDS_COVER, IS_OPEN, Face, NotificationState, files, notifications, tasks
+from storage.schema import (
+    HOLDS_COVER,
+    IS_OPEN,
+    OPEN_NOTIFICATIONS,
+    Face,
+    NotificationState,
+    files,
+    notifications,
+    tasks,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,15 @@ async def waiting_for(connection: AsyncConnection, task_id: str) -> list[Notific
         notifications.c.state == NotificationState.WAITING,
     )
     return [_notification(row) for row in await connection.execute(query)]
+
+
+async def is_awaited(connection: AsyncConnection, task_id: str) -> bool:
+    """Tell whether somebody still wants a task's result, be it acknowledged already or not."""
+    open_states = [*OPEN_NOTIFICATIONS, NotificationState.WAITING]
+    query = select(notifications.c.id).where(
+        notifications.c.task_id == task_id, notifications.c.kind == "result", notifications.c.state.in_(open_states)
+    )
+    return (await connection.execute(query.limit(1))).first() is not None
 
 
 async def requesters_of(connection: AsyncConnection, task_id: str) -> set[int]:

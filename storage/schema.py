@@ -192,7 +192,16 @@ library = Table(
 `kind` is `song` or `cover`. `folded_title` is for searching, as SQLite folds only ASCII.
 """
 
-Index("ix_library_newest", library.c.user_id, library.c.added_at.desc(), library.c.task_id.desc(), library.c.position)
+# It holds everything that a search looks at, so that looking through a member's songs reads nothing else.
+Index(
+    "ix_library_newest",
+    library.c.user_id,
+    library.c.added_at.desc(),
+    library.c.task_id.desc(),
+    library.c.position,
+    library.c.kind,
+    library.c.folded_title,
+)
 Index("ix_library_task", library.c.task_id)
 
 notifications = Table(

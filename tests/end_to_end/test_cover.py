@@ -251,11 +251,11 @@ async def test_the_list_offers_ones_own_songs_newest_first_and_filtered(calling:
 
 async def test_the_list_is_cut_at_what_discord_allows(calling: World) -> None:
     ada = calling.person("ada")
-    for number in range(27):
-        await ada.imports(f"Number {number:02d} " + "x" * 150)
+    for number in range(9):
+        await ada.imports(f"Number {number} " + "x" * 150, variants=3)
     choices = await ada.type_track("number")
     assert len(choices) == 25
-    assert choices[0].name.startswith("Number 26")
+    assert choices[0].name.startswith("Number 8")
     assert all(len(choice.name) <= 100 and len(str(choice.value)) <= 100 for choice in choices)
 
 

@@ -241,12 +241,15 @@ async def test_what_nobody_has_any_more_is_explained(keeping: World) -> None:
     keeping.discord.delete_message(await post_again(ada, "Lost Everywhere"))
     keeping.vidgo.expire_files(song)
     path.unlink()
+    log = len(keeping.bot.log_lines)
     result = await post_again(ada, "Lost Everywhere")
     assert "**Lost Everywhere**" in result.content
     assert "no longer has its file" in result.content
     assert result.files == []
     assert result.pings == {ada.member.id}
-    assert UNKNOWN_MESSAGE in refusals(keeping)
+    # The archive, too, has tried in vain.
+    await keeping.bot.wait_log("is not archived", after=log)
+    assert set(refusals(keeping)) == {UNKNOWN_MESSAGE}
 
 
 # Room
@@ -337,10 +340,11 @@ async def test_a_kill_in_the_middle_of_a_download_leaves_nothing_behind(tmp_path
         call = await ada.use("music generate", prompt="slow rain", style="ambient", title="Slow Rain")
         submission = await world.vidgo.wait_submission(lambda one: one.model == SONG)
         task = world.vidgo.tasks[str(submission.task_id)]
-        await eventually(lambda: [path for path in tmp_path.rglob("*.part") if path.stat().st_size == 0])
-        await eventually(lambda: fetches(world, task, "1.jpeg"))
+        picture = await archived(world, task, what="image")
+        await eventually(lambda: list(tmp_path.rglob("*.part")))
         await world.bot.kill()
         assert list(tmp_path.rglob("*.part"))
+        assert archive_files(world) == [picture]
         media = tmp_path / "data" / "media"
         (media / "ab").mkdir(parents=True, exist_ok=True)
         strays = [media / "ab" / ("ab" * 32), media / "ab" / f".{'ab' * 32}.part"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -51,109 +52,117 @@ def wrong(ended: Ended) -> list[str]:
     return [line for line in lines if line.startswith("WRONG ")]
 
 
+@asynccontextmanager
+async def another_program() -> AsyncIterator[int]:
+    """Listen as somebody else would, and give the port."""
+
+    async def greet(_request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", greet)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
 async def test_check_finds_nothing_where_run_would_work(idle: World) -> None:
     channel = idle.guild.add_channel("songs")
-    ended = await checked(idle, "--channel", str(channel.id))
+    ended = await checked(idle, "--channel", str(channel.id), DISCORD_GUILD_ID=str(idle.guild.id))
     assert wrong(ended) == []
     assert ended.code == 0
-    for part in ("Discord token: logged in as Coverbot", "1000 credits", "Database", "Public URL", "#songs"):
+    for part in ("Discord token: logged in as Coverbot", "1000 credits", "Database", "Archive", "Public URL", "#songs"):
         assert part in ended.out
 
 
 async def test_check_finds_nothing_while_the_bot_runs(calling: World) -> None:
-    assert wrong(await checked(calling)) == []
+    ended = await checked(calling)
+    assert wrong(ended) == []
+    assert "running already" in ended.out
 
 
 async def test_check_without_a_public_address_says_that_it_is_fine(idle: World) -> None:
-    ended = await checked(idle, PUBLIC_URL="")
+    thread = idle.guild.add_thread(idle.guild.add_channel("parent"), "songs in a thread")
+    ended = await checked(idle, "--channel", str(thread.id), PUBLIC_URL="")
     assert wrong(ended) == []
     assert "PUBLIC_URL is not set" in ended.out
+    assert "#songs in a thread" in ended.out
 
 
-async def test_check_names_a_refused_token(idle: World) -> None:
-    [line] = wrong(await checked(idle, DISCORD_TOKEN="MTA5.another.token"))
-    assert "DISCORD_TOKEN is refused" in line
-    assert "MTA5" not in line
+async def test_check_names_each_thing_that_is_wrong(idle: World, tmp_path: Path) -> None:
+    (tmp_path / "media").write_text("x")
+    async with another_program() as port:
+        ended = await checked(
+            idle,
+            DISCORD_TOKEN="MTA5.another.token",
+            VIDGO_API_KEY="another-key",
+            DATABASE_URL=newer_database(tmp_path),
+            ARCHIVE_DIR=str(tmp_path / "media"),
+            LISTEN_PORT=str(port),
+            PUBLIC_URL=f"http://127.0.0.1:{port}",
+        )
+    said = wrong(ended)
+    assert len(said) == 6
+    for line, words in zip(
+        said,
+        (
+            "DISCORD_TOKEN is refused",
+            "VIDGO_API_KEY is refused",
+            "newer version of Coverbot",
+            "ARCHIVE_DIR cannot be used",
+            f"LISTEN_HOST/LISTEN_PORT: cannot listen on 127.0.0.1:{port}",
+            "PUBLIC_URL answers 200, but not this program",
+        ),
+        strict=True,
+    ):
+        assert words in line
+    assert "MTA5" not in ended.out
+    assert "another-key" not in ended.out
 
 
-async def test_check_names_a_refused_key_and_missing_credits(idle: World) -> None:
-    [line] = wrong(await checked(idle, VIDGO_API_KEY="another-key"))
-    assert "VIDGO_API_KEY is refused" in line
+async def test_check_names_what_the_owner_has_to_arrange(idle: World) -> None:
+    channel = idle.guild.add_channel("silent")
+    channel.bot_permissions = channel.bot_permissions - {"attach_files", "embed_links"}
     idle.vidgo.credits = 0
     try:
-        [line] = wrong(await checked(idle))
+        ended = await checked(
+            idle,
+            *("--channel", str(channel.id)),
+            DISCORD_GUILD_ID="12345",
+            PUBLIC_URL=f"http://127.0.0.1:{free_port()}",
+        )
     finally:
         idle.vidgo.credits = 1000
-    assert "no credits" in line
+    credit, address, server, place = wrong(ended)
+    assert "no credits" in credit
+    assert "PUBLIC_URL cannot be reached" in address
+    assert "DISCORD_GUILD_ID names a server that the bot is not a member of" in server
+    assert "in #silent the bot lacks embed links, attach files" in place
 
 
 async def test_check_names_what_cannot_be_reached(idle: World) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
-    ended = await checked(idle, "--channel", "1", DISCORD_API_URL=nowhere, VIDGO_API_URL=nowhere)
-    lines = wrong(ended)
-    assert len(lines) == 3
-    assert "DISCORD_API_URL" in lines[0]
-    assert "VIDGO_API_URL" in lines[1]
-    assert "--channel" in lines[2]
+    ended = await checked(
+        idle,
+        *("--channel", "1"),
+        DISCORD_API_URL=nowhere,
+        VIDGO_API_URL=nowhere,
+        DISCORD_GUILD_ID="1",
+        MEDIA_ALLOW_PRIVATE_HOSTS="false",
+    )
+    discord, vidgo, address, server, place = wrong(ended)
+    assert "DISCORD_API_URL" in discord
+    assert "VIDGO_API_URL" in vidgo
+    assert "https://" in address
+    assert "DISCORD_GUILD_ID" in server
+    assert "--channel" in place
 
 
-async def test_check_names_an_unusable_database(idle: World, tmp_path: Path) -> None:
-    [line] = wrong(await checked(idle, DATABASE_URL=newer_database(tmp_path)))
-    assert "DATABASE_URL" in line
-    assert "newer version" in line
-
-
-async def test_check_names_a_public_address_that_leads_elsewhere(idle: World) -> None:
-    [line] = wrong(await checked(idle, PUBLIC_URL=f"http://127.0.0.1:{free_port()}"))
-    assert "PUBLIC_URL cannot be reached" in line
-
-    [line] = wrong(await checked(idle, PUBLIC_URL=idle.vidgo.api_url))
-    assert "PUBLIC_URL answers 401, but not this program" in line
-
-    [line] = wrong(await checked(idle, MEDIA_ALLOW_PRIVATE_HOSTS="false"))
-    assert "https://" in line
-
-
-async def test_check_names_what_would_keep_run_from_starting(idle: World, tmp_path: Path) -> None:
-    async def another_program(_request: web.Request) -> web.Response:
-        return web.Response(text="hello")
-
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", another_program)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        port = str(runner.addresses[0][1])
-        [line] = wrong(await checked(idle, PUBLIC_URL="", LISTEN_PORT=port))
-    finally:
-        await runner.cleanup()
-    assert "LISTEN_PORT" in line
-
-    (tmp_path / "media").write_text("x")
-    [line] = wrong(await checked(idle, ARCHIVE_DIR=str(tmp_path / "media")))
-    assert "ARCHIVE_DIR" in line
-
-    [line] = wrong(await checked(idle, DISCORD_GUILD_ID="12345"))
-    assert "DISCORD_GUILD_ID" in line
-    assert wrong(await checked(idle, DISCORD_GUILD_ID=str(idle.guild.id))) == []
-
-
-async def test_check_looks_at_the_parent_of_a_thread(idle: World) -> None:
-    thread = idle.guild.add_thread(idle.guild.add_channel("parent"), "songs in a thread")
-    ended = await checked(idle, "--channel", str(thread.id))
-    assert wrong(ended) == []
-    assert "#songs in a thread" in ended.out
-
-
-async def test_check_names_missing_permissions_in_a_channel(idle: World) -> None:
-    channel = idle.guild.add_channel("silent")
-    channel.bot_permissions = channel.bot_permissions - {"attach_files", "embed_links"}
-    [line] = wrong(await checked(idle, "--channel", str(channel.id)))
-    assert "in #silent the bot lacks" in line
-    assert "attach files" in line
-    assert "embed links" in line
+async def test_check_names_a_channel_that_the_bot_does_not_see(idle: World) -> None:
     [line] = wrong(await checked(idle, "--channel", "12345"))
     assert "--channel is unknown" in line
 

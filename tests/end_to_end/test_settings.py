@@ -41,6 +41,11 @@ def assert_one_line(ended: Ended, name: str) -> None:
     assert [secret for secret in (TOKEN, KEY, HIDDEN) if secret in ended.err + ended.out] == []
 
 
+def assert_untouched(directory: Path) -> None:
+    """Hold that nothing is made before all settings are right."""
+    assert list(directory.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -74,8 +79,7 @@ async def test_a_setting_that_cannot_be_is_named(tmp_path: Path, name: str, valu
     if value is None:
         del settings[name]
     assert_one_line(await run_program(tmp_path, {key: str(text) for key, text in settings.items()}, "run"), name)
-    # Nothing is made before all settings are right.
-    assert not any(tmp_path.iterdir())
+    assert_untouched(tmp_path)
 
 
 async def test_postgresql_is_said_to_be_unsupported(tmp_path: Path) -> None:
@@ -106,7 +110,7 @@ async def test_a_database_that_cannot_be_used_is_named(tmp_path: Path, obstacle:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("CREATE TABLE tasks (what TEXT)")
     else:
-        (tmp_path / "posting").write_text("x")
+        (tmp_path / "coverbot.db-posting").write_text("x")
     ended = await run_program(tmp_path, SETTINGS | {"DATABASE_URL": f"sqlite:///{path}"}, "run")
     assert_one_line(ended, "DATABASE_URL")
 

@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 import sqlite3
+import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["lost", "twice", "paid twice", "left thinking", "left behind", "half file"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+AT_WORK_SECONDS = 0.3
+"""How long the archive may be at work on files that nobody waits for; its directories have names of their own."""
 
 _UNCONFIRMED = {"lost", "nonsense", "time", "unknown", "no_files"}
 """Ends of a task in which the requester is told that VidGo may have made it all the same."""
@@ -233,6 +237,8 @@ def _audit_files(stage: Stage, verdict: Verdict) -> None:
         kept = {row["audio_sha256"], row["image_sha256"]} - {None}
         for lacking in kept - {path.name for path in stage.archive.glob("*/*")}:
             verdict.note("half file", f"a file of task {row['task_id']} is promised as {lacking}, which is not there")
-    if stage.posting.is_dir():
-        for path in stage.posting.rglob("*"):
-            verdict.note("half file", f"{path.relative_to(stage.posting)} waits to be posted by nobody")
+    waiting = set(stage.posting.glob("*"))
+    if waiting:
+        time.sleep(AT_WORK_SECONDS)
+        for path in waiting & set(stage.posting.glob("*")):
+            verdict.note("half file", f"{path.name} waits to be posted by nobody: {sorted(path.rglob('*'))}")

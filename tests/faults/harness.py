@@ -122,7 +122,7 @@ class Stage:
     @property
     def posting(self) -> Path:
         """Return the directory where files wait to be posted."""
-        return self.program.directory / "posting"
+        return self.program.directory / "coverbot.db-posting"
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         """Read the program's database as an owner's shell would."""
@@ -219,10 +219,15 @@ class Stage:
             if tasks := self.rows(f"SELECT id, status FROM tasks WHERE status IN {LIVE}"):
                 return f"tasks {tasks}"
             open_rows = self.rows(f"SELECT id, state, ack_wanted FROM notifications WHERE state IN {OPEN}")
-            if open_rows := open_rows or self.rows("SELECT id, state, ack_wanted FROM notifications WHERE ack_wanted > ''"):
-                return f"notifications {open_rows}"
+            wanted = self.rows("SELECT id, state, ack_wanted FROM notifications WHERE ack_wanted > ''")
+            if open_rows or wanted:
+                return f"notifications {open_rows or wanted}"
+            if archiving := self.rows("SELECT task_id FROM files WHERE archive_at <= ?", time.time()):
+                return f"files to archive {archiving}"
         except sqlite3.OperationalError as error:
             return f"the database: {error}"
+        if self.posting.is_dir() and any(self.posting.iterdir()):
+            return "files on their way"
         late = [order for order in self.orders if order.call.thinking and not order.call.expired]
         return f"{len(late)} thinking" if late else None
 

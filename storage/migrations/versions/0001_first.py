@@ -111,7 +111,14 @@ def upgrade() -> None:
     op.create_index(
         "ix_library_newest",
         "library",
-        ["user_id", sa.literal_column("added_at DESC"), sa.literal_column("task_id DESC"), "position"],
+        [
+            "user_id",
+            sa.literal_column("added_at DESC"),
+            sa.literal_column("task_id DESC"),
+            "position",
+            "kind",
+            "folded_title",
+        ],
         unique=False,
     )
     op.create_index("ix_library_task", "library", ["task_id"], unique=False)
