@@ -50,7 +50,7 @@ async def callback_to_post(floor: Side, bot: Side, load: Load, *, picture: bool)
                 await program.quiet(QUIET_SECONDS)
             sent_at = time.monotonic()
             vidgo.finish(task)
-            message = await side.channel.wait_for(_replies_to(asked), POST_SECONDS)
+            message = await side.channel.wait_for(replies_to(asked), POST_SECONDS)
             if number >= 0:
                 times[name].append((message.created_at_monotonic - sent_at) * 1000)
             if len(message.files) != (2 if picture else 1) or message.files[0].data != song:
@@ -85,5 +85,6 @@ async def _arrange(floor: Side) -> tuple[Task, Message]:
     return floor.vidgo.runner.accept(COVER, {"task_id": song.id}, url), asked
 
 
-def _replies_to(asked: Message) -> Callable[[Message], bool]:
+def replies_to(asked: Message) -> Callable[[Message], bool]:
+    """Recognise the message that replies to another."""
     return lambda message: message.reference == asked.id

@@ -77,7 +77,8 @@ class Songs:
                 song = await library.find(connection, user_id, task.id, position)
                 if song is not None and kind in (None, song.kind):
                     return song
-                if user_id not in {task.user_id, *await notifications.requesters_of(connection, task.id)}:
+                asked = user_id in {task.user_id, *await notifications.requesters_of(connection, task.id)}
+                if not asked or (song is None and task.status is TaskStatus.FINISHED):
                     raise MemberError(messages.not_yours())
                 raise MemberError(_why_not(task))
             named = [

@@ -64,6 +64,11 @@ async def forge(person: Person, message: Message, custom_id: str) -> Call:
     return await person.world.discord.press_custom_id(person.member, message, custom_id)
 
 
+async def says(message: Message, words: str) -> None:
+    """Wait until a public message says something."""
+    await message.channel.wait_for(lambda one: one is message and words in one.content)
+
+
 async def private_word(call: Call) -> str:
     """Return the one private sentence that a press was answered with."""
     reply = await call.reply()

@@ -183,6 +183,16 @@ async def test_the_version_is_printed(tmp_path: Path) -> None:
     assert ended.out.startswith("coverbot ")
 
 
+async def test_a_second_program_on_one_database_is_refused(calling: World) -> None:
+    settings = calling.bot.settings | {"LISTEN_PORT": str(free_port())}
+    ended = await run_program(calling.bot.directory, settings, "run")
+    assert ended.code == 2
+    [line] = ended.lines
+    assert "DATABASE_URL" in line
+    assert "in use by another running Coverbot" in line
+    assert await calling.get("/healthz") == (200, '{"status": "ok"}')
+
+
 # The end of `run`
 
 

@@ -58,10 +58,18 @@ class Verdict:
     endings: int = 0
     repeated: int = 0
     unconfirmed: int = 0
+    again: list[str] = field(default_factory=list)
 
     def note(self, kind: Kind, what: str) -> None:
         """Note a damage."""
         self.damages.append(Damage(kind, what))
+
+    def subtract(self, earlier: Verdict) -> None:
+        """Leave what an earlier audit of the same stage has not found yet."""
+        self.damages = [damage for damage in self.damages if damage not in earlier.damages]
+        self.endings -= earlier.endings
+        self.repeated -= earlier.repeated
+        self.unconfirmed -= earlier.unconfirmed
 
     @property
     def kinds(self) -> Counter[Kind]:
@@ -111,6 +119,7 @@ def _audit_endings(stage: Stage, order: Order, row: dict[str, Any] | None, verdi
     elif endings > 1:
         if not posts[1:] and endings - 1 <= stage.untold(order):
             verdict.repeated += 1
+            verdict.again.append(f"{name}: {told}")
         else:
             verdict.note("twice", f"{name}: {told}")
     if order.stopped and stage.cancelled(order) and posts:

@@ -169,9 +169,8 @@ class Stage:
         number = next(self.numbers)
         member = self.guild.add_member(f"member{number}")
         place = channel or self.channels[number % len(self.channels)]
-        life = self.program.lives
         call = await self.discord.slash(member, place, command, **options)
-        order = Order(kind, member, place, key, call, life)
+        order = Order(kind, member, place, key, call, self.program.lives)
         self.orders.append(order)
         return order
 

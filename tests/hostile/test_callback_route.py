@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
-WARM_UP, ATTACK = (1, 250), (2, 1050)
+WARM_UP, ATTACK = (1, 240), (2, 980)
 """Seeds and numbers of generated conversations."""
 
 REQUESTS = 10_000
