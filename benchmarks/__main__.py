@@ -20,12 +20,12 @@ from typing import Any
 
 import psutil
 
-from benchmarks import acknowledgement, idle, posting, programs
+from benchmarks import acknowledgement, deliveries, idle, library, posting, programs
 from benchmarks.figures import Figure, table
 from benchmarks.stage import Stage, open_stage
 
 LATEST = Path(__file__).with_name("latest.json")
-PARTS = ("ack", "post", "idle")
+PARTS = ("ack", "post", "idle", "find", "memory")
 READY_SECONDS = 60.0
 
 
@@ -37,6 +37,8 @@ class Plan:
     bursts: acknowledgement.Load
     posts: posting.Load
     idle: idle.Load
+    find: library.Load
+    memory: deliveries.Load
 
     @property
     def songs(self) -> int:
@@ -50,12 +52,16 @@ WHOLE = Plan(
     bursts=acknowledgement.Load(rounds=24, commands=50),
     posts=posting.Load(posts=50, warm_up=5, size=3_000_000),
     idle=idle.Load(starts_in_few=5, starts_in_many=3, few=1, many=1000),
+    find=library.Load(songs=5_000, few=10_000, many=1_000_000, samples=300),
+    memory=deliveries.Load(files=200, size=10_000_000, settled_after=20),
 )
 QUICK = Plan(
     alone=acknowledgement.Load(rounds=2, commands=5),
     bursts=acknowledgement.Load(rounds=2, commands=50),
     posts=posting.Load(posts=4, warm_up=1, size=300_000),
     idle=idle.Load(starts_in_few=1, starts_in_many=1, few=1, many=20),
+    find=library.Load(songs=100, few=200, many=2_000, samples=5),
+    memory=deliveries.Load(files=8, size=300_000, settled_after=4),
 )
 
 
@@ -93,6 +99,12 @@ async def _measure(plan: Plan, parts: Collection[str]) -> tuple[list[Figure], di
         if "idle" in parts:
             _say("start and memory")
             figures += await idle.starts_and_memory(directory, plan.idle)
+        if "find" in parts:
+            _say("finding songs")
+            figures += await library.finding_songs(directory, plan.find)
+        if "memory" in parts:
+            _say("memory while delivering")
+            figures += await deliveries.memory_while_delivering(directory, plan.memory)
     return figures, seen
 
 

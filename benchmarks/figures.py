@@ -55,7 +55,7 @@ def p99(samples: Sequence[float]) -> float:
 
 def table(figures: Sequence[Figure]) -> str:
     """Return the figures as lines of text."""
-    lines = [f"{'':44}{'floor':>10}{'bot':>10}{'bot/floor':>11}{'target':>10}"]
+    lines = [f"{'':58}{'floor':>10}{'bot':>10}{'bot/floor':>11}{'target':>10}"]
     for figure in figures:
         value = f"{figure.value:.2f} x" if figure.compared == "ratio" else f"{figure.value:+.1f} {figure.unit}"
         if figure.compared == "absolute":
@@ -65,7 +65,7 @@ def table(figures: Sequence[Figure]) -> str:
             unit = "x" if figure.compared == "ratio" else figure.unit
             target = f"≤ {figure.target:g} {unit}"
         lines.append(
-            f"{figure.title + ', ' + figure.unit:44}{figure.floor:>10.2f}{figure.bot:>10.2f}{value:>11}{target:>10}"
+            f"{figure.title + ', ' + figure.unit:58}{figure.floor:>10.2f}{figure.bot:>10.2f}{value:>11}{target:>10}"
             f"  {figure.verdict}".rstrip()
         )
     return "\n".join(lines)

@@ -37,7 +37,7 @@ BODY_SECONDS = 15.0
 DOWNLOADS = 4
 """How many files are served at once."""
 
-TURN_SECONDS = 20.0
+TURN_SECONDS = 10.0
 """How long a download waits for its turn."""
 
 DOWNLOAD_SECONDS = 900.0

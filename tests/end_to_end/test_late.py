@@ -41,7 +41,7 @@ async def test_a_late_cover_is_announced_once_and_posted_when_it_is_done(impatie
     result = await ada.channel.wait_for(lambda message: bool(message.attachments))
     assert result.replied_to is call.original
     assert "Sorry that it took so long" in result.content
-    assert len([message for message in ada.channel.messages if "longer than usual" in message.content]) == 1
+    assert [message for message in ada.channel.messages if message.pings] == [notice, result]
     assert impatient.submitted(song) == 1
 
 

@@ -64,12 +64,21 @@ class Verdict:
         """Note a damage."""
         self.damages.append(Damage(kind, what))
 
+    def add(self, other: Verdict) -> None:
+        """Add what another audit has found."""
+        self.damages += other.damages
+        self.endings += other.endings
+        self.repeated += other.repeated
+        self.unconfirmed += other.unconfirmed
+        self.again += other.again
+
     def subtract(self, earlier: Verdict) -> None:
         """Leave what an earlier audit of the same stage has not found yet."""
         self.damages = [damage for damage in self.damages if damage not in earlier.damages]
         self.endings -= earlier.endings
         self.repeated -= earlier.repeated
         self.unconfirmed -= earlier.unconfirmed
+        self.again = [told for told in self.again if told not in earlier.again]
 
     @property
     def kinds(self) -> Counter[Kind]:
@@ -85,9 +94,9 @@ def audit(stage: Stage) -> Verdict:
     verdict = Verdict()
     notifications = stage.rows("SELECT * FROM notifications")
     tasks = stage.rows("SELECT * FROM tasks")
-    by_user = {row["user_id"]: row for row in notifications if row["kind"] == "result"}
+    by_place = {(row["user_id"], row["channel_id"]): row for row in notifications if row["kind"] == "result"}
     for order in stage.orders:
-        _audit_endings(stage, order, by_user.get(order.member.id), verdict)
+        _audit_endings(stage, order, by_place.get(order.place), verdict)
     _audit_notifications(stage, notifications, verdict)
     _audit_payments(stage, tasks, verdict)
     _audit_tasks(stage, tasks, verdict)
@@ -127,10 +136,13 @@ def _audit_endings(stage: Stage, order: Order, row: dict[str, Any] | None, verdi
 
 
 def _audit_notifications(stage: Stage, rows: list[dict[str, Any]], verdict: Verdict) -> None:
-    orders = {order.member.id: order for order in stage.orders}
+    orders = {order.place: order for order in stage.orders}
     shown = {button: message for message in _visible(stage) for button in _own_buttons(message)}
     for row in rows:
-        name, order = f"notification {row['id']} ({row['kind']}, {row['state']})", orders.get(row["user_id"])
+        name, order = (
+            f"notification {row['id']} ({row['kind']}, {row['state']})",
+            orders.get((row["user_id"], row["channel_id"])),
+        )
         if order is None:
             verdict.note("left behind", f"{name} is of nobody")
             continue
@@ -227,7 +239,9 @@ def _audit_tasks(stage: Stage, tasks: list[dict[str, Any]], verdict: Verdict) ->
 def _audit_files(stage: Stage, verdict: Verdict) -> None:
     connection = sqlite3.connect(f"file:{stage.database}?mode=ro", uri=True, timeout=10)
     try:
-        found = [row for check in ("integrity_check", "foreign_key_check") for row in connection.execute(f"PRAGMA {check}")]
+        found = [
+            row for check in ("integrity_check", "foreign_key_check") for row in connection.execute(f"PRAGMA {check}")
+        ]
     finally:
         connection.close()
     if found != [("ok",)]:

@@ -21,9 +21,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 import bot.app
 from bot.__main__ import main
-from sqlalchemy.ext.asyncio import AsyncConnection
+from bot.fetch import Fetcher
+from bot.vidgo import VidGo
 from storage.database import Database
 
 ARMED = "crash-at"
@@ -90,7 +93,7 @@ def _commit_points(launch: Launch) -> None:
         function = f"{caller.f_globals['__name__']}.{caller.f_code.co_qualname}"
         return watched(write(self, **options), function, caller.f_lineno)
 
-    Database.write = wrapped  # type: ignore[assignment]
+    Database.write = wrapped  # type: ignore[method-assign]
 
 
 def _wrong_clock(launch: Launch) -> None:
@@ -113,10 +116,10 @@ def _program(launch: Launch) -> int:
     if launch.clock:
         _wrong_clock(launch)
     if launch.patience is not None:
-        bot.app.VidGo = partial(bot.app.VidGo, timeout=launch.patience)  # type: ignore[assignment,misc]
+        setattr(bot.app, "VidGo", partial(VidGo, timeout=launch.patience))  # noqa: B010 (typed as a class)
     if launch.fetching is not None:
-        limits = {"total_timeout": launch.fetching, "idle_timeout": launch.fetching}
-        bot.app.Fetcher = partial(bot.app.Fetcher, **limits)  # type: ignore[assignment,misc]
+        slow = partial(Fetcher, total_timeout=launch.fetching, idle_timeout=launch.fetching)
+        setattr(bot.app, "Fetcher", slow)  # noqa: B010 (typed as a class)
     if launch.user is not None:
         os.setgroups([])
         os.setgid(launch.user)

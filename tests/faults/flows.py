@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.faults.harness import COVER, Point, gather_orders
+from tests.faults.harness import COVER, Point
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from sandbox.discord import Member
+    from sandbox.vidgo import Task
     from tests.faults.harness import Stage
 
 
@@ -17,50 +20,57 @@ if TYPE_CHECKING:
 class Flow:
     """A script; `callbacks` says whether VidGo can call back.
 
-    With `first` the program dies there before the points of this flow are looked at: they are those of its recovery.
+    `prepare` comes before any fault, and what it returns is given to `act`. With `first` the program dies there before the points of this flow are looked at: they are those of its recovery.
     """
 
     name: str
-    act: Callable[[Stage], Awaitable[object]]
+    act: Callable[[Stage, Any], Awaitable[object]]
     callbacks: bool = True
+    prepare: Callable[[Stage], Awaitable[Any]] | None = None
     first: Point | None = None
 
 
-async def cover(stage: Stage) -> None:
+async def cover(stage: Stage, _: object = None) -> None:
     """Order a cover."""
     await stage.cover(stage.song())
 
 
-async def generate(stage: Stage) -> None:
+async def generate(stage: Stage, _: object = None) -> None:
     """Order a song."""
     await stage.generate()
 
 
-async def same_song(stage: Stage) -> None:
-    """Let two members order the cover of one song at the same moment."""
+async def bring_in(stage: Stage) -> tuple[Task, list[Member]]:
+    """Let two members bring in one song."""
     song = stage.song()
-    await gather_orders(stage.cover(song), stage.cover(song))
+    return song, [await stage.bring_in(song), await stage.bring_in(song)]
 
 
-async def failure(stage: Stage) -> None:
+async def same_song(stage: Stage, brought_in: tuple[Task, list[Member]]) -> None:
+    """Let two members order the cover of one song at the same moment."""
+    song, members = brought_in
+    await asyncio.gather(*(stage.cover(song, member=member) for member in members))
+
+
+async def failure(stage: Stage, _: object = None) -> None:
     """Order a cover that VidGo fails to make."""
     stage.vidgo.set_failure(COVER, "artwork could not be produced")
     await stage.cover(stage.song())
 
 
-async def refusal(stage: Stage) -> None:
+async def refusal(stage: Stage, _: object = None) -> None:
     """Order the cover of a song that does not exist."""
     await stage.refused()
 
 
-async def held_up(stage: Stage) -> None:
+async def held_up(stage: Stage, _: object = None) -> None:
     """Order a cover while VidGo has no room."""
     stage.vidgo.clear_faults("submit")
     stage.vidgo.fault("submit", "busy_retry_after", seconds=0.3)
     await stage.cover(stage.song())
 
 
-async def taken_over(stage: Stage) -> None:
+async def taken_over(stage: Stage, _: object = None) -> None:
     """Order a cover that was ordered elsewhere with the same key."""
     stage.vidgo.duplicate_style = "409_id"
     song = stage.song()
@@ -69,7 +79,7 @@ async def taken_over(stage: Stage) -> None:
     await stage.cover(song)
 
 
-async def not_wanted(stage: Stage) -> None:
+async def not_wanted(stage: Stage, _: object = None) -> None:
     """Order a cover and press *Don't post* while it is made."""
     stage.vidgo.hold(COVER)
     order = await stage.cover(stage.song())
@@ -86,7 +96,7 @@ FLOWS = (
     Flow("cover, callback", cover),
     Flow("cover, polling", cover, callbacks=False),
     Flow("new song", generate),
-    Flow("two for one song", same_song, callbacks=False),
+    Flow("two for one song", same_song, callbacks=False, prepare=bring_in),
     Flow("VidGo fails", failure),
     Flow("refused", refusal),
     Flow("VidGo has no room", held_up, callbacks=False),

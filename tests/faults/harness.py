@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import re
 import sqlite3
@@ -36,6 +35,7 @@ LOOK_SECONDS = 0.05
 """How often the database is read while the harness waits for it; nothing tells it of a commit."""
 
 OPEN = ("asked", "due", "sending", "waiting")
+Kind = Literal["cover", "generate", "refused", "import"]
 LIVE = ("queued", "submitting", "waiting", "running")
 
 
@@ -60,9 +60,9 @@ class Point:
 
 @dataclass(eq=False)
 class Order:
-    """What one member asked for once; each order has a member of its own, by whom the ledgers find it."""
+    """What one member asked for once in one channel; by these two the ledgers find it."""
 
-    kind: Literal["cover", "generate", "refused"]
+    kind: Kind
     member: Member
     channel: Channel
     key: str
@@ -76,6 +76,11 @@ class Order:
     """Whether every way to the member is closed."""
     untold: int = 0
     """How often the program died with a private sentence said that was not recorded yet."""
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Return the member's and the channel's id, which stand in the database too."""
+        return self.member.id, self.channel.id
 
     @property
     def public(self) -> Message | None:
@@ -103,6 +108,8 @@ class Stage:
     guild: Guild
     channels: list[Channel]
     archive: Path
+    backstage: Channel
+    """Where songs are brought in that are covered elsewhere."""
     orders: list[Order] = field(default_factory=list)
     presses: list[Call] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -139,19 +146,25 @@ class Stage:
         """Make a song elsewhere; songs of one title sound the same, so that they cost nothing to make."""
         return self.vidgo.add_song(title, tags="folk", seconds=1, variants=1, **options)
 
-    async def cover(self, track: Task, channel: Channel | None = None) -> Order:
-        """Let a new member ask for the cover of a song by VidGo's id of it, which brings it in on the way."""
-        return await self._order("cover", "cover", track.id, channel, track=track.id)
+    async def cover(self, track: Task, channel: Channel | None = None, *, member: Member | None = None) -> Order:
+        """Let a member ask for the cover of a song by VidGo's id of it; a new member brings it in on the way."""
+        return await self._order("cover", "cover", track.id, channel, member, track=track.id)
+
+    async def bring_in(self, track: Task) -> Member:
+        """Let a new member import a song that others may have too, and wait for the answer."""
+        order = await self._order("import", "music import", track.id, self.backstage, task_id=track.id)
+        await self.until(lambda: self.ended(order), "answer to the import")
+        return order.member
 
     async def generate(self, channel: Channel | None = None) -> Order:
         """Let a new member ask for a new song."""
         prompt = f"a song of the sea, number {next(self.numbers)}"
         options = {"prompt": prompt, "style": "folk", "title": "Sea Song"}
-        return await self._order("generate", "music generate", prompt, channel, **options)
+        return await self._order("generate", "music generate", prompt, channel, None, **options)
 
     async def refused(self, channel: Channel | None = None) -> Order:
         """Let a new member ask for something that cannot be had."""
-        return await self._order("refused", "cover", "", channel, track="NOSUCHTASK000001")
+        return await self._order("refused", "cover", "", channel, None, track="NOSUCHTASK000001")
 
     async def stop_posting(self, order: Order) -> None:
         """Press *Don't post* as soon as it can be pressed; do nothing where the order ended before."""
@@ -164,10 +177,16 @@ class Stage:
             self.presses.append(await self.discord.press(order.member, order.public, button))
 
     async def _order(
-        self, kind: Literal["cover", "generate", "refused"], command: str, key: str, channel: Channel | None, **options: str
+        self,
+        kind: Kind,
+        command: str,
+        key: str,
+        channel: Channel | None,
+        member: Member | None = None,
+        **options: Any,
     ) -> Order:
         number = next(self.numbers)
-        member = self.guild.add_member(f"member{number}")
+        member = member or self.guild.add_member(f"member{number}")
         place = channel or self.channels[number % len(self.channels)]
         call = await self.discord.slash(member, place, command, **options)
         order = Order(kind, member, place, key, call, self.program.lives)
@@ -192,15 +211,15 @@ class Stage:
         return self.ignored(order) or bool(order.sentences or self.posts(order)) or self.cancelled(order)
 
     def posts(self, order: Order) -> list[Message]:
-        """Return the messages in the server that address an order's member, the oldest first."""
+        """Return the messages in an order's channel that address its member, the oldest first."""
         address = f"<@{order.member.id}>"
-        found = [one for channel in self.places for one in channel.messages if one.content.startswith(address)]
+        found = [one for one in order.channel.messages if one.content.startswith(address)]
         return [one for one in found if "takes longer than usual" not in one.content]
 
     @property
     def places(self) -> list[Channel]:
         """Return every channel and thread of the server, deleted ones too."""
-        return list({id(one): one for one in (*self.channels, *self.guild.channels)}.values())
+        return list({id(one): one for one in (*self.channels, self.backstage, *self.guild.channels)}.values())
 
     @staticmethod
     def cancelled(order: Order) -> bool:
@@ -253,16 +272,16 @@ class Stage:
         self.note_untold()
 
     def note_untold(self) -> None:
-        """Note for which orders a private sentence was said that no row knows of: the window that no protocol closes."""
+        """Note for which orders a private sentence was said that no row knows of; no protocol closes that window."""
         if not self.database.is_file():
             return
         try:
-            rows = self.rows("SELECT user_id FROM notifications WHERE state IN ('asked', 'sending')")
+            rows = self.rows("SELECT user_id, channel_id FROM notifications WHERE state IN ('asked', 'sending')")
         except sqlite3.OperationalError:  # killed in the middle of its first start
             return
-        unrecorded = {row["user_id"] for row in rows}
+        unrecorded = {(row["user_id"], row["channel_id"]) for row in rows}
         for order in self.orders:
-            order.untold += order.member.id in unrecorded and any(one.ephemeral for one in order.sentences)
+            order.untold += order.place in unrecorded and any(one.ephemeral for one in order.sentences)
 
     def untold(self, order: Order) -> int:
         """Return how often the program could not know that it had said a private sentence: what may be said again."""
@@ -337,7 +356,8 @@ async def open_stage(
             "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
         } | settings
         program = Program(nursery, directory, defaults, discord, launch or Launch(str(directory)))
-        stage = Stage(discord, vidgo, program, guild, places, Path(defaults["ARCHIVE_DIR"]))
+        backstage = guild.add_channel("backstage")
+        stage = Stage(discord, vidgo, program, guild, places, Path(defaults["ARCHIVE_DIR"]), backstage)
         try:
             if start:
                 assert await program.start(), program.log
@@ -346,8 +366,3 @@ async def open_stage(
             program.kill()
             with suppress(TimeoutError, AssertionError):
                 await program.ended()
-
-
-async def gather_orders(*coming: Any) -> list[Order]:
-    """Let members ask at the same moment."""
-    return list(await asyncio.gather(*coming))

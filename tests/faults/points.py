@@ -38,7 +38,9 @@ async def find_points(nursery: Nursery, directory: Path, flow: Flow) -> list[Poi
     """Play a flow undisturbed, and return the kinds of moments that it came past, commits before wires."""
     async with open_stage(nursery, directory, callbacks=flow.callbacks, launch=Launch("", trail=True)) as stage:
         if flow.first is not None:
-            assert await _play(stage, flow, flow.first, recover=False), f"{flow.name} never comes past {flow.first.name}"
+            assert await _play(stage, flow, flow.first, recover=False), (
+                f"{flow.name} never comes past {flow.first.name}"
+            )
         commits = len(stage.program.trail())
         stage.wire_trail.clear()
         if flow.first is not None:
@@ -80,8 +82,9 @@ async def _die(stage: Stage, flow: Flow, point: Point) -> bool:
 
 async def _play(stage: Stage, flow: Flow, point: Point | None, *, recover: bool = True) -> bool:
     """Play a flow with the program armed, until nothing is under way; tell whether it died."""
+    prepared = await flow.prepare(stage) if flow.prepare is not None else None
     stage.arm(point)
-    acting = asyncio.ensure_future(flow.act(stage))
+    acting = asyncio.ensure_future(flow.act(stage, prepared))
     try:
         died = await _recover_if_dead(stage, acting, recover=recover)
         await acting

@@ -11,7 +11,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.discord.clock import Signal
 from tests.end_to_end.process import ROOT, SHUTDOWN_SECONDS, environment
@@ -143,7 +143,8 @@ class Program:
         await self.launch(**different)
         assert self._code is not None
         ready = asyncio.create_task(self._discord.wait_ready(START_SECONDS, newer_than=before))
-        await asyncio.wait({ready, self._code}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {ready, self._code}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             ready.cancel()
             return False

@@ -69,8 +69,8 @@ async def _play(stage: Stage, seed: int, tasks: int) -> Played:
     for model in (COVER, SONG):
         stage.vidgo.set_duration(model, chance.uniform(0.1, 0.5))
         stage.vidgo.set_failure(model, "it did not sound right" if chance.random() < 0.2 else None, times=2)
-    songs = [stage.song() for _ in range(max(tasks // 2, 1))]
-    acting = asyncio.gather(*(_member(stage, chance.randrange(1 << 30), songs) for _ in range(tasks)))
+    shared = [stage.song() for _ in range(max(tasks // 6, 1))]
+    acting = asyncio.gather(*(_member(stage, chance.randrange(1 << 30), shared) for _ in range(tasks)))
     try:
         await _die(stage, chance.uniform(0.02, LATEST_DEATH_SECONDS))
         if chance.random() < SECOND_DEATH:
@@ -90,7 +90,7 @@ async def _die(stage: Stage, seconds: float) -> None:
     await stage.died()
 
 
-async def _member(stage: Stage, seed: int, songs: list[Task]) -> None:
+async def _member(stage: Stage, seed: int, shared: list[Task]) -> None:
     chance = random.Random(seed)
     await asyncio.sleep(chance.uniform(0, ARRIVAL_SECONDS))
     what = chance.random()
@@ -98,8 +98,11 @@ async def _member(stage: Stage, seed: int, songs: list[Task]) -> None:
         await stage.generate()
     elif what < 0.4:
         await stage.refused()
+    elif what < 0.65:
+        song = chance.choice(shared)
+        await stage.cover(song, member=await stage.bring_in(song))
     else:
-        order = await stage.cover(chance.choice(songs))
+        order = await stage.cover(stage.song())
         if what > 0.9:
             # Whoever wants to stop it may come too late, or find the program dead.
             with suppress(TimeoutError):
