@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -100,6 +102,7 @@ class Client(commands.AutoShardedBot):
             allowed_mentions=discord.AllowedMentions.none(),
         )
         self._settings = settings
+        self._custom_ids: list[re.Pattern[str]] = []
 
     async def setup_hook(self) -> None:
         """Load the cogs and tell Discord the commands."""
@@ -117,6 +120,23 @@ class Client(commands.AutoShardedBot):
             guild = discord.Object(guild_id)
             self.tree.copy_global_to(guild=guild)
             await self.tree.sync(guild=guild)
+
+    def add_dynamic_items(self, *items: type[discord.ui.DynamicItem[Any]]) -> None:
+        """Make buttons known by their custom ids."""
+        super().add_dynamic_items(*items)
+        self._custom_ids.extend(item.__discord_ui_compiled_template__ for item in items)
+
+    async def on_interaction(self, interaction: discord.Interaction[Client]) -> None:
+        """Answer a button that nobody knows: one of another version of this program, or one that was made up."""
+        custom_id = str((interaction.data or {}).get("custom_id", ""))
+        if interaction.type is not discord.InteractionType.component:
+            return
+        if not any(template.fullmatch(custom_id) for template in self._custom_ids):
+            speak(str(interaction.locale))
+            try:
+                await interaction.response.send_message(str(messages.stale_button()), ephemeral=True)
+            except discord.HTTPException as failure:
+                log.warning("a member could not be told that a button is unknown: %s", failure.text)
 
     async def find_post(self, channel_id: int, message_id: int) -> discord.Message:
         """Read a message; raises `discord.HTTPException`."""

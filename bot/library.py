@@ -78,8 +78,11 @@ class Library:
             found = [await rows.get(connection, row.task_id or "") for row in waiting]
         return [task for task in found if task is not None]
 
-    async def stop(self, user_id: int, notification_id: str) -> str:
-        """Cancel a post that has not been made and return the title of what it was; raises `MemberError`."""
+    async def stop(self, user_id: int, notification_id: str, message_id: int) -> str:
+        """Cancel a post that has not been made and return the title of what it was; raises `MemberError`.
+
+        `message_id` is the acknowledgement under which that was asked for; `show_stop` comes next.
+        """
         async with self._database.write() as connection:
             row = await notifications.get(connection, notification_id)
             task = await rows.get(connection, row.task_id) if row is not None and row.task_id is not None else None
@@ -87,6 +90,8 @@ class Library:
                 raise MemberError(messages.stale_button())
             if row.user_id != user_id:
                 raise MemberError(messages.not_your_order())
+            if row.ack_message_id not in (None, message_id):
+                raise MemberError(messages.stale_button())
             stopped = await notifications.change(
                 connection,
                 row.id,
@@ -103,14 +108,23 @@ class Library:
                 await rows.change(
                     connection, task.id, only=[TaskStatus.QUEUED], status=TaskStatus.FAILED, error_kind="cancelled"
                 )
-        self.on_face()
         return task.title
+
+    async def show_stop(self, notification_id: str, *, shown: bool) -> None:
+        """Note that an acknowledgement says that the post was stopped, or have it changed where that failed."""
+        if shown:
+            async with self._database.write() as connection:
+                await notifications.face_shown(connection, notification_id, Face.CANCELLED)
+        else:
+            self.on_face()
 
     async def check_removal(self, user_id: int, notification_id: str, message_id: int, *, manages: bool) -> None:
         """Raise `MemberError` where a member may not remove a posted message."""
         async with self._database.read() as connection:
             row = await notifications.get(connection, notification_id)
-        if row is None or row.message_id not in (None, message_id):
+        # Where the answer to a post was lost, its message is not known yet.
+        sent = row is not None and row.state is NotificationState.SENDING and row.message_id is None
+        if row is None or (row.message_id != message_id and not sent):
             if not manages:
                 raise MemberError(messages.stale_button())
         elif user_id != row.user_id and not manages:

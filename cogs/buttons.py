@@ -55,8 +55,10 @@ class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"stop
         """Stop the post, and show that in the acknowledgement."""
         use = interaction.client.use_cases
         async with use.interactions.updating(interaction) as asked:
-            title = await use.library.stop(interaction.user.id, self._notification_id)
-            await asked.answer(str(messages.cancelled(title)), None)
+            message_id = interaction.message.id if interaction.message is not None else 0
+            title = await use.library.stop(interaction.user.id, self._notification_id, message_id)
+            shown = await asked.answer(str(messages.cancelled(title)), None)
+            await use.library.show_stop(self._notification_id, shown=shown is not None)
 
 
 class ForgetButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"forget:(?P<user>\d{1,20})"):
@@ -108,9 +110,11 @@ class RemoveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"re
                 message.id if message is not None else 0,
                 manages=interaction.permissions.manage_messages,
             )
-            if message is not None:
-                with suppress(discord.NotFound):
+            with suppress(discord.NotFound):
+                if message is not None and not message.flags.ephemeral:
                     await message.delete()
+                else:  # only the interaction's own token reaches a message that nobody else sees
+                    await interaction.delete_original_response()
 
 
 async def setup(client: Client) -> None:

@@ -11,6 +11,7 @@ import fcntl
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from storage.driver import connect
 from storage.schema import HEAD
 
 BUSY_TIMEOUT_MS = 20_000
@@ -59,7 +61,7 @@ class Database:
             poolclass=AsyncAdaptedQueuePool,
             pool_size=4,
             max_overflow=0,
-            connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
+            async_creator=partial(connect, str(path), BUSY_TIMEOUT_MS / 1000),
             # An error's text would hold the values of its query, tokens among them, and errors are logged.
             hide_parameters=True,
         )
@@ -72,7 +74,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection for reading one consistent state."""
+        """Give a connection for reading; each statement sees what was committed last."""
         async with self._engine.connect() as connection:
             yield connection
 
@@ -127,8 +129,7 @@ def _prepare_connection(connection: Any, _record: object) -> None:
 def _begin(connection: Any) -> None:
     options = connection.get_execution_options()
     if not options.get("write"):
-        connection.exec_driver_sql("BEGIN")
-        return
+        return  # a single SELECT needs no transaction
     level = "FULL" if options["durable"] else "NORMAL"
     if connection.info.get("synchronous", "FULL") != level:
         connection.exec_driver_sql(f"PRAGMA synchronous = {level}")

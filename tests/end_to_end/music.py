@@ -46,7 +46,7 @@ async def eventually(probe: Callable[[], T | None], seconds: float = 15) -> T:
     Raises TimeoutError.
     """
     async with asyncio.timeout(seconds):
-        while not (found := probe()):
+        while not (found := probe()):  # noqa: ASYNC110 (it is another process that changes them)
             await asyncio.sleep(0.02)
     return found
 
@@ -62,6 +62,12 @@ async def press(person: Person, message: Message, label_or_custom_id: str) -> Ca
 async def forge(person: Person, message: Message, custom_id: str) -> Call:
     """Send a press of a button that the message may not have."""
     return await person.world.discord.press_custom_id(person.member, message, custom_id)
+
+
+async def noted(world: World, post: Message) -> Message:
+    """Wait until the bot has written down that it posted a message: it does so right after, people press later."""
+    await eventually(lambda: world.rows("SELECT 1 FROM notifications WHERE message_id = ?", post.id))
+    return post
 
 
 async def says(message: Message, words: str) -> None:
@@ -98,12 +104,13 @@ async def perform(person: Person, style: str, track: str | None = None) -> Call:
 async def post_again(person: Person, title: str) -> Message:
     """Post the newest of one's songs with such a title in the channel, and return the post."""
     page = await open_library(person, title)
-    return await person.result(await press(person, page, "1 Post"))
+    return await noted(person.world, await person.result(await press(person, page, "1 Post")))
 
 
 async def post_track(person: Person, track: str) -> Message:
     """Post a song of the library by what autocompletion calls it, whatever page it is on."""
-    return await person.result(await forge(person, await open_library(person), f"song:post:{track}"))
+    call = await forge(person, await open_library(person), f"song:post:{track}")
+    return await noted(person.world, await person.result(call))
 
 
 async def track_of(person: Person, typed: str, number: int = 0) -> str:

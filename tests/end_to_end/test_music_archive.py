@@ -266,9 +266,7 @@ async def test_the_least_recently_used_goes_first_and_the_cap_holds(tmp_path: Pa
             await archived(world, songs[title], what="image")
 
         def kept() -> set[str]:
-            rows = world.rows(
-                "SELECT title FROM files JOIN media ON media.sha256 = files.audio_sha256 ORDER BY title"
-            )
+            rows = world.rows("SELECT title FROM files JOIN media ON media.sha256 = files.audio_sha256 ORDER BY title")
             return {row["title"] for row in rows}
 
         async with never_more_than(world, 200_000):
@@ -334,6 +332,9 @@ async def test_switched_off_it_keeps_nothing_and_discord_is_the_second_source(tm
 
 
 async def test_a_kill_in_the_middle_of_a_download_leaves_nothing_behind(tmp_path: Path) -> None:
+    def parts() -> list[Path]:
+        return list(tmp_path.rglob("*.part"))
+
     async with open_music(tmp_path) as world:
         ada = world.person("ada")
         world.vidgo.set_song_files("trickle", model=SONG, times=1, pause=0.02)
@@ -341,9 +342,9 @@ async def test_a_kill_in_the_middle_of_a_download_leaves_nothing_behind(tmp_path
         submission = await world.vidgo.wait_submission(lambda one: one.model == SONG)
         task = world.vidgo.tasks[str(submission.task_id)]
         picture = await archived(world, task, what="image")
-        await eventually(lambda: list(tmp_path.rglob("*.part")))
+        await eventually(parts)
         await world.bot.kill()
-        assert list(tmp_path.rglob("*.part"))
+        assert parts()
         assert archive_files(world) == [picture]
         media = tmp_path / "data" / "media"
         (media / "ab").mkdir(parents=True, exist_ok=True)
@@ -358,8 +359,8 @@ async def test_a_kill_in_the_middle_of_a_download_leaves_nothing_behind(tmp_path
         assert result.attachments[0].data == await served(world, task)
         assert [stray for stray in strays if stray.exists()] == []
         assert not_mine.exists()
-        await eventually(lambda: not list(tmp_path.rglob("*.part")))
+        await eventually(lambda: not parts())
         not_mine.unlink()
         assert all(intact(path) for path in archive_files(world))
-        assert [one for one in world.vidgo.accepted(SONG)] == [submission]
+        assert world.vidgo.accepted(SONG) == [submission]
         assert world.vidgo.accepted(PERFORM) == []

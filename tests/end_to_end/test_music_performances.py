@@ -284,9 +284,7 @@ async def test_a_song_is_extended(
     result = await ada.result(call)
     assert "**Longer**, extended" in result.content
     assert "artwork" not in result.content
-    [submission] = [
-        one for one in hidden.vidgo.accepted(EXTEND) if one.input["audio_id"] == song.variants[0].audio_id
-    ]
+    [submission] = [one for one in hidden.vidgo.accepted(EXTEND) if one.input["audio_id"] == song.variants[0].audio_id]
     assert {name: submission.input[name] for name in wanted} == wanted
     assert listen(result.attachments[0].data).seconds == pytest.approx(seconds, abs=0.3)
 

@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: every named crash point in every flow, then random rounds, and a table of what was found."""
+"""`python -m tests.faults`: every named crash point in every flow, random rounds, and a table of what was found."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ class Report:
         for name in self.unreached:
             say(f"never came past {name}")
         say(
-            "said again: a private sentence whose record the death prevented; unconfirmed: paid, but VidGo's answer was "
-            "lost and nobody called back, so the requester was told that. No protocol closes these two windows, see "
-            "docs/reliability.md."
+            "said again: a private sentence whose record the death prevented.\n"
+            "unconfirmed: paid, but VidGo's answer was lost and nobody called back, so the requester was told that.\n"
+            "No protocol closes these two windows, see docs/reliability.md."
         )
         return not total.total.damages
 

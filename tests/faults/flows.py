@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Flow:
     """A script; `callbacks` says whether VidGo can call back.
 
-    `prepare` comes before any fault, and what it returns is given to `act`. With `first` the program dies there before the points of this flow are looked at: they are those of its recovery.
+    `prepare` comes before any fault, and what it returns is given to `act`. With `first` the program dies there before
+    the points of this flow are looked at: they are those of its recovery.
     """
 
     name: str

@@ -66,13 +66,15 @@ class Siege:
         data = {"task_id": self.task.id, "status": "running", "files": None, "error_message": None}
         return post(self.path, json.dumps({"code": 200, "data": data}).encode(), "Connection: close")
 
-    def state(self) -> list[str]:
-        """Return everything in the database."""
+    def state(self, *tables: str) -> list[str]:
+        """Return everything in the database, or in some tables of it, as SQL."""
         connection = sqlite3.connect(f"file:{self.world.bot.directory}/coverbot.db?mode=ro", uri=True, timeout=10)
         try:
-            return list(connection.iterdump())
+            lines = list(connection.iterdump())
         finally:
             connection.close()
+        starts = tuple(f'INSERT INTO "{table}"' for table in tables)
+        return [line for line in lines if not tables or line.startswith(starts)]
 
     def memory(self) -> float:
         """Return the memory in use by the process, in MB."""

@@ -110,20 +110,21 @@ async def test_other_methods_are_refused(siege: Siege) -> None:
 async def test_what_it_generates_is_answered_as_it_says(
     siege: Siege, described: Any, show: Callable[[str], None]
 ) -> None:
-    before, logged = siege.state(), len(siege.world.bot.log_lines)
+    before, logged = siege.state("tasks", "notifications"), len(siege.world.bot.log_lines)
     answers: Counter[str] = Counter()
     right = {"task": siege.target.task, "token": siege.target.token}
     with requests.Session() as session:
         for path, methods in described.items():
             for operation in methods.values():
-                for mode in GenerationMode:
+                # Where nothing can be said, nothing can be said wrongly.
+                for mode in GenerationMode if "{" in path else [GenerationMode.POSITIVE]:
                     await asyncio.to_thread(drive, siege, operation, session, answers, generation_mode=mode)
                 if path == CALLBACK:
                     await asyncio.to_thread(drive, siege, operation, session, answers, path_parameters=right)
     show(f"{answers.total()} requests by schemathesis: {dict(answers)}")
-    assert answers.total() > 5 * EXAMPLES
+    assert answers.total() >= 5 * EXAMPLES
     assert siege.world.bot.errors(logged) == []
-    assert siege.state() == before
+    assert siege.state("tasks", "notifications") == before
 
 
 def drive(siege: Siege, operation: Any, session: requests.Session, answers: Counter[str], **options: Any) -> None:
@@ -184,7 +185,7 @@ async def test_every_status_that_it_names_is_given(siege: Siege, described: Any,
     with ExitStack() as stack:
         for _ in range(DOWNLOADS):
             deaf_download(stack, siege.port, song.removeprefix(base))
-        await eventually(lambda: len(list(siege.world.bot.directory.glob("posting/*/audio0"))) == DOWNLOADS)
+        await eventually(lambda: len(list(siege.world.bot.directory.glob("*posting/*/audio0"))) == DOWNLOADS)
         await asyncio.to_thread(ask_one, described, seen, MEDIA, "GET", song, {"timeout": TURN_SECONDS + 10})
     siege.world.discord.refuse_gateway()
     siege.world.discord.drop_gateway()
