@@ -42,6 +42,7 @@ from storage import notifications
 from storage import tasks as rows
 from storage.archive import Archive
 from storage.database import Database, DatabaseError, hold_alone
+from storage.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +94,6 @@ class _Parts:
 async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], rng: random.Random) -> _Parts:
     """Make the parts and start to listen; the stack closes what the parts stand on."""
     database = await _open_database(settings, stack)
-    async with database.write() as connection:
-        await rows.wake_orphans(connection, clock())
-        await notifications.wake_orphans(connection, clock())
     directory = await asyncio.to_thread(_empty_directory, settings)
     session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
     vidgo = VidGo(
@@ -114,7 +112,8 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     schedule = Schedule(database, settings, clock=clock, rng=rng)
     tasks = Tasks(database, vidgo, settings, schedule, clock=clock, metrics=metrics)
     songs = Songs(database, vidgo, tasks, clock)
-    interactions = Interactions(database, tasks, schedule, clock)
+    interactions = Interactions(database, _open_journal(settings, stack), tasks, schedule, clock)
+    await interactions.recover()
     client.use_cases = UseCases(
         database=database,
         interactions=interactions,
@@ -132,6 +131,9 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     tasks.on_due, tasks.on_planned, tasks.on_face = delivery.worker.wake, poller.wake, faces.wake
     tasks.on_files = archive.on_lost = archiver.wake
     delivery.on_face = client.use_cases.library.on_face = faces.wake
+    async with database.write() as connection:
+        await rows.wake_orphans(connection, clock())
+        await notifications.wake_orphans(connection, clock())
     parts = _Parts(client, tasks, [poller, delivery.worker, archiver, faces])
     listener = Listener(
         settings,
@@ -182,6 +184,16 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
         raise SettingsError(f"DATABASE_URL: {error}") from error
     stack.push_async_callback(database.close)
     return database
+
+
+def _open_journal(settings: Settings, stack: AsyncExitStack) -> Journal:
+    database = Path(make_url(settings.database_url).database or "coverbot.db")
+    try:
+        journal = Journal(database.with_name(f"{database.name}-asked"))
+    except OSError as error:
+        raise SettingsError(f"DATABASE_URL: its directory cannot be used: {error.strerror}") from error
+    stack.callback(journal.close)
+    return journal
 
 
 async def _open_archive(database: Database, settings: Settings, clock: Callable[[], float]) -> Archive:

@@ -1,7 +1,7 @@
 """Answers to interactions, so that no member is ever left "thinking…".
 
-Each command that takes longer than an instant is written down as a notification in the state `asked` before Discord
-gets its first answer. Whatever dies after that, somebody finds the row and tells the member.
+Each command that takes longer than an instant is noted before Discord gets its first answer, and becomes a notification
+in the state `asked` right after it. Whatever dies in between, somebody finds it and tells the member.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from typing import Any
 
 import aiohttp
@@ -26,6 +27,7 @@ from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.ids import new_id
+from storage.journal import Journal
 from storage.notifications import Notification
 from storage.schema import NotificationState, TaskStatus
 from storage.tasks import Task
@@ -38,8 +40,8 @@ TOKEN_SECONDS = 15 * 60
 ANSWER_SECONDS = 300.0
 """When an interaction that nobody finished is picked up by the delivery worker."""
 
-RECORD_SECONDS = 1.0
-"""How long the first answer waits for the database: Discord wants it within 3 s of the dispatch."""
+COURTESY_SECONDS = 0.5
+"""How long the work for a member waits while others still wait for their first answer."""
 
 ALREADY_ACKNOWLEDGED = 40060
 
@@ -79,8 +81,18 @@ class Asked:
 class Interactions:
     """Writes interactions down, acknowledges them and sees that each gets an answer."""
 
-    def __init__(self, database: Database, tasks: Tasks, schedule: Schedule, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        journal: Journal,
+        tasks: Tasks,
+        schedule: Schedule,
+        clock: Callable[[], float],
+    ) -> None:
         self._database = database
+        self._journal = journal
+        self._unanswered = 0
+        self._all_answered = asyncio.Event()
         self._tasks = tasks
         self._schedule = schedule
         self._clock = clock
@@ -94,18 +106,18 @@ class Interactions:
         speak(str(interaction.locale))  # discord.py gives each interaction an asyncio task of its own
         notification_id = new_id(self._clock())
         asked = Asked(interaction, notification_id)
-        recorded = asyncio.create_task(self._record(interaction, notification_id, ephemeral))
-        await asyncio.wait({recorded}, timeout=RECORD_SECONDS)
+        row = _row(interaction, notification_id, ephemeral=ephemeral, now=self._clock())
         try:
-            await _acknowledge(interaction, ephemeral=ephemeral)
+            self._note(row)
+            await self._answer_first(interaction, ephemeral=ephemeral)
         except Exception:
             # It may have arrived all the same: the delivery asks Discord, and says what can be said.
             with suppress(SQLAlchemyError):
-                await recorded
+                await self._record(row)
                 await self._leave_open(notification_id)
             raise
         try:
-            await recorded
+            await self._record(row)
             if not ephemeral:
                 _check_permissions(interaction)
         except Exception as error:  # a context manager cannot skip its body, so the body meets it at its first step
@@ -219,36 +231,41 @@ class Interactions:
                 attempt_at=None,
             )
 
-    async def _record(self, interaction: discord.Interaction, notification_id: str, ephemeral: bool) -> None:
-        now = self._clock()
-        row = Notification(
-            id=notification_id,
-            kind="result",
-            task_id=None,
-            position=0,
-            user_id=interaction.user.id,
-            guild_id=interaction.guild_id,
-            channel_id=interaction.channel_id or 0,
-            application_id=interaction.application_id,
-            interaction_token=interaction.token,
-            token_expires_at=now + TOKEN_SECONDS,
-            ephemeral=ephemeral,
-            upload_limit=interaction.filesize_limit,
-            locale=str(interaction.locale)[:10],
-            ack_message_id=None,
-            ack_wanted=None,
-            state=NotificationState.ASKED,
-            attempts=0,
-            attempt_at=now + ANSWER_SECONDS,
-            message_id=None,
-            error=None,
-            created_at=now,
-            delivered_at=None,
-        )
-        # The death of this process is what the row is for, and the operating system keeps it through that. Should the
-        # power fail in this very moment, Discord ends the "thinking…" by itself after 15 minutes.
+    async def recover(self) -> None:
+        """Bring into the database what an earlier process noted and did not live to write there."""
+        rows_ = [Notification(**{**row, "state": NotificationState.ASKED}) for row in self._journal.unfinished()]
+        async with self._database.write() as connection:
+            for row in rows_:
+                if row.token_expires_at > self._clock() and await notifications.get(connection, row.id) is None:
+                    await notifications.add(connection, row)
+        self._journal.clear()
+
+    def _note(self, row: Notification) -> None:
+        try:
+            self._journal.note(row.id, asdict(row))
+        except OSError as error:
+            log.error("interaction %s cannot be noted: %s", row.id, error.strerror)
+
+    async def _answer_first(self, interaction: discord.Interaction, *, ephemeral: bool) -> None:
+        """Send the first answer, and wait a moment for those of others: all come before anybody's work."""
+        self._unanswered += 1
+        self._all_answered.clear()
+        try:
+            await _acknowledge(interaction, ephemeral=ephemeral)
+        finally:
+            self._unanswered -= 1
+            if self._unanswered == 0:
+                self._all_answered.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._all_answered.wait(), COURTESY_SECONDS)
+
+    async def _record(self, row: Notification) -> None:
+        # The operating system keeps a commit through the death of this process, which is what the row is for. Should
+        # the power fail in this very moment, Discord ends the "thinking…" by itself after 15 minutes.
         async with self._database.write(durable=False) as connection:
             await notifications.add(connection, row)
+        with suppress(OSError):
+            self._journal.done(row.id)
 
     async def _say(self, asked: Asked, text: Text, *, ephemeral: bool) -> None:
         try:
@@ -272,6 +289,33 @@ class Interactions:
         except SQLAlchemyError:
             # The row stays open, so the member may be told once more; better than never.
             log.exception("interaction %s could not be closed", asked.notification_id)
+
+
+def _row(interaction: discord.Interaction, notification_id: str, *, ephemeral: bool, now: float) -> Notification:
+    return Notification(
+        id=notification_id,
+        kind="result",
+        task_id=None,
+        position=0,
+        user_id=interaction.user.id,
+        guild_id=interaction.guild_id,
+        channel_id=interaction.channel_id or 0,
+        application_id=interaction.application_id,
+        interaction_token=interaction.token,
+        token_expires_at=now + TOKEN_SECONDS,
+        ephemeral=ephemeral,
+        upload_limit=interaction.filesize_limit,
+        locale=str(interaction.locale)[:10],
+        ack_message_id=None,
+        ack_wanted=None,
+        state=NotificationState.ASKED,
+        attempts=0,
+        attempt_at=now + ANSWER_SECONDS,
+        message_id=None,
+        error=None,
+        created_at=now,
+        delivered_at=None,
+    )
 
 
 async def _acknowledge(interaction: discord.Interaction, *, ephemeral: bool) -> None:

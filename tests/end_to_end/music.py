@@ -70,6 +70,12 @@ async def noted(world: World, post: Message) -> Message:
     return post
 
 
+async def handed_over(world: World, acknowledgement: Message) -> Message:
+    """Wait until the bot has written down an acknowledgement that people see already."""
+    await eventually(lambda: world.rows("SELECT 1 FROM notifications WHERE ack_message_id = ?", acknowledgement.id))
+    return acknowledgement
+
+
 async def says(message: Message, words: str) -> None:
     """Wait until a public message says something."""
     await message.channel.wait_for(lambda one: one is message and words in one.content)
