@@ -15,7 +15,7 @@ from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.notifications import Notification
-from storage.schema import Face
+from storage.schema import Face, TaskStatus
 from storage.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -38,13 +38,18 @@ def make_acknowledgements(
     async def text(row: Notification, task: Task) -> Text:
         if row.ack_wanted == Face.DONE and row.message_id is not None:
             return messages.done(task.title, row.guild_id, row.channel_id, row.message_id)
+        if task.status is TaskStatus.FINISHED and row.ack_wanted == Face.ELSEWHERE:
+            return messages.done_elsewhere(task.title)
+        if task.status is TaskStatus.FINISHED and row.ack_wanted == Face.FAILED and row.message_id is None:
+            return messages.not_posted(task.title)
         if row.ack_wanted == Face.CANCELLED:
             return messages.cancelled(task.title)
         if row.ack_wanted == Face.LATE:
             return messages.late(task)
         if row.ack_wanted == Face.ORDERED:
             return await interactions.acknowledgement(task, task.title, joined=False)
-        return messages.ended(task.title, row.guild_id, row.channel_id, row.message_id)
+        posted_here = None if row.ack_wanted == Face.ELSEWHERE else row.message_id
+        return messages.ended(task.title, row.guild_id, row.channel_id, posted_here)
 
     async def work(notification_id: str) -> None:
         async with database.read() as connection:

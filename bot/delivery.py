@@ -228,7 +228,7 @@ class Delivery:
             if row.interaction_token is not None and row.token_expires_at > self._clock():
                 with ExitStack() as stack:
                     sent = await self._webhook(row).send(**_content(post, row, stack), ephemeral=True, wait=True)
-                await self._delivered(row, task, sent.id)
+                await self._delivered(row, task, sent.id, elsewhere=True)
                 return
         except discord.HTTPException as error:
             if _is_too_large(error):
@@ -238,7 +238,7 @@ class Delivery:
             log.info("notification %s cannot be told through its interaction: %s", row.id, error.text)
         try:
             user = await self._client.create_dm(discord.Object(row.user_id))
-            await self._delivered(row, task, await self._send_to(user, row, post))
+            await self._delivered(row, task, await self._send_to(user, row, post), elsewhere=True)
         except discord.HTTPException as error:
             if _is_too_large(error):
                 raise _TooLarge from error
@@ -286,8 +286,10 @@ class Delivery:
 
     # Ends
 
-    async def _delivered(self, row: Notification, task: Task, message_id: int) -> None:
+    async def _delivered(self, row: Notification, task: Task, message_id: int, *, elsewhere: bool = False) -> None:
         done = Face.DONE if task.status is TaskStatus.FINISHED else Face.FAILED
+        if elsewhere:
+            done = Face.ELSEWHERE
         await self._end(row, NotificationState.DELIVERED, done, message_id=message_id)
         log.info("task %s: its %s is posted as message %s", task.id, row.kind, message_id)
 

@@ -11,6 +11,7 @@ from bot.messages import MemberError
 from bot.orders import Ordered, Requester
 from bot.pages import Page
 from bot.songs import Songs
+from bot.words import TITLE_LIMIT, clean
 from storage import forget, library, notifications
 from storage import tasks as rows
 from storage.archive import Archive
@@ -36,6 +37,7 @@ class Library:
 
     async def page(self, user_id: int, search: str, number: int, directory: Path) -> Page:
         """Return a page, with the artwork that the archive holds in `directory`."""
+        search = clean(search, TITLE_LIMIT)
         async with self._database.read() as connection:
             found = await library.search(connection, user_id, search, PAGE + 1, kind=None, offset=max(number, 0) * PAGE)
             shown = found[:PAGE]

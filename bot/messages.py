@@ -436,6 +436,18 @@ def done(title: str, guild_id: int | None, channel_id: int, message_id: int) -> 
     return Text("**{title}** is done: {link}", title=title, link=_jump(guild_id, channel_id, message_id))
 
 
+def done_elsewhere(title: str) -> Text:
+    """Say in an acknowledgement that the requester got the result privately."""
+    return Text(
+        "**{title}** is done. I may no longer post here, so whoever asked for it got it privately.", title=title
+    )
+
+
+def not_posted(title: str) -> Text:
+    """Say in an acknowledgement that nobody got the result."""
+    return Text("**{title}** is done, but I could not post it. Use the command again where I may post.", title=title)
+
+
 def ended(title: str, guild_id: int | None, channel_id: int, message_id: int | None) -> Text:
     """Say in an acknowledgement that there is no result."""
     if message_id is None:

@@ -40,6 +40,7 @@ IMPORTED = "imported"
 CHOICES = 25
 """Discord's limit of choices in an autocompletion."""
 
+_TRACK_LIMIT = 200
 _VIDGO_ID = re.compile(r"[A-Za-z0-9_-]{6,200}")
 
 
@@ -55,15 +56,16 @@ class Songs:
     async def choices(self, user_id: int, typed: str, *, kind: str | None = "song") -> list[Song]:
         """Return the member's newest songs whose title contains what was typed so far; `kind` None adds covers."""
         async with self._database.read() as connection:
-            return await library.search(connection, user_id, typed.strip(), CHOICES, kind=kind)
+            return await library.search(connection, user_id, clean(typed, TITLE_LIMIT), CHOICES, kind=kind)
 
     async def find(self, user_id: int, track: str | None, *, kind: str | None = "song") -> Song:
         """Return the song that a member means: a choice, a pasted VidGo id, a whole title, or nothing for the newest.
 
         `kind` None also finds covers. Raises `MemberError` with one sentence for each way in which there is none.
         """
-        typed = (track or "").strip()
-        if not typed:
+        # As titles are kept; and a lone surrogate, which JSON can carry, cannot be looked for.
+        typed = clean(track or "", _TRACK_LIMIT)
+        if not (track or "").strip():
             newest = await self.choices(user_id, "")
             if not newest:
                 raise MemberError(messages.no_songs())

@@ -72,6 +72,7 @@ class Face(StrEnum):
     ORDERED = "ordered"
     LATE = "late"
     DONE = "done"
+    ELSEWHERE = "elsewhere"
     FAILED = "failed"
     CANCELLED = "cancelled"
 

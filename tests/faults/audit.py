@@ -13,8 +13,8 @@ import hashlib
 import json
 import re
 import sqlite3
-import time
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 Kind = Literal["lost", "twice", "paid twice", "left thinking", "left behind", "half file"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-AT_WORK_SECONDS = 0.3
-"""How long the archive may be at work on files that nobody waits for; its directories have names of their own."""
+MOMENTS = 10
+"""How many moments are looked at until there is one in which nobody is at work on files."""
 
 _UNCONFIRMED = {"lost", "nonsense", "time", "unknown", "no_files"}
 """Ends of a task in which the requester is told that VidGo may have made it all the same."""
@@ -89,8 +89,19 @@ class Verdict:
         return "\n".join(map(str, self.damages)) or "no damage"
 
 
-def audit(stage: Stage) -> Verdict:
+async def audit(stage: Stage) -> Verdict:
     """Hold the ledgers of a stage against each other once nothing is under way any more."""
+    for _ in range(MOMENTS):
+        # The archive gets what nobody waits for at times of its own, and each time only for a moment.
+        with suppress(TimeoutError):
+            await stage.until(lambda: not any(stage.posting.glob("*")), "moment without files on their way", 1)
+        verdict = _audit(stage)
+        if not any(stage.posting.glob("*")):
+            break
+    return verdict
+
+
+def _audit(stage: Stage) -> Verdict:
     verdict = Verdict()
     notifications = stage.rows("SELECT * FROM notifications")
     tasks = stage.rows("SELECT * FROM tasks")
@@ -259,8 +270,5 @@ def _audit_files(stage: Stage, verdict: Verdict) -> None:
         kept = {row["audio_sha256"], row["image_sha256"]} - {None}
         for lacking in kept - {path.name for path in stage.archive.glob("*/*")}:
             verdict.note("half file", f"a file of task {row['task_id']} is promised as {lacking}, which is not there")
-    waiting = set(stage.posting.glob("*"))
-    if waiting:
-        time.sleep(AT_WORK_SECONDS)
-        for path in waiting & set(stage.posting.glob("*")):
-            verdict.note("half file", f"{path.name} waits to be posted by nobody: {sorted(path.rglob('*'))}")
+    for path in stage.posting.glob("*"):
+        verdict.note("half file", f"{path.name} waits to be posted by nobody: {sorted(path.rglob('*'))}")

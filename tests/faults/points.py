@@ -37,17 +37,17 @@ class Outcome:
 async def find_points(nursery: Nursery, directory: Path, flow: Flow) -> list[Point]:
     """Play a flow undisturbed, and return the kinds of moments that it came past, commits before wires."""
     async with open_stage(nursery, directory, callbacks=flow.callbacks, launch=Launch("", trail=True)) as stage:
+        prepared = await flow.prepare(stage) if flow.prepare is not None else None
         if flow.first is not None:
-            assert await _play(stage, flow, flow.first, recover=False), (
-                f"{flow.name} never comes past {flow.first.name}"
-            )
+            reached = await _play(stage, flow, flow.first, prepared, recover=False)
+            assert reached, f"{flow.name} never comes past {flow.first.name}"
         commits = len(stage.program.trail())
         stage.wire_trail.clear()
         if flow.first is not None:
             await stage.recover()
         else:
-            assert not await _play(stage, flow, None)
-        verdict = audit(stage)
+            assert not await _play(stage, flow, None, prepared)
+        verdict = await audit(stage)
         assert not verdict.damages, f"{flow.name}, undisturbed: {verdict}"
         return [Point(name) for name in dict.fromkeys(stage.program.trail()[commits:])] + stage.wire_trail
 
@@ -58,12 +58,12 @@ async def die_at_each(
     """Let the program die at each point in turn, each time with the rows that the earlier deaths have left."""
     async with open_stage(nursery, directory, callbacks=flow.callbacks) as stage:
         for point in points:
-            before = audit(stage)
+            before = await audit(stage)
             for attempt in range(TRIES):
                 # What takes longer than usual is looked at before it is finished.
                 stage.vidgo.seconds = SECONDS * (1 + 2 * attempt)
                 reached = await _die(stage, flow, point)
-                verdict = audit(stage)
+                verdict = await audit(stage)
                 verdict.subtract(before)
                 if reached or verdict.damages or attempt == TRIES - 1:
                     told(Outcome(flow.name, point, reached, verdict))
@@ -72,17 +72,19 @@ async def die_at_each(
 
 async def _die(stage: Stage, flow: Flow, point: Point) -> bool:
     """Play a flow, let the program die at the point and recover; tell whether it came past the point."""
+    prepared = await flow.prepare(stage) if flow.prepare is not None else None
     if flow.first is None:
-        return await _play(stage, flow, point)
-    await _play(stage, flow, flow.first, recover=False)
+        return await _play(stage, flow, point, prepared)
+    await _play(stage, flow, flow.first, prepared, recover=False)
     stage.arm(point)
     await stage.program.start()
     return await _recover_if_dead(stage)
 
 
-async def _play(stage: Stage, flow: Flow, point: Point | None, *, recover: bool = True) -> bool:
+async def _play(
+    stage: Stage, flow: Flow, point: Point | None, prepared: object = None, *, recover: bool = True
+) -> bool:
     """Play a flow with the program armed, until nothing is under way; tell whether it died."""
-    prepared = await flow.prepare(stage) if flow.prepare is not None else None
     stage.arm(point)
     acting = asyncio.ensure_future(flow.act(stage, prepared))
     try:
@@ -101,8 +103,8 @@ async def _recover_if_dead(stage: Stage, acting: asyncio.Future[object] | None =
         return not stage.program.alive or (done and stage.unsettled() is None)
 
     await stage.until(over, "end")
-    stage.arm(None)
-    if stage.program.alive:
+    if not await stage.program.has_died():
+        stage.arm(None)
         return False
     await stage.died()
     if recover:

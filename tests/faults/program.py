@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sandbox.discord import DiscordStandIn
 
 START_SECONDS = 20.0
+NEWS_SECONDS = 0.1
 
 
 class Nursery:
@@ -154,13 +155,20 @@ class Program:
     def kill(self) -> None:
         """End the process as a power cut would; returns at once."""
         if self.alive and self.pid is not None:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # dead already, and not heard of yet
+                os.kill(self.pid, signal.SIGKILL)
 
     def terminate(self) -> None:
         """Ask the process to end."""
         assert self.alive
         assert self.pid is not None
         os.kill(self.pid, signal.SIGTERM)
+
+    async def has_died(self) -> bool:
+        """Tell whether the process is dead, with the moment that such news takes."""
+        assert self._code is not None
+        await asyncio.wait({self._code}, timeout=NEWS_SECONDS)
+        return not self.alive
 
     async def ended(self, seconds: float = SHUTDOWN_SECONDS) -> int:
         """Wait for the process's end and return its exit code, negative for a signal; raises TimeoutError."""

@@ -56,7 +56,7 @@ async def play_rounds(
         now, waiting = waiting[:ROUNDS_PER_STAGE], waiting[ROUNDS_PER_STAGE:]
         async with open_stage(nursery, directory(), callbacks=callbacks, channels=10) as stage:
             for seed in now:
-                before = audit(stage)
+                before = await audit(stage)
                 played = await _play(stage, seed, tasks)
                 played.verdict.subtract(before)
                 told(played)
@@ -81,7 +81,7 @@ async def _play(stage: Stage, seed: int, tasks: int) -> Played:
         await stage.settle()
     finally:
         acting.cancel()
-    return Played(seed, len(stage.orders) - orders, stage.program.lives - lives, audit(stage))
+    return Played(seed, len(stage.orders) - orders, stage.program.lives - lives, await audit(stage))
 
 
 async def _die(stage: Stage, seconds: float) -> None:
