@@ -106,7 +106,8 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
     client = Client(settings)
-    files = Files(database, archive, fetcher, client.find_post)
+    files = Files(database, archive, fetcher, client.find_post, directory)
+    stack.push_async_callback(files.close)
     links = Links(settings, clock)
     metrics = Metrics()
     schedule = Schedule(database, settings, clock=clock, rng=rng)
@@ -129,6 +130,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     archiver = make_archiver(database, archive, files, directory=directory, clock=clock)
     faces = make_acknowledgements(database, client, interactions, clock)
     tasks.on_due, tasks.on_planned, tasks.on_face = delivery.worker.wake, poller.wake, faces.wake
+    tasks.on_wanted, tasks.on_result = files.expect, delivery.start
     tasks.on_files = archive.on_lost = archiver.wake
     delivery.on_face = client.use_cases.library.on_face = faces.wake
     async with database.write() as connection:
@@ -145,6 +147,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         files=files,
         directory=directory,
         not_ready=lambda: _not_ready(parts),
+        look=poller.start_now,
     )
     await _listen(listener, settings)
     stack.push_async_callback(listener.stop)

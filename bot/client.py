@@ -6,7 +6,7 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import discord
 from discord import app_commands
@@ -128,7 +128,7 @@ class Client(commands.AutoShardedBot):
 
     async def on_interaction(self, interaction: discord.Interaction[Client]) -> None:
         """Answer a button that nobody knows: one of another version of this program, or one that was made up."""
-        custom_id = str((interaction.data or {}).get("custom_id", ""))
+        custom_id = str(cast("dict[str, object]", interaction.data or {}).get("custom_id", ""))
         if interaction.type is not discord.InteractionType.component:
             return
         if not any(template.fullmatch(custom_id) for template in self._custom_ids):

@@ -36,7 +36,7 @@ PART_SUFFIX: Final = ".part"
 
 MAX_REDIRECTS: Final = 5
 MAX_URL_CHARACTERS: Final = 8190
-_BLOCK_BYTES: Final = 256 * 1024
+_BLOCK_BYTES: Final = 512 * 1024
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _GONE: Final = frozenset({404, 410})
 # Request Timeout, Too Early and Too Many Requests say "not now"; other 4xx say "no".
@@ -208,6 +208,7 @@ class Fetcher:
                 ),
                 # Nothing is ever decompressed, so a compressed body stays as small as it came.
                 auto_decompress=False,
+                read_bufsize=_BLOCK_BYTES,
                 headers={"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "coverbot"},
                 trust_env=False,
             )
@@ -290,7 +291,8 @@ class _PartFile:
         self._sha256.update(block)
         self._size += len(block)
 
-    def publish(self, kind: MediaKind) -> Fetched:
+    def publish(self, block: bytearray, kind: MediaKind) -> Fetched:
+        self.append(block)
         self._file.close()
         self._path.replace(self._destination)
         return Fetched(self._destination, self._size, kind, self._sha256.hexdigest())
@@ -315,21 +317,33 @@ async def _save(response: aiohttp.ClientResponse, destination: Path, limit: int)
         raise FetchError(FetchProblem.NOT_MEDIA, f"{host}: {_describe(response, buffer)}")
     received = len(buffer)
     part = _PartFile(destination)
+    writing: asyncio.Task[None] | None = None
     try:
         while received <= limit and (piece := await _piece(response)):
             received += len(piece)
             buffer += piece
             if len(buffer) >= _BLOCK_BYTES:
-                await asyncio.to_thread(part.append, buffer)
+                # One block is written and hashed while the next one comes in.
+                if writing is not None:
+                    await writing
+                writing = asyncio.create_task(asyncio.to_thread(part.append, buffer))
+                writing.add_done_callback(_seen)
                 buffer = bytearray()
         if received > limit:
             raise too_large  # noqa: TRY301 - the part file has to go here too
-        await asyncio.to_thread(part.append, buffer)
-        return await asyncio.to_thread(part.publish, kind)
+        if writing is not None:
+            await writing
+        return await asyncio.to_thread(part.publish, buffer, kind)
     except BaseException:
         # In this thread and at once: work handed to another thread could itself be cancelled before it starts.
         part.discard()
         raise
+
+
+def _seen(writing: asyncio.Task[None]) -> None:
+    """Look at how a write ended that nobody waits for any more because the download has failed meanwhile."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 async def _piece(response: aiohttp.ClientResponse) -> bytes:

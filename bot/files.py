@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from weakref import WeakValueDictionary
 
 import discord
@@ -16,11 +18,16 @@ from bot.media import MediaKind, image_is_sane
 from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
-from storage.archive import Archive
+from storage.archive import Archive, link_or_copy
 from storage.database import Database
 from storage.tasks import File
 
 log = logging.getLogger(__name__)
+
+AUDIO, PICTURE = "audio", "picture"
+
+SETTLE_SECONDS = 1.0
+"""How long a file that has just arrived is at hand before it goes into the archive: until it is posted, mostly."""
 
 ARTWORK_BYTES = 8 * 1024 * 1024
 """No picture larger than this is shown; documents speak of 3 MB at most."""
@@ -38,31 +45,51 @@ FindPost = Callable[[int, int], Awaitable[discord.Message]]
 class Files:
     """Gets files, and keeps each that it gets in the archive."""
 
-    def __init__(self, database: Database, archive: Archive, fetcher: Fetcher, find_post: FindPost) -> None:
+    def __init__(
+        self, database: Database, archive: Archive, fetcher: Fetcher, find_post: FindPost, directory: Path
+    ) -> None:
         self._database = database
         self._archive = archive
         self._fetcher = fetcher
         self._find_post = find_post
+        self._directory = directory
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._arrived: dict[str, Fetched] = {}
+        self._files: dict[str, File] = {}
+        self._background: set[asyncio.Task[None]] = set()
+
+    def expect(self, file: File) -> None:
+        """Begin to get what will be wanted in a moment; whoever asks for it then waits for the rest only."""
+        self._spawn(self._expect(file))
+
+    async def close(self) -> None:
+        """Bring into the archive what has arrived."""
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        for name in list(self._arrived):
+            await self._settle(name)
 
     async def audio(self, file: File, directory: Path) -> Fetched:
         """Get a file's audio; raises `FetchError` when nobody has it."""
-        async with self._lock(file, "audio"):
-            file = await self._current(file)
+        async with self._lock(file, AUDIO):
             destination = directory / f"audio{file.position}"
+            if (arrived := self._arrived.get(_name(file, AUDIO))) is not None:
+                return await asyncio.to_thread(_linked, arrived, destination)
             kept = await self._kept(file.audio_sha256, destination)
             if kept is not None:
                 return kept
+            place = self._place(file, AUDIO)
             try:
-                fetched = await self._fetch_audio(file.audio_url, destination)
+                fetched = await self._fetch_audio(file.audio_url, place)
             except FetchError as error:
-                found = await self._from_post(file, destination)
+                found = await self._from_post(file, place)
                 if found is None:
                     raise
                 log.info("task %s: its audio is gone (%s) and taken from an earlier post", file.task_id, error.reason)
                 fetched = found
-            await self._keep(file, fetched, "audio_sha256")
-            return fetched
+            self._arrive(file, AUDIO, fetched)
+            return await asyncio.to_thread(_linked, fetched, destination)
 
     async def at_vidgo(self, file: File) -> bool:
         """Tell whether VidGo still hands out a file's audio."""
@@ -74,37 +101,73 @@ class Files:
         With `needed`, raises `FetchError` where there is none now but perhaps later.
         """
         later: FetchError | None = None
-        async with self._lock(file, "picture"):
-            file = await self._current(file)
-            kept = await self._kept(file.image_sha256, directory / f"picture{file.position}")
+        async with self._lock(file, PICTURE):
+            destination = directory / f"picture{file.position}"
+            if (arrived := self._arrived.get(_name(file, PICTURE))) is not None:
+                return await asyncio.to_thread(_linked, arrived, destination)
+            kept = await self._kept(file.image_sha256, destination)
             if kept is not None:
                 return kept
-            for number, url in enumerate(file.image_urls[:PICTURES_TRIED]):
-                destination = directory / f"picture{file.position}-{number}"
+            place = self._place(file, PICTURE)
+            found: Fetched | None = None
+            for url in file.image_urls[:PICTURES_TRIED]:
                 try:
-                    fetched = await self._fetcher.fetch(url, destination, max_bytes=ARTWORK_BYTES)
+                    fetched = await self._fetcher.fetch(url, place, max_bytes=ARTWORK_BYTES)
                 except FetchError as error:
                     log.warning("task %s: a picture cannot be had: %s", file.task_id, error.reason)
                     later = error if error.retryable else later
                     continue
                 if fetched.kind.is_image and await asyncio.to_thread(image_is_sane, fetched.path):
-                    await self._keep(file, fetched, "image_sha256")
-                    return fetched
+                    found = fetched
+                    break
                 log.warning("task %s: what should be a picture is %s", file.task_id, fetched.kind)
-            found = await self._picture_from_post(file, directory / f"picture{file.position}")
+            found = found or await self._picture_from_post(file, place)
             if found is not None:
-                await self._keep(file, found, "image_sha256")
-            elif needed and later is not None:
+                self._arrive(file, PICTURE, found)
+                return await asyncio.to_thread(_linked, found, destination)
+            if needed and later is not None:
                 raise later
-            return found
+            return None
+
+    async def _expect(self, file: File) -> None:
+        with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
+            wanted: list[Coroutine[Any, Any, Fetched | None]] = []
+            if file.audio_url is not None:
+                wanted.append(self.audio(file, Path(name)))
+            if file.image_urls:
+                wanted.append(self.picture(file, Path(name)))
+            for failed in await asyncio.gather(*wanted, return_exceptions=True):
+                if isinstance(failed, FetchError | OSError):
+                    log.info("task %s: a file did not come at once: %s", file.task_id, failed)
+
+    def _place(self, file: File, what: str) -> Path:
+        return self._directory / f"arrived-{_name(file, what)}"
+
+    def _arrive(self, file: File, what: str, fetched: Fetched) -> None:
+        """Have a file at hand for whoever wants it now, and bring it into the archive a moment later."""
+        name = _name(file, what)
+        self._arrived[name] = fetched
+        self._files[name] = file
+        asyncio.get_running_loop().call_later(SETTLE_SECONDS, lambda: self._spawn(self._settle(name)))
+
+    async def _settle(self, name: str) -> None:
+        fetched, file = self._arrived.get(name), self._files.pop(name, None)
+        if fetched is None or file is None:
+            return
+        try:
+            await self._keep(file, fetched, f"{'audio' if name.startswith(AUDIO) else 'image'}_sha256")
+        finally:
+            del self._arrived[name]
+            await asyncio.to_thread(fetched.path.unlink, missing_ok=True)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     def _lock(self, file: File, what: str) -> asyncio.Lock:
         # Held by each caller in turn, so that many who want one file at the same moment fetch it once.
-        return self._locks.setdefault(f"{what} {file.task_id}.{file.position}", asyncio.Lock())
-
-    async def _current(self, file: File) -> File:
-        async with self._database.read() as connection:
-            return await rows.file_of(connection, file.task_id, file.position) or file
+        return self._locks.setdefault(_name(file, what), asyncio.Lock())
 
     async def _kept(self, sha256: str | None, destination: Path) -> Fetched | None:
         if sha256 is None:
@@ -164,6 +227,15 @@ class Files:
             return
         async with self._database.write(durable=False) as connection:
             await rows.change_file(connection, file, **{column: fetched.sha256})
+
+
+def _name(file: File, what: str) -> str:
+    return f"{what}-{file.task_id}.{file.position}"
+
+
+def _linked(fetched: Fetched, destination: Path) -> Fetched:
+    link_or_copy(fetched.path, destination)
+    return replace(fetched, path=destination)
 
 
 def make_archiver(

@@ -55,6 +55,7 @@ class Listener:
         *,
         clock: Callable[[], float],
         not_ready: Callable[[], dict[str, str]],
+        look: Callable[[str], object],
         metrics: Metrics,
         links: Links,
         files: Files,
@@ -65,6 +66,7 @@ class Listener:
         self._tasks = tasks
         self._clock = clock
         self._not_ready = not_ready
+        self._look = look
         self._metrics = metrics
         self._links = links
         self._files = files
@@ -121,6 +123,8 @@ class Listener:
         if not self._signature_holds(request, report):
             return _answer(403, "no such task")
         if report.status in (Status.FINISHED, Status.FAILED):
+            if task.vidgo_id == report.task_id:
+                self._look(task.id)  # the read needs not wait for the commit that this answer waits for
             if not await self._tasks.ring(task.id, report.task_id):
                 return _answer(400, "not this task's result")
             self._tasks.on_planned()

@@ -68,17 +68,27 @@ class Composer:
         self._files = files
         self._links = links
 
-    async def compose(self, row: Notification, task: Task, directory: Path, *, limit: int, final: bool) -> Post:
+    async def compose(
+        self,
+        row: Notification,
+        task: Task,
+        directory: Path,
+        *,
+        limit: int,
+        final: bool,
+        own: list[File] | None = None,
+    ) -> Post:
         """Compose what a notification says, with files of at most `limit` bytes, which are written to `directory`.
 
-        Raises `FetchError` when trying again later may help, unless `final` says that there is no later.
+        `own` are the task's files where the caller knows them. Raises `FetchError` when trying again later may help,
+        unless `final` says that there is no later.
         """
         if row.kind == "late":
             return _say(row, messages.late(task))
         if task.status is not TaskStatus.FINISHED:
             return _say(row, messages.failure(task))
         try:
-            parts = await self._get(row, task, directory, final=final)
+            parts = await self._get(row, task, directory, final=final, own=own)
         except FetchError as error:
             if error.retryable and not final:
                 raise
@@ -106,17 +116,19 @@ class Composer:
         """Compose a message whose audio is a link, for a channel that takes no file of that size."""
         return await self._linked(row, task, await self._get(row, task, directory, final=False))
 
-    async def _get(self, row: Notification, task: Task, directory: Path, *, final: bool) -> _Parts:
-        async with self._database.read() as connection:
-            own = await rows.files_of(connection, task.id)
-            original = (
-                await rows.file_of(connection, task.source_id, row.position) if task.source_id is not None else None
-            )
+    async def _get(
+        self, row: Notification, task: Task, directory: Path, *, final: bool, own: list[File] | None = None
+    ) -> _Parts:
+        if own is None:
+            async with self._database.read() as connection:
+                own = await rows.files_of(connection, task.id)
         with_audio = [file for file in own if file.audio_url]
         audio = next((file for file in with_audio if file.position == row.position), None)
         audio = audio or next(iter(with_audio), None)
         artwork_only = audio is None
-        audio = audio or original
+        if audio is None and task.source_id is not None:
+            async with self._database.read() as connection:
+                audio = await rows.file_of(connection, task.source_id, row.position)
         pictures = [file for file in own if file.image_urls] if artwork_only else [audio] if audio is not None else []
         song, artwork = await asyncio.gather(
             self._song(task, audio, directory, needed=not artwork_only, final=final),

@@ -45,6 +45,7 @@ from storage import tasks as rows
 from storage.database import Database
 from storage.forget import NOBODY
 from storage.ids import new_id
+from storage.notifications import Notification
 from storage.schema import Face, NotificationState, TaskStatus
 from storage.tasks import File, Task
 
@@ -94,6 +95,10 @@ class Tasks:
         self._told_owner: set[type[VidGoError]] = set()
         self.on_due: Callable[[], None] = lambda: None
         """Called after a commit that made a notification due."""
+        self.on_result: Callable[[Notification, Task, list[File]], None] = lambda *_: None
+        """Called with each notification that a result made due, the finished task and its files."""
+        self.on_wanted: Callable[[File], None] = lambda _: None
+        """Called with the file that requesters of a result will want, before anybody is told."""
         self.on_face: Callable[[], None] = lambda: None
         """Called after a commit that wants acknowledgements to change."""
         self.on_planned: Callable[[], None] = lambda: None
@@ -313,12 +318,14 @@ class Tasks:
         from the callback: the read that follows proves it.
         """
         now = self._clock()
+        async with self._database.once() as connection:
+            if await rows.ring(connection, task_id, vidgo_id, now, len(LAGS)):
+                return True
         async with self._database.write() as connection:
             task = await rows.get(connection, task_id)
             if task is None or (task.vidgo_id or vidgo_id) != vidgo_id:
                 return False
             if task.vidgo_id is not None or task.status.is_final:
-                await rows.change(connection, task.id, bells=len(LAGS), poll_at=now)
                 return True
             if await rows.by_vidgo_id(connection, vidgo_id) is not None:
                 return False
@@ -346,6 +353,9 @@ class Tasks:
         # VidGo names songs made from another after their style, or not at all.
         named = task.title if task.source_id is not None else None
         files = to_files(task.id, report.files, named or task.title, now + ARCHIVE_SECONDS, rename=named is not None)
+        self.on_wanted(next((file for file in files if file.audio_url), files[0]))
+        due: list[Notification] = []
+        finished = replace(task, status=TaskStatus.FINISHED, finished_at=now, poll_at=None, error=None)
         async with self._database.write() as connection:
             if await rows.change(
                 connection, task.id, status=TaskStatus.FINISHED, finished_at=now, poll_at=None, error=None
@@ -354,10 +364,11 @@ class Tasks:
                 members = {task.user_id, *await notifications.requesters_of(connection, task.id)} - {NOBODY}
                 kind = "cover" if task.model == CoverArt.model else "song"
                 await library.add(connection, members, files, kind, now)
-                await notifications.make_due(connection, task.id, now)
+                due = await notifications.make_due(connection, task.id, now)
                 self._metrics.tasks_ended.labels(task.model, TaskStatus.FINISHED).inc()
         log.info("task %s is finished", task.id)
-        self.on_due()
+        for row in due:
+            self.on_result(row, finished, files)
         self.on_files()
         return None
 

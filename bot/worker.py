@@ -55,6 +55,20 @@ class Worker:
         """Make the worker look now; called after a commit that made something due."""
         self._wake.set()
 
+    def start_now(self, item: str) -> bool:
+        """Start work on an id that is due without asking the database, if there is room; else as `wake`."""
+        running = self._loop_task is not None and not self._loop_task.done()
+        if (
+            running
+            and item not in self._running
+            and item not in self._resting
+            and len(self._running) < self._concurrency
+        ):
+            self._start(item)
+            return True
+        self.wake()
+        return False
+
     @property
     def stalled_seconds(self) -> float:
         """Seconds since the worker last turned, beyond the longest that it may rest."""
@@ -99,12 +113,15 @@ class Worker:
         skip = {*self._running, *self._resting}
         found = await self._find(skip, free)
         for item in found:
-            task = asyncio.create_task(self._do(item), name=f"{self.name} {item}")
-            self._running[item] = task
+            if item not in self._running:  # somebody may have started it while the database was asked
+                self._start(item)
         if len(found) == free:
             return IDLE_SECONDS
         due = await self._next_due({*self._running, *self._resting})
         return IDLE_SECONDS if due is None else min(max(due - self._clock(), 0.001), IDLE_SECONDS)
+
+    def _start(self, item: str) -> None:
+        self._running[item] = asyncio.create_task(self._do(item), name=f"{self.name} {item}")
 
     async def _do(self, item: str) -> None:
         try:

@@ -152,13 +152,13 @@ class Archive:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{sha256}.part")
         part.unlink(missing_ok=True)
-        _link_or_copy(source, part)
+        link_or_copy(source, part)
         part.replace(target)
 
     def _fetch(self, sha256: str, destination: Path) -> bool:
         destination.unlink(missing_ok=True)
         try:
-            _link_or_copy(self._path(sha256), destination)
+            link_or_copy(self._path(sha256), destination)
             digest = hashlib.sha256()
             with destination.open("rb") as file:
                 while block := file.read(_BLOCK):
@@ -183,7 +183,8 @@ class Archive:
         return present
 
 
-def _link_or_copy(source: Path, destination: Path) -> None:
+def link_or_copy(source: Path, destination: Path) -> None:
+    """Give a file a second name, or a copy where that cannot be; raises `OSError`."""
     try:
         os.link(source, destination)
     except FileNotFoundError:

@@ -91,6 +91,13 @@ class Database:
             async with connection.begin():
                 yield connection
 
+    @asynccontextmanager
+    async def once(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection for one statement that writes: it is a transaction by itself, and as durable as any."""
+        async with self._writer, self._engine.connect() as connection:
+            await connection.execution_options(once=True)
+            yield connection
+
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
@@ -128,12 +135,14 @@ def _prepare_connection(connection: Any, _record: object) -> None:
 
 def _begin(connection: Any) -> None:
     options = connection.get_execution_options()
-    if not options.get("write"):
+    if not options.get("write") and not options.get("once"):
         return  # a single SELECT needs no transaction
-    level = "FULL" if options["durable"] else "NORMAL"
+    level = "FULL" if options.get("durable", True) else "NORMAL"
     if connection.info.get("synchronous", "FULL") != level:
         connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
         connection.info["synchronous"] = level
+    if options.get("once"):
+        return
     # A deferred transaction that turns into a write cannot wait for another writer, it fails at once.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 

@@ -52,7 +52,7 @@ class _Cursor:
 
 
 class OneVisitConnection(aiosqlite.Connection):
-    """A connection whose cursors visit the thread once, and that does not roll back where nothing has begun."""
+    """A connection whose cursors visit the thread once, and that ends no transaction where none has begun."""
 
     def cursor(self) -> _Cursor:  # type: ignore[override]
         """Return a cursor; no visit is needed for that."""
@@ -62,6 +62,11 @@ class OneVisitConnection(aiosqlite.Connection):
         """Roll back what has begun."""
         if self.in_transaction:
             await super().rollback()
+
+    async def commit(self) -> None:
+        """Commit what has begun."""
+        if self.in_transaction:
+            await super().commit()
 
     async def visit(self, work: Any, *arguments: Any, **options: Any) -> None:
         """Do work on SQLite's own connection in the thread."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.schema import library, notifications, tasks
+from storage.schema import LIVE_TASKS, library, notifications, tasks
 
 NOBODY = 0
 """The owner of a task that others still use after its own owner was forgotten."""
@@ -32,12 +32,19 @@ async def forget_member(connection: AsyncConnection, user_id: int) -> None:
     await connection.execute(delete(notifications).where(notifications.c.user_id == user_id))
     await connection.execute(delete(library).where(library.c.user_id == user_id))
     await _drop_unused(connection, user_id, touched)
+    await connection.execute(
+        # What was asked for in the member's own words is needed until VidGo has it, not longer.
+        update(tasks).where(tasks.c.user_id == user_id, tasks.c.status.not_in(LIVE_TASKS)).values(request={})
+    )
     await connection.execute(update(tasks).where(tasks.c.user_id == user_id).values(user_id=NOBODY, guild_id=None))
 
 
 async def _drop_unused(connection: AsyncConnection, user_id: int, task_ids: list[str]) -> None:
-    """Delete those tasks that nobody else has asked for, keeps or builds on; covers before their songs."""
-    for task_id in sorted(task_ids, reverse=True):
+    """Delete those tasks that nobody else has asked for, keeps or builds on, and what they alone were made from."""
+    left = set(task_ids)
+    while left:
+        task_id = max(left)  # the newest first: what is made from a song is newer than the song
+        left.remove(task_id)
         others = (
             select(library.c.user_id).where(library.c.task_id == task_id),
             select(notifications.c.id).where(notifications.c.task_id == task_id, notifications.c.user_id != user_id),
@@ -51,5 +58,7 @@ async def _drop_unused(connection: AsyncConnection, user_id: int, task_ids: list
             if (await connection.execute(query.limit(1))).first() is not None:
                 break
         else:
+            source = select(tasks.c.source_id).where(tasks.c.id == task_id, tasks.c.source_id.is_not(None))
+            left.update((await connection.execute(source)).scalars())
             await connection.execute(delete(notifications).where(notifications.c.task_id == task_id))
             await connection.execute(delete(tasks).where(tasks.c.id == task_id))

@@ -14,8 +14,6 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-_LARGE = 256 * 1024
-
 
 class Journal:
     """Notes rows by their id until they are done."""
@@ -55,7 +53,7 @@ class Journal:
     def done(self, row_id: str) -> None:
         """Note that the database has a row."""
         self._open.discard(row_id)
-        if not self._open and os.fstat(self._file).st_size > _LARGE:
+        if not self._open:  # at once, for what is noted here names members
             os.ftruncate(self._file, 0)
         else:
             self._write({"id": row_id})

@@ -77,21 +77,21 @@ async def add(
     found = list(rows)
     # Pictures of one cover are no choices of their own; variants of its music are.
     variants = [row for row in found if row.audio_url] or (found[:1] if kind == "cover" else [])
-    for user_id in sorted(set(user_ids)):
-        for row in variants:
-            await connection.execute(
-                insert(library)
-                .prefix_with("OR IGNORE")
-                .values(
-                    user_id=user_id,
-                    task_id=row.task_id,
-                    position=row.position,
-                    kind=kind,
-                    title=row.title,
-                    folded_title=row.title.casefold(),
-                    added_at=now,
-                )
-            )
+    entries = [
+        {
+            "user_id": user_id,
+            "task_id": row.task_id,
+            "position": row.position,
+            "kind": kind,
+            "title": row.title,
+            "folded_title": row.title.casefold(),
+            "added_at": now,
+        }
+        for user_id in sorted(set(user_ids))
+        for row in variants
+    ]
+    if entries:
+        await connection.execute(insert(library).prefix_with("OR IGNORE"), entries)
 
 
 async def find(connection: AsyncConnection, user_id: int, task_id: str, position: int) -> Song | None:

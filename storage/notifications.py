@@ -159,9 +159,9 @@ async def running_for(connection: AsyncConnection, user_id: int, limit: int) -> 
     return [_notification(row) for row in await connection.execute(query)]
 
 
-async def make_due(connection: AsyncConnection, task_id: str, now: float) -> None:
-    """Make every result that waits for a task due."""
-    await connection.execute(
+async def make_due(connection: AsyncConnection, task_id: str, now: float) -> list[Notification]:
+    """Make every result that waits for a task due, and return them."""
+    query = (
         update(notifications)
         .where(
             notifications.c.task_id == task_id,
@@ -169,7 +169,9 @@ async def make_due(connection: AsyncConnection, task_id: str, now: float) -> Non
             notifications.c.state == NotificationState.WAITING,
         )
         .values(state=NotificationState.DUE, attempt_at=now)
+        .returning(*notifications.c)
     )
+    return [_notification(row) for row in await connection.execute(query)]
 
 
 async def want_face(connection: AsyncConnection, task_id: str, face: Face) -> None:

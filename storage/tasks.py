@@ -130,6 +130,16 @@ async def change(
     return (await connection.execute(query)).rowcount == 1
 
 
+async def ring(connection: AsyncConnection, task_id: str, vidgo_id: str, now: float, bells: int) -> bool:
+    """Make a live task due whose id at VidGo is known, and tell whether it is that one; one statement."""
+    query = (
+        update(tasks)
+        .where(tasks.c.id == task_id, tasks.c.vidgo_id == vidgo_id, tasks.c.status.in_(LIVE_TASKS))
+        .values(bells=bells, poll_at=now)
+    )
+    return (await connection.execute(query)).rowcount == 1
+
+
 async def release_vidgo_id(connection: AsyncConnection, vidgo_id: str) -> None:
     """Take VidGo's id from tasks that failed or were given up, so that another task can adopt it."""
     await connection.execute(
@@ -195,8 +205,8 @@ async def durations(connection: AsyncConnection, model: str) -> list[float]:
 
 async def add_files(connection: AsyncConnection, rows: Sequence[File]) -> None:
     """Insert the files of a task, unless they stand there already."""
-    for row in rows:
-        await connection.execute(insert(files).prefix_with("OR IGNORE").values(asdict(row)))
+    if rows:
+        await connection.execute(insert(files).prefix_with("OR IGNORE"), [asdict(row) for row in rows])
 
 
 async def file_of(connection: AsyncConnection, task_id: str, position: int) -> File | None:

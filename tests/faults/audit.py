@@ -89,6 +89,14 @@ class Verdict:
         return "\n".join(map(str, self.damages)) or "no damage"
 
 
+async def assert_sound(stage: Stage) -> Verdict:
+    """Wait until nothing is under way any more and audit; raises AssertionError that names each damage."""
+    await stage.settle()
+    verdict = await audit(stage)
+    assert not verdict.damages, f"{verdict}\n{stage.unsettled()}\n{stage.program.log[-6000:]}"
+    return verdict
+
+
 async def audit(stage: Stage) -> Verdict:
     """Hold the ledgers of a stage against each other once nothing is under way any more."""
     for _ in range(MOMENTS):

@@ -58,7 +58,7 @@ class Point:
     wire: bool = False
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Order:
     """What one member asked for once in one channel; by these two the ledgers find it."""
 
@@ -98,7 +98,7 @@ class Order:
         return private + (list(direct.history.values()) if direct is not None else [])
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Stage:
     """Everything that one program lives in, and the first of the four ledgers: what was asked for."""
 
@@ -165,6 +165,15 @@ class Stage:
     async def refused(self, channel: Channel | None = None) -> Order:
         """Let a new member ask for something that cannot be had."""
         return await self._order("refused", "cover", "", channel, None, track="NOSUCHTASK000001")
+
+    async def waiting_cover(self, channel: Channel | None = None) -> Order:
+        """Let a member order a cover that VidGo works on until it is released, and wait for the acknowledgement."""
+        self.vidgo.hold(COVER)
+        order = await self.cover(self.song(), channel)
+        await self.until(lambda: self._stop_button(order) is not None, "acknowledgement")
+        query = "SELECT 1 FROM notifications WHERE user_id = ? AND state = 'waiting'"
+        await self.until(lambda: bool(self.rows(query, order.member.id)), "waiting notification")
+        return order
 
     async def stop_posting(self, order: Order) -> None:
         """Press *Don't post* as soon as it can be pressed; do nothing where the order ended before."""

@@ -11,18 +11,18 @@ import pytest
 import pytest_asyncio
 
 from sandbox.artwork import paint
+from sandbox.discord import Message
 from sandbox.music import compose
 from tests.end_to_end.world import COVER, SONG, eventually, open_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from sandbox.discord import Call, Message
+    from sandbox.discord import Call
     from tests.end_to_end.world import Person, World
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]
 
-ROLE = 111111111111111111
 # {victim} stands for a member who takes part in nothing.
 NASTY = {
     "plain mentions": "<@{victim}> <@!{victim}> @everyone @here <@&111111111111111111>",
@@ -66,6 +66,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         it.vidgo.set_song_files("bytes", data=compose("Anything", style="folk", seconds=1))
         it.vidgo.set_song_files("bytes", media="image", data=paint("Anything"))
         it.vidgo.credits = 1_000_000
+        it.vidgo.seconds = 0.05
         it.guild.add_member("bystander")
         yield it
 
@@ -146,6 +147,32 @@ def check_message(message: Message, others: set[int]) -> None:
         assert _MENTION.search(own) is None, ascii(words)
         assert re.search(r"@(everyone|here)", own) is None, ascii(words)
         assert not own.startswith(("# ", "> ", ">>> ", "-# ")), ascii(words)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[a](https://evil.example)",
+        "see https://evil.example",
+        "<#1174109840956788608>",
+        "</cover:1>",
+        "hello @everyone",
+        "a\u202eb",
+        "Z\u0335\u0336\u0335\u0336",
+        "a\x00b",
+        "# big",
+        "x" * 2000,
+    ],
+    ids=ascii,
+)
+async def test_the_check_finds_what_must_not_be_posted(world: World, content: str) -> None:
+    channel = world.guild.add_channel("nowhere")
+    harmless = Message(1, channel, world.discord.state.bot, "<@5>, here is **a song**.", pings={5})
+    check_message(harmless, {5})
+    with pytest.raises(AssertionError):
+        check_message(Message(2, channel, world.discord.state.bot, content), {5})
+    with pytest.raises(AssertionError):
+        check_message(harmless, {6})
 
 
 async def test_prompts_styles_and_titles(world: World) -> None:

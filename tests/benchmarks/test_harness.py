@@ -1,0 +1,60 @@
+"""The benchmarks run, and leave figures for every promise."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+PROMISED = {
+    "ack_1_p50": 1.3,
+    "ack_1_p99": 2.0,
+    "ack_50_p50": 1.3,
+    "ack_50_p99": 2.0,
+    "post_p50": 1.3,
+    "post_picture_p50": 1.3,
+    "rss_few": 45.0,
+    "rss_many": 45.0,
+    "growth": 1.0,
+}
+"""What the bot is held to beside its floor, by the figure's key."""
+
+
+@pytest.mark.timeout(110)
+async def test_every_promise_is_measured(tmp_path: Path) -> None:
+    report = tmp_path / "figures.json"
+    parts = [f"--only={part}" for part in ("ack", "post", "idle")]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "--quick",
+        *parts,
+        f"--json={report}",
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), 100)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, said.decode()
+    found = json.loads(report.read_text("utf-8"))
+    assert found.keys() == {"measured_at", "seconds", "quick", "machine", "discord", "figures"}
+    assert found["quick"]
+    assert found["discord"]["violations"] == 0
+    figures = {figure["key"]: figure for figure in found["figures"]}
+    assert {key: figures[key]["target"] for key in PROMISED} == PROMISED
+    assert {"start_few", "start_many", "uss_few", "uss_many", "post_p99", "post_picture_p99"} <= figures.keys()
+    for key, figure in figures.items():
+        assert key == "growth" or (figure["floor"] > 0 and figure["bot"] > 0), figure
+        assert figure["samples"] > 0
+        assert figure["verdict"] == ("" if figure["target"] is None else figure["verdict"])
+        assert figure["title"].encode() in said
