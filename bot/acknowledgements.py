@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 import discord
 
 from bot import cards, messages
+from bot.delivery import NOT_NOW
 from bot.interactions import Interactions
 from bot.words import Text, speaking
 from bot.worker import Worker
@@ -67,9 +68,10 @@ def make_acknowledgements(
                         view=cards.waiting_buttons(row.id) if still else None,
                         allowed_mentions=discord.AllowedMentions.none(),
                     )
-            except discord.DiscordServerError:
-                raise
-            except discord.HTTPException as error:  # deleted, or a channel that is closed: nobody misses the edit
+            except discord.HTTPException as error:
+                if error.status >= 500 or error.status in NOT_NOW:
+                    raise
+                # Deleted, or in a channel that is closed: nobody misses the edit.
                 log.info("acknowledgement %s cannot be changed: %s", row.ack_message_id, error.text)
         async with database.write() as connection:
             await notifications.face_shown(connection, row.id, row.ack_wanted)

@@ -52,7 +52,10 @@ IN_MEMORY_BYTES = 4 * 1024 * 1024
 
 _TOO_LARGE = 40005
 _ARCHIVED_THREAD = 50083
-_NOT_NOW = (401, 429)
+_NO_HISTORY = 160002
+"""What a reply is refused with where the bot may not read the history; a message that is none may come."""
+
+NOT_NOW = (401, 429)
 """A token that the owner has to renew, and a limit that discord.py did not wait for: neither is the message's fault."""
 
 _CLOSED = (discord.NotFound, discord.Forbidden)
@@ -201,7 +204,7 @@ class Delivery:
                 await self._post_elsewhere(row, task, post)
                 return
             log.error("task %s: Discord refuses its message: %s %s", task.id, error.status, error.text)
-            if error.status in _NOT_NOW:
+            if error.status in NOT_NOW:
                 await self._later(row, "discord", f"{error.status} {error.code}")
             elif post.embed is not None:
                 await self._post(row, task, self._composer.compose_plain(row, task))
@@ -210,17 +213,24 @@ class Delivery:
         else:
             await self._delivered(row, task, message_id)
 
-    async def _send_to(self, channel: discord.abc.Messageable, row: Notification, post: Post) -> int:
+    async def _send_to(
+        self, channel: discord.abc.Messageable, row: Notification, post: Post, *, reply: bool = True
+    ) -> int:
         options: dict[str, Any] = {}
-        if row.ack_message_id is not None and isinstance(channel, discord.PartialMessageable):
+        if reply and row.ack_message_id is not None and isinstance(channel, discord.PartialMessageable):
             options["reference"] = discord.MessageReference(
                 message_id=row.ack_message_id,
                 channel_id=row.channel_id,
                 guild_id=row.guild_id,
                 fail_if_not_exists=False,
             )
-        with ExitStack() as stack:
-            message = await channel.send(**_content(post, row, stack), nonce=row.id, **options)
+        try:
+            with ExitStack() as stack:
+                message = await channel.send(**_content(post, row, stack), nonce=row.id, **options)
+        except discord.HTTPException as error:
+            if error.code != _NO_HISTORY or not options:
+                raise
+            return await self._send_to(channel, row, post, reply=False)
         return message.id
 
     async def _posted_before(self, row: Notification) -> int | None:
@@ -260,7 +270,7 @@ class Delivery:
         except discord.HTTPException as error:
             if _is_too_large(error):
                 raise _TooLarge from error
-            if isinstance(error, discord.DiscordServerError) or error.status in _NOT_NOW:
+            if isinstance(error, discord.DiscordServerError) or error.status in NOT_NOW:
                 raise
             log.warning("task %s: its requester cannot be reached: %s", task.id, error.text)
             await self._give_up(row, f"{error.status} {error.code}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Collection, Coroutine
@@ -220,6 +221,10 @@ class Files:
     async def _keep(self, file: File, fetched: Fetched, column: str) -> None:
         if not self._archive.is_on:
             return
+        async with self._database.read() as connection:
+            row = await rows.file_of(connection, file.task_id, file.position)
+        if row is None or (row.audio_url, row.image_urls) != (file.audio_url, file.image_urls):
+            return  # it was expected, but VidGo's own answer named another
         try:
             await self._archive.put(fetched.path, fetched.sha256, fetched.kind.value)
         except OSError as error:  # a full disk must not keep the song from its requester
@@ -230,7 +235,9 @@ class Files:
 
 
 def _name(file: File, what: str) -> str:
-    return f"{what}-{file.task_id}.{file.position}"
+    """Name a file by where it comes from, so that what was expected is not taken for what came in the end."""
+    source = str(file.audio_url if what == AUDIO else file.image_urls)
+    return f"{what}-{file.task_id}.{file.position}-{hashlib.blake2s(source.encode(), digest_size=8).hexdigest()}"
 
 
 def _linked(fetched: Fetched, destination: Path) -> Fetched:

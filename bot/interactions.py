@@ -236,7 +236,7 @@ class Interactions:
         rows_ = [Notification(**{**row, "state": NotificationState.ASKED}) for row in self._journal.unfinished()]
         async with self._database.write() as connection:
             for row in rows_:
-                if row.token_expires_at > self._clock() and await notifications.get(connection, row.id) is None:
+                if await notifications.get(connection, row.id) is None:
                     await notifications.add(connection, row)
         self._journal.clear()
 

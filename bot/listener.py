@@ -123,8 +123,11 @@ class Listener:
         if not self._signature_holds(request, report):
             return _answer(403, "no such task")
         if report.status in (Status.FINISHED, Status.FAILED):
-            if task.vidgo_id == report.task_id:
-                self._look(task.id)  # the read needs not wait for the commit that this answer waits for
+            if task.vidgo_id == report.task_id and not task.status.is_final:
+                # Neither the read nor the files need wait for the commit that this answer waits for. What is fetched
+                # here is used only if the read names the same address.
+                self._tasks.expect(task, report)
+                self._look(task.id)
             if not await self._tasks.ring(task.id, report.task_id):
                 return _answer(400, "not this task's result")
             self._tasks.on_planned()

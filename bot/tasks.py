@@ -340,6 +340,19 @@ class Tasks:
             )
         return True
 
+    def expect(self, task: Task, report: Report) -> None:
+        """Begin to get the file that the requesters of a result will want."""
+        if report.status is Status.FINISHED and report.files:
+            self._expect(self._to_files(task, report, self._clock()))
+
+    def _expect(self, files: list[File]) -> None:
+        self.on_wanted(next((file for file in files if file.audio_url), files[0]))
+
+    def _to_files(self, task: Task, report: Report, now: float) -> list[File]:
+        # VidGo names songs made from another after their style or not at all, and takes no title without a style.
+        named = task.title if task.source_id is not None or "title" in task.request else None
+        return to_files(task.id, report.files, named or task.title, now + ARCHIVE_SECONDS, rename=named is not None)
+
     # Ending
 
     async def apply(self, task: Task, report: Report) -> None:
@@ -350,10 +363,8 @@ class Tasks:
             log.error("task %s is finished without files; VidGo may have charged it", task.id)
             return await self._end(task.id, TaskStatus.FAILED, "no_files", report.error_message)
         now = self._clock()
-        # VidGo names songs made from another after their style, or not at all.
-        named = task.title if task.source_id is not None else None
-        files = to_files(task.id, report.files, named or task.title, now + ARCHIVE_SECONDS, rename=named is not None)
-        self.on_wanted(next((file for file in files if file.audio_url), files[0]))
+        files = self._to_files(task, report, now)
+        self._expect(files)
         due: list[Notification] = []
         finished = replace(task, status=TaskStatus.FINISHED, finished_at=now, poll_at=None, error=None)
         async with self._database.write() as connection:

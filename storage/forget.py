@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.schema import LIVE_TASKS, library, notifications, tasks
+from storage.schema import HOLDS_COVER, LIVE_TASKS, library, notifications, tasks
 
 NOBODY = 0
 """The owner of a task that others still use after its own owner was forgotten."""
@@ -41,7 +41,8 @@ async def forget_member(connection: AsyncConnection, user_id: int) -> None:
 
 async def _drop_unused(connection: AsyncConnection, user_id: int, task_ids: list[str]) -> None:
     """Delete those tasks that nobody else has asked for, keeps or builds on, and what they alone were made from."""
-    left = set(task_ids)
+    covers = select(tasks.c.id).where(tasks.c.source_id.in_(task_ids), HOLDS_COVER)
+    left = {*task_ids, *(await connection.execute(covers)).scalars()}
     while left:
         task_id = max(left)  # the newest first: what is made from a song is newer than the song
         left.remove(task_id)
@@ -53,6 +54,10 @@ async def _drop_unused(connection: AsyncConnection, user_id: int, task_ids: list
                 notifications.c.state.in_(["asked", "waiting", "due", "sending"]),
             ),
             select(tasks.c.id).where(tasks.c.source_id == task_id),
+            # VidGo makes a song's cover once, so it is needed by everybody who has the song.
+            select(tasks.c.id)
+            .join(library, library.c.task_id == tasks.c.source_id)
+            .where(tasks.c.id == task_id, HOLDS_COVER, library.c.user_id != user_id),
         )
         for query in others:
             if (await connection.execute(query.limit(1))).first() is not None:

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from sandbox.music import compose
+from tests.end_to_end.heard import artwork_shown
 from tests.end_to_end.music import (
     archive_files,
     archived,
@@ -328,3 +329,20 @@ async def test_whoever_made_a_shared_song_is_no_longer_named(world: World) -> No
     assert "Made By Ada" in titles(await open_library(bob))
     assert "private prompt" not in str(world.rows("SELECT * FROM tasks"))
     assert (await post_again(bob, "Made By Ada")).attachments
+
+
+async def test_the_cover_of_a_shared_song_stays_until_nobody_has_the_song(world: World) -> None:
+    ada = world.person("ada")
+    bob = world.person("bob")
+    song = await ada.imports("Covered Once")
+    await bob.brings_in(song)
+    cover = await ada.covered()
+    await confirm(ada, await forget(ada))
+    # VidGo would make no second one.
+    again = await bob.cover()
+    result = await noted(world, await bob.result(again))
+    assert artwork_shown(result).data == artwork_shown(cover).data
+    assert world.submitted(song) == 1
+    await confirm(bob, await forget(bob))
+    assert known(world, song) == []
+    assert world.rows("SELECT 1 FROM tasks WHERE title = 'Covered Once'") == []

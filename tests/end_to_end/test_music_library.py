@@ -232,6 +232,18 @@ async def test_variants_are_choices_of_their_own_and_one_task_for_the_cover(worl
     ]
 
 
+async def test_a_song_has_the_title_that_was_given_to_it(world: World) -> None:
+    ada = world.person("ada")
+    for style in ("folk", None):
+        options = {} if style is None else {"style": style}
+        call = await ada.use("music generate", prompt="rain upon the roof", title="My Own Title", **options)
+        result = await ada.result(call)
+        assert "your song **My Own Title**" in result.content
+        assert result.embeds[0]["title"] == "My Own Title"
+        assert result.attachments[0].filename == "My_Own_Title.mp3"
+    assert {title.removesuffix(" (2)") for title in titles(await open_library(ada))} == {"My Own Title"}
+
+
 # Whose songs
 
 

@@ -172,9 +172,15 @@ def _audit_notifications(stage: Stage, rows: list[dict[str, Any]], verdict: Verd
             gone = row["message_id"] not in {one.id for one in (*_visible(stage), *order.sentences)}
             if gone and not order.channel.deleted:
                 verdict.note("lost", f"{name} is recorded as message {row['message_id']}, which is not there")
-            says = order.public.content if order.public is not None and row["kind"] == "result" else None
-            if message is not None and says is not None and str(message.id) not in says:
-                verdict.note("left behind", f"the acknowledgement of {name} says: {says}")
+            public = order.public if row["kind"] == "result" else None
+            # One whose token expired before it was acknowledged shows "thinking…" until Discord ends that.
+            if (
+                message is not None
+                and public is not None
+                and not public.thinking
+                and str(message.id) not in public.content
+            ):
+                verdict.note("left behind", f"the acknowledgement of {name} says: {public.content}")
         elif message is not None and not stage.untold(order):
             verdict.note("left behind", f"{name} was posted as message {message.id}, unrecorded")
         if row["state"] == "undeliverable" and not order.unreachable:

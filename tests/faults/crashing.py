@@ -19,6 +19,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,6 +29,7 @@ from bot.__main__ import main
 from bot.fetch import Fetcher
 from bot.vidgo import VidGo
 from storage.database import Database
+from storage.journal import Journal
 
 ARMED = "crash-at"
 """The file in the working directory that names the commit at which to die."""
@@ -68,8 +70,9 @@ def place(function: str, number: int, phase: str) -> str:
 
 
 def _commit_points(launch: Launch) -> None:
-    """Let every commit ask whether it is the last thing that happens."""
+    """Let everything that writes down what happened ask whether it is the last thing that happens."""
     write: Callable[..., AbstractAsyncContextManager[AsyncConnection]] = Database.write
+    once: Callable[..., AbstractAsyncContextManager[AsyncConnection]] = Database.once
     armed = Path(launch.directory, ARMED)
     trail = os.open(Path(launch.directory, TRAIL), os.O_WRONLY | os.O_CREAT | os.O_APPEND) if launch.trail else None
 
@@ -78,6 +81,9 @@ def _commit_points(launch: Launch) -> None:
             os.write(trail, f"{point}\n".encode())
         if armed.is_file() and armed.read_text() == point:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def caller(frame: FrameType) -> tuple[str, int]:
+        return f"{frame.f_globals['__name__']}.{frame.f_code.co_qualname}", frame.f_lineno
 
     @asynccontextmanager
     async def watched(
@@ -88,12 +94,31 @@ def _commit_points(launch: Launch) -> None:
             strike(place(function, number, "before"))
         strike(place(function, number, "after"))
 
-    def wrapped(self: Database, **options: Any) -> AbstractAsyncContextManager[AsyncConnection]:
-        caller = sys._getframe(1)
-        function = f"{caller.f_globals['__name__']}.{caller.f_code.co_qualname}"
-        return watched(write(self, **options), function, caller.f_lineno)
+    @asynccontextmanager
+    async def watched_once(
+        statement: AbstractAsyncContextManager[AsyncConnection], function: str, number: int
+    ) -> AsyncIterator[AsyncConnection]:
+        async with statement as connection:
+            strike(place(function, number, "before"))  # the statement that follows is its own commit
+            yield connection
+        strike(place(function, number, "after"))
 
-    setattr(Database, "write", wrapped)  # noqa: B010 (typed as a method)
+    def noted(method: Callable[..., None]) -> Callable[..., None]:
+        def note(self: Journal, *arguments: Any) -> None:
+            function, number = caller(sys._getframe(1))
+            strike(place(function, number, "before"))
+            method(self, *arguments)
+            strike(place(function, number, "after"))
+
+        return note
+
+    patches: list[tuple[type, str, Callable[..., Any]]] = [
+        (Database, "write", lambda self, **how: watched(write(self, **how), *caller(sys._getframe(1)))),
+        (Database, "once", lambda self: watched_once(once(self), *caller(sys._getframe(1)))),
+        *((Journal, name, noted(getattr(Journal, name))) for name in ("note", "done", "clear")),
+    ]
+    for patched, name, method in patches:
+        setattr(patched, name, method)
 
 
 def _wrong_clock(launch: Launch) -> None:

@@ -254,16 +254,29 @@ async def test_titles_and_tags_that_vidgo_gives(world: World) -> None:
     await every(world, bring_in)
 
 
-async def test_reasons_that_vidgo_gives(world: World) -> None:
-    for name in NASTY:
-        nasty = text(world, name, "track")
-        ada = world.person("ada")
-        await ada.imports("Innocent")
-        world.vidgo.set_failure(COVER, nasty, times=1)
-        failed = await ada.covered()
+async def test_reasons_why_vidgo_fails(world: World) -> None:
+    world.vidgo.hold(COVER)
+
+    async def cover(ada: Person, name: str) -> None:
+        song = await ada.imports("Innocent")
+        call = await ada.cover()
+        await answered(call)
+        submission = await world.vidgo.wait_submission(lambda one: one.input == {"task_id": song.id})
+        world.vidgo.finish(world.vidgo.tasks[str(submission.task_id)], error_message=text(world, name, "track"))
+        failed = await ada.result(call, 40)
         assert failed.attachments == []
         assert failed.pings == {ada.member.id}
-        error = {"code": 400, "error": {"message": nasty, "type": "content_moderation_error"}}
+
+    try:
+        await every(world, cover)
+    finally:
+        world.vidgo.release(COVER)
+
+
+async def test_reasons_why_vidgo_refuses(world: World) -> None:
+    for name in NASTY:
+        error = {"code": 400, "error": {"message": text(world, name, "track"), "type": "content_moderation_error"}}
         world.vidgo.fault("submit", "status", status=400, body=error, model=SONG)
-        assert (await answered(await ada.use("music generate", prompt="anything"))).ephemeral
+        call = await world.person("ada").use("music generate", prompt="anything")
+        assert (await answered(call)).ephemeral
     check(world)
