@@ -155,7 +155,8 @@ class Delivery:
     async def _compose_and_post(
         self, row: Notification, task: Task, files: list[File] | None, directory: Path, lock: asyncio.Lock
     ) -> None:
-        if row.state is NotificationState.SENDING:
+        fresh = files is not None
+        if row.state is NotificationState.SENDING and not fresh:
             posted = await self._posted_before(row)
             if posted is not None:
                 await self._delivered(row, task, posted)
@@ -164,7 +165,7 @@ class Delivery:
         post = await self._composer.compose(row, task, directory, limit=row.upload_limit, final=final, own=files)
         async with lock:
             try:
-                return await self._post(row, task, post)
+                return await self._post(row, task, post, claimed=fresh)
             except _TooLarge:
                 log.info("task %s: its file is too large for channel %s now", task.id, row.channel_id)
         # The server has lost its boosts since the command was typed.
@@ -177,17 +178,8 @@ class Delivery:
 
     # Posting
 
-    async def _post(self, row: Notification, task: Task, post: Post) -> None:
-        async with self._database.once() as connection:
-            claimed = await notifications.change(
-                connection,
-                row.id,
-                only=[NotificationState.DUE, NotificationState.SENDING],
-                state=NotificationState.SENDING,
-                attempts=row.attempts + 1,
-                attempt_at=self._clock() + LONGEST_PAUSE_SECONDS,
-            )
-        if not claimed:
+    async def _post(self, row: Notification, task: Task, post: Post, *, claimed: bool = False) -> None:
+        if not (claimed or await self._claim(row)):
             return
         try:
             channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
@@ -212,6 +204,18 @@ class Delivery:
                 await self._give_up(row, f"{error.status} {error.code}")
         else:
             await self._delivered(row, task, message_id)
+
+    async def _claim(self, row: Notification) -> bool:
+        """Write that a notification is being sent, unless nobody wants it any more."""
+        async with self._database.once() as connection:
+            return await notifications.change(
+                connection,
+                row.id,
+                only=[NotificationState.DUE, NotificationState.SENDING],
+                state=NotificationState.SENDING,
+                attempts=row.attempts + 1,
+                attempt_at=self._clock() + LONGEST_PAUSE_SECONDS,
+            )
 
     async def _send_to(
         self, channel: discord.abc.Messageable, row: Notification, post: Post, *, reply: bool = True

@@ -96,7 +96,7 @@ class Tasks:
         self.on_due: Callable[[], None] = lambda: None
         """Called after a commit that made a notification due."""
         self.on_result: Callable[[Notification, Task, list[File]], None] = lambda *_: None
-        """Called with each notification that a result made due, the finished task and its files."""
+        """Called with each notification that a result made due, which is `sending` already, the task and its files."""
         self.on_wanted: Callable[[File], None] = lambda _: None
         """Called with the file that requesters of a result will want, before anybody is told."""
         self.on_face: Callable[[], None] = lambda: None
@@ -375,7 +375,7 @@ class Tasks:
                 members = {task.user_id, *await notifications.requesters_of(connection, task.id)} - {NOBODY}
                 kind = "cover" if task.model == CoverArt.model else "song"
                 await library.add(connection, members, files, kind, now)
-                due = await notifications.make_due(connection, task.id, now)
+                due = await notifications.make_due(connection, task.id, now, sending=True)
                 self._metrics.tasks_ended.labels(task.model, TaskStatus.FINISHED).inc()
         log.info("task %s is finished", task.id)
         for row in due:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, exists, func, insert, or_, select, true, update
+from sqlalchemy import Update, and_, bindparam, exists, func, insert, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.schema import (
@@ -54,6 +55,26 @@ def _notification(row: Any) -> Notification:
     return Notification(**{**values, "state": NotificationState(values["state"])})
 
 
+_GET = select(notifications).where(notifications.c.id == bindparam("id"))
+_REQUESTERS = select(notifications.c.user_id).where(
+    notifications.c.task_id == bindparam("task_id"), notifications.c.kind == "result"
+)
+_DUE = (
+    update(notifications)
+    .where(
+        notifications.c.task_id == bindparam("of_task"),
+        notifications.c.kind == "result",
+        notifications.c.state == NotificationState.WAITING,
+    )
+    .values(
+        state=bindparam("new_state"),
+        attempts=notifications.c.attempts + bindparam("tries"),
+        attempt_at=bindparam("now"),
+    )
+    .returning(*notifications.c)
+)
+
+
 async def add(connection: AsyncConnection, notification: Notification) -> None:
     """Insert a notification."""
     await connection.execute(insert(notifications).values(asdict(notification)))
@@ -61,7 +82,7 @@ async def add(connection: AsyncConnection, notification: Notification) -> None:
 
 async def get(connection: AsyncConnection, notification_id: str) -> Notification | None:
     """Return one notification."""
-    row = (await connection.execute(select(notifications).where(notifications.c.id == notification_id))).first()
+    row = (await connection.execute(_GET, {"id": notification_id})).first()
     return None if row is None else _notification(row)
 
 
@@ -73,12 +94,19 @@ async def change(
     **values: Any,
 ) -> bool:
     """Update a notification if its state is one of `only`, and tell whether it was."""
-    query = (
+    query = _change(tuple(only), tuple(values))
+    new = {f"new_{name}": value for name, value in values.items()}
+    return (await connection.execute(query, {"row_id": notification_id, **new})).rowcount == 1
+
+
+@cache
+def _change(only: tuple[NotificationState, ...], names: tuple[str, ...]) -> Update:
+    # A statement that is built once costs a fraction of one that is built each time.
+    return (
         update(notifications)
-        .where(notifications.c.id == notification_id, notifications.c.state.in_(only))
-        .values(**values)
+        .where(notifications.c.id == bindparam("row_id"), notifications.c.state.in_(only))
+        .values({name: bindparam(f"new_{name}") for name in names})
     )
-    return (await connection.execute(query)).rowcount == 1
 
 
 async def waiting_for(connection: AsyncConnection, task_id: str) -> list[Notification]:
@@ -102,8 +130,7 @@ async def is_awaited(connection: AsyncConnection, task_id: str) -> bool:
 
 async def requesters_of(connection: AsyncConnection, task_id: str) -> set[int]:
     """Return everybody who asked for a task's result."""
-    query = select(notifications.c.user_id).where(notifications.c.task_id == task_id, notifications.c.kind == "result")
-    return set((await connection.execute(query)).scalars())
+    return set((await connection.execute(_REQUESTERS, {"task_id": task_id})).scalars())
 
 
 async def posts_of(
@@ -159,19 +186,13 @@ async def running_for(connection: AsyncConnection, user_id: int, limit: int) -> 
     return [_notification(row) for row in await connection.execute(query)]
 
 
-async def make_due(connection: AsyncConnection, task_id: str, now: float) -> list[Notification]:
-    """Make every result that waits for a task due, and return them."""
-    query = (
-        update(notifications)
-        .where(
-            notifications.c.task_id == task_id,
-            notifications.c.kind == "result",
-            notifications.c.state == NotificationState.WAITING,
-        )
-        .values(state=NotificationState.DUE, attempt_at=now)
-        .returning(*notifications.c)
-    )
-    return [_notification(row) for row in await connection.execute(query)]
+async def make_due(
+    connection: AsyncConnection, task_id: str, now: float, *, sending: bool = False
+) -> list[Notification]:
+    """Make every result that waits for a task due, or even `sending` for whoever sends them at once; return them."""
+    state = NotificationState.SENDING if sending else NotificationState.DUE
+    values = {"of_task": task_id, "new_state": state, "tries": int(sending), "now": now}
+    return [_notification(row) for row in await connection.execute(_DUE, values)]
 
 
 async def want_face(connection: AsyncConnection, task_id: str, face: Face) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, String, and_, cast, func, insert, or_, select, update
+from sqlalchemy import Select, String, Update, and_, bindparam, cast, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.schema import HOLDS_COVER, IS_LIVE, IS_RESTYLING, LIVE_TASKS, TaskStatus, files, tasks
@@ -64,6 +65,18 @@ def _task(row: Any) -> Task:
     return Task(**{**values, "status": TaskStatus(values["status"])})
 
 
+_GET = select(tasks).where(tasks.c.id == bindparam("id"))
+_RING = (
+    update(tasks)
+    .where(
+        tasks.c.id == bindparam("row_id"),
+        tasks.c.vidgo_id == bindparam("known_id"),
+        tasks.c.status.in_(LIVE_TASKS),
+    )
+    .values(bells=bindparam("new_bells"), poll_at=bindparam("new_poll_at"))
+)
+
+
 async def _one(connection: AsyncConnection, query: Select[Any]) -> Task | None:
     row = (await connection.execute(query)).first()
     return None if row is None else _task(row)
@@ -76,7 +89,8 @@ async def add(connection: AsyncConnection, task: Task) -> None:
 
 async def get(connection: AsyncConnection, task_id: str) -> Task | None:
     """Return the task with the program's own id."""
-    return await _one(connection, select(tasks).where(tasks.c.id == task_id))
+    row = (await connection.execute(_GET, {"id": task_id})).first()
+    return None if row is None else _task(row)
 
 
 async def token_of(connection: AsyncConnection, task_id: str, instead: str) -> str:
@@ -126,18 +140,25 @@ async def change(
 
     The default keeps rule one of the table: a final status never changes.
     """
-    query = update(tasks).where(tasks.c.id == task_id, tasks.c.status.in_(only)).values(**values)
-    return (await connection.execute(query)).rowcount == 1
+    query = _change(tuple(only), tuple(values))
+    new = {f"new_{name}": value for name, value in values.items()}
+    return (await connection.execute(query, {"row_id": task_id, **new})).rowcount == 1
+
+
+@cache
+def _change(only: tuple[TaskStatus, ...], names: tuple[str, ...]) -> Update:
+    # A statement that is built once costs a fraction of one that is built each time.
+    return (
+        update(tasks)
+        .where(tasks.c.id == bindparam("row_id"), tasks.c.status.in_(only))
+        .values({name: bindparam(f"new_{name}") for name in names})
+    )
 
 
 async def ring(connection: AsyncConnection, task_id: str, vidgo_id: str, now: float, bells: int) -> bool:
     """Make a live task due whose id at VidGo is known, and tell whether it is that one; one statement."""
-    query = (
-        update(tasks)
-        .where(tasks.c.id == task_id, tasks.c.vidgo_id == vidgo_id, tasks.c.status.in_(LIVE_TASKS))
-        .values(bells=bells, poll_at=now)
-    )
-    return (await connection.execute(query)).rowcount == 1
+    values = {"row_id": task_id, "known_id": vidgo_id, "new_bells": bells, "new_poll_at": now}
+    return (await connection.execute(_RING, values)).rowcount == 1
 
 
 async def release_vidgo_id(connection: AsyncConnection, vidgo_id: str) -> None:
