@@ -8,7 +8,6 @@ use in which a name could change its address, and a literal address takes the sa
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import ipaddress
 import os
 import socket
@@ -103,12 +102,11 @@ class FetchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A downloaded file: where it is, its size in bytes, what its first bytes say it is, its SHA-256 in hex."""
+    """A downloaded file: where it is, its size in bytes, and what its first bytes say it is."""
 
     path: Path
     size: int
     kind: MediaKind
-    sha256: str
 
 
 class Fetcher:
@@ -283,19 +281,17 @@ class _PartFile:
         self._destination = destination
         self._path = destination.with_name(f".{uuid.uuid4().hex}{PART_SUFFIX}")
         self._file = self._path.open("xb")
-        self._sha256 = hashlib.sha256()
         self._size = 0
 
     def append(self, block: bytearray) -> None:
         self._file.write(block)
-        self._sha256.update(block)
         self._size += len(block)
 
     def publish(self, block: bytearray, kind: MediaKind) -> Fetched:
         self.append(block)
         self._file.close()
         self._path.replace(self._destination)
-        return Fetched(self._destination, self._size, kind, self._sha256.hexdigest())
+        return Fetched(self._destination, self._size, kind)
 
     def discard(self) -> None:
         with suppress(OSError):
@@ -323,7 +319,7 @@ async def _save(response: aiohttp.ClientResponse, destination: Path, limit: int)
             received += len(piece)
             buffer += piece
             if len(buffer) >= _BLOCK_BYTES:
-                # One block is written and hashed while the next one comes in.
+                # One block is written while the next one comes in.
                 if writing is not None:
                     await writing
                 writing = asyncio.create_task(asyncio.to_thread(part.append, buffer))

@@ -63,6 +63,11 @@ class Files:
         """Begin to get what will be wanted in a moment; whoever asks for it then waits for the rest only."""
         self._spawn(self._expect(file))
 
+    async def settle(self, file: File) -> None:
+        """Bring into the archive what has arrived of a file, and return when it is there."""
+        for what in (AUDIO, PICTURE):
+            await self._settle(_name(file, what))
+
     async def close(self) -> None:
         """Bring into the archive what has arrived."""
         for task in list(self._background):
@@ -152,14 +157,15 @@ class Files:
         asyncio.get_running_loop().call_later(SETTLE_SECONDS, lambda: self._spawn(self._settle(name)))
 
     async def _settle(self, name: str) -> None:
-        fetched, file = self._arrived.get(name), self._files.pop(name, None)
-        if fetched is None or file is None:
-            return
-        try:
-            await self._keep(file, fetched, f"{'audio' if name.startswith(AUDIO) else 'image'}_sha256")
-        finally:
-            del self._arrived[name]
-            await asyncio.to_thread(fetched.path.unlink, missing_ok=True)
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            fetched, file = self._arrived.get(name), self._files.pop(name, None)
+            if fetched is None or file is None:
+                return
+            try:
+                await self._keep(file, fetched, f"{'audio' if name.startswith(AUDIO) else 'image'}_sha256")
+            finally:
+                del self._arrived[name]
+                await asyncio.to_thread(fetched.path.unlink, missing_ok=True)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -174,7 +180,7 @@ class Files:
         if sha256 is None:
             return None
         kept = await self._archive.get(sha256, destination)
-        return None if kept is None else Fetched(kept.path, kept.size, MediaKind(kept.kind), kept.sha256)
+        return None if kept is None else Fetched(kept.path, kept.size, MediaKind(kept.kind))
 
     async def _fetch_audio(self, url: str | None, destination: Path) -> Fetched:
         if url is None:
@@ -226,12 +232,13 @@ class Files:
         if row is None or (row.audio_url, row.image_urls) != (file.audio_url, file.image_urls):
             return  # it was expected, but VidGo's own answer named another
         try:
-            await self._archive.put(fetched.path, fetched.sha256, fetched.kind.value)
+            sha256 = await self._archive.put(fetched.path, fetched.kind.value)
         except OSError as error:  # a full disk must not keep the song from its requester
             log.error("the archive cannot keep a file of task %s: %s", file.task_id, error)
             return
-        async with self._database.write(durable=False) as connection:
-            await rows.change_file(connection, file, **{column: fetched.sha256})
+        if sha256 is not None:
+            async with self._database.write(durable=False) as connection:
+                await rows.change_file(connection, file, **{column: sha256})
 
 
 def _name(file: File, what: str) -> str:
@@ -241,6 +248,7 @@ def _name(file: File, what: str) -> str:
 
 
 def _linked(fetched: Fetched, destination: Path) -> Fetched:
+    destination.unlink(missing_ok=True)  # a message that was too large is composed again in the same place
     link_or_copy(fetched.path, destination)
     return replace(fetched, path=destination)
 
@@ -283,6 +291,7 @@ def make_archiver(
                 log.log(
                     logging.INFO if again else logging.WARNING, "task %s is not archived: %s", task_id, error.reason
                 )
+        await files.settle(file)
         async with database.write() as connection:
             await rows.change_file(connection, file, archive_at=again, archive_tries=tries + 1)
 

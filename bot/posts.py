@@ -236,7 +236,7 @@ async def _fit(parts: _Parts, directory: Path, limit: int) -> tuple[Fetched | No
             return None, True
         path = fitted.path
     tagged = await asyncio.to_thread(_tag, path, directory / "tagged.mp3", parts.details, embedded)
-    return Fetched(tagged, tagged.stat().st_size, MediaKind.MP3, ""), too_large
+    return Fetched(tagged, tagged.stat().st_size, MediaKind.MP3), too_large
 
 
 def _tag(source: Path, destination: Path, details: SongDetails, artwork: Fetched | None) -> Path:

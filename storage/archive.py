@@ -67,14 +67,18 @@ class Archive:
         async with self._lock:
             await self._make_room(0)
 
-    async def put(self, source: Path, sha256: str, kind: str) -> None:
-        """Keep a file, which is moved or copied; the least recently used ones make room for it."""
+    async def put(self, source: Path, kind: str) -> str | None:
+        """Keep a file, which gets a second name or is copied, and return its SHA-256 in hex; None where it is not kept.
+
+        The least recently used files make room for it.
+        """
         if not self.is_on:
-            return
+            return None
         async with self._lock:
             size = (await asyncio.to_thread(source.stat)).st_size
             if size > self._max_bytes:
-                return
+                return None
+            sha256 = await asyncio.to_thread(_digest, source)
             await self._make_room(size, keep=sha256)
             await asyncio.to_thread(self._store, source, sha256)
             async with self._database.write(durable=False) as connection:
@@ -83,6 +87,7 @@ class Archive:
                     .prefix_with("OR REPLACE")
                     .values(sha256=sha256, kind=kind, size=size, used_at=self._clock())
                 )
+        return sha256
 
     async def get(self, sha256: str, destination: Path) -> Kept | None:
         """Link or copy a file of the archive to `destination`; None where it was lost or is damaged."""
@@ -159,14 +164,10 @@ class Archive:
         destination.unlink(missing_ok=True)
         try:
             link_or_copy(self._path(sha256), destination)
-            digest = hashlib.sha256()
-            with destination.open("rb") as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
+            if _digest(destination) == sha256:
+                return True
         except FileNotFoundError:
             return False
-        if digest.hexdigest() == sha256:
-            return True
         destination.unlink()
         return False
 
@@ -181,6 +182,14 @@ class Archive:
             elif path.is_file():
                 path.unlink()
         return present
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def link_or_copy(source: Path, destination: Path) -> None:

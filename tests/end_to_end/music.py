@@ -159,7 +159,7 @@ def intact(path: Path) -> bool:
 
 
 async def archived(world: World, song: Task, position: int = 0, *, what: str = "audio", seconds: float = 15) -> Path:
-    """Return the archived audio or image of a song, once it is there."""
+    """Return the archived audio or image of a song, once it is there and nowhere else."""
 
     def find() -> Path | None:
         rows = world.rows(
@@ -171,7 +171,14 @@ async def archived(world: World, song: Task, position: int = 0, *, what: str = "
         name = rows[0]["name"] if rows else None
         return None if name is None else world.bot.directory / "data" / "media" / name[:2] / name
 
-    return await eventually(find, seconds)
+    path = await eventually(find, seconds)
+    await at_rest(world)
+    return path
+
+
+async def at_rest(world: World) -> None:
+    """Wait until the bot has nothing at hand that it has only just got: what it needs then, it has to look for."""
+    await eventually(lambda: not list(world.bot.directory.rglob("arrived-*")))
 
 
 async def archived_whole(world: World, song: Task, seconds: float = 15) -> None:

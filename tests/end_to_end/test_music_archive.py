@@ -15,6 +15,7 @@ from tests.end_to_end.music import (
     archive_files,
     archived,
     archived_whole,
+    at_rest,
     eventually,
     expire_everything,
     fetches,
@@ -151,7 +152,8 @@ async def test_a_damaged_file_is_fetched_again_and_never_posted(keeping: World, 
     assert post.attachments[0].data == original
     assert fetches(keeping, song, "1.mp3") == before + 1
     assert path.name in await keeping.bot.wait_log("lost or damaged", after=log)
-    assert intact(path)
+    await eventually(lambda: path.exists() and intact(path))
+    await at_rest(keeping)
     # What was fetched again is kept again.
     keeping.vidgo.expire_files(song)
     assert (await post_again(ada, song.title)).attachments[0].data == original
@@ -239,6 +241,7 @@ async def test_what_nobody_has_any_more_is_explained(keeping: World) -> None:
     song = await ada.imports("Lost Everywhere")
     path = await archived(keeping, song)
     keeping.discord.delete_message(await post_again(ada, "Lost Everywhere"))
+    await at_rest(keeping)
     keeping.vidgo.expire_files(song)
     path.unlink()
     log = len(keeping.bot.log_lines)
@@ -309,6 +312,7 @@ async def test_switched_off_it_keeps_nothing_and_discord_is_the_second_source(tm
         song = await ada.imports("Unkept")
         first = await ada.covered()
         post = await post_again(ada, "Unkept")
+        await at_rest(world)
         assert archive_files(world) == []
         page = await open_library(ada)
         assert titles(page)
@@ -318,10 +322,11 @@ async def test_switched_off_it_keeps_nothing_and_discord_is_the_second_source(tm
         assert music_of(again.attachments[0].data) == music_of(first.attachments[0].data)
         assert artwork_shown(again).data == artwork_shown(first).data
         assert (await post_again(ada, "Unkept")).attachments[0].data == post.attachments[0].data
-        world.discord.delete_message(first)
+        await at_rest(world)
         for message in ada.channel.messages:
             if message.files:
                 world.discord.delete_message(message)
+        assert first.deleted
         assert "no longer has its file" in (await post_again(ada, "Unkept")).content
         assert UNKNOWN_MESSAGE in refusals(world)
         assert song.expired
@@ -329,6 +334,19 @@ async def test_switched_off_it_keeps_nothing_and_discord_is_the_second_source(tm
 
 
 # Interrupted
+
+
+async def test_what_came_just_before_a_kill_is_archived_after_it(tmp_path: Path) -> None:
+    async with open_music(tmp_path) as world:
+        ada = world.person("ada")
+        song = await ada.imports("Just In Time")
+        await eventually(lambda: fetches(world, song, "1.mp3") and fetches(world, song, "1.jpeg"))
+        await world.bot.kill()
+        await world.bot.start()
+        await archived_whole(world, song)
+        original = await served(world, song)
+        expire_everything(world)
+        assert (await post_again(ada, "Just In Time")).attachments[0].data == original
 
 
 async def test_a_kill_in_the_middle_of_a_download_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -39,27 +39,32 @@ class Places:
 
     def holding(self, secrets: Mapping[str, str]) -> list[str]:
         """Return which secret stands where."""
-        return [
-            f"{name} in {place}"
+        parts = {part: name for name, secret in secrets.items() for form in forms(secret) for part in parts_of(form)}
+        found = {
+            f"{parts[part]} in {place}"
             for place, texts in self.said.items()
-            for name, secret in secrets.items()
-            if any(form in text for form in forms(secret) for text in ["\n".join(texts)])
-        ]
+            for text in texts
+            for part in parts_of(text)
+            if part in parts
+        }
+        return sorted(found)
 
 
 def forms(secret: str) -> Iterator[str]:
-    """Yield what a secret, or a part of it, may look like."""
+    """Yield what a secret may look like when it is written down."""
     secret = secret.removeprefix(_PREFIX)
-    for start in range(len(secret) - PART + 1):
-        part = secret[start : start + PART]
-        yield part
-        if (quoted := quote(part, safe="")) != part:
-            yield quoted
+    yield secret
+    yield quote(secret, safe="")
     yield secret.encode().hex()
     for shift in range(3):
         # Wherever it stands in what is encoded; the ends depend on the neighbours.
         encoded = base64.b64encode(b"." * shift + secret.encode()).decode()
         yield encoded[4 if shift else 0 : -4]
+
+
+def parts_of(text: str) -> Iterator[str]:
+    """Yield every piece of so many characters that counts as a leak."""
+    return (text[start : start + PART] for start in range(len(text) - PART + 1))
 
 
 def _strings(value: object) -> Iterator[str]:

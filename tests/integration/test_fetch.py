@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import gzip
-import hashlib
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -46,7 +45,7 @@ async def test_a_file_arrives_whole_with_its_size_kind_and_hash(folder: Path) ->
     destination.write_bytes(b"old")
     async with origin(saying(answer(body, "Content-Type: text/html"))) as site, fetcher(max_bytes=1 << 24) as it:
         fetched = await it.fetch(site.url(), destination)
-    assert fetched == Fetched(destination, len(body), MediaKind.MP3, hashlib.sha256(body).hexdigest())
+    assert fetched == Fetched(destination, len(body), MediaKind.MP3)
     assert destination.read_bytes() == body
     assert listing(folder) == [destination]
     (request,) = site.requests
