@@ -33,6 +33,9 @@ SETTLE_SECONDS = 1.0
 ARTWORK_BYTES = 8 * 1024 * 1024
 """No picture larger than this is shown; documents speak of 3 MB at most."""
 
+PICTURE_SECONDS = 20.0
+"""How long all tries for a picture may take, as its song waits for it."""
+
 PICTURES_TRIED = 3
 POSTS_TRIED = 3
 
@@ -116,9 +119,10 @@ class Files:
                 return kept
             place = self._place(file, PICTURE)
             found: Fetched | None = None
+            deadline = asyncio.get_running_loop().time() + PICTURE_SECONDS
             for url in file.image_urls[:PICTURES_TRIED]:
                 try:
-                    fetched = await self._fetcher.fetch(url, place, max_bytes=ARTWORK_BYTES)
+                    fetched = await self._fetch_picture(url, place, deadline)
                 except FetchError as error:
                     log.warning("task %s: a picture cannot be had: %s", file.task_id, error.reason)
                     later = error if error.retryable else later
@@ -189,6 +193,15 @@ class Files:
         if not fetched.kind.is_audio:
             raise FetchError(FetchProblem.NOT_MEDIA, f"{fetched.kind} where audio was promised")
         return fetched
+
+    async def _fetch_picture(self, url: str, place: Path, deadline: float) -> Fetched:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._fetcher.fetch(url, place, max_bytes=ARTWORK_BYTES)
+        except TimeoutError:
+            raise FetchError(
+                FetchProblem.TOO_SLOW, f"not finished within {PICTURE_SECONDS:g} s", retryable=True
+            ) from None
 
     async def _from_post(self, file: File, destination: Path) -> Fetched | None:
         async with self._database.read() as connection:

@@ -14,7 +14,7 @@ from bot.cards import SongDetails
 from bot.fetch import Fetched, FetchError, FetchProblem
 from bot.files import Files
 from bot.links import DOWNLOAD_SECONDS, Links
-from bot.media import MediaError, MediaKind, attachment_name, tag_mp3
+from bot.media import MediaError, MediaKind, attachment_name, duration_of, tag_mp3
 from bot.transcode import TranscodeError, fit_to
 from bot.vidgo import CoverArt
 from bot.words import Text
@@ -224,10 +224,12 @@ async def _fit(parts: _Parts, directory: Path, limit: int) -> tuple[Fetched | No
     if reserve > limit // 2:
         embedded, reserve = None, TAG_BYTES
     too_large = song.size > limit or (parts.artwork_only and song.size + reserve > limit)
-    if song.kind is MediaKind.MP3 and not too_large and not parts.artwork_only:
+    # What looks like an MP3 but has no frames where they should be is mended or refused, not posted.
+    plays = song.kind is MediaKind.MP3 and await asyncio.to_thread(duration_of, song.path) is not None
+    if plays and not too_large and not parts.artwork_only:
         return song, False
     path = song.path
-    if song.kind is not MediaKind.MP3 or too_large:
+    if not plays or too_large:
         try:
             fitted = await fit_to(song.path, directory / "fitted.mp3", limit=limit, reserve=reserve)
         except TranscodeError as error:

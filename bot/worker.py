@@ -103,7 +103,9 @@ class Worker:
                 pause = _PAUSES[1]
             self._turned_at = asyncio.get_running_loop().time()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
+                # Not `wait_for`: Python 3.11's forgets to be cancelled when what it waits for happens at that moment.
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     async def _turn(self) -> float:
         """Start what is due and return for how many seconds nothing else will be."""

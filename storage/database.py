@@ -1,7 +1,8 @@
 """The database file: opening, migrating, reading and writing.
 
 SQLite allows one writer at a time. Writers queue here, in order, instead of meeting at SQLite's lock and sleeping; the
-busy timeout is left for other processes (a backup, an owner's shell).
+busy timeout is left for other processes (a backup, an owner's shell). Connections stay open, and their transactions
+begin and end at the driver: SQLAlchemy's own way of doing so costs more than most of the queries.
 """
 
 from __future__ import annotations
@@ -11,25 +12,31 @@ import fcntl
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import event, make_url, text
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import NullPool
 
-from storage.driver import connect
+from storage.connection import BUSY_TIMEOUT_MS, Connection
 from storage.schema import HEAD
 
-BUSY_TIMEOUT_MS = 20_000
 MIGRATIONS = Path(__file__).with_name("migrations")
+CONNECTIONS = 4
 
 
 class DatabaseError(Exception):
     """The database cannot be used; the text is a sentence for the owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A connection that stays open, and the driver's own under it."""
+
+    connection: AsyncConnection
+    driver: Connection
 
 
 class Database:
@@ -38,6 +45,8 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._writer = asyncio.Lock()
+        self._free = asyncio.Semaphore(CONNECTIONS)
+        self._idle: list[_Line] = []
 
     @classmethod
     async def open(cls, url: str) -> Database:
@@ -57,16 +66,12 @@ class Database:
             reason = error.orig if isinstance(error, DBAPIError) else error
             raise DatabaseError(f"the database {path} cannot be opened: {reason}") from error
         engine = create_async_engine(
-            URL.create("sqlite+aiosqlite", database=str(path)),
-            poolclass=AsyncAdaptedQueuePool,
-            pool_size=4,
-            max_overflow=0,
-            async_creator=partial(connect, str(path), BUSY_TIMEOUT_MS / 1000),
+            "sqlite+aiosqlite://",
+            poolclass=NullPool,
+            async_creator=lambda: Connection(path),
             # An error's text would hold the values of its query, tokens among them, and errors are logged.
             hide_parameters=True,
         )
-        event.listen(engine.sync_engine, "connect", _prepare_connection)
-        event.listen(engine.sync_engine, "begin", _begin)
         database = cls(engine)
         async with database.read() as connection:
             await connection.execute(text("SELECT 1"))
@@ -74,9 +79,14 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection for reading; each statement sees what was committed last."""
-        async with self._engine.connect() as connection:
-            yield connection
+        """Give a connection for reading one consistent state."""
+        async with self._line() as line:
+            try:
+                with _told("BEGIN"):
+                    await line.driver.begin("DEFERRED")
+                yield line.connection
+            finally:
+                await line.driver.rollback()
 
     @asynccontextmanager
     async def write(self, *, durable: bool = True) -> AsyncIterator[AsyncConnection]:
@@ -85,21 +95,48 @@ class Database:
         A commit survives a power cut, or with `durable` off only the death of the process, which costs no
         wait for the disk.
         """
-        async with self._writer, self._engine.connect() as connection:
-            options: dict[str, Any] = {"write": True, "durable": durable}
-            await connection.execution_options(**options)
-            async with connection.begin():
-                yield connection
+        async with self._transaction(durable=durable) as connection:
+            yield connection
 
     @asynccontextmanager
     async def once(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection for one statement that writes: it is a transaction by itself, and as durable as any."""
-        async with self._writer, self._engine.connect() as connection:
-            await connection.execution_options(once=True)
+        """Give a connection for one statement that writes, as durable as any."""
+        async with self._transaction(durable=True) as connection:
             yield connection
 
+    @asynccontextmanager
+    async def _transaction(self, *, durable: bool) -> AsyncIterator[AsyncConnection]:
+        async with self._writer, self._line() as line:
+            try:
+                # A deferred transaction that turns into a write cannot wait for another writer, it fails at once.
+                with _told("BEGIN IMMEDIATE"):
+                    await line.driver.begin("IMMEDIATE", durable=durable)
+                yield line.connection
+                with _told("COMMIT"):
+                    await line.driver.commit()
+            except BaseException:
+                await line.driver.rollback()
+                raise
+
+    @asynccontextmanager
+    async def _line(self) -> AsyncIterator[_Line]:
+        async with self._free:
+            line = self._idle.pop() if self._idle else await self._open_line()
+            try:
+                yield line
+            finally:
+                self._idle.append(line)
+
+    async def _open_line(self) -> _Line:
+        connection = await self._engine.connect()
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(driver, Connection)  # noqa: S101 (what the engine's creator makes)
+        return _Line(connection, driver)
+
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; none may be in use."""
+        for line in self._idle:
+            await line.connection.close()
         await self._engine.dispose()
 
 
@@ -122,29 +159,13 @@ def hold_alone(url: str) -> Iterator[None]:
         yield
 
 
-def _prepare_connection(connection: Any, _record: object) -> None:
-    # The driver's own transaction control begins too late and never with IMMEDIATE, so it is off.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
-
-
-def _begin(connection: Any) -> None:
-    options = connection.get_execution_options()
-    if not options.get("write") and not options.get("once"):
-        return  # a single SELECT needs no transaction
-    level = "FULL" if options.get("durable", True) else "NORMAL"
-    if connection.info.get("synchronous", "FULL") != level:
-        connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
-        connection.info["synchronous"] = level
-    if options.get("once"):
-        return
-    # A deferred transaction that turns into a write cannot wait for another writer, it fails at once.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+@contextmanager
+def _told(statement: str) -> Iterator[None]:
+    """Turn the driver's error into SQLAlchemy's, as every other statement has it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OperationalError(statement, None, error) from error
 
 
 def _migrate(path: Path) -> None:

@@ -19,6 +19,9 @@ PART = 12
 _PREFIX = "aW50ZXJhY3Rpb246"
 """The Base64 of "interaction:", with which every interaction token begins."""
 
+_TAG_BYTES = 64 * 1024
+"""What the bot writes into a file stands at its beginning."""
+
 
 @dataclass
 class Places:
@@ -96,7 +99,7 @@ def gather(world: World, answers: Iterable[tuple[int, str]]) -> Places:
             places.add("messages", message.components)
             for file in message.files:
                 places.add("files", file.filename)
-                places.add("files", file.data)
+                places.add("files", file.data[:_TAG_BYTES])
     for call in world.discord.state.calls.values():
         places.add("messages", [reply.content for reply in call.replies])
         places.add("choices", call.choices)
