@@ -33,7 +33,7 @@ SETTLE_SECONDS = 1.0
 ARTWORK_BYTES = 8 * 1024 * 1024
 """No picture larger than this is shown; documents speak of 3 MB at most."""
 
-PICTURE_SECONDS = 20.0
+PICTURE_SECONDS = 15.0
 """How long all tries for a picture may take, as its song waits for it."""
 
 PICTURES_TRIED = 3

@@ -102,6 +102,9 @@ class Composer:
             song, shrunk = await _fit(parts, directory, limit)
         except _UnusableError as error:
             log.error("task %s: its audio cannot be converted: %s", task.id, error)
+            if parts.artwork_only:  # the audio is the original's, and the cover is more than that
+                alone = _Parts(parts.details, parts.audio, None, parts.artwork, artwork_only=True)
+                return self._result(row, task, alone, limit, shrunk=False)
             return _say(row, messages.file_refused(task.title))
         if song is None:
             return await self._linked(row, task, parts)
@@ -224,12 +227,12 @@ async def _fit(parts: _Parts, directory: Path, limit: int) -> tuple[Fetched | No
     if reserve > limit // 2:
         embedded, reserve = None, TAG_BYTES
     too_large = song.size > limit or (parts.artwork_only and song.size + reserve > limit)
-    # What looks like an MP3 but has no frames where they should be is mended or refused, not posted.
-    plays = song.kind is MediaKind.MP3 and await asyncio.to_thread(duration_of, song.path) is not None
-    if plays and not too_large and not parts.artwork_only:
+    if song.kind is MediaKind.MP3 and await asyncio.to_thread(duration_of, song.path) is None:
+        raise _UnusableError("no MP3 frames where they should be")
+    if song.kind is MediaKind.MP3 and not too_large and not parts.artwork_only:
         return song, False
     path = song.path
-    if not plays or too_large:
+    if song.kind is not MediaKind.MP3 or too_large:
         try:
             fitted = await fit_to(song.path, directory / "fitted.mp3", limit=limit, reserve=reserve)
         except TranscodeError as error:

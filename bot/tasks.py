@@ -245,6 +245,7 @@ class Tasks:
         log.warning("task %s: no answer to the submission (%s); it is not repeated", task.id, error.reason)
         if not self._expects_callbacks:
             await self._end(task.id, TaskStatus.GIVEN_UP, "lost", error.reason)
+        self.on_planned()
 
     def tell_owner(self, error: VidGoError, task: Task | None = None) -> None:
         """Log why VidGo refuses, and as an error once where only the owner can mend it."""

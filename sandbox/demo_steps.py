@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.bot_process import BotProcess, free_port
 from sandbox.delivered import audio_seconds, picture_size
@@ -103,7 +103,7 @@ class Steps:
         require(choices, f"no song is offered for “{typed}”")
         return choices[0]
 
-    async def _order(self, choice: Choice, **options: str) -> Message:
+    async def _order(self, choice: Choice, **options: Any) -> Message:
         typed = "".join(f" {name}: {value}" for name, value in options.items())
         self._transcript.types("ada", f"/cover track: {choice.name}{typed}")
         call = await self._discord.slash(self._ada, self._channel, "cover", track=choice.value, **options)

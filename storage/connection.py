@@ -21,13 +21,14 @@ CHECKPOINT_PAGES = 1000
 """How long the write-ahead log grows, in pages, before a durable commit moves it into the file; SQLite's default."""
 
 
-def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     """Open a file in WAL mode with foreign keys, without transaction control by the driver, which begins too late."""
     # Never used by two threads at once; that one goes on with what the other began is what SQLite permits.
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
-    _set_durable(connection, durable)
+    _set_durable(connection, True)
+    connection.execute("PRAGMA busy_timeout = 0")
     return connection
 
 
@@ -41,7 +42,7 @@ class Connection(aiosqlite.Connection):
     """aiosqlite's connection, with a shorter way for statements that cannot wait."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(lambda: connect(path, durable=True), iter_chunk_size=64)
+        super().__init__(lambda: _connect(path), iter_chunk_size=64)
         self._thread.daemon = True
         self._durable: bool | None = True
         """What the next commit is, None when an interrupted change leaves it open."""

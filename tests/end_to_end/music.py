@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tests.end_to_end.world import open_world
 
@@ -27,7 +27,7 @@ EXTEND = "extend-music"
 async def open_music(directory: Path, *, callbacks: bool = False, **settings: str) -> AsyncIterator[World]:
     """Start a world whose bot asks VidGo often; at its end Discord must have refused nothing that no test expected."""
     quick = {"POLL_MIN_SECONDS": "0.2", "POLL_MAX_SECONDS": "1"}
-    async with open_world(directory, callbacks=callbacks, **(quick | settings)) as world:
+    async with open_world(directory, callbacks=callbacks, **cast("dict[str, Any]", quick | settings)) as world:
         yield world
     refused = refusals(world)
     assert not refused, refused

@@ -6,11 +6,12 @@ import io
 import re
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import pytest
 import pytest_asyncio
+from av.audio.stream import AudioStream
 
 from bot.links import DOWNLOAD_SECONDS
 from sandbox.music import compose, compose_of_size, seconds_for_size
@@ -80,7 +81,7 @@ def encoded(codec: str, container: str, sound: bytes, **options: str) -> bytes:
     buffer = io.BytesIO()
     with av.open(io.BytesIO(sound), "r") as source, av.open(buffer, "w", format=container) as target:
         rate = 48_000 if codec == "libopus" else 44_100
-        stream = target.add_stream(codec, rate=rate, layout="stereo", options=options)
+        stream = cast("AudioStream", target.add_stream(codec, rate=rate, layout="stereo", options=options))
         for frame in source.decode(source.streams.audio[0]):
             frame.pts = None
             target.mux(stream.encode(frame))

@@ -25,6 +25,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import bot.app
+import bot.files
 from bot.__main__ import main
 from bot.fetch import Fetcher
 from bot.vidgo import VidGo
@@ -41,6 +42,9 @@ CLOCK = "clock"
 """The file in the working directory that says by how many seconds the program's clock is wrong."""
 
 FAILED = 1
+
+SETTLE_SECONDS = 0.1
+"""How long a file that has arrived waits for the archive: every audit waits for that."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ def _program(launch: Launch) -> int:
     os.environ.clear()
     os.environ.update(launch.environment)
     _commit_points(launch)
+    bot.files.SETTLE_SECONDS = SETTLE_SECONDS
     if launch.clock:
         _wrong_clock(launch)
     if launch.patience is not None:

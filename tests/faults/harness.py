@@ -253,6 +253,11 @@ class Stage:
                 return f"files to archive {archiving}"
         except sqlite3.OperationalError as error:
             return f"the database: {error}"
+        making = [
+            task for task in self.vidgo.tasks.values() if not task.final and task.model not in self.vidgo.runner.held
+        ]
+        if making:
+            return f"{len(making)} tasks of VidGo's"
         if self.posting.is_dir() and any(self.posting.iterdir()):
             return "files on their way"
         late = [order for order in self.orders if order.call.thinking and not order.call.expired]

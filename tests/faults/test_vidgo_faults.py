@@ -10,7 +10,7 @@ import pytest_asyncio
 from sandbox.vidgo.records import CallbackFaults
 from tests.faults.audit import assert_sound
 from tests.faults.crashing import Launch
-from tests.faults.harness import COVER, Order, Stage, open_stage
+from tests.faults.harness import COVER, SONG, Order, Stage, open_stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -83,24 +83,21 @@ async def test_an_order_that_never_arrived_is_told_and_never_repeated(calling: S
     assert calling.vidgo.charged == []
 
 
-async def test_vidgo_is_out_of_reach_when_something_is_ordered(polling: Stage) -> None:
-    song = polling.song()
-    member = await polling.bring_in(song)
-    await polling.vidgo.go_offline()
-    order = await polling.cover(song, member=member)
-    await polling.until(lambda: order.public is not None and "in my queue" in order.public.content, "held up order")
-    await polling.vidgo.go_online()
-    polling.vidgo.hold(COVER)
-    # What could not be sent for sure is sent again within half a minute.
-    restarted_at = polling.program.lives
-    polling.program.kill()
-    await polling.died()
-    await polling.program.start()
-    assert polling.program.lives == restarted_at + 1
-    polling.vidgo.release(COVER)
-    await polling.settle(60)
-    assert "new artwork" in await ending(polling, order)
-    assert submitted(polling, order) == 1
+async def test_what_could_not_be_sent_for_sure_is_sent_later(nursery: Nursery, tmp_path: Path) -> None:
+    launch = Launch("", clock=True)
+    async with open_stage(nursery, tmp_path, launch=launch, TASK_TIMEOUT_SECONDS="60") as stage:
+        song = stage.song()
+        member = await stage.bring_in(song)
+        await stage.vidgo.go_offline()
+        order = await stage.cover(song, member=member)
+        await stage.until(lambda: order.public is not None and "in my queue" in order.public.content, "held up order")
+        await stage.vidgo.go_online()
+        await stage.program.stop()
+        stage.program.set_clock(31)  # the next try comes after 15 to 30 s
+        await stage.program.start()
+        assert "new artwork" in await ending(stage, order)
+        assert submitted(stage, order) == 1
+        await assert_sound(stage)
 
 
 @pytest.mark.parametrize("kind", ["busy_retry_after", "busy_text"])
@@ -261,8 +258,15 @@ async def polling_end(stage: Stage, order: Order) -> str:
 # Files
 
 
-@pytest.mark.parametrize("kind", ["not_found", "hang", "reset", "trickle", "empty", "html", "broken"])
-async def test_audio_that_cannot_be_had_ends_in_one_message(polling: Stage, kind: Any) -> None:
-    polling.vidgo.set_song_files(kind, model="generate-music", pause=5)
+@pytest.mark.parametrize("kind", ["not_found", "empty", "html", "broken"])
+async def test_audio_that_cannot_be_had_is_explained(polling: Stage, kind: Any) -> None:
+    polling.vidgo.set_song_files(kind, model=SONG)
     order = await polling.generate()
-    await ending(polling, order)
+    assert "your song" not in await ending(polling, order)
+
+
+@pytest.mark.parametrize("kind", ["lose_answer_before", "hang", "trickle", "status"])
+async def test_audio_that_does_not_come_at_once_comes_later(polling: Stage, kind: Any) -> None:
+    polling.vidgo.fault("files", kind, times=2, seconds=PATIENCE * 20)
+    order = await polling.generate()
+    assert "your song" in await ending(polling, order)

@@ -11,7 +11,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from statistics import quantiles
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import psutil
 
@@ -170,7 +170,7 @@ class Attacker:
 @asynccontextmanager
 async def besiege(directory: Path, **settings: str) -> AsyncIterator[Siege]:
     """Start a bot with a cover under way; at the end let it finish, which shows that all this did it no harm."""
-    async with open_world(directory, **{**STILL, **settings}) as world:
+    async with open_world(directory, **cast("dict[str, Any]", {**STILL, **settings})) as world:
         ada = world.person("ada")
         song = await ada.imports("Besieged")
         world.vidgo.hold(COVER)

@@ -41,7 +41,7 @@ def secrets_of(world: World) -> dict[str, str]:
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("log_format", ["console", "json"])
 async def test_no_secret_is_told_to_anybody(tmp_path: Path, log_format: str, show: Callable[[str], None]) -> None:
-    settings = {"LOG_LEVEL": "DEBUG", "LOG_FORMAT": log_format, "VIDGO_WEBHOOK_SECRET": WEBHOOK_SECRET}
+    settings: dict[str, Any] = {"LOG_LEVEL": "DEBUG", "LOG_FORMAT": log_format, "VIDGO_WEBHOOK_SECRET": WEBHOOK_SECRET}
     async with open_world(tmp_path, MEDIA_MAX_BYTES="2000000", **settings) as world:
         answers: list[tuple[int, str]] = []
         world.vidgo.seconds = 0.1
@@ -136,7 +136,7 @@ async def files_are_bad(world: World) -> None:
         song = world.vidgo.add_song("Bad File", variants=1)
         await ada.brings_in(song)
         call = await ada.cover(song.id)
-        world.vidgo.set_song_files(task=song, **rule)  # type: ignore[arg-type]
+        world.vidgo.set_song_files(task=song, **rule)
         # The last one is tried again and again, so nothing is posted while we look.
         if rule.get("location") is not there:
             await ada.result(call, 30)
