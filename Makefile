@@ -7,7 +7,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCALE = bot/locale
 SOURCES = bot cogs storage sandbox tests benchmarks
 
-.PHONY: demo pictures test check bench words lock clean
+.PHONY: demo pictures test check audit bench words lock clean
 
 demo: .venv/demo
 	@$(BIN)/coverbot demo
@@ -20,6 +20,11 @@ check: .venv/dev
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Known flaws of the locked dependencies. Asks an outside service, so it is no part of the checks, and pip-audit is in no
+# lock: it is installed into a folder of its own.
+audit: .venv/audit
+	.venv/audit/bin/pip-audit --disable-pip --require-hashes -r requirements/dev.txt
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks
@@ -57,6 +62,10 @@ clean:
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch .venv/demo $@
+
+.venv/audit: | .venv/python
+	@$(PYTHON) -m venv $@
+	@$@/bin/python -m pip --disable-pip-version-check --quiet install pip-audit
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Coverbot needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'

@@ -210,17 +210,20 @@ class Interactions:
 
     async def _leave_open(self, notification_id: str) -> None:
         """Let the delivery answer an interaction soon, in the place of who could not."""
-        try:
+
+        async def plan() -> None:
             async with self._database.write() as connection:
                 await notifications.change(
                     connection, notification_id, only=[NotificationState.ASKED], attempt_at=self._clock()
                 )
-        except SQLAlchemyError:
-            log.exception("interaction %s: the database does not answer", notification_id)
+
+        await self._database.insist(plan)
         self._tasks.on_due()
 
     async def close(self, notification_id: str) -> None:
         """Note that everything has been said to the member who asked."""
+        with suppress(OSError):
+            self._journal.done(notification_id)
         async with self._database.write() as connection:
             await notifications.change(
                 connection,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import TextIO
 
@@ -13,6 +14,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bot.settings import Settings
 
 SHORTEST_SECRET = 8
+
+_ADDRESS = re.compile(r"(/(?:callbacks/vidgo/[^/\s]+|webhooks/\d+|interactions/\d+)/)[\w-]+")
+"""Addresses whose last part is a credential: VidGo's way to the listener, and the bot's to one interaction."""
 
 
 class _RedactingHandler(logging.StreamHandler[TextIO]):
@@ -27,7 +31,7 @@ class _RedactingHandler(logging.StreamHandler[TextIO]):
         text = super().format(record)
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
-        return text
+        return _ADDRESS.sub(r"\1[secret]", text)
 
 
 def _shorten(record: logging.LogRecord) -> bool:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -162,10 +163,11 @@ class Tasks:
             vidgo_id = await self._vidgo.submit(load_request(task.model, task.request), self._callback_url(task))
         except VidGoError as error:
             self._metrics.vidgo_errors.labels(type(error).__name__).inc()
-            await self._refused(task, error)
+            await self._database.insist(partial(self._refused, task, error))
         else:
             self._told_owner.clear()
-            await self._accept(task, vidgo_id, was_held_up=before is not None and before.submitted_at is not None)
+            was_held_up = before is not None and before.submitted_at is not None
+            await self._database.insist(partial(self._accept, task, vidgo_id, was_held_up=was_held_up))
 
     async def _refused(self, task: Task, error: VidGoError) -> None:
         if isinstance(error, Busy):

@@ -157,8 +157,12 @@ class Archive:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{sha256}.part")
         part.unlink(missing_ok=True)
-        link_or_copy(source, part)
-        part.replace(target)
+        try:
+            link_or_copy(source, part)
+            part.replace(target)
+        except OSError:  # a full disk shall not be filled by halves of files
+            part.unlink(missing_ok=True)
+            raise
 
     def _fetch(self, sha256: str, destination: Path) -> bool:
         destination.unlink(missing_ok=True)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
+import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 
 from sqlalchemy import make_url, text
@@ -23,8 +26,13 @@ from sqlalchemy.pool import NullPool
 from storage.connection import BUSY_TIMEOUT_MS, Connection
 from storage.schema import HEAD
 
+log = logging.getLogger(__name__)
+
 MIGRATIONS = Path(__file__).with_name("migrations")
 CONNECTIONS = 4
+
+_PAUSES = (1.0, 2.0, 5.0, 15.0)
+"""Seconds between the tries of what has to be written."""
 
 
 class DatabaseError(Exception):
@@ -60,6 +68,7 @@ class Database:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             await asyncio.to_thread(_migrate, path)
+            _demand_writable(path)
         except DatabaseError:
             raise
         except (OSError, sqlite3.Error, DBAPIError) as error:
@@ -133,6 +142,16 @@ class Database:
         assert isinstance(driver, Connection)  # noqa: S101 (what the engine's creator makes)
         return _Line(connection, driver)
 
+    async def insist(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Repeat work until the database takes what it writes: a disk that is full must not cost what was paid for."""
+        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
+            try:
+                return await work()
+            except OperationalError as error:
+                log.error("the database takes nothing (%s); the next try is in %.0f s", error.orig, pause)
+                await asyncio.sleep(pause)
+        return None
+
     async def close(self) -> None:
         """Close every connection; none may be in use."""
         for line in self._idle:
@@ -166,6 +185,11 @@ def _told(statement: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise OperationalError(statement, None, error) from error
+
+
+def _demand_writable(path: Path) -> None:
+    if not os.access(path, os.W_OK):
+        raise DatabaseError(f"the database {path} cannot be written")
 
 
 def _migrate(path: Path) -> None:

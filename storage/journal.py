@@ -6,6 +6,7 @@ and survives the death of the process, so that whoever starts next finds what no
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -51,7 +52,9 @@ class Journal:
         self._write({"id": row_id, "row": row})
 
     def done(self, row_id: str) -> None:
-        """Note that the database has a row."""
+        """Note that the database has a row, or that nobody needs it any more."""
+        if row_id not in self._open:
+            return
         self._open.discard(row_id)
         if not self._open:  # at once, for what is noted here names members
             os.ftruncate(self._file, 0)
@@ -63,4 +66,8 @@ class Journal:
         os.close(self._file)
 
     def _write(self, entry: dict[str, Any]) -> None:
-        os.write(self._file, json.dumps(entry).encode() + b"\n")
+        line = json.dumps(entry).encode() + b"\n"
+        written = os.write(self._file, line)
+        if written < len(line):  # the disk is full, and half a line would spoil the next one
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

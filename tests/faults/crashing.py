@@ -52,7 +52,7 @@ class Launch:
     """How to start the program: where, with which environment, and what is different about it.
 
     `trail` notes every commit, `clock` lets the clock be set, `patience` bounds requests to VidGo and `fetching` those
-    to file hosts (both in seconds), `user` gives up root for another user id.
+    to file hosts (both in seconds).
     """
 
     directory: str
@@ -61,7 +61,6 @@ class Launch:
     clock: bool = False
     patience: float | None = None
     fetching: float | None = None
-    user: int | None = None
 
     def dump(self) -> str:
         """Return one line of JSON."""
@@ -98,15 +97,6 @@ def _commit_points(launch: Launch) -> None:
             strike(place(function, number, "before"))
         strike(place(function, number, "after"))
 
-    @asynccontextmanager
-    async def watched_once(
-        statement: AbstractAsyncContextManager[AsyncConnection], function: str, number: int
-    ) -> AsyncIterator[AsyncConnection]:
-        async with statement as connection:
-            strike(place(function, number, "before"))  # the statement that follows is its own commit
-            yield connection
-        strike(place(function, number, "after"))
-
     def noted(method: Callable[..., None]) -> Callable[..., None]:
         def note(self: Journal, *arguments: Any) -> None:
             function, number = caller(sys._getframe(1))
@@ -118,7 +108,7 @@ def _commit_points(launch: Launch) -> None:
 
     patches: list[tuple[type, str, Callable[..., Any]]] = [
         (Database, "write", lambda self, **how: watched(write(self, **how), *caller(sys._getframe(1)))),
-        (Database, "once", lambda self: watched_once(once(self), *caller(sys._getframe(1)))),
+        (Database, "once", lambda self: watched(once(self), *caller(sys._getframe(1)))),
         *((Journal, name, noted(getattr(Journal, name))) for name in ("note", "done", "clear")),
     ]
     for patched, name, method in patches:
@@ -150,10 +140,6 @@ def _program(launch: Launch) -> int:
     if launch.fetching is not None:
         slow = partial(Fetcher, total_timeout=launch.fetching, idle_timeout=launch.fetching)
         setattr(bot.app, "Fetcher", slow)  # noqa: B010 (typed as a class)
-    if launch.user is not None:
-        os.setgroups([])
-        os.setgid(launch.user)
-        os.setuid(launch.user)
     return main(["run"])
 
 

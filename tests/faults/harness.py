@@ -18,7 +18,7 @@ from tests.faults.crashing import Launch
 from tests.faults.program import Program
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from sandbox.discord import Call, Channel, Guild, Member, Message
     from sandbox.vidgo import Task
@@ -249,13 +249,12 @@ class Stage:
             wanted = self.rows("SELECT id, state, ack_wanted FROM notifications WHERE ack_wanted > ''")
             if open_rows or wanted:
                 return f"notifications {open_rows or wanted}"
-            if archiving := self.rows("SELECT task_id FROM files WHERE archive_at <= ?", time.time()):
+            if archiving := self.rows("SELECT task_id FROM files WHERE archive_at <= ?", self.program.clock):
                 return f"files to archive {archiving}"
         except sqlite3.OperationalError as error:
             return f"the database: {error}"
-        making = [
-            task for task in self.vidgo.tasks.values() if not task.final and task.model not in self.vidgo.runner.held
-        ]
+        held = self.vidgo.runner.held
+        making = [task for task in self.vidgo.tasks.values() if not task.final and task.model not in held]
         if making:
             return f"{len(making)} tasks of VidGo's"
         if self.posting.is_dir() and any(self.posting.iterdir()):
@@ -340,7 +339,7 @@ async def open_stage(
     start: bool = True,
     channels: int = 4,
     launch: Launch | None = None,
-    **settings: str,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
     """Start the stand-ins and the program in an empty directory; at the end the program is killed.
 
@@ -368,7 +367,8 @@ async def open_stage(
             "TASK_TIMEOUT_SECONDS": "6",
             "TASK_GIVE_UP_SECONDS": "60",
             "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
-        } | settings
+            **(settings or {}),
+        }
         program = Program(nursery, directory, defaults, discord, launch or Launch(str(directory)))
         backstage = guild.add_channel("backstage")
         stage = Stage(discord, vidgo, program, guild, places, Path(defaults["ARCHIVE_DIR"]), backstage)

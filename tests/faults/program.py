@@ -94,6 +94,7 @@ class Program:
         self._nursery = nursery
         self._discord = discord
         self._launch = launch
+        self._wrong_by = 0.0
         self._code: asyncio.Future[int] | None = None
 
     @property
@@ -114,8 +115,14 @@ class Program:
         if point is not None:
             path.write_text(point)
 
+    @property
+    def clock(self) -> float:
+        """Return the time as the program sees it."""
+        return time.time() + self._wrong_by
+
     def set_clock(self, seconds: float) -> None:
         """Let the program's clock be wrong by so many seconds from now on."""
+        self._wrong_by = seconds
         part = self.directory / f"{CLOCK}.part"
         part.write_text(str(seconds))
         part.replace(self.directory / CLOCK)

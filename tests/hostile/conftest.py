@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,11 +13,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def show(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Print a figure although the test passes."""
+def show(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Keep a figure for the summary at the end of the run."""
 
-    def write(text: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n{text}")
+    def keep(text: str) -> None:
+        record_property("figure", text)
 
-    return write
+    return keep

@@ -162,7 +162,7 @@ class Attacker:
 
     async def _line(self) -> bytes:
         assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), 90)
+        line = await asyncio.wait_for(self._process.stdout.readline(), 150)
         assert line, "the attacker ended without a word"
         return line
 
