@@ -7,7 +7,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCALE = bot/locale
 SOURCES = bot cogs storage sandbox tests benchmarks
 
-.PHONY: demo pictures test check audit bench words lock clean
+.PHONY: demo pictures test check faults audit bench words lock clean
 
 demo: .venv/demo
 	@$(BIN)/coverbot demo
@@ -25,6 +25,9 @@ check: .venv/dev
 # lock: it is installed into a folder of its own.
 audit: .venv/audit
 	.venv/audit/bin/pip-audit --disable-pip --require-hashes -r requirements/dev.txt
+
+faults: .venv/dev
+	$(BIN)/python -m tests.faults
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks

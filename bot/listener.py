@@ -55,7 +55,7 @@ class Listener:
         *,
         clock: Callable[[], float],
         not_ready: Callable[[], dict[str, str]],
-        look: Callable[[str], object],
+        look: Callable[[str], bool],
         metrics: Metrics,
         links: Links,
         files: Files,
@@ -123,12 +123,13 @@ class Listener:
         if not self._signature_holds(request, report):
             return _answer(403, "no such task")
         if report.status in (Status.FINISHED, Status.FAILED):
+            looked = False
             if task.vidgo_id == report.task_id and not task.status.is_final:
                 # Neither the read nor the files need wait for the commit that this answer waits for. What is fetched
                 # here is used only if the read names the same address.
                 self._tasks.expect(task, report)
-                self._look(task.id)
-            if not await self._tasks.ring(task.id, report.task_id):
+                looked = self._look(task.id)
+            if not await self._tasks.ring(task.id, report.task_id, looked=looked):
                 return _answer(400, "not this task's result")
             self._tasks.on_planned()
         elif task.vidgo_id is not None and task.vidgo_id != report.task_id:

@@ -155,9 +155,9 @@ def _change(only: tuple[TaskStatus, ...], names: tuple[str, ...]) -> Update:
     )
 
 
-async def ring(connection: AsyncConnection, task_id: str, vidgo_id: str, now: float, bells: int) -> bool:
+async def ring(connection: AsyncConnection, task_id: str, vidgo_id: str, poll_at: float, bells: int) -> bool:
     """Make a live task due whose id at VidGo is known, and tell whether it is that one; one statement."""
-    values = {"row_id": task_id, "known_id": vidgo_id, "new_bells": bells, "new_poll_at": now}
+    values = {"row_id": task_id, "known_id": vidgo_id, "new_bells": bells, "new_poll_at": poll_at}
     return (await connection.execute(_RING, values)).rowcount == 1
 
 
