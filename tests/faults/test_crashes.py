@@ -1,0 +1,88 @@
+"""kill -9 at every moment that has a name, and at random ones. `make faults` is the long form."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from tests.faults.flows import FLOWS, Flow
+from tests.faults.points import die_at_each, find_points
+from tests.faults.rounds import play_rounds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.faults.harness import Point
+    from tests.faults.points import Outcome
+    from tests.faults.program import Nursery
+    from tests.faults.rounds import Played
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+
+LANES = 2
+ROUNDS = 20
+TASKS = 6
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def points(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Point]]:
+    """Every moment that has a name, with the first flow that comes past it."""
+    found: dict[str, list[Point]] = {}
+
+    async def find(flows: tuple[Flow, ...]) -> None:
+        for flow in flows:
+            found[flow.name] = await find_points(nursery, tmp_path_factory.mktemp("found"), flow)
+
+    await asyncio.gather(*(find(FLOWS[lane::LANES]) for lane in range(LANES)))
+    seen: set[Point] = set()
+    first: dict[str, list[Point]] = {}
+    for flow in FLOWS:
+        first[flow.name] = [point for point in found[flow.name] if point not in seen]
+        seen.update(found[flow.name])
+    return first
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=[flow.name for flow in FLOWS])
+async def test_a_death_at_each_named_point(
+    nursery: Nursery, tmp_path: Path, points: dict[str, list[Point]], flow: Flow
+) -> None:
+    outcomes: list[Outcome] = []
+    mine = points[flow.name]
+    await asyncio.gather(
+        *(
+            die_at_each(nursery, _lane(tmp_path, lane), flow, mine[lane::LANES], outcomes.append)
+            for lane in range(LANES)
+        )
+    )
+    assert {outcome.point: str(outcome.verdict) for outcome in outcomes if outcome.verdict.damages} == {}
+    assert [outcome.point for outcome in outcomes if not outcome.reached] == []
+    assert len(outcomes) == len(mine)
+
+
+async def test_deaths_at_random_moments(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> None:
+    seed = random.SystemRandom().randrange(1 << 31)
+    played: list[Played] = []
+
+    def directory() -> Path:
+        return tmp_path_factory.mktemp("round")
+
+    await asyncio.gather(
+        *(
+            play_rounds(
+                nursery, directory, range(seed + lane, seed + ROUNDS, LANES), TASKS, played.append, callbacks=lane == 0
+            )
+            for lane in range(LANES)
+        )
+    )
+    assert {one.seed: str(one.verdict) for one in played if one.verdict.damages} == {}
+    assert len(played) == ROUNDS
+
+
+def _lane(directory: Path, lane: int) -> Path:
+    path = directory / str(lane)
+    path.mkdir()
+    return path
