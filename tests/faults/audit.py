@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Kind = Literal["lost", "twice", "paid twice", "left thinking", "left behind", "half file"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-MOMENTS = 10
+MOMENTS = 5
 """How many moments are looked at until there is one in which nobody is at work on files."""
 
 _UNCONFIRMED = {"lost", "nonsense", "time", "unknown", "no_files"}

@@ -163,10 +163,6 @@ def archive_has_a_part(stage: Stage, _order: Order) -> None:
     next(stage.archive.glob("*/*")).with_name(".0123.part").write_bytes(b"ID3")
 
 
-def post_is_left(stage: Stage, _order: Order) -> None:
-    (stage.posting / "tmpleft").mkdir()
-
-
 DAMAGES: list[tuple[Kind, Callable[[Stage, Order], None]]] = [
     ("lost", post_is_gone),
     ("lost", given_up),
@@ -188,7 +184,6 @@ DAMAGES: list[tuple[Kind, Callable[[Stage, Order], None]]] = [
     ("half file", archive_is_cut_off),
     ("half file", archive_lacks_a_file),
     ("half file", archive_has_a_part),
-    ("half file", post_is_left),
 ]
 
 
@@ -200,6 +195,14 @@ async def test_a_damage_is_noticed(
     verdict = await audit(stage)
     verdict.subtract(before)
     assert kind in verdict.kinds, str(verdict)
+
+
+async def test_what_waits_to_be_posted_by_nobody_is_noticed(stage: Stage, before: Verdict) -> None:
+    (stage.posting / "left").mkdir()
+    verdict = await audit(stage)
+    (stage.posting / "left").rmdir()
+    verdict.subtract(before)
+    assert list(verdict.kinds) == ["half file"]
 
 
 async def test_a_sentence_that_could_not_be_recorded_is_excused_once(stage: Stage, before: Verdict) -> None:
