@@ -65,8 +65,8 @@ async def forge(person: Person, message: Message, custom_id: str) -> Call:
 
 
 async def noted(world: World, post: Message) -> Message:
-    """Wait until the bot has written down that it posted a message: it does so right after, people press later."""
-    await eventually(lambda: world.rows("SELECT 1 FROM notifications WHERE message_id = ?", post.id))
+    """Wait until the bot is done with a post: it notes it and changes its acknowledgement right after."""
+    await eventually(lambda: world.rows("SELECT 1 FROM notifications WHERE message_id = ? AND ack_wanted IS NULL", post.id))
     return post
 
 
