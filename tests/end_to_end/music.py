@@ -66,7 +66,8 @@ async def forge(person: Person, message: Message, custom_id: str) -> Call:
 
 async def noted(world: World, post: Message) -> Message:
     """Wait until the bot is done with a post: it notes it and changes its acknowledgement right after."""
-    await eventually(lambda: world.rows("SELECT 1 FROM notifications WHERE message_id = ? AND ack_wanted IS NULL", post.id))
+    query = "SELECT 1 FROM notifications WHERE message_id = ? AND ack_wanted IS NULL"
+    await eventually(lambda: world.rows(query, post.id))
     return post
 
 
