@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
-from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from typing import Any, cast
 from weakref import WeakValueDictionary
@@ -46,9 +45,6 @@ LOOK_BACK = 300
 
 UNBOOSTED_LIMIT = 10 * 1024 * 1024
 """What Discord accepts in any server."""
-
-IN_MEMORY_BYTES = 4 * 1024 * 1024
-"""Up to which size a file is sent from memory; not more than `CONCURRENCY` of them are at once."""
 
 _TOO_LARGE = 40005
 _ARCHIVED_THREAD = 50083
@@ -91,7 +87,6 @@ class Delivery:
         self._metrics = metrics
         self.on_face: Callable[[], None] = lambda: None
         """Called after a commit that wants an acknowledgement to change."""
-        self._known: dict[str, tuple[Notification, Task, list[File]]] = {}
         self._channels: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self.worker = Worker(
             "delivery",
@@ -111,9 +106,11 @@ class Delivery:
         async with self._database.read() as connection:
             return await notifications.next_due(connection, skip)
 
-    async def deliver(self, notification_id: str) -> None:
-        """Do what a due notification needs: answer an interaction that was left open, or post the result."""
-        known = self._known.pop(notification_id, None)
+    async def deliver(self, notification_id: str, known: tuple[Notification, Task, list[File]] | None = None) -> None:
+        """Do what a due notification needs: answer an interaction that was left open, or post the result.
+
+        `known` are its rows where they were written a moment ago.
+        """
         if known is not None:
             row, task, files = known
             with speaking(row.locale):
@@ -128,9 +125,7 @@ class Delivery:
 
     def start(self, row: Notification, task: Task, files: list[File]) -> None:
         """Deliver a result at once, with rows that were written a moment ago."""
-        self._known[row.id] = (row, task, files)
-        if not self.worker.start_now(row.id):
-            del self._known[row.id]
+        self.worker.start_now(row.id, (row, task, files))
 
     async def _deliver(self, row: Notification, task: Task | None, files: list[File] | None) -> None:
         if row.state is NotificationState.ASKED:
@@ -379,15 +374,8 @@ def _is_final(error: discord.HTTPException) -> bool:
     return isinstance(error, _CLOSED) or error.code == _EXPIRED_TOKEN
 
 
-def _opened(path: Path, stack: ExitStack) -> BufferedIOBase:
-    """Open a file for sending: aiohttp reads one on disk through a thread 64 KiB at a time, a small one goes faster."""
-    if path.stat().st_size <= IN_MEMORY_BYTES:
-        return BytesIO(path.read_bytes())
-    return stack.enter_context(path.open("rb"))
-
-
 def _content(post: Post, row: Notification, stack: ExitStack) -> dict[str, Any]:
-    files = [discord.File(_opened(path, stack), filename=name) for path, name in post.files]
+    files = [discord.File(stack.enter_context(file.open_to_send()), filename=name) for file, name in post.files]
     content: dict[str, Any] = {
         "content": post.content,
         "view": post.view,

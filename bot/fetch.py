@@ -8,19 +8,19 @@ use in which a name could change its address, and a literal address takes the sa
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import socket
-import uuid
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from enum import StrEnum
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
 from yarl import URL
 
+from bot.addresses import is_public
+from bot.fetched import IN_MEMORY_BYTES, Fetched, part_of
 from bot.media import SNIFF_BYTES, MediaKind, sniff
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from aiohappyeyeballs import AddrInfoType
     from aiohttp.abc import AbstractResolver
 
-PART_SUFFIX: Final = ".part"
-"""Ending of the hidden files that downloads in progress are written to, beside their destination."""
-
 MAX_REDIRECTS: Final = 5
 MAX_URL_CHARACTERS: Final = 8190
 _BLOCK_BYTES: Final = 512 * 1024
@@ -40,37 +37,6 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _GONE: Final = frozenset({404, 410})
 # Request Timeout, Too Early and Too Many Requests say "not now"; other 4xx say "no".
 _NOT_NOW: Final = frozenset({408, 425, 429})
-
-# Beyond what `ipaddress` calls private: its tables grew between Python releases, and these must not depend on them.
-# From the IANA special-purpose registries; 168.63.129.16 is Azure's host agent behind a public-looking address.
-_REFUSED_IPV4: Final = tuple(
-    ipaddress.IPv4Network(text)
-    for text in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "168.63.129.16/32",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.88.99.0/24",
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-    )
-)
-# Only 2000::/3 is global unicast. That alone shuts out ::1, IPv4-compatible, NAT64 (64:ff9b::/96 and 64:ff9b:1::/48),
-# unique local, link-local, site-local and multicast addresses; these are the exceptions inside it: protocol
-# assignments with Teredo and benchmarking, documentation, 6to4.
-_GLOBAL_IPV6: Final = ipaddress.IPv6Network("2000::/3")
-_REFUSED_IPV6: Final = tuple(
-    ipaddress.IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
-)
 
 
 class FetchProblem(StrEnum):
@@ -98,15 +64,6 @@ class FetchError(Exception):
         self.kind = kind
         self.reason = reason
         self.retryable = retryable
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A downloaded file: where it is, its size in bytes, and what its first bytes say it is."""
-
-    path: Path
-    size: int
-    kind: MediaKind
 
 
 class Fetcher:
@@ -137,15 +94,18 @@ class Fetcher:
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
-    async def fetch(self, url: str, destination: Path, *, max_bytes: int | None = None) -> Fetched:
+    async def fetch(
+        self, url: str, destination: Path, *, max_bytes: int | None = None, in_memory: bool = False
+    ) -> Fetched:
         """Download `url` to `destination`, which appears only when it is whole; replaces a file of that name.
 
-        `max_bytes` lowers the limit for this file. Raises FetchError, or OSError when the disk refuses the file.
+        With `in_memory` a small file is not written yet: see `Fetched`. `max_bytes` lowers the limit for this file.
+        Raises FetchError, or OSError when the disk refuses the file.
         """
         limit = self._max_bytes if max_bytes is None else min(max_bytes, self._max_bytes)
         try:
             async with asyncio.timeout(self._total_timeout) as clock, self._open(url) as response:
-                return await _save(response, destination, limit)
+                return await _save(response, destination, limit, in_memory=in_memory)
         except TimeoutError:
             if not clock.expired():
                 raise
@@ -250,23 +210,6 @@ class Fetcher:
         return url.with_fragment(None)
 
 
-def is_public(address: str) -> bool:
-    """Say whether a numeric IPv4 or IPv6 address belongs to the public internet.
-
-    Addresses that carry an IPv4 address inside (mapped) are judged by it; NAT64, 6to4 and Teredo, which reach IPv4
-    networks through a translator nearby, are not public.
-    """
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return is_public(str(ip.ipv4_mapped))
-        return ip.is_global and ip in _GLOBAL_IPV6 and not any(ip in network for network in _REFUSED_IPV6)
-    return ip.is_global and not any(ip in network for network in _REFUSED_IPV4)
-
-
 class _RefusedAddressError(OSError):
     """An address that must not be reached. An OSError, so that aiohttp goes on to a host's next address."""
 
@@ -279,7 +222,7 @@ class _PartFile:
 
     def __init__(self, destination: Path) -> None:
         self._destination = destination
-        self._path = destination.with_name(f".{uuid.uuid4().hex}{PART_SUFFIX}")
+        self._path = part_of(destination)
         self._file = self._path.open("xb")
         self._size = 0
 
@@ -299,8 +242,8 @@ class _PartFile:
         self._path.unlink(missing_ok=True)
 
 
-async def _save(response: aiohttp.ClientResponse, destination: Path, limit: int) -> Fetched:
-    """Write the body to `destination` if its first bytes are those of a media file."""
+async def _save(response: aiohttp.ClientResponse, destination: Path, limit: int, *, in_memory: bool) -> Fetched:
+    """Take the body for `destination` if its first bytes are those of a media file."""
     host = _name(response.url)
     too_large = FetchError(FetchProblem.TOO_LARGE, f"{host}: larger than {limit} bytes")
     if (response.content_length or 0) > limit:
@@ -311,6 +254,13 @@ async def _save(response: aiohttp.ClientResponse, destination: Path, limit: int)
     kind = sniff(bytes(buffer[:SNIFF_BYTES]))
     if kind is MediaKind.UNKNOWN:
         raise FetchError(FetchProblem.NOT_MEDIA, f"{host}: {_describe(response, buffer)}")
+    if in_memory and response.content_length is not None and response.content_length <= IN_MEMORY_BYTES:
+        body = BytesIO()
+        body.write(buffer)
+        while piece := await _piece(response):
+            body.write(piece)
+        data = body.getvalue()  # no copy, unlike a bytearray's
+        return Fetched(destination, len(data), kind, data)
     received = len(buffer)
     part = _PartFile(destination)
     writing: asyncio.Task[None] | None = None

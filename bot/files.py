@@ -14,8 +14,9 @@ from weakref import WeakValueDictionary
 
 import discord
 
-from bot.fetch import Fetched, Fetcher, FetchError, FetchProblem
-from bot.media import MediaKind, image_is_sane
+from bot.fetch import Fetcher, FetchError, FetchProblem
+from bot.fetched import Fetched
+from bot.media import MediaKind, duration_of, image_is_sane
 from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
@@ -29,6 +30,9 @@ AUDIO, PICTURE = "audio", "picture"
 
 SETTLE_SECONDS = 1.0
 """How long a file that has just arrived is at hand before it goes into the archive: until it is posted, mostly."""
+
+MOST_IN_MEMORY = 8
+"""How many small files are in memory instead of on disk at once."""
 
 ARTWORK_BYTES = 8 * 1024 * 1024
 """No picture larger than this is shown; documents speak of 3 MB at most."""
@@ -60,6 +64,7 @@ class Files:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._arrived: dict[str, Fetched] = {}
         self._files: dict[str, File] = {}
+        self._fetching = 0
         self._background: set[asyncio.Task[None]] = set()
 
     def expect(self, file: File) -> None:
@@ -79,12 +84,12 @@ class Files:
         for name in list(self._arrived):
             await self._settle(name)
 
-    async def audio(self, file: File, directory: Path) -> Fetched:
-        """Get a file's audio; raises `FetchError` when nobody has it."""
+    async def audio(self, file: File, directory: Path | None) -> Fetched:
+        """Get a file's audio into `directory`, or just get it; raises `FetchError` when nobody has it."""
         async with self._lock(file, AUDIO):
-            destination = directory / f"audio{file.position}"
+            destination = None if directory is None else directory / f"audio{file.position}"
             if (arrived := self._arrived.get(_name(file, AUDIO))) is not None:
-                return await asyncio.to_thread(_linked, arrived, destination)
+                return await _linked(arrived, destination)
             kept = await self._kept(file.audio_sha256, destination)
             if kept is not None:
                 return kept
@@ -98,22 +103,24 @@ class Files:
                 log.info("task %s: its audio is gone (%s) and taken from an earlier post", file.task_id, error.reason)
                 fetched = found
             self._arrive(file, AUDIO, fetched)
-            return await asyncio.to_thread(_linked, fetched, destination)
+            return await _linked(fetched, destination)
 
     async def at_vidgo(self, file: File) -> bool:
         """Tell whether VidGo still hands out a file's audio."""
         return file.audio_url is not None and await self._fetcher.answers(file.audio_url)
 
-    async def picture(self, file: File, directory: Path, *, needed: bool = False) -> Fetched | None:
+    async def picture(self, file: File, directory: Path | None, *, needed: bool = False) -> Fetched | None:
         """Get a file's first artwork that can be had; a song is not held up for want of one.
 
         With `needed`, raises `FetchError` where there is none now but perhaps later.
         """
+        if not file.image_urls:
+            return None
         later: FetchError | None = None
         async with self._lock(file, PICTURE):
-            destination = directory / f"picture{file.position}"
+            destination = None if directory is None else directory / f"picture{file.position}"
             if (arrived := self._arrived.get(_name(file, PICTURE))) is not None:
-                return await asyncio.to_thread(_linked, arrived, destination)
+                return await _linked(arrived, destination)
             kept = await self._kept(file.image_sha256, destination)
             if kept is not None:
                 return kept
@@ -127,28 +134,27 @@ class Files:
                     log.warning("task %s: a picture cannot be had: %s", file.task_id, error.reason)
                     later = error if error.retryable else later
                     continue
-                if fetched.kind.is_image and await asyncio.to_thread(image_is_sane, fetched.path):
+                if fetched.kind.is_image and await asyncio.to_thread(image_is_sane, fetched.open()):
                     found = fetched
                     break
                 log.warning("task %s: what should be a picture is %s", file.task_id, fetched.kind)
             found = found or await self._picture_from_post(file, place)
             if found is not None:
                 self._arrive(file, PICTURE, found)
-                return await asyncio.to_thread(_linked, found, destination)
+                return await _linked(found, destination)
             if needed and later is not None:
                 raise later
             return None
 
     async def _expect(self, file: File) -> None:
-        with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
-            wanted: list[Coroutine[Any, Any, Fetched | None]] = []
-            if file.audio_url is not None:
-                wanted.append(self.audio(file, Path(name)))
-            if file.image_urls:
-                wanted.append(self.picture(file, Path(name)))
-            for failed in await asyncio.gather(*wanted, return_exceptions=True):
-                if isinstance(failed, FetchError | OSError):
-                    log.info("task %s: a file did not come at once: %s", file.task_id, failed)
+        wanted: list[Coroutine[Any, Any, Fetched | None]] = []
+        if file.audio_url is not None:
+            wanted.append(self.audio(file, None))
+        if file.image_urls:
+            wanted.append(self.picture(file, None))
+        for failed in await asyncio.gather(*wanted, return_exceptions=True):
+            if isinstance(failed, FetchError | OSError):
+                log.info("task %s: a file did not come at once: %s", file.task_id, failed)
 
     def _place(self, file: File, what: str) -> Path:
         return self._directory / f"arrived-{_name(file, what)}"
@@ -180,24 +186,33 @@ class Files:
         # Held by each caller in turn, so that many who want one file at the same moment fetch it once.
         return self._locks.setdefault(_name(file, what), asyncio.Lock())
 
-    async def _kept(self, sha256: str | None, destination: Path) -> Fetched | None:
-        if sha256 is None:
+    async def _kept(self, sha256: str | None, destination: Path | None) -> Fetched | None:
+        if sha256 is None or destination is None:
             return None
         kept = await self._archive.get(sha256, destination)
         return None if kept is None else Fetched(kept.path, kept.size, MediaKind(kept.kind))
 
+    async def _fetch(self, url: str, place: Path, *, max_bytes: int | None = None) -> Fetched:
+        """Download a file that is about to be posted: a small one need not take the way over the disk first."""
+        held = sum(one.data is not None for one in self._arrived.values()) + self._fetching
+        self._fetching += 1
+        try:
+            return await self._fetcher.fetch(url, place, max_bytes=max_bytes, in_memory=held < MOST_IN_MEMORY)
+        finally:
+            self._fetching -= 1
+
     async def _fetch_audio(self, url: str | None, destination: Path) -> Fetched:
         if url is None:
             raise FetchError(FetchProblem.GONE, "VidGo named no address")
-        fetched = await self._fetcher.fetch(url, destination)
+        fetched = await self._fetch(url, destination)
         if not fetched.kind.is_audio:
             raise FetchError(FetchProblem.NOT_MEDIA, f"{fetched.kind} where audio was promised")
-        return fetched
+        return await _measured(fetched)
 
     async def _fetch_picture(self, url: str, place: Path, deadline: float) -> Fetched:
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._fetcher.fetch(url, place, max_bytes=ARTWORK_BYTES)
+                return await self._fetch(url, place, max_bytes=ARTWORK_BYTES)
         except TimeoutError:
             raise FetchError(
                 FetchProblem.TOO_SLOW, f"not finished within {PICTURE_SECONDS:g} s", retryable=True
@@ -231,7 +246,7 @@ class Files:
                     if embed.image.url is None:
                         continue
                     fetched = await self._fetcher.fetch(embed.image.url, destination, max_bytes=ARTWORK_BYTES)
-                    if fetched.kind.is_image and await asyncio.to_thread(image_is_sane, fetched.path):
+                    if fetched.kind.is_image and await asyncio.to_thread(image_is_sane, fetched.open()):
                         return fetched
             except (discord.HTTPException, FetchError) as error:
                 log.info("task %s: no picture in message %s: %s", file.task_id, post.message_id, error)
@@ -245,7 +260,7 @@ class Files:
         if row is None or (row.audio_url, row.image_urls) != (file.audio_url, file.image_urls):
             return  # it was expected, but VidGo's own answer named another
         try:
-            sha256 = await self._archive.put(fetched.path, fetched.kind.value)
+            sha256 = await self._archive.put(await asyncio.to_thread(fetched.store), fetched.kind.value)
         except OSError as error:  # a full disk must not keep the song from its requester
             log.error("the archive cannot keep a file of task %s: %s", file.task_id, error)
             return
@@ -260,10 +275,23 @@ def _name(file: File, what: str) -> str:
     return f"{what}-{file.task_id}.{file.position}-{hashlib.blake2s(source.encode(), digest_size=8).hexdigest()}"
 
 
-def _linked(fetched: Fetched, destination: Path) -> Fetched:
-    destination.unlink(missing_ok=True)  # a message that was too large is composed again in the same place
-    link_or_copy(fetched.path, destination)
+async def _measured(audio: Fetched) -> Fetched:
+    """Read how long a file plays, before it is wanted."""
+    return replace(audio, seconds=await asyncio.to_thread(duration_of, audio.open()))
+
+
+async def _linked(fetched: Fetched, destination: Path | None) -> Fetched:
+    """Return a file at a place of one's own; one in memory is shared and gets there only when it is stored."""
+    if destination is None:
+        return fetched
+    if fetched.data is None:
+        await asyncio.to_thread(_link, fetched.path, destination)
     return replace(fetched, path=destination)
+
+
+def _link(source: Path, destination: Path) -> None:
+    destination.unlink(missing_ok=True)  # a message that was too large is composed again in the same place
+    link_or_copy(source, destination)
 
 
 def make_archiver(

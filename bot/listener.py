@@ -28,12 +28,15 @@ from storage import tasks as rows
 from storage.database import Database
 from storage.ids import is_id
 from storage.schema import LIVE_TASKS
-from storage.tasks import File
+from storage.tasks import File, Task
 
 log = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
 BODY_SECONDS = 15.0
+LOOK_SECONDS = 2.0
+"""How long a callback's answer waits for the read that it has set off."""
+
 DOWNLOADS = 4
 """How many files are served at once."""
 
@@ -55,7 +58,7 @@ class Listener:
         *,
         clock: Callable[[], float],
         not_ready: Callable[[], dict[str, str]],
-        look: Callable[[str], bool],
+        look: Callable[[str, Task], asyncio.Task[object] | None],
         metrics: Metrics,
         links: Links,
         files: Files,
@@ -110,10 +113,7 @@ class Listener:
         async with self._database.read() as connection:
             # The same query for whatever stands in the path, so that the time tells nothing.
             expected = await rows.token_of(connection, task_id if is_id(task_id) else "", self._nobody)
-            if not hmac.compare_digest(token.encode(errors="replace"), expected.encode()):
-                return _answer(403, "no such task")
-            task = await rows.get(connection, task_id)
-        if task is None:
+        if not hmac.compare_digest(token.encode(errors="replace"), expected.encode()):
             return _answer(403, "no such task")
         body = await _read(request)
         try:
@@ -122,16 +122,25 @@ class Listener:
             return _answer(400, "not a VidGo result")
         if not self._signature_holds(request, report):
             return _answer(403, "no such task")
+        async with self._database.read() as connection:
+            task = await rows.get(connection, task_id)
+        if task is None:
+            return _answer(403, "no such task")
         if report.status in (Status.FINISHED, Status.FAILED):
-            looked = False
+            looking = None
             if task.vidgo_id == report.task_id and not task.status.is_final:
-                # Neither the read nor the files need wait for the commit that this answer waits for. What is fetched
-                # here is used only if the read names the same address.
+                # What is fetched here is used only if the read names the same address.
                 self._tasks.expect(task, report)
-                looked = self._look(task.id)
-            if not await self._tasks.ring(task.id, report.task_id, looked=looked):
+                looking = self._look(task.id, task)
+            if looking is not None:
+                # Mostly this read ends the task, and then there is nothing left to ring for.
+                await asyncio.wait([looking], timeout=LOOK_SECONDS)
+                if looking.done() and not looking.cancelled() and looking.result() is True:
+                    return _answer(200, "ok")
+            if not await self._tasks.ring(task.id, report.task_id, looked=looking is not None):
                 return _answer(400, "not this task's result")
-            self._tasks.on_planned()
+            if looking is None:
+                self._tasks.on_planned()
         elif task.vidgo_id is not None and task.vidgo_id != report.task_id:
             return _answer(400, "not this task's result")
         return _answer(200, "ok")
@@ -183,7 +192,7 @@ class Listener:
                 log.warning("task %s: its file cannot be served: %s", file.task_id, error.reason)
                 return _answer(404, "no such file")
             headers = {"Content-Type": audio.kind.mime, "X-Content-Type-Options": "nosniff"}
-            response = _SentFile(audio.path, headers=headers)
+            response = _SentFile(await asyncio.to_thread(audio.store), headers=headers)
             await response.prepare(request)
             return response
 
@@ -226,6 +235,10 @@ async def _read(request: web.Request) -> bytes:
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     except (web.RequestPayloadError, ConnectionError):
+        raise web.HTTPBadRequest from None
+    except RuntimeError:  # aiohttp's word for a connection that was gone before its body was looked at
+        if request.transport is not None:
+            raise
         raise web.HTTPBadRequest from None
 
 

@@ -16,10 +16,8 @@ import unicodedata
 import uuid
 from enum import StrEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import Any, BinaryIO, Final
 
 SNIFF_BYTES: Final = 16
 """How many of a file's first bytes `sniff` looks at."""
@@ -227,7 +225,11 @@ def _read_mp3_length(file: BinaryIO, start: int) -> float:
     return float(info.length)
 
 
-def duration_of(path: Path) -> float | None:
+def _open(source: Path | BinaryIO) -> BinaryIO:
+    return source.open("rb") if isinstance(source, Path) else source
+
+
+def duration_of(source: Path | BinaryIO) -> float | None:
     """Return the length of a sound file in seconds as its headers tell it, None if they do not or cannot be right."""
     readers = {
         MediaKind.MP3: lambda file: _read_mp3_length(file, _mp3_audio(file)[0]),
@@ -237,7 +239,7 @@ def duration_of(path: Path) -> float | None:
         MediaKind.M4A: _m4a_length,
     }
     try:
-        with path.open("rb") as file:
+        with _open(source) as file:
             read = readers[sniff(file.read(SNIFF_BYTES))]
             seconds = read(file)
     except Exception:  # Parsers of foreign bytes raise anything, and a length is only nice to have.
@@ -310,10 +312,10 @@ def _find_box(file: BinaryIO, wanted: bytes, start: int, end: int) -> tuple[int,
     raise MediaError("the M4A file lacks a box")
 
 
-def image_size(path: Path) -> tuple[int, int] | None:
+def image_size(source: Path | BinaryIO) -> tuple[int, int] | None:
     """Return width and height in pixels as a picture's header tells them, None if it is no known picture."""
     try:
-        with path.open("rb") as file:
+        with _open(source) as file:
             head = file.read(32)
             match sniff(head):
                 case MediaKind.PNG if head[12:16] == b"IHDR":
@@ -364,9 +366,9 @@ def _jpeg_size(file: BinaryIO) -> tuple[int, int]:
     raise MediaError("no frame header in the JPEG file")
 
 
-def image_is_sane(path: Path) -> bool:
+def image_is_sane(source: Path | BinaryIO) -> bool:
     """Say whether a file is a picture of a size that others can be expected to decode."""
-    size = image_size(path)
+    size = image_size(source)
     if size is None:
         return False
     width, height = size

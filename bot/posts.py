@@ -11,7 +11,8 @@ import discord
 
 from bot import cards, messages
 from bot.cards import SongDetails
-from bot.fetch import Fetched, FetchError, FetchProblem
+from bot.fetch import FetchError, FetchProblem
+from bot.fetched import Fetched
 from bot.files import Files
 from bot.links import DOWNLOAD_SECONDS, Links
 from bot.media import MediaError, MediaKind, attachment_name, duration_of, tag_mp3
@@ -37,12 +38,12 @@ VIDGO_KEEPS_SECONDS = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A message ready to be sent. `files` are paths with the names that people see."""
+    """A message ready to be sent. `files` come with the names that people see."""
 
     content: str
     view: discord.ui.View
     embed: discord.Embed | None = None
-    files: list[tuple[Path, str]] = field(default_factory=list)
+    files: list[tuple[Fetched, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +171,13 @@ class Composer:
         return None
 
     def _result(self, row: Notification, task: Task, parts: _Parts, limit: int, *, shrunk: bool) -> Post:
-        files: list[tuple[Path, str]] = []
+        files: list[tuple[Fetched, str]] = []
         if parts.song is not None:
-            files.append((parts.song.path, attachment_name(parts.details.title, parts.song.kind)))
+            files.append((parts.song, attachment_name(parts.details.title, parts.song.kind)))
         image = None
         if parts.artwork is not None and parts.artwork.size <= limit:
             image = f"cover{parts.artwork.kind.extension}"
-            files.append((parts.artwork.path, image))
+            files.append((parts.artwork, image))
         coverable = parts.audio if task.model != CoverArt.model else None
         said = [
             messages.result(
@@ -227,14 +228,14 @@ async def _fit(parts: _Parts, directory: Path, limit: int) -> tuple[Fetched | No
     if reserve > limit // 2:
         embedded, reserve = None, TAG_BYTES
     too_large = song.size > limit or (parts.artwork_only and song.size + reserve > limit)
-    if song.kind is MediaKind.MP3 and await asyncio.to_thread(duration_of, song.path) is None:
+    if song.kind is MediaKind.MP3 and (song.seconds or await asyncio.to_thread(duration_of, song.open())) is None:
         raise _UnusableError("no MP3 frames where they should be")
     if song.kind is MediaKind.MP3 and not too_large and not parts.artwork_only:
         return song, False
-    path = song.path
+    path = await asyncio.to_thread(song.store)
     if song.kind is not MediaKind.MP3 or too_large:
         try:
-            fitted = await fit_to(song.path, directory / "fitted.mp3", limit=limit, reserve=reserve)
+            fitted = await fit_to(path, directory / "fitted.mp3", limit=limit, reserve=reserve)
         except TranscodeError as error:
             raise _UnusableError(error.reason) from error
         if fitted is None:
@@ -251,7 +252,7 @@ def _tag(source: Path, destination: Path, details: SongDetails, artwork: Fetched
             destination,
             title=details.title,
             genre=details.tags or None,
-            artwork=None if artwork is None else artwork.path,
+            artwork=None if artwork is None else artwork.store(),
         )
     except MediaError as error:
         log.warning("a file cannot be tagged: %s", error)

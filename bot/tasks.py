@@ -261,12 +261,16 @@ class Tasks:
 
     # Looking
 
-    async def look(self, task_id: str) -> None:
-        """Do what a due task needs: send it, read it, or end its waiting."""
-        async with self._database.read() as connection:
-            task = await rows.get(connection, task_id)
+    async def look(self, task_id: str, task: Task | None = None) -> bool:
+        """Do what a due task needs: send it, read it, or end its waiting; tell whether VidGo's answer was its end.
+
+        `task` is its row where it was read a moment ago.
+        """
+        if task is None:
+            async with self._database.read() as connection:
+                task = await rows.get(connection, task_id)
         if task is None or task.status.is_final:
-            return
+            return False
         age = self._clock() - task.created_at
         if task.status is TaskStatus.QUEUED:
             if age > self._settings.task_timeout_seconds:
@@ -276,7 +280,8 @@ class Tasks:
         elif task.vidgo_id is None:
             await self._look_at_lost(task, age)
         else:
-            await self._read(task, task.vidgo_id, age)
+            return await self._read(task, task.vidgo_id, age)
+        return False
 
     async def _look_at_lost(self, task: Task, age: float) -> None:
         if task.id in self._submissions:
@@ -285,15 +290,18 @@ class Tasks:
             return await self._end(task.id, TaskStatus.GIVEN_UP, "lost", None)
         return await self._plan(task, self._settings.poll_max_seconds)
 
-    async def _read(self, task: Task, vidgo_id: str, age: float) -> None:
+    async def _read(self, task: Task, vidgo_id: str, age: float) -> bool:
+        """Ask VidGo about a task and tell whether that was its end."""
         try:
             report = await self._vidgo.detail(vidgo_id)
         except Busy as error:
             hinted = self._schedule.pause(error.retry_after) if error.retry_after else 0.0
-            return await self._plan(task, max(hinted, await self._schedule.delay(task)))
+            await self._plan(task, max(hinted, await self._schedule.delay(task)))
+            return False
         except UnknownTask as error:
             if self._clock() - (task.submitted_at or task.created_at) > UNKNOWN_GRACE_SECONDS:
-                return await self.fail(task.id, "unknown", error.reason)
+                await self.fail(task.id, "unknown", error.reason)
+                return True
         except VidGoError as error:
             if isinstance(error, KeyRefused | NoCredits):
                 self.tell_owner(error, task)
@@ -302,17 +310,20 @@ class Tasks:
         else:
             self._told_owner.discard(KeyRefused)
             if report.status in (Status.FINISHED, Status.FAILED):
-                return await self.apply(task, report)
+                await self.apply(task, report)
+                return True
             if report.status is Status.UNKNOWN:
                 log.warning("task %s has the unknown status %r", task.id, report.raw_status)
             elif report.status is Status.RUNNING and task.status is TaskStatus.WAITING:
                 async with self._database.write() as connection:
                     await rows.change(connection, task.id, only=[TaskStatus.WAITING], status=TaskStatus.RUNNING)
         if age > self._settings.task_give_up_seconds:
-            return await self._end(task.id, TaskStatus.GIVEN_UP, "time", None)
+            await self._end(task.id, TaskStatus.GIVEN_UP, "time", None)
+            return True
         if age > self._settings.task_timeout_seconds and task.late_at is None:
             await self._announce_late(task)
-        return await self._plan(task, await self._schedule.delay(task))
+        await self._plan(task, await self._schedule.delay(task))
+        return False
 
     async def ring(self, task_id: str, vidgo_id: str, *, looked: bool = False) -> bool:
         """Make a task due because its callback came; tell whether the callback can be this task's.
@@ -383,9 +394,9 @@ class Tasks:
                 await library.add(connection, members, files, kind, now)
                 due = await notifications.make_due(connection, task.id, now, sending=True)
                 self._metrics.tasks_ended.labels(task.model, TaskStatus.FINISHED).inc()
-        log.info("task %s is finished", task.id)
         for row in due:
             self.on_result(row, finished, files)
+        log.info("task %s is finished", task.id)
         self.on_files()
         return None
 

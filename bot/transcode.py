@@ -119,7 +119,7 @@ async def fit_to(
 
 def _new_part(destination: Path) -> Path:
     # Not at the top: aiohttp, which comes with it, would triple the time that the child takes to start.
-    suffix = import_module("bot.fetch").PART_SUFFIX
+    suffix = import_module("bot.fetched").PART_SUFFIX
     part = destination.with_name(f".{uuid.uuid4().hex}{suffix}")
     # Made here, so that a child that is being killed cannot bring it back.
     part.touch(exist_ok=False)

@@ -6,11 +6,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from typing import Any
 
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 30.0
 """A worker asks at least this often, whatever it was told."""
+
+BREATH_SECONDS = 0.05
+"""How long a worker with room rests after a piece of work before it asks what is next."""
 
 _PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0)
 
@@ -28,7 +32,7 @@ class Worker:
         *,
         find: Callable[[Collection[str], int], Awaitable[list[str]]],
         next_due: Callable[[Collection[str]], Awaitable[float | None]],
-        work: Callable[[str], Awaitable[None]],
+        work: Callable[..., Awaitable[object]],
         concurrency: int,
         clock: Callable[[], float],
     ) -> None:
@@ -39,7 +43,7 @@ class Worker:
         self._concurrency = concurrency
         self._clock = clock
         self._wake = asyncio.Event()
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[object]] = {}
         self._failures: dict[str, int] = {}
         self._resting: set[str] = set()
         self._rests: set[asyncio.TimerHandle] = set()
@@ -51,12 +55,18 @@ class Worker:
         self._turned_at = asyncio.get_running_loop().time()
         self._loop_task = asyncio.create_task(self._loop(), name=self.name)
 
-    def wake(self) -> None:
-        """Make the worker look now; called after a commit that made something due."""
-        self._wake.set()
+    def wake(self, after: float = 0.0) -> None:
+        """Make the worker look now, or in some seconds; called after a commit that made something due."""
+        if after:
+            asyncio.get_running_loop().call_later(after, self._wake.set)
+        else:
+            self._wake.set()
 
-    def start_now(self, item: str) -> bool:
-        """Start work on an id that is due without asking the database, if there is room; else as `wake`."""
+    def start_now(self, item: str, *known: Any) -> asyncio.Task[object] | None:
+        """Start work on an id that is due without asking the database, if there is room; else as `wake`.
+
+        `known` is given to `work` besides the id. The result is what `work` returns, None where it failed.
+        """
         running = self._loop_task is not None and not self._loop_task.done()
         if (
             running
@@ -64,10 +74,9 @@ class Worker:
             and item not in self._resting
             and len(self._running) < self._concurrency
         ):
-            self._start(item)
-            return True
+            return self._start(item, *known)
         self.wake()
-        return False
+        return None
 
     @property
     def stalled_seconds(self) -> float:
@@ -122,12 +131,14 @@ class Worker:
         due = await self._next_due({*self._running, *self._resting})
         return IDLE_SECONDS if due is None else min(max(due - self._clock(), 0.001), IDLE_SECONDS)
 
-    def _start(self, item: str) -> None:
-        self._running[item] = asyncio.create_task(self._do(item), name=f"{self.name} {item}")
+    def _start(self, item: str, *known: Any) -> asyncio.Task[object]:
+        task = self._running[item] = asyncio.create_task(self._do(item, *known), name=f"{self.name} {item}")
+        return task
 
-    async def _do(self, item: str) -> None:
+    async def _do(self, item: str, *known: Any) -> object:
+        result = None
         try:
-            await self._work(item)
+            result = await self._work(item, *known)
             self._failures.pop(item, None)
         except Exception:  # one row must not stop the others
             failures = self._failures.get(item, 0)
@@ -135,8 +146,11 @@ class Worker:
             log.exception("%s failed for %s", self.name, item)
             self._rest(item, _PAUSES[min(failures, len(_PAUSES) - 1)])
         finally:
+            full = len(self._running) >= self._concurrency
             del self._running[item]
-            self._wake.set()
+            # What the work has just made due somewhere else comes first; here only what is planned has to be noticed.
+            self.wake(0.0 if full else BREATH_SECONDS)
+        return result
 
     def _rest(self, item: str, seconds: float) -> None:
         self._resting.add(item)

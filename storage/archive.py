@@ -159,6 +159,9 @@ class Archive:
         part.unlink(missing_ok=True)
         try:
             link_or_copy(source, part)
+            # Else the database's next durable commit would wait until these megabytes are on the disk.
+            with part.open("rb") as file:
+                os.fdatasync(file.fileno())
             part.replace(target)
         except OSError:  # a full disk shall not be filled by halves of files
             part.unlink(missing_ok=True)

@@ -75,12 +75,15 @@ class Connection(aiosqlite.Connection):
         """Run something in the thread, where it may wait for other processes."""
         connection = self._conn
         try:
+            if fn in (connection.commit, connection.close):
+                # Whoever commits has the lock already. Each further call would wait for the interpreter's lock again,
+                # for milliseconds while the event loop is busy.
+                return fn(*args, **kwargs)
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             try:
                 return fn(*args, **kwargs)
             finally:
-                if fn != connection.close:
-                    connection.execute("PRAGMA busy_timeout = 0")
+                connection.execute("PRAGMA busy_timeout = 0")
         finally:
             # Only this thread counts what is done, and only the event loop's what is sent.
             self._done += 1

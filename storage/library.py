@@ -29,6 +29,7 @@ class Song:
 
 
 _NEWEST = (library.c.added_at.desc(), library.c.task_id.desc(), library.c.position)
+_ADD = insert(library).prefix_with("OR IGNORE")
 
 
 def _songs(chosen: Select[Any]) -> Select[Any]:
@@ -91,7 +92,7 @@ async def add(
         for row in variants
     ]
     if entries:
-        await connection.execute(insert(library).prefix_with("OR IGNORE"), entries)
+        await connection.execute(_ADD, entries)
 
 
 async def find(connection: AsyncConnection, user_id: int, task_id: str, position: int) -> Song | None:

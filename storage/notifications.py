@@ -7,7 +7,21 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Update, and_, bindparam, exists, func, insert, or_, select, true, update
+from sqlalchemy import (
+    BindParameter,
+    Integer,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.schema import (
@@ -59,7 +73,7 @@ _GET = select(notifications).where(notifications.c.id == bindparam("id"))
 _REQUESTERS = select(notifications.c.user_id).where(
     notifications.c.task_id == bindparam("task_id"), notifications.c.kind == "result"
 )
-_DUE = (
+_MAKE_DUE = (
     update(notifications)
     .where(
         notifications.c.task_id == bindparam("of_task"),
@@ -72,6 +86,24 @@ _DUE = (
         attempt_at=bindparam("now"),
     )
     .returning(*notifications.c)
+)
+_SKIPPED: BindParameter[Any] = bindparam("skip", expanding=True)
+_DUE_NOW = (
+    select(notifications.c.id)
+    .where(
+        IS_OPEN,
+        or_(notifications.c.attempt_at <= bindparam("now"), notifications.c.attempt_at > bindparam("horizon")),
+        notifications.c.id.not_in(_SKIPPED),
+    )
+    .order_by(notifications.c.attempt_at)
+    .limit(bindparam("most", type_=Integer))
+)
+_NEXT_DUE = select(func.min(notifications.c.attempt_at)).where(IS_OPEN, notifications.c.id.not_in(_SKIPPED))
+_FACES_WANTED = (
+    select(notifications.c.id)
+    .where(notifications.c.ack_wanted.is_not(None), notifications.c.id.not_in(_SKIPPED))
+    .order_by(notifications.c.id)
+    .limit(bindparam("most", type_=Integer))
 )
 
 
@@ -140,22 +172,29 @@ async def posts_of(
 
     `with_artwork` adds the posts of artwork made for the task, which carry its audio.
     """
+    query = _posts_of(position is None, with_artwork)
+    values = {"of_task": task_id, "of_position": position, "most": limit}
+    return [_notification(row) for row in await connection.execute(query, values)]
+
+
+@cache
+def _posts_of(any_position: bool, with_artwork: bool) -> Select[Any]:
+    of_task: BindParameter[Any] = bindparam("of_task")
     has_audio = exists().where(files.c.task_id == tasks.c.id, files.c.audio_url.is_not(None))
-    artwork = and_(tasks.c.source_id == task_id, HOLDS_COVER, ~has_audio)
-    query = (
+    artwork = and_(tasks.c.source_id == of_task, HOLDS_COVER, ~has_audio)
+    return (
         select(notifications)
         .join(tasks, tasks.c.id == notifications.c.task_id)
         .where(
-            or_(tasks.c.id == task_id, artwork) if with_artwork else tasks.c.id == task_id,
-            true() if position is None else notifications.c.position == position,
+            or_(tasks.c.id == of_task, artwork) if with_artwork else tasks.c.id == of_task,
+            true() if any_position else notifications.c.position == bindparam("of_position"),
             notifications.c.kind == "result",
             notifications.c.state == NotificationState.DELIVERED,
             notifications.c.message_id.is_not(None),
         )
         .order_by(notifications.c.delivered_at.desc())
-        .limit(limit)
+        .limit(bindparam("most", type_=Integer))
     )
-    return [_notification(row) for row in await connection.execute(query)]
 
 
 async def by_message(connection: AsyncConnection, message_id: int) -> Notification | None:
@@ -192,7 +231,7 @@ async def make_due(
     """Make every result that waits for a task due, or even `sending` for whoever sends them at once; return them."""
     state = NotificationState.SENDING if sending else NotificationState.DUE
     values = {"of_task": task_id, "new_state": state, "tries": int(sending), "now": now}
-    return [_notification(row) for row in await connection.execute(_DUE, values)]
+    return [_notification(row) for row in await connection.execute(_MAKE_DUE, values)]
 
 
 async def want_face(connection: AsyncConnection, task_id: str, face: Face) -> None:
@@ -211,13 +250,8 @@ async def want_face(connection: AsyncConnection, task_id: str, face: Face) -> No
 
 async def faces_wanted(connection: AsyncConnection, skip: Collection[str], limit: int) -> list[str]:
     """Return ids of notifications whose acknowledgement should show something else."""
-    query = (
-        select(notifications.c.id)
-        .where(notifications.c.ack_wanted.is_not(None), notifications.c.id.not_in(skip))
-        .order_by(notifications.c.id)
-        .limit(limit)
-    )
-    return list((await connection.execute(query)).scalars())
+    values = {"skip": list(skip), "most": limit}
+    return list((await connection.execute(_FACES_WANTED, values)).scalars())
 
 
 async def face_shown(connection: AsyncConnection, notification_id: str, face: str) -> None:
@@ -243,23 +277,13 @@ async def due(connection: AsyncConnection, now: float, horizon: float, skip: Col
 
     A time beyond `horizon` is due too: nothing is ever planned that far, so the clock was set back.
     """
-    query = (
-        select(notifications.c.id)
-        .where(
-            IS_OPEN,
-            or_(notifications.c.attempt_at <= now, notifications.c.attempt_at > horizon),
-            notifications.c.id.not_in(skip),
-        )
-        .order_by(notifications.c.attempt_at)
-        .limit(limit)
-    )
-    return list((await connection.execute(query)).scalars())
+    values = {"now": now, "horizon": horizon, "skip": list(skip), "most": limit}
+    return list((await connection.execute(_DUE_NOW, values)).scalars())
 
 
 async def next_due(connection: AsyncConnection, skip: Collection[str]) -> float | None:
     """Return when the next notification is due."""
-    query = select(func.min(notifications.c.attempt_at)).where(IS_OPEN, notifications.c.id.not_in(skip))
-    found: float | None = (await connection.execute(query)).scalar_one()
+    found: float | None = (await connection.execute(_NEXT_DUE, {"skip": list(skip)})).scalar_one()
     return found
 
 

@@ -7,7 +7,21 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, String, Update, and_, bindparam, cast, func, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Integer,
+    Select,
+    String,
+    Update,
+    and_,
+    bindparam,
+    cast,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.schema import HOLDS_COVER, IS_LIVE, IS_RESTYLING, LIVE_TASKS, TaskStatus, files, tasks
@@ -77,6 +91,51 @@ _RING = (
 )
 
 
+_TOKEN_OF = select(
+    func.coalesce(select(tasks.c.token).where(tasks.c.id == bindparam("id")).scalar_subquery(), bindparam("instead"))
+)
+_SKIPPED: BindParameter[Any] = bindparam("skip", expanding=True)
+_DUE = (
+    select(tasks.c.id)
+    .where(
+        IS_LIVE,
+        or_(tasks.c.poll_at <= bindparam("now"), tasks.c.poll_at > bindparam("horizon")),
+        tasks.c.id.not_in(_SKIPPED),
+    )
+    .order_by(tasks.c.poll_at)
+    .limit(bindparam("most", type_=Integer))
+)
+_NEXT_DUE = select(func.min(tasks.c.poll_at)).where(IS_LIVE, tasks.c.id.not_in(_SKIPPED))
+_FILE_NAME = files.c.task_id + "." + cast(files.c.position, String)
+_TO_ARCHIVE = (
+    select(_FILE_NAME)
+    .where(
+        files.c.archive_at.is_not(None),
+        or_(files.c.archive_at <= bindparam("now"), files.c.archive_at > bindparam("horizon")),
+        _FILE_NAME.not_in(_SKIPPED),
+    )
+    .order_by(files.c.archive_at)
+    .limit(bindparam("most", type_=Integer))
+)
+_NEXT_TO_ARCHIVE = select(func.min(files.c.archive_at)).where(
+    files.c.archive_at.is_not(None), _FILE_NAME.not_in(_SKIPPED)
+)
+_ADD_FILES = insert(files).prefix_with("OR IGNORE")
+_DURATIONS = (
+    select(tasks.c.finished_at - tasks.c.submitted_at)
+    .where(
+        and_(
+            tasks.c.model == bindparam("model"),
+            tasks.c.status == TaskStatus.FINISHED,
+            tasks.c.finished_at.is_not(None),
+            tasks.c.submitted_at.is_not(None),
+        )
+    )
+    .order_by(tasks.c.finished_at.desc())
+    .limit(MEDIAN_OF)
+)
+
+
 async def _one(connection: AsyncConnection, query: Select[Any]) -> Task | None:
     row = (await connection.execute(query)).first()
     return None if row is None else _task(row)
@@ -95,8 +154,7 @@ async def get(connection: AsyncConnection, task_id: str) -> Task | None:
 
 async def token_of(connection: AsyncConnection, task_id: str, instead: str) -> str:
     """Return a task's callback token, or `instead` where there is no such task, by the same query for both."""
-    token = select(tasks.c.token).where(tasks.c.id == task_id).scalar_subquery()
-    found: str = (await connection.execute(select(func.coalesce(token, instead)))).scalar_one()
+    found: str = (await connection.execute(_TOKEN_OF, {"id": task_id, "instead": instead})).scalar_one()
     return found
 
 
@@ -175,23 +233,13 @@ async def due(connection: AsyncConnection, now: float, horizon: float, skip: Col
 
     A time beyond `horizon` is due too: nothing is ever planned that far, so the clock was set back.
     """
-    query = (
-        select(tasks.c.id)
-        .where(
-            IS_LIVE,
-            or_(tasks.c.poll_at <= now, tasks.c.poll_at > horizon),
-            tasks.c.id.not_in(skip),
-        )
-        .order_by(tasks.c.poll_at)
-        .limit(limit)
-    )
-    return list((await connection.execute(query)).scalars())
+    values = {"now": now, "horizon": horizon, "skip": list(skip), "most": limit}
+    return list((await connection.execute(_DUE, values)).scalars())
 
 
 async def next_due(connection: AsyncConnection, skip: Collection[str]) -> float | None:
     """Return when the next live task is due."""
-    query = select(func.min(tasks.c.poll_at)).where(tasks.c.status.in_(LIVE_TASKS), tasks.c.id.not_in(skip))
-    found: float | None = (await connection.execute(query)).scalar_one()
+    found: float | None = (await connection.execute(_NEXT_DUE, {"skip": list(skip)})).scalar_one()
     return found
 
 
@@ -208,26 +256,13 @@ async def count_by_status(connection: AsyncConnection) -> dict[str, int]:
 
 async def durations(connection: AsyncConnection, model: str) -> list[float]:
     """Return how many seconds the newest finished tasks of a model took, from the submission on."""
-    query = (
-        select(tasks.c.finished_at - tasks.c.submitted_at)
-        .where(
-            and_(
-                tasks.c.model == model,
-                tasks.c.status == TaskStatus.FINISHED,
-                tasks.c.finished_at.is_not(None),
-                tasks.c.submitted_at.is_not(None),
-            )
-        )
-        .order_by(tasks.c.finished_at.desc())
-        .limit(MEDIAN_OF)
-    )
-    return [float(seconds) for seconds in (await connection.execute(query)).scalars()]
+    return [float(seconds) for seconds in (await connection.execute(_DURATIONS, {"model": model})).scalars()]
 
 
 async def add_files(connection: AsyncConnection, rows: Sequence[File]) -> None:
     """Insert the files of a task, unless they stand there already."""
     if rows:
-        await connection.execute(insert(files).prefix_with("OR IGNORE"), [asdict(row) for row in rows])
+        await connection.execute(_ADD_FILES, [asdict(row) for row in rows])
 
 
 async def file_of(connection: AsyncConnection, task_id: str, position: int) -> File | None:
@@ -248,25 +283,13 @@ async def files_to_archive(
     connection: AsyncConnection, now: float, horizon: float, skip: Collection[str], limit: int
 ) -> list[str]:
     """Return which files the archive should try to get now, as `task_id.position`."""
-    name = files.c.task_id + "." + cast(files.c.position, String)
-    query = (
-        select(name)
-        .where(
-            files.c.archive_at.is_not(None),
-            or_(files.c.archive_at <= now, files.c.archive_at > horizon),
-            name.not_in(skip),
-        )
-        .order_by(files.c.archive_at)
-        .limit(limit)
-    )
-    return list((await connection.execute(query)).scalars())
+    values = {"now": now, "horizon": horizon, "skip": list(skip), "most": limit}
+    return list((await connection.execute(_TO_ARCHIVE, values)).scalars())
 
 
 async def next_to_archive(connection: AsyncConnection, skip: Collection[str]) -> float | None:
     """Return when the archive should try the next file."""
-    name = files.c.task_id + "." + cast(files.c.position, String)
-    query = select(func.min(files.c.archive_at)).where(files.c.archive_at.is_not(None), name.not_in(skip))
-    found: float | None = (await connection.execute(query)).scalar_one()
+    found: float | None = (await connection.execute(_NEXT_TO_ARCHIVE, {"skip": list(skip)})).scalar_one()
     return found
 
 

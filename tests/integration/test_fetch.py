@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot import fetch as fetch_module
-from bot.fetch import PART_SUFFIX, Fetched, FetchError, FetchProblem
+from bot.fetch import FetchError, FetchProblem
+from bot.fetched import PART_SUFFIX, Fetched
 from bot.media import MediaKind
 from tests.integration.origins import FRAME, SONG, answer, assert_clean, fetcher, listing, origin, saying
 

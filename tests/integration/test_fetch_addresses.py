@@ -12,7 +12,8 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bot import fetch as fetch_module
-from bot.fetch import Fetcher, FetchError, FetchProblem, is_public
+from bot.addresses import is_public
+from bot.fetch import Fetcher, FetchError, FetchProblem
 from tests.integration.origins import SECRET, SONG, Origin, answer, assert_clean, fetcher, origin
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import av
 import psutil
 import pytest
 
-from bot.fetch import PART_SUFFIX
+from bot.fetched import PART_SUFFIX
 from bot.media import tag_mp3
 from bot.transcode import Fitted, TranscodeError, fit_to
 from sandbox.music import compose_of_size, seconds_for_size
