@@ -139,8 +139,7 @@ class Listener:
                     return _answer(200, "ok")
             if not await self._tasks.ring(task.id, report.task_id, looked=looking is not None):
                 return _answer(400, "not this task's result")
-            if looking is None:
-                self._tasks.on_planned()
+            self._tasks.on_planned()
         elif task.vidgo_id is not None and task.vidgo_id != report.task_id:
             return _answer(400, "not this task's result")
         return _answer(200, "ok")
