@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS: Final = 5
 MAX_URL_CHARACTERS: Final = 8190
-_BLOCK_BYTES: Final = 512 * 1024
+_BLOCK_BYTES: Final = 256 * 1024
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _GONE: Final = frozenset({404, 410})
 # Request Timeout, Too Early and Too Many Requests say "not now"; other 4xx say "no".

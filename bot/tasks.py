@@ -342,7 +342,10 @@ class Tasks:
             task = await rows.get(connection, task_id)
             if task is None or (task.vidgo_id or vidgo_id) != vidgo_id:
                 return False
-            if task.vidgo_id is not None or task.status.is_final:
+            if task.vidgo_id is not None:  # the answer to the submission came at this moment
+                await rows.ring(connection, task_id, vidgo_id, due, bells)
+                return True
+            if task.status.is_final:
                 return True
             if await rows.by_vidgo_id(connection, vidgo_id) is not None:
                 return False

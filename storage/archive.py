@@ -153,15 +153,15 @@ class Archive:
         return self._directory / sha256[:2] / sha256
 
     def _store(self, source: Path, sha256: str) -> None:
+        # Else the database's next durable commit would wait until these megabytes are on the disk.
+        with source.open("rb") as file:
+            os.fdatasync(file.fileno())
         target = self._path(sha256)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{sha256}.part")
         part.unlink(missing_ok=True)
         try:
             link_or_copy(source, part)
-            # Else the database's next durable commit would wait until these megabytes are on the disk.
-            with part.open("rb") as file:
-                os.fdatasync(file.fileno())
             part.replace(target)
         except OSError:  # a full disk shall not be filled by halves of files
             part.unlink(missing_ok=True)
