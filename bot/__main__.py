@@ -8,6 +8,8 @@ import logging
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+import uvloop
+
 from bot.settings import Settings, SettingsError, load_settings
 
 FINE, FAILED, MISCONFIGURED = 0, 1, 2
@@ -20,7 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _demo()
     try:
         settings = load_settings(with_vidgo=options.command != "invite")
-        return asyncio.run(_run(options, settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(options, settings))
     except SettingsError as error:
         print(f"coverbot: {error}", file=sys.stderr)  # noqa: T201
         return MISCONFIGURED

@@ -7,6 +7,7 @@ that somebody takes to read an answer, so both are bounded here.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -53,7 +54,9 @@ class Connections:
         self._listening = await asyncio.get_running_loop().create_server(self._accept, host, port)
         for listening in self._listening.sockets:
             if sys.platform == "linux":  # where accepted sockets take it over from the listening one
-                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STUCK_SECONDS * 1000))
+                # What the event loop gives is no socket that takes options.
+                with socket.socket(fileno=os.dup(listening.fileno())) as real:
+                    real.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STUCK_SECONDS * 1000))
         bound: int = self._listening.sockets[0].getsockname()[1]
         return bound
 
@@ -91,5 +94,5 @@ def _abort(connection: web.RequestHandler) -> None:
     transport = connection.transport
     connection.force_close()
     # Closing alone waits for a reader that may never read.
-    if isinstance(transport, asyncio.Transport):
+    if transport is not None:
         transport.abort()

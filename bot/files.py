@@ -69,7 +69,8 @@ class Files:
 
     def expect(self, file: File) -> None:
         """Begin to get what will be wanted in a moment; whoever asks for it then waits for the rest only."""
-        self._spawn(self._expect(file))
+        if _name(file, AUDIO) not in self._locks:  # else it is on its way already
+            self._spawn(self._expect(file))
 
     async def settle(self, file: File) -> None:
         """Bring into the archive what has arrived of a file, and return when it is there."""

@@ -77,6 +77,11 @@ async def handed_over(world: World, acknowledgement: Message) -> Message:
     return acknowledgement
 
 
+async def answers_noted(world: World) -> None:
+    """Wait until the bot has written down that it has answered: killed before, it would answer again."""
+    await eventually(lambda: not world.rows("SELECT 1 FROM notifications WHERE state = 'asked'"))
+
+
 async def says(message: Message, words: str) -> None:
     """Wait until a public message says something."""
     await message.channel.wait_for(lambda one: one is message and words in one.content)

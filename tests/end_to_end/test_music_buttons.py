@@ -10,6 +10,7 @@ import pytest_asyncio
 from sandbox.discord.permissions import MEMBER_PERMISSIONS
 from tests.end_to_end.heard import music_of
 from tests.end_to_end.music import (
+    answers_noted,
     forge,
     handed_over,
     noted,
@@ -185,6 +186,7 @@ async def test_a_library_page_works_after_a_restart(world: World) -> None:
     for number in range(5):
         await ada.imports(f"Lasting {number}")
     page = await open_library(ada)
+    await answers_noted(world)
     await world.bot.kill()
     await world.bot.start()
     edits = len(page.edits)

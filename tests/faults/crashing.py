@@ -28,9 +28,12 @@ import bot.app
 import bot.files
 from bot.__main__ import main
 from bot.fetch import Fetcher
+from bot.fetched import Fetched
+from bot.files import Files
 from bot.vidgo import VidGo
 from storage.database import Database
 from storage.journal import Journal
+from storage.tasks import File
 
 ARMED = "crash-at"
 """The file in the working directory that names the commit at which to die."""
@@ -40,6 +43,9 @@ TRAIL = "commits"
 
 CLOCK = "clock"
 """The file in the working directory that says by how many seconds the program's clock is wrong."""
+
+AT_HAND = "at-hand"
+"""The file in the working directory that says how many files wait for the archive; small ones wait in memory."""
 
 FAILED = 1
 
@@ -115,6 +121,28 @@ def _commit_points(launch: Launch) -> None:
         setattr(patched, name, method)
 
 
+def _show_at_hand(launch: Launch) -> None:
+    shown = os.open(Path(launch.directory, AT_HAND), os.O_WRONLY | os.O_CREAT)
+    arrive, settle = Files._arrive, Files._settle
+
+    def show(count: int) -> None:
+        os.pwrite(shown, b"%8d" % count, 0)  # always of one length: the disk may be full by then
+
+    show(0)
+
+    def arrived(self: Files, file: File, what: str, fetched: Fetched) -> None:
+        arrive(self, file, what, fetched)
+        show(len(self._arrived))
+
+    async def settled(self: Files, name: str) -> None:
+        await settle(self, name)
+        show(len(self._arrived))
+
+    patches: list[tuple[str, Callable[..., Any]]] = [("_arrive", arrived), ("_settle", settled)]
+    for name, method in patches:
+        setattr(Files, name, method)
+
+
 def _wrong_clock(launch: Launch) -> None:
     path = Path(launch.directory, CLOCK)
 
@@ -133,6 +161,7 @@ def _program(launch: Launch) -> int:
     os.environ.update(launch.environment)
     _commit_points(launch)
     bot.files.SETTLE_SECONDS = SETTLE_SECONDS
+    _show_at_hand(launch)
     if launch.clock:
         _wrong_clock(launch)
     if launch.patience is not None:

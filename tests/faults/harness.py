@@ -259,6 +259,8 @@ class Stage:
             return f"{len(making)} tasks of VidGo's"
         if self.posting.is_dir() and any(self.posting.iterdir()):
             return "files on their way"
+        if self.program.at_hand:
+            return "files at hand"
         late = [order for order in self.orders if order.call.thinking and not order.call.expired]
         return f"{len(late)} thinking" if late else None
 

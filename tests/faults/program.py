@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.discord.clock import Signal
 from tests.end_to_end.process import ROOT, SHUTDOWN_SECONDS, environment
-from tests.faults.crashing import ARMED, CLOCK, TRAIL, Launch
+from tests.faults.crashing import ARMED, AT_HAND, CLOCK, TRAIL, Launch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -126,6 +126,12 @@ class Program:
         part = self.directory / f"{CLOCK}.part"
         part.write_text(str(seconds))
         part.replace(self.directory / CLOCK)
+
+    @property
+    def at_hand(self) -> int:
+        """Return how many files the program has got and not yet brought into the archive."""
+        path = self.directory / AT_HAND
+        return int(path.read_text() or 0) if path.is_file() else 0
 
     def trail(self) -> list[str]:
         """Return every commit so far, if they are noted."""
