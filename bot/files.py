@@ -67,6 +67,11 @@ class Files:
         self._fetching = 0
         self._background: set[asyncio.Task[None]] = set()
 
+    @property
+    def at_hand(self) -> int:
+        """Return how many files have arrived and are not in the archive yet."""
+        return len(self._arrived)
+
     def expect(self, file: File) -> None:
         """Begin to get what will be wanted in a moment; whoever asks for it then waits for the rest only."""
         if _name(file, AUDIO) not in self._locks:  # else it is on its way already

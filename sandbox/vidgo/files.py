@@ -121,6 +121,8 @@ class FileHost:
     async def _stream(self, request: web.Request, rule: FileRule, body: bytes, declared: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": declared})
         kind = rule.kind
+        if kind == "trickle":
+            body += rule.data
         if kind == "too_large":
             response.content_length = rule.size
         elif kind == "lying_length":

@@ -7,6 +7,7 @@ import hashlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from tests.end_to_end.world import eventually as world_eventually
 from tests.end_to_end.world import open_world
 
 if TYPE_CHECKING:
@@ -184,7 +185,12 @@ async def archived(world: World, song: Task, position: int = 0, *, what: str = "
 
 async def at_rest(world: World) -> None:
     """Wait until the bot has nothing at hand that it has only just got: what it needs then, it has to look for."""
-    await eventually(lambda: not list(world.bot.directory.rglob("arrived-*")))
+
+    async def nothing_at_hand() -> bool:
+        async with world.http.get(world.url + "/metrics") as response:
+            return "\ncoverbot_files_at_hand 0.0\n" in await response.text()
+
+    await world_eventually(nothing_at_hand)
 
 
 async def archived_whole(world: World, song: Task, seconds: float = 15) -> None:

@@ -356,7 +356,8 @@ async def test_a_kill_in_the_middle_of_a_download_leaves_nothing_behind(tmp_path
 
     async with open_music(tmp_path) as world:
         ada = world.person("ada")
-        world.vidgo.set_song_files("trickle", model=SONG, times=1, pause=0.02)
+        # More than is held in memory.
+        world.vidgo.set_song_files("trickle", model=SONG, times=1, pause=0.02, data=bytes(5_000_000))
         call = await ada.use("music generate", prompt="slow rain", style="ambient", title="Slow Rain")
         submission = await world.vidgo.wait_submission(lambda one: one.model == SONG)
         task = world.vidgo.tasks[str(submission.task_id)]
