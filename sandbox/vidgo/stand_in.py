@@ -179,12 +179,12 @@ class VidGoStandIn:
     ) -> None:
         """Let the result files of `task`, or of the next tasks (of `model`), misbehave.
 
-        Kinds: not_found, html, empty, hang (no answer), endless, too_large (`size` bytes), trickle (64 bytes
-        each `pause` seconds, with `data` at the end), reset (cut off half-way), lying_length (promises twice as
-        much), short_length (promises half), wrong_type (right bytes, declared as `content_type`), disguised (a picture declared as
-        audio), redirect (`status`, to `location`), redirect_loop, private (the result names a private
-        address), url (the result names `location`), bytes (`data` as they are), size (a true MP3 of `size`
-        bytes), wav, broken (an MP3 whose rest is rubbish). Raises `ValueError` for another.
+        Kinds: not_found, html, empty, hang (no answer), endless, too_large (`size` bytes), trickle (64 bytes each
+        `pause` seconds, with `data` at the end), reset (cut off half-way), lying_length (promises twice as much),
+        short_length (promises half), wrong_type (right bytes, declared as `content_type`), disguised (a picture
+        declared as audio), redirect (`status`, to `location`), redirect_loop, private (the result names a private
+        address), url (the result names `location`), bytes (`data` as they are), size (a true MP3 of `size` bytes), wav,
+        broken (an MP3 whose rest is rubbish). Raises `ValueError` for another.
         """
         if kind not in FILE_KINDS:
             raise ValueError(f"no such behaviour of files: {kind}")
