@@ -160,6 +160,8 @@ class Rest:
             record.files = [upload.filename for upload in uploads]
         except ApiError as error:
             malformed = error
+        except ConnectionError:  # the bot died in the middle of its request, which then has no effect
+            return web.Response(status=400)
         self._faults.watch(record.method, path, "before")
         answer = await self._strike(record, request, "before", {})
         if answer is not None:
