@@ -13,7 +13,6 @@ import socket
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import StrEnum
-from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 MAX_REDIRECTS: Final = 5
 MAX_URL_CHARACTERS: Final = 8190
 _BLOCK_BYTES: Final = 256 * 1024
+_PIECE_BYTES: Final = 64 * 1024
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _GONE: Final = frozenset({404, 410})
 # Request Timeout, Too Early and Too Many Requests say "not now"; other 4xx say "no".
@@ -255,11 +255,12 @@ async def _save(response: aiohttp.ClientResponse, destination: Path, limit: int,
     if kind is MediaKind.UNKNOWN:
         raise FetchError(FetchProblem.NOT_MEDIA, f"{host}: {_describe(response, buffer)}")
     if in_memory and response.content_length is not None and response.content_length <= IN_MEMORY_BYTES:
-        body = BytesIO()
-        body.write(buffer)
+        pieces = [buffer]
         while piece := await _piece(response):
-            body.write(piece)
-        data = body.getvalue()  # no copy, unlike a bytearray's
+            if len(pieces[-1]) >= _PIECE_BYTES:
+                pieces.append(bytearray())
+            pieces[-1] += piece
+        data = b"".join(pieces)
         return Fetched(destination, len(data), kind, data)
     received = len(buffer)
     part = _PartFile(destination)

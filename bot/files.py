@@ -140,7 +140,7 @@ class Files:
                     log.warning("task %s: a picture cannot be had: %s", file.task_id, error.reason)
                     later = error if error.retryable else later
                     continue
-                if fetched.kind.is_image and await asyncio.to_thread(image_is_sane, fetched.open()):
+                if fetched.kind.is_image and await _is_sane(fetched):
                     found = fetched
                     break
                 log.warning("task %s: what should be a picture is %s", file.task_id, fetched.kind)
@@ -252,7 +252,7 @@ class Files:
                     if embed.image.url is None:
                         continue
                     fetched = await self._fetcher.fetch(embed.image.url, destination, max_bytes=ARTWORK_BYTES)
-                    if fetched.kind.is_image and await asyncio.to_thread(image_is_sane, fetched.open()):
+                    if fetched.kind.is_image and await _is_sane(fetched):
                         return fetched
             except (discord.HTTPException, FetchError) as error:
                 log.info("task %s: no picture in message %s: %s", file.task_id, post.message_id, error)
@@ -284,6 +284,12 @@ def _name(file: File, what: str) -> str:
 async def _measured(audio: Fetched) -> Fetched:
     """Read how long a file plays, before it is wanted."""
     return replace(audio, seconds=await asyncio.to_thread(duration_of, audio.open()))
+
+
+async def _is_sane(picture: Fetched) -> bool:
+    if picture.data is not None:  # a thousand parts in memory are looked at sooner than a thread has begun
+        return image_is_sane(picture.open())
+    return await asyncio.to_thread(image_is_sane, picture.path)
 
 
 async def _linked(fetched: Fetched, destination: Path | None) -> Fetched:

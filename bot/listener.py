@@ -23,6 +23,7 @@ from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.tasks import Tasks
 from bot.vidgo import Nonsense, Report, Status, parse_callback, verify_signature
+from bot.worker import BREATH_SECONDS
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -136,6 +137,7 @@ class Listener:
                 # Mostly this read ends the task, and then there is nothing left to ring for.
                 await asyncio.wait([looking], timeout=LOOK_SECONDS)
                 if looking.done() and not looking.cancelled() and looking.result() is True:
+                    await asyncio.sleep(BREATH_SECONDS)  # members wait for the post, and nobody for this answer
                     return _answer(200, "ok")
             if not await self._tasks.ring(task.id, report.task_id, looked=looking is not None):
                 return _answer(400, "not this task's result")

@@ -23,7 +23,7 @@ from storage.schema import files, media
 
 log = logging.getLogger(__name__)
 
-_BLOCK = 1 << 20
+_BLOCK = 64 * 1024
 _EVICTED_AT_ONCE = 50
 
 
