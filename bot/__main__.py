@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(options, settings))
     except SettingsError as error:
-        print(f"coverbot: {error}", file=sys.stderr)  # noqa: T201
+        print(f"coverbot: {error}", file=sys.stderr)  # noqa: T201 (for a terminal)
         return MISCONFIGURED
     except KeyboardInterrupt:
         return FINE
@@ -48,7 +48,7 @@ async def _run(options: argparse.Namespace, settings: Settings) -> int:
 
     set_up_logging(settings)
     if options.command == "run":
-        from bot.app import Failed, run  # noqa: PLC0415
+        from bot.app import Failed, run  # noqa: PLC0415 (heavy)
 
         try:
             await run(settings)
@@ -56,13 +56,13 @@ async def _run(options: argparse.Namespace, settings: Settings) -> int:
             logging.getLogger("coverbot").error("%s", error)
             return FAILED
         return FINE
-    from bot.check import Wrong, check, invite  # noqa: PLC0415
+    from bot.check import Wrong, check, invite  # noqa: PLC0415 (heavy)
 
     logging.disable()  # the lines below say it all
     if options.command == "check":
         return FINE if await check(settings, options.channel, print) else FAILED
     try:
-        print(await invite(settings))  # noqa: T201
+        print(await invite(settings))  # noqa: T201 (for a terminal)
     except Wrong as error:
         raise SettingsError(str(error)) from None
     return FINE
@@ -70,9 +70,9 @@ async def _run(options: argparse.Namespace, settings: Settings) -> int:
 
 def _demo() -> int:
     try:
-        from sandbox.demo import main as demo  # noqa: PLC0415
+        from sandbox.demo import main as demo  # noqa: PLC0415 (heavy)
     except ModuleNotFoundError as error:
-        print(f"coverbot: the demo needs {error.name}; run `make demo` in the source folder", file=sys.stderr)  # noqa: T201
+        print(f"coverbot: the demo needs {error.name}; run `make demo` in the source folder", file=sys.stderr)  # noqa: T201 (for a terminal)
         return FAILED
     return demo()
 

@@ -60,7 +60,7 @@ GRACE_SECONDS = 5.0
 """How long work under way may take at a shutdown; Docker kills after 10 s."""
 
 
-class Failed(Exception):  # noqa: N818
+class Failed(Exception):  # noqa: N818 (a word says what happened)
     """The program cannot go on; the text is a sentence for the owner."""
 
 

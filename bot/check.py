@@ -19,7 +19,7 @@ from storage.database import Database, DatabaseError
 TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 
-class Wrong(Exception):  # noqa: N818
+class Wrong(Exception):  # noqa: N818 (a word says what happened)
     """One check found something wrong; the text says what, and what to do."""
 
 

@@ -60,7 +60,7 @@ _ORIGINAL = cast("int", "@original")
 """The name of an interaction's first answer, which Discord takes in the place of a message's id."""
 
 
-class _TooLarge(Exception):  # noqa: N818
+class _TooLarge(Exception):  # noqa: N818 (a word says what happened)
     """The channel takes no file of that size."""
 
 

@@ -45,8 +45,8 @@ class Fetched:
         return self.open()
 
     def store(self) -> Path:
-        """Write it to its place unless it is there, and return that; raises `OSError`."""
-        if self.data is not None and not self.path.exists():
+        """Bring what is in memory to its place, whatever was there before, and return that; raises `OSError`."""
+        if self.data is not None:
             part = part_of(self.path)
             try:
                 part.write_bytes(self.data)

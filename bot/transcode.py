@@ -15,7 +15,6 @@ import os
 import pkgutil
 import signal
 import sys
-import uuid
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 from weakref import WeakKeyDictionary
 
+from bot.fetched import part_of
 from bot.media import SNIFF_BYTES, MediaKind, sniff
 
 if TYPE_CHECKING:
@@ -118,9 +118,7 @@ async def fit_to(
 
 
 def _new_part(destination: Path) -> Path:
-    # Not at the top: aiohttp, which comes with it, would triple the time that the child takes to start.
-    suffix = import_module("bot.fetched").PART_SUFFIX
-    part = destination.with_name(f".{uuid.uuid4().hex}{suffix}")
+    part = part_of(destination)
     # Made here, so that a child that is being killed cannot bring it back.
     part.touch(exist_ok=False)
     return part

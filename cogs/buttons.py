@@ -28,7 +28,7 @@ class CoverButton(
         """Know the button again."""
         return cls(match["track"])
 
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
         """Do what `/cover` does with the song of this message; a custom id altered by hand changes nothing."""
         use = interaction.client.use_cases
         async with use.interactions.asked(interaction, ephemeral=False) as asked:
@@ -51,7 +51,7 @@ class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"stop
         """Read the notification from the custom id."""
         return cls(match["notification"])
 
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
         """Stop the post, and show that in the acknowledgement."""
         use = interaction.client.use_cases
         async with use.interactions.updating(interaction) as asked:
@@ -75,7 +75,7 @@ class ForgetButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"fo
         """Read the member from the custom id."""
         return cls(int(match["user"]))
 
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
         """Forget everything about the member who presses, who must be the one who was asked."""
         use = interaction.client.use_cases
         async with use.interactions.updating(interaction) as asked:
@@ -99,7 +99,7 @@ class RemoveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"re
         """Read the notification from the custom id."""
         return cls(match["notification"])
 
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
         """Delete the message if the presser asked for it or manages messages here."""
         use = interaction.client.use_cases
         message = interaction.message

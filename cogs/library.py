@@ -46,7 +46,7 @@ class TurnButton(
         """Read the page from the custom id."""
         return cls(int(match["number"]), match["search"])
 
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
         """Show the other page in the place of this one."""
         use = interaction.client.use_cases
         async with use.interactions.updating(interaction) as asked:
@@ -73,7 +73,7 @@ class SongButton(
         """Read the action and the song from the custom id; the use case checks whose it is."""
         return cls(match["action"], match["track"])
 
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
         """Post, cover or extend the song in the channel, or take it out of the library."""
         use = interaction.client.use_cases
         if self._action == "remove":

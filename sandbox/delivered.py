@@ -44,7 +44,7 @@ def picture_size(data: bytes) -> tuple[int, int]:
 def cover_picture(data: bytes) -> bytes | None:
     """Return the cover picture inside an MP3 (ID3 frame APIC), None where there is none."""
     try:
-        frames = ID3(io.BytesIO(data)).getall("APIC")  # type: ignore[no-untyped-call]
+        frames = ID3(io.BytesIO(data)).getall("APIC")  # type: ignore[no-untyped-call]  # the library has no types
     except mutagen.MutagenError:
         return None
     return bytes(frames[0].data) if frames else None

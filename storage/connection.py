@@ -66,7 +66,7 @@ class Connection(aiosqlite.Connection):
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
         self._sent += 1
-        return await super()._execute(self._patiently, fn, *args, **kwargs)  # type: ignore[no-untyped-call]
+        return await super()._execute(self._patiently, fn, *args, **kwargs)  # type: ignore[no-untyped-call]  # the library has no types
 
     def _waits_for_disk(self, fn: Callable[..., Any]) -> bool:
         return fn == self._conn.close or (self._durable is not False and fn == self._conn.commit)

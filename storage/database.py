@@ -196,9 +196,9 @@ def _migrate(path: Path) -> None:
     """Bring the file to `HEAD`; Alembic is imported only when there is something to do, for it is heavy."""
     if path.is_file() and _revision(path) == HEAD:
         return
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415 (heavy)
+    from alembic.config import Config  # noqa: PLC0415 (heavy)
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 (heavy)
 
     known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
     found = _revision(path) if path.is_file() else None

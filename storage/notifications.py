@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
-    Integer,
     Select,
     Update,
     and_,
@@ -24,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage import planned
 from storage.schema import (
     HOLDS_COVER,
     IS_OPEN,
@@ -87,23 +87,13 @@ _MAKE_DUE = (
     )
     .returning(*notifications.c)
 )
-_SKIPPED: BindParameter[Any] = bindparam("skip", expanding=True)
-_DUE_NOW = (
-    select(notifications.c.id)
-    .where(
-        IS_OPEN,
-        or_(notifications.c.attempt_at <= bindparam("now"), notifications.c.attempt_at > bindparam("horizon")),
-        notifications.c.id.not_in(_SKIPPED),
-    )
-    .order_by(notifications.c.attempt_at)
-    .limit(bindparam("most", type_=Integer))
-)
-_NEXT_DUE = select(func.min(notifications.c.attempt_at)).where(IS_OPEN, notifications.c.id.not_in(_SKIPPED))
+_DUE_NOW = planned.due(notifications.c.id, notifications.c.attempt_at, IS_OPEN)
+_NEXT_DUE = planned.next_due(notifications.c.id, notifications.c.attempt_at, IS_OPEN)
 _FACES_WANTED = (
     select(notifications.c.id)
-    .where(notifications.c.ack_wanted.is_not(None), notifications.c.id.not_in(_SKIPPED))
+    .where(notifications.c.ack_wanted.is_not(None), notifications.c.id.not_in(planned.SKIPPED))
     .order_by(notifications.c.id)
-    .limit(bindparam("most", type_=Integer))
+    .limit(planned.MOST)
 )
 
 
@@ -193,7 +183,7 @@ def _posts_of(any_position: bool, with_artwork: bool) -> Select[Any]:
             notifications.c.message_id.is_not(None),
         )
         .order_by(notifications.c.delivered_at.desc())
-        .limit(bindparam("most", type_=Integer))
+        .limit(planned.MOST)
     )
 
 

@@ -8,8 +8,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
-    Integer,
     Select,
     String,
     Update,
@@ -18,12 +16,12 @@ from sqlalchemy import (
     cast,
     func,
     insert,
-    or_,
     select,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage import planned
 from storage.schema import HOLDS_COVER, IS_LIVE, IS_RESTYLING, LIVE_TASKS, TaskStatus, files, tasks
 
 MEDIAN_OF = 50
@@ -94,32 +92,11 @@ _RING = (
 _TOKEN_OF = select(
     func.coalesce(select(tasks.c.token).where(tasks.c.id == bindparam("id")).scalar_subquery(), bindparam("instead"))
 )
-_SKIPPED: BindParameter[Any] = bindparam("skip", expanding=True)
-_DUE = (
-    select(tasks.c.id)
-    .where(
-        IS_LIVE,
-        or_(tasks.c.poll_at <= bindparam("now"), tasks.c.poll_at > bindparam("horizon")),
-        tasks.c.id.not_in(_SKIPPED),
-    )
-    .order_by(tasks.c.poll_at)
-    .limit(bindparam("most", type_=Integer))
-)
-_NEXT_DUE = select(func.min(tasks.c.poll_at)).where(IS_LIVE, tasks.c.id.not_in(_SKIPPED))
+_DUE = planned.due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
+_NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
 _FILE_NAME = files.c.task_id + "." + cast(files.c.position, String)
-_TO_ARCHIVE = (
-    select(_FILE_NAME)
-    .where(
-        files.c.archive_at.is_not(None),
-        or_(files.c.archive_at <= bindparam("now"), files.c.archive_at > bindparam("horizon")),
-        _FILE_NAME.not_in(_SKIPPED),
-    )
-    .order_by(files.c.archive_at)
-    .limit(bindparam("most", type_=Integer))
-)
-_NEXT_TO_ARCHIVE = select(func.min(files.c.archive_at)).where(
-    files.c.archive_at.is_not(None), _FILE_NAME.not_in(_SKIPPED)
-)
+_TO_ARCHIVE = planned.due(_FILE_NAME, files.c.archive_at, files.c.archive_at.is_not(None))
+_NEXT_TO_ARCHIVE = planned.next_due(_FILE_NAME, files.c.archive_at, files.c.archive_at.is_not(None))
 _ADD_FILES = insert(files).prefix_with("OR IGNORE")
 _DURATIONS = (
     select(tasks.c.finished_at - tasks.c.submitted_at)

@@ -90,7 +90,7 @@ class Signal:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def wait_for(self, probe: Callable[[], T | None], timeout: float, what: str) -> T:  # noqa: ASYNC109
+    async def wait_for(self, probe: Callable[[], T | None], timeout: float, what: str) -> T:
         """Return the first result of `probe` that is neither None nor False.
 
         Raises TimeoutError that names `what` after `timeout` seconds.

@@ -32,7 +32,7 @@ class Fault:
     struck: list[tuple[str, str]] = field(default_factory=list)
     changed: Signal = field(default_factory=Signal, repr=False)
 
-    async def used_up(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109
+    async def used_up(self, timeout: float = 10.0) -> None:
         """Wait until it has struck as often as planned."""
         await self.changed.wait_for(lambda: self.times <= 0, timeout, f"request for {self.pattern.pattern}")
 

@@ -96,17 +96,17 @@ class Call:
         self.ephemeral = ephemeral
         self.changed.notify()
 
-    async def acknowledged(self, timeout: float = 10.0) -> float:  # noqa: ASYNC109
+    async def acknowledged(self, timeout: float = 10.0) -> float:
         """Wait for the first answer and return how many milliseconds it took."""
         at = await self.changed.wait_for(lambda: self.acknowledged_at, timeout, "answer to the interaction")
         return (at - self.dispatched_at) * 1000
 
-    async def reply(self, timeout: float = 10.0) -> Message:  # noqa: ASYNC109
+    async def reply(self, timeout: float = 10.0) -> Message:
         """Wait for the first answer with something to see: original message, its edit, or a follow-up."""
         replies = await self.changed.wait_for(lambda: self.replies or None, timeout, "visible reply")
         return replies[0]
 
-    async def settled(self, timeout: float = 10.0) -> None:  # noqa: ASYNC109
+    async def settled(self, timeout: float = 10.0) -> None:
         """Wait until the person is owed nothing: answered, not "thinking", and not left without a word.
 
         An answer without a message (deferred update, choices, modal) settles at once.

@@ -211,7 +211,7 @@ class Channel:
     async def wait_for(
         self,
         predicate: Callable[[Message], bool],
-        timeout: float = 10.0,  # noqa: ASYNC109
+        timeout: float = 10.0,
     ) -> Message:
         """Return the first message that everybody sees and that fits, waiting for it if need be.
 

@@ -45,7 +45,7 @@ class People:
         command: str,
         /,
         *,
-        timeout: float = 10.0,  # noqa: ASYNC109
+        timeout: float = 10.0,
         **options: Any,
     ) -> Call:
         """Use a slash command by its full name, e.g. `"music import", task_id="X"`; send INTERACTION_CREATE.
@@ -67,7 +67,7 @@ class People:
         typed: str,
         /,
         *,
-        timeout: float = 5.0,  # noqa: ASYNC109
+        timeout: float = 5.0,
         **others: Any,
     ) -> list[Choice]:
         """Type into an option and return the suggestions; `others` are options filled in before."""
@@ -84,7 +84,7 @@ class People:
         typed: str,
         /,
         *,
-        timeout: float = 5.0,  # noqa: ASYNC109
+        timeout: float = 5.0,
         **others: Any,
     ) -> Call:
         """Type into an option and return the Call at once, for measuring its answer."""
@@ -98,7 +98,7 @@ class People:
         who: Member,
         message: Message,
         name: str,
-        timeout: float = 10.0,  # noqa: ASYNC109
+        timeout: float = 10.0,
     ) -> Call:
         """Choose an entry of a message's menu."""
         channel = message.channel
@@ -120,7 +120,7 @@ class People:
         who: Member,
         message: Message,
         label_or_custom_id: str,
-        timeout: float = 10.0,  # noqa: ASYNC109
+        timeout: float = 10.0,
     ) -> Call:
         """Press a button that is there and can be pressed; raises NoSuchComponentError otherwise."""
         if message.deleted:
@@ -138,7 +138,7 @@ class People:
         who: Member,
         message: Message,
         custom_id: str,
-        timeout: float = 10.0,  # noqa: ASYNC109
+        timeout: float = 10.0,
     ) -> Call:
         """Send the press of a button by its custom id, whether it is there or not, as a forger would.
 
@@ -158,7 +158,7 @@ class People:
         message: Message,
         custom_id: str,
         values: list[str],
-        timeout: float = 10.0,  # noqa: ASYNC109
+        timeout: float = 10.0,
     ) -> Call:
         """Choose values in a menu of texts; raises NoSuchComponentError when it does not offer them."""
         for item in payloads.walk_components(message.components):
@@ -232,7 +232,7 @@ class People:
         self.state.publish("GUILD_DELETE", guild, lambda: {"id": str(guild.id)})
         self.state.guilds.pop(guild.id, None)
 
-    async def _session(self, channel: Channel, timeout: float) -> Session:  # noqa: ASYNC109
+    async def _session(self, channel: Channel, timeout: float) -> Session:
         return await self.state.changed.wait_for(
             lambda: self.gateway.session_for(channel.guild), timeout, "gateway session of the channel's shard"
         )

@@ -153,13 +153,13 @@ class DiscordStandIn(People, FaultPlan):
         """Let time pass at once, for answers, tokens, nonces and rate limits."""
         self.state.clock.advance(seconds)
 
-    async def wait_until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:  # noqa: ASYNC109
+    async def wait_until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
         """Wait until a condition on requests, sessions or commands holds; raises TimeoutError."""
         await self.state.changed.wait_for(condition, timeout, "fulfilled condition")
 
     async def wait_ready(
         self,
-        timeout: float = 30.0,  # noqa: ASYNC109
+        timeout: float = 30.0,
         *,
         newer_than: int = 0,
         shard_ids: tuple[int, ...] | None = None,

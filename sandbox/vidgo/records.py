@@ -145,7 +145,7 @@ class Changes:
             if not future.done():
                 future.set_result(None)
 
-    async def until(self, find: Callable[[], T | None], timeout: float | None) -> T:  # noqa: ASYNC109
+    async def until(self, find: Callable[[], T | None], timeout: float | None) -> T:
         """Return the first thing that `find` returns; raises `TimeoutError` after `timeout` seconds."""
         async with asyncio.timeout(timeout):
             while (found := find()) is None:

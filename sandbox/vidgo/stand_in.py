@@ -253,7 +253,7 @@ class VidGoStandIn:
         self,
         predicate: Callable[[Submission], bool] | None = None,
         *,
-        timeout: float = 10,  # noqa: ASYNC109
+        timeout: float = 10,
         after: int = 0,
     ) -> Submission:
         """Return the first submission, of those `after` the first so many, that fits; wait for it."""
@@ -263,7 +263,7 @@ class VidGoStandIn:
 
         return await self.changes.until(find, timeout)
 
-    async def wait_task(self, task_id: str, status: Status, timeout: float = 10) -> Task:  # noqa: ASYNC109
+    async def wait_task(self, task_id: str, status: Status, timeout: float = 10) -> Task:
         """Return a task once it has a status."""
 
         def find() -> Task | None:
@@ -276,7 +276,7 @@ class VidGoStandIn:
         self,
         predicate: Callable[[Delivery], bool] | None = None,
         *,
-        timeout: float = 10,  # noqa: ASYNC109
+        timeout: float = 10,
         after: int = 0,
     ) -> Delivery:
         """Return the first callback attempt, of those `after` the first so many, that fits."""
@@ -290,7 +290,7 @@ class VidGoStandIn:
         self,
         predicate: Callable[[RequestRecord], bool] | None = None,
         *,
-        timeout: float = 10,  # noqa: ASYNC109
+        timeout: float = 10,
         after: int = 0,
     ) -> RequestRecord:
         """Return the first request, of those `after` the first so many, that fits."""

@@ -36,7 +36,7 @@ def listen(data: bytes) -> Heard:
 def tag_of(data: bytes) -> ID3 | None:
     """Return the ID3 tag of an MP3 file, None if it has none."""
     try:
-        return ID3(io.BytesIO(data))  # type: ignore[no-untyped-call]
+        return ID3(io.BytesIO(data))  # type: ignore[no-untyped-call]  # the library has no types
     except ID3NoHeaderError:
         return None
 
@@ -44,7 +44,7 @@ def tag_of(data: bytes) -> ID3 | None:
 def picture_in(data: bytes) -> bytes | None:
     """Return the cover picture written into an MP3 file."""
     tag = tag_of(data)
-    pictures = [] if tag is None else tag.getall("APIC")  # type: ignore[no-untyped-call]
+    pictures = [] if tag is None else tag.getall("APIC")  # type: ignore[no-untyped-call]  # the library has no types
     return bytes(pictures[0].data) if pictures else None
 
 

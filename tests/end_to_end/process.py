@@ -140,7 +140,7 @@ class Bot:
         """Wait for the process to end by itself, and return its exit code."""
         return await self._end(seconds)
 
-    async def wait_log(self, *words: str, after: int = 0, timeout: float = 15) -> str:  # noqa: ASYNC109
+    async def wait_log(self, *words: str, after: int = 0, timeout: float = 15) -> str:
         """Return the first line of the log, of those `after` the first so many, that holds all `words`."""
 
         def find() -> str | None:

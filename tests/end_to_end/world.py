@@ -140,7 +140,7 @@ class Person:
         assert reply.ephemeral
         assert "is in your library" in reply.content
 
-    async def result(self, call: Call, timeout: float = 20) -> Message:  # noqa: ASYNC109
+    async def result(self, call: Call, timeout: float = 20) -> Message:
         """Return the message that answers the acknowledgement of a call."""
         await call.acknowledged()
         original = call.original
