@@ -56,13 +56,13 @@ clean:
 # A stamp per set of dependencies; dev holds everything that demo needs.
 .venv/demo: requirements/demo.txt pyproject.toml | .venv/python
 	@echo "Setting up (once)…"
-	@$(PIP) install --require-hashes -r requirements/demo.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements/demo.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/dev: requirements/dev.txt pyproject.toml | .venv/python
 	@echo "Setting up (once)…"
-	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch .venv/demo $@
 
