@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
-LOCALE = bot/locale
+LOCALE = bot/words/locale
 SOURCES = bot cogs storage sandbox tests benchmarks
 
 .PHONY: demo pictures test check faults audit bench words lock clean

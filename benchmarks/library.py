@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from benchmarks.figures import Figure, p50, p99
-from bot.library import Library
-from bot.songs import IMPORTED, Songs
-from storage.archive import Archive
+from bot.songs.finding import IMPORTED, Songs
+from bot.songs.library import Library
+from storage.archive.disk import Archive
 from storage.database import Database
 from storage.ids import new_id
 

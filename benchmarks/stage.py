@@ -10,8 +10,8 @@ from itertools import cycle
 from pathlib import Path
 
 from benchmarks.programs import KEY, Program
-from bot.songs import IMPORTED
-from bot.tasks import new_task
+from bot.songs.finding import IMPORTED
+from bot.tasks.life import new_task
 from bot.vidgo import CoverArt, GenerateMusic
 from sandbox.discord import Call, Channel, DiscordStandIn, Member
 from sandbox.vidgo import VidGoStandIn

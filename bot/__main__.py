@@ -56,7 +56,7 @@ async def _run(options: argparse.Namespace, settings: Settings) -> int:
             logging.getLogger("coverbot").error("%s", error)
             return FAILED
         return FINE
-    from bot.check import Wrong, check, invite  # noqa: PLC0415 (heavy)
+    from bot.cli.check import Wrong, check, invite  # noqa: PLC0415 (heavy)
 
     logging.disable()  # the lines below say it all
     if options.command == "check":

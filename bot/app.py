@@ -20,31 +20,31 @@ import aiohttp
 import discord
 from sqlalchemy import make_url
 
-from bot.acknowledgements import make_acknowledgements
 from bot.client import Client, UseCases
-from bot.covers import Covers
-from bot.delivery import Delivery
-from bot.fetch import Fetcher
-from bot.files import SETTLE_SECONDS, Files, make_archiver
-from bot.interactions import Interactions
-from bot.library import Library
-from bot.links import Links
-from bot.listener import Listener
+from bot.media.fetch import Fetcher
+from bot.media.files import SETTLE_SECONDS, Files, make_archiver
+from bot.media.links import Links
 from bot.metrics import Metrics
-from bot.performances import Performances
-from bot.poller import make_poller
-from bot.posts import Composer
-from bot.schedule import Schedule
+from bot.replies.acknowledgements import make_acknowledgements
+from bot.replies.delivery import Delivery
+from bot.replies.interactions import Interactions
+from bot.replies.posts import Composer
 from bot.settings import Settings, SettingsError
-from bot.songs import Songs
-from bot.tasks import Tasks
+from bot.songs.covers import Covers
+from bot.songs.finding import Songs
+from bot.songs.library import Library
+from bot.songs.performances import Performances
+from bot.tasks.life import Tasks
+from bot.tasks.poller import make_poller
+from bot.tasks.schedule import Schedule
 from bot.vidgo import VidGo
+from bot.web.listener import Listener
 from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
-from storage.archive import Archive
+from storage.archive.disk import Archive
 from storage.database import Database, DatabaseError, hold_alone
-from storage.journal import Journal
+from storage.sqlite.journal import Journal
 
 log = logging.getLogger(__name__)
 

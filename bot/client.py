@@ -13,16 +13,16 @@ from discord import app_commands
 from discord.ext import commands
 from yarl import URL
 
-from bot import messages
-from bot.covers import Covers
-from bot.interactions import Interactions
-from bot.library import Library
-from bot.messages import MemberError
-from bot.performances import Performances
+from bot.replies.interactions import Interactions
 from bot.settings import Settings
-from bot.songs import Songs
-from bot.translator import Translator
-from bot.words import speak
+from bot.songs.covers import Covers
+from bot.songs.finding import Songs
+from bot.songs.library import Library
+from bot.songs.performances import Performances
+from bot.words import messages
+from bot.words.messages import MemberError
+from bot.words.text import speak
+from bot.words.translator import Translator
 from storage.database import Database
 from storage.ids import new_id
 

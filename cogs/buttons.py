@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import discord
 
-from bot import cards, messages
 from bot.client import Client
-from bot.messages import MemberError
+from bot.words import cards, messages
+from bot.words.messages import MemberError
 
 
 class CoverButton(

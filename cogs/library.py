@@ -9,10 +9,10 @@ from typing import Any, Self
 
 import discord
 
-from bot import cards, messages
 from bot.client import Client
-from bot.interactions import Asked
-from bot.pages import Page
+from bot.replies.interactions import Asked
+from bot.words import cards, messages
+from bot.words.pages import Page
 
 _TRACK = r"[0-9a-z]{24}(?:\.\d{1,3})?"
 

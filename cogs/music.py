@@ -10,8 +10,8 @@ from discord import app_commands
 from discord.app_commands import locale_str as _
 from discord.ext import commands
 
-from bot import cards, messages
 from bot.client import Client
+from bot.words import cards, messages
 from cogs.library import answer_with_page
 from cogs.options import Owned, Prompt, Style, Title, Track
 

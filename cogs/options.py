@@ -5,8 +5,8 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot import cards
 from bot.client import Client
+from bot.words import cards
 
 Prompt = app_commands.Range[str, 1, 3000]
 Style = app_commands.Range[str, 1, 1000]

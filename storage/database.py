@@ -23,8 +23,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from storage.connection import BUSY_TIMEOUT_MS, Connection
 from storage.schema import HEAD
+from storage.sqlite.connection import BUSY_TIMEOUT_MS, Connection
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.words import LANGUAGES, translate
+from bot.words.text import LANGUAGES, translate
 from tests.end_to_end.world import COVER, SONG, Person, eventually
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from av.audio.stream import AudioStream
 
-from bot.links import DOWNLOAD_SECONDS
+from bot.media.links import DOWNLOAD_SECONDS
 from sandbox.music import compose, compose_of_size, seconds_for_size
 from tests.end_to_end.heard import listen, picture_in, tag_of
 from tests.end_to_end.music import (

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from bot.links import FETCH_SECONDS, Links
+from bot.media.links import FETCH_SECONDS, Links
 from bot.settings import Settings
-from bot.tasks import new_task
+from bot.tasks.life import new_task
 from bot.vidgo import GenerateMusic
 from tests.end_to_end.heard import listen, music_of
 from tests.end_to_end.music import (

@@ -25,14 +25,14 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import bot.app
-import bot.files
+import bot.media.files
 from bot.__main__ import main
-from bot.fetch import Fetcher
-from bot.fetched import Fetched
-from bot.files import Files
+from bot.media.fetch import Fetcher
+from bot.media.fetched import Fetched
+from bot.media.files import Files
 from bot.vidgo import VidGo
 from storage.database import Database
-from storage.journal import Journal
+from storage.sqlite.journal import Journal
 from storage.tasks import File
 
 ARMED = "crash-at"
@@ -160,7 +160,7 @@ def _program(launch: Launch) -> int:
     os.environ.clear()
     os.environ.update(launch.environment)
     _commit_points(launch)
-    bot.files.SETTLE_SECONDS = SETTLE_SECONDS
+    bot.media.files.SETTLE_SECONDS = SETTLE_SECONDS
     _show_at_hand(launch)
     if launch.clock:
         _wrong_clock(launch)

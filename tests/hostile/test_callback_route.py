@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from bot.connections import MAX_CONNECTIONS, STUCK_SECONDS
-from bot.listener import BODY_SECONDS
+from bot.web.connections import MAX_CONNECTIONS, STUCK_SECONDS
+from bot.web.listener import BODY_SECONDS
 from tests.end_to_end.world import eventually
 from tests.hostile.siege import Attacker, Siege, besiege, percentiles, post
 from tests.hostile.timing import compare

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from bot.connections import MAX_HEADER_BYTES, MAX_HEADERS, Connections
+from bot.web.connections import MAX_HEADER_BYTES, MAX_HEADERS, Connections
 from tests.hostile.wire import read_reply
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from bot import listener
-from bot.links import Links
-from bot.listener import DOWNLOADS, TURN_SECONDS
+from bot.media.links import Links
 from bot.settings import Settings
+from bot.web import listener
+from bot.web.listener import DOWNLOADS, TURN_SECONDS
 from tests.end_to_end.process import ROOT
 from tests.end_to_end.world import KEY, TOKEN, eventually
 from tests.hostile.siege import besiege

@@ -19,13 +19,13 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from bot.files import PICTURE_SECONDS
-from bot.transcode import MEMORY_BYTES
+from bot.media.files import PICTURE_SECONDS
+from bot.media.transcode import MEMORY_BYTES
 from sandbox.artwork import paint
 from sandbox.music import compose
 from tests.end_to_end.heard import listen
 from tests.end_to_end.world import COVER, SONG, open_world
-from tests.integration.origins import answer, origin, saying
+from tests.media.origins import answer, origin, saying
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sandbox.discord import Message
     from sandbox.vidgo import Task
     from tests.end_to_end.world import Person, World
-    from tests.integration.origins import Respond
+    from tests.media.origins import Respond
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]
 

@@ -1,0 +1,1 @@
+"""Result files: what they are, where they come from, what is made of them."""

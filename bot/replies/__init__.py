@@ -1,0 +1,1 @@
+"""What Discord gets: first answers, acknowledgements, posts."""

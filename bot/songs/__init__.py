@@ -1,0 +1,1 @@
+"""What members can do: find, import, make, cover, extend, keep and forget songs."""

@@ -1,0 +1,56 @@
+"""What `/cover` means: find the song, one cover per original, who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bot.songs.finding import Songs
+from bot.songs.orders import Ordered, Requester
+from bot.tasks.life import Tasks, new_task
+from bot.vidgo import CoverArt
+from bot.words import messages
+from bot.words.messages import MemberError
+from storage import notifications
+from storage import tasks as rows
+from storage.database import Database
+from storage.schema import NotificationState
+
+
+class Covers:
+    """Orders covers, each song's once."""
+
+    def __init__(self, database: Database, songs: Songs, tasks: Tasks, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._songs = songs
+        self._tasks = tasks
+        self._clock = clock
+
+    async def cover(self, requester: Requester, track: str | None) -> Ordered:
+        """Order the cover of a member's song, or join the one that is under way or finished.
+
+        Raises `MemberError` where there is no such song, or VidGo refuses the order.
+        """
+        song = await self._songs.find(requester.user_id, track)
+        if song.vidgo_id is None:
+            raise MemberError(messages.not_a_song())
+        async with self._database.write() as connection:
+            task = await rows.cover_of(connection, song.task_id)
+            joined = task is not None
+            if task is None:
+                task = new_task(
+                    CoverArt(task_id=song.vidgo_id),
+                    now=self._clock(),
+                    user_id=requester.user_id,
+                    guild_id=requester.guild_id,
+                    title=song.title,
+                    source_id=song.task_id,
+                )
+                await rows.add(connection, task)
+            await notifications.change(
+                connection,
+                requester.notification_id,
+                only=[NotificationState.ASKED],
+                task_id=task.id,
+                position=song.position,
+            )
+        return Ordered(await self._tasks.order(task), song.title, joined)

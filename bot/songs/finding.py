@@ -1,0 +1,211 @@
+"""What `/music` means: find, make and import songs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from sqlalchemy.exc import IntegrityError
+
+from bot.songs.orders import Ordered, Requester
+from bot.tasks.life import Tasks, new_task, to_files
+from bot.vidgo import (
+    AnswerLost,
+    Busy,
+    CoverArt,
+    GenerateMusic,
+    KeyRefused,
+    NoCredits,
+    Report,
+    Status,
+    UnknownTask,
+    VidGo,
+    VidGoError,
+)
+from bot.words import cards, messages
+from bot.words.messages import MemberError
+from bot.words.text import TITLE_LIMIT, Text, clean
+from storage import library, notifications
+from storage import tasks as rows
+from storage.database import Database
+from storage.ids import is_id
+from storage.library import Song
+from storage.schema import NotificationState, TaskStatus
+from storage.tasks import Task
+
+IMPORTED = "imported"
+"""The model of a task that was made elsewhere."""
+
+CHOICES = 25
+"""Discord's limit of choices in an autocompletion."""
+
+_TRACK_LIMIT = 200
+_VIDGO_ID = re.compile(r"[A-Za-z0-9_-]{6,200}")
+
+
+class Songs:
+    """Finds a member's songs, brings them in and makes new ones."""
+
+    def __init__(self, database: Database, vidgo: VidGo, tasks: Tasks, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._vidgo = vidgo
+        self._tasks = tasks
+        self._clock = clock
+
+    async def choices(self, user_id: int, typed: str, *, kind: str | None = "song") -> list[Song]:
+        """Return the member's newest songs whose title contains what was typed so far; `kind` None adds covers."""
+        async with self._database.read() as connection:
+            return await library.search(connection, user_id, clean(typed, TITLE_LIMIT), CHOICES, kind=kind)
+
+    async def find(self, user_id: int, track: str | None, *, kind: str | None = "song") -> Song:
+        """Return the song that a member means: a choice, a pasted VidGo id, a whole title, or nothing for the newest.
+
+        `kind` None also finds covers. Raises `MemberError` with one sentence for each way in which there is none.
+        """
+        # As titles are kept; and a lone surrogate, which JSON can carry, cannot be looked for.
+        typed = clean(track or "", _TRACK_LIMIT)
+        if not (track or "").strip():
+            newest = await self.choices(user_id, "")
+            if not newest:
+                raise MemberError(messages.no_songs())
+            return newest[0]
+        task_id, _, number = typed.partition(".")
+        position = int(number) if number.isdecimal() and len(number) < 4 else 0
+        async with self._database.read() as connection:
+            task = await rows.get(connection, task_id) if is_id(task_id) else None
+            task = task or await rows.by_vidgo_id(connection, typed)
+            if task is not None:
+                song = await library.find(connection, user_id, task.id, position)
+                if song is not None and kind in (None, song.kind):
+                    return song
+                asked = user_id in {task.user_id, *await notifications.requesters_of(connection, task.id)}
+                if not asked or (song is None and task.status is TaskStatus.FINISHED):
+                    raise MemberError(messages.not_yours())
+                raise MemberError(_why_not(task))
+            named = [
+                song
+                for song in await library.search(connection, user_id, typed, CHOICES)
+                if song.title.casefold() == typed.casefold()
+            ]
+        if named:
+            return named[0]
+        if not _VIDGO_ID.fullmatch(typed) or is_id(typed):
+            raise MemberError(messages.unknown_track(typed))
+        try:
+            return (await self.bring_in(user_id, None, typed))[0]
+        except MemberError as error:
+            if error.text.template == messages.unknown_task_id().template:
+                raise MemberError(messages.unknown_track(typed)) from None
+            raise
+
+    async def bring_in(self, user_id: int, guild_id: int | None, vidgo_id: str) -> list[Song]:
+        """Import a finished music task of VidGo's into a member's library and return its variants.
+
+        Raises `MemberError` where VidGo does not know the task, or it is not finished, failed or not music.
+        """
+        if not _VIDGO_ID.fullmatch(vidgo_id):
+            raise MemberError(messages.unknown_task_id())
+        async with self._database.read() as connection:
+            known = await rows.by_vidgo_id(connection, vidgo_id)
+        if known is None or known.status is not TaskStatus.FINISHED:
+            report = await self._read(vidgo_id)
+            if known is not None:
+                raise MemberError(messages.unfinished_import())  # its own poller brings it in
+            known = await self._store(user_id, guild_id, vidgo_id, report)
+        async with self._database.write() as connection:
+            files = await rows.files_of(connection, known.id)
+            if known.model == CoverArt.model or not any(file.audio_url for file in files):
+                raise MemberError(messages.not_a_song())
+            await library.add(connection, [user_id], files, "song", self._clock())
+            found = [await library.find(connection, user_id, known.id, file.position) for file in files]
+        return [song for song in found if song is not None]
+
+    async def from_post(self, user_id: int, message_id: int) -> str:
+        """Return the value of the song that a post of the bot carries, which is now in the member's library too.
+
+        Whoever sees a post may build on it. Raises `MemberError` where the message carries no song.
+        """
+        async with self._database.write() as connection:
+            row = await notifications.by_message(connection, message_id)
+            task = await rows.get(connection, row.task_id) if row is not None and row.task_id is not None else None
+            if row is None or task is None or task.status is not TaskStatus.FINISHED:
+                raise MemberError(messages.no_song_here())
+            song_id = task.source_id if task.model == CoverArt.model and task.source_id is not None else task.id
+            files = await rows.files_of(connection, song_id)
+            with_audio = [file for file in files if file.audio_url]
+            if not with_audio:
+                raise MemberError(messages.no_song_here())
+            await library.add(connection, [user_id], with_audio, "song", self._clock())
+        meant = next((file for file in with_audio if file.position == row.position), with_audio[0])
+        return cards.track_value(meant)
+
+    async def generate(
+        self, requester: Requester, *, prompt: str, style: str | None, title: str | None, instrumental: bool
+    ) -> Ordered:
+        """Order a new song; raises `MemberError` where VidGo refuses it."""
+        request = GenerateMusic(prompt=prompt, style=style, title=title, instrumental=instrumental)
+        name = clean(title or prompt, 80) or "Untitled"
+        task = new_task(request, now=self._clock(), user_id=requester.user_id, guild_id=requester.guild_id, title=name)
+        async with self._database.write() as connection:
+            await rows.add(connection, task)
+            await notifications.change(
+                connection, requester.notification_id, only=[NotificationState.ASKED], task_id=task.id
+            )
+        return Ordered(await self._tasks.order(task), name, joined=False)
+
+    async def _read(self, vidgo_id: str) -> Report:
+        try:
+            report = await self._vidgo.detail(vidgo_id)
+        except UnknownTask:
+            raise MemberError(messages.unknown_task_id()) from None
+        except (KeyRefused, NoCredits) as error:
+            self._tasks.tell_owner(error)
+            raise MemberError(messages.owner_must_act(isinstance(error, KeyRefused))) from None
+        except (Busy, AnswerLost, VidGoError):
+            raise MemberError(messages.vidgo_busy()) from None
+        if report.status is Status.FAILED:
+            raise MemberError(messages.failed_import())
+        if report.status is not Status.FINISHED:
+            raise MemberError(messages.unfinished_import())
+        if not report.has_audio:
+            raise MemberError(messages.not_a_song())
+        return report
+
+    async def _store(self, user_id: int, guild_id: int | None, vidgo_id: str, report: Report) -> Task:
+        now = self._clock()
+        first = next(file for file in report.files if file.audio_url)
+        title = clean(first.title or "", TITLE_LIMIT) or "Untitled"
+        task = _imported(vidgo_id, title, now=now, user_id=user_id, guild_id=guild_id)
+        try:
+            async with self._database.write() as connection:
+                await rows.add(connection, task)
+                await rows.add_files(connection, to_files(task.id, report.files, title, now))
+        except IntegrityError:  # somebody imported it at the same moment
+            async with self._database.read() as connection:
+                found = await rows.by_vidgo_id(connection, vidgo_id)
+            if found is None:
+                raise
+            return found
+        self._tasks.on_files()
+        return task
+
+
+def _imported(vidgo_id: str, title: str, *, now: float, user_id: int, guild_id: int | None) -> Task:
+    draft = new_task(GenerateMusic(prompt=title), now=now, user_id=user_id, guild_id=guild_id, title=title)
+    return replace(
+        draft,
+        vidgo_id=vidgo_id,
+        model=IMPORTED,
+        request={},
+        status=TaskStatus.FINISHED,
+        poll_at=None,
+    )
+
+
+def _why_not(task: Task) -> Text:
+    if not task.status.is_final:
+        return messages.unfinished(task.title)
+    if task.status is not TaskStatus.FINISHED:
+        return messages.failed_track(task.title)
+    return messages.not_a_song()

@@ -1,0 +1,153 @@
+"""New music made from a song: a performance in another style, and a continuation."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bot.media.fetch import FetchError
+from bot.media.files import Files
+from bot.media.links import FETCH_SECONDS, Links
+from bot.songs.finding import Songs
+from bot.songs.orders import Ordered, Requester
+from bot.tasks.life import Tasks, new_task
+from bot.vidgo import CoverAudio, ExtendMusic
+from bot.words import messages
+from bot.words.messages import MemberError
+from bot.words.text import TITLE_LIMIT, clean
+from storage import notifications
+from storage import tasks as rows
+from storage.database import Database
+from storage.schema import NotificationState
+from storage.tasks import File, Task
+
+LONGEST_SOURCE_SECONDS = 8 * 60.0
+"""VidGo performs no longer song anew (documented)."""
+
+_STYLE_LIMIT = 1000
+_NAMED_STYLE = 40
+"""How much of a style is told in the name of a performance."""
+
+_CONTINUE = "Continue the song"
+
+
+class Performances:
+    """Orders new music made from a member's song."""
+
+    def __init__(
+        self,
+        database: Database,
+        songs: Songs,
+        tasks: Tasks,
+        files: Files,
+        links: Links,
+        *,
+        directory: Path,
+        clock: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._songs = songs
+        self._tasks = tasks
+        self._files = files
+        self._links = links
+        self._directory = directory
+        self._clock = clock
+
+    async def perform(self, requester: Requester, track: str | None, style: str) -> Ordered:
+        """Order a new performance of a song, or join the one in that style that is under way.
+
+        Raises `MemberError` where there is no such song, VidGo could not fetch it, or VidGo refuses the order.
+        """
+        song = await self._songs.find(requester.user_id, track)
+        source, file = await self._source(song.task_id, song.position)
+        if (file.duration or 0) > LONGEST_SOURCE_SECONDS:
+            raise MemberError(messages.too_long(song.title))
+        wanted = clean(style, _STYLE_LIMIT)
+        if not wanted:
+            raise MemberError(messages.no_style())
+        key = f"{song.position}:{wanted.casefold()}"[:_STYLE_LIMIT]
+        url = await self._address(source, file)
+        name = clean(f"{song.title} ({wanted[:_NAMED_STYLE]})", TITLE_LIMIT)
+        async with self._database.write() as connection:
+            task = await rows.restyling_of(connection, song.task_id, key)
+            joined = task is not None
+            if task is None:
+                task = new_task(
+                    CoverAudio(upload_url=url, style=wanted, title=song.title),
+                    now=self._clock(),
+                    user_id=requester.user_id,
+                    guild_id=requester.guild_id,
+                    title=name,
+                    source_id=song.task_id,
+                    style=key,
+                )
+                await rows.add(connection, task)
+            await notifications.change(
+                connection, requester.notification_id, only=[NotificationState.ASKED], task_id=task.id
+            )
+        return Ordered(await self._tasks.order(task), song.title, joined)
+
+    async def extend(self, requester: Requester, track: str | None, prompt: str | None, at: float | None) -> Ordered:
+        """Order a continuation of a song from `at` seconds on, or from its end.
+
+        Raises `MemberError` where there is no such song, it cannot be extended there, or VidGo refuses the order.
+        """
+        song = await self._songs.find(requester.user_id, track)
+        _, file = await self._source(song.task_id, song.position)
+        if file.audio_id is None:
+            raise MemberError(messages.not_extendable(song.title))
+        if at is not None and file.duration is not None and at >= file.duration:
+            raise MemberError(messages.beyond_the_end(song.title, int(file.duration)))
+        if prompt is None and at is None:
+            request = ExtendMusic(audio_id=file.audio_id)
+        else:
+            end = max((file.duration or 60.0) - 1, 1.0)
+            request = ExtendMusic(
+                audio_id=file.audio_id,
+                prompt=prompt or _CONTINUE,
+                style=file.tags or song.title,
+                title=song.title,
+                continue_at=at if at is not None else end,
+            )
+        task = new_task(
+            request,
+            now=self._clock(),
+            user_id=requester.user_id,
+            guild_id=requester.guild_id,
+            title=song.title,
+            source_id=song.task_id,
+        )
+        async with self._database.write() as connection:
+            await rows.add(connection, task)
+            await notifications.change(
+                connection, requester.notification_id, only=[NotificationState.ASKED], task_id=task.id
+            )
+        return Ordered(await self._tasks.order(task), song.title, joined=False)
+
+    async def _source(self, task_id: str, position: int) -> tuple[Task, File]:
+        async with self._database.read() as connection:
+            task = await rows.get(connection, task_id)
+            file = await rows.file_of(connection, task_id, position)
+        if task is None or file is None:
+            raise MemberError(messages.not_a_song())
+        return task, file
+
+    async def _address(self, task: Task, file: File) -> str:
+        """Return where VidGo can fetch a song: at its own host while it is there, else here."""
+        if file.audio_url is not None and await self._files.at_vidgo(file):
+            return file.audio_url
+        kept = await self._is_kept(file)
+        made = self._links.make(task, file.position, FETCH_SECONDS)
+        if made is not None and kept:
+            return made[0]
+        raise MemberError(messages.source_out_of_reach(file.title, kept=kept))
+
+    async def _is_kept(self, file: File) -> bool:
+        """Tell whether the listener could serve a song: from the archive, or from an earlier post."""
+        with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
+            try:
+                await self._files.audio(file, Path(name))
+            except FetchError:
+                return False
+        return True

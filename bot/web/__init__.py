@@ -1,0 +1,1 @@
+"""The HTTP listener: callbacks, files, health, metrics."""

@@ -1,0 +1,252 @@
+"""The HTTP listener: VidGo's callbacks (a bell, not a letter), health and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import secrets
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from bot.media.fetch import FetchError
+from bot.media.files import Files
+from bot.media.links import Links
+from bot.metrics import Metrics
+from bot.settings import Settings
+from bot.tasks.life import Tasks
+from bot.vidgo import Nonsense, Report, Status, parse_callback, verify_signature
+from bot.web.connections import Connections
+from bot.worker import BREATH_SECONDS
+from storage import notifications
+from storage import tasks as rows
+from storage.database import Database
+from storage.ids import is_id
+from storage.schema import LIVE_TASKS
+from storage.tasks import File, Task
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 256 * 1024
+BODY_SECONDS = 15.0
+LOOK_SECONDS = 2.0
+"""How long a callback's answer waits for the read that it has set off."""
+
+DOWNLOADS = 4
+"""How many files are served at once."""
+
+TURN_SECONDS = 10.0
+"""How long a download waits for its turn."""
+
+DOWNLOAD_SECONDS = 900.0
+"""How long a download may take, so that readers who hardly read do not hold all turns for good."""
+
+
+class Listener:
+    """Serves the routes of the contract; nothing that a sender can put in a request is answered with a 5xx."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        tasks: Tasks,
+        *,
+        clock: Callable[[], float],
+        not_ready: Callable[[], dict[str, str]],
+        look: Callable[[str, Task], asyncio.Task[object] | None],
+        metrics: Metrics,
+        links: Links,
+        files: Files,
+        directory: Path,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._tasks = tasks
+        self._clock = clock
+        self._not_ready = not_ready
+        self._look = look
+        self._metrics = metrics
+        self._links = links
+        self._files = files
+        self._directory = directory
+        self._downloads = asyncio.Semaphore(DOWNLOADS)
+        self._connections: Connections | None = None
+        # Compared with where there is no task, so that both refusals cost the same.
+        self._nobody = secrets.token_urlsafe(32)
+
+    async def start(self) -> int:
+        """Listen and return the port; raises `OSError` where the address cannot be had."""
+        application = web.Application(client_max_size=MAX_BODY)
+        application.add_routes(
+            [
+                web.post("/callbacks/vidgo/{task}/{token}", self._callback),
+                web.get("/media/{task}/{position}/{expires}/{signature}/song.mp3", self._media),
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._show_metrics),
+            ]
+        )
+        self._connections = Connections(application)
+        return await self._connections.listen(self._settings.listen_host, self._settings.listen_port)
+
+    async def stop(self) -> None:
+        """Stop listening and let requests under way end."""
+        if self._connections is not None:
+            await self._connections.close()
+
+    async def _callback(self, request: web.Request) -> web.Response:
+        try:
+            response = await self._take_callback(request)
+        except web.HTTPException as refusal:
+            self._metrics.callbacks.labels(refusal.status).inc()
+            raise
+        self._metrics.callbacks.labels(response.status).inc()
+        return response
+
+    async def _take_callback(self, request: web.Request) -> web.Response:
+        task_id, token = request.match_info["task"], request.match_info["token"]
+        async with self._database.read() as connection:
+            # The same query for whatever stands in the path, so that the time tells nothing.
+            expected = await rows.token_of(connection, task_id if is_id(task_id) else "", self._nobody)
+        if not hmac.compare_digest(token.encode(errors="replace"), expected.encode()):
+            return _answer(403, "no such task")
+        body = await _read(request)
+        try:
+            report = parse_callback(json.loads(body))
+        except (ValueError, RecursionError, Nonsense):
+            return _answer(400, "not a VidGo result")
+        if not self._signature_holds(request, report):
+            return _answer(403, "no such task")
+        async with self._database.read() as connection:
+            task = await rows.get(connection, task_id)
+        if task is None:
+            return _answer(403, "no such task")
+        if report.status in (Status.FINISHED, Status.FAILED):
+            looking = None
+            if task.vidgo_id == report.task_id and not task.status.is_final:
+                # What is fetched here is used only if the read names the same address.
+                self._tasks.expect(task, report)
+                looking = self._look(task.id, task)
+            if looking is not None:
+                # Mostly this read ends the task, and then there is nothing left to ring for.
+                await asyncio.wait([looking], timeout=LOOK_SECONDS)
+                if looking.done() and not looking.cancelled() and looking.result() is True:
+                    await asyncio.sleep(BREATH_SECONDS)  # members wait for the post, and nobody for this answer
+                    return _answer(200, "ok")
+            if not await self._tasks.ring(task.id, report.task_id, looked=looking is not None):
+                return _answer(400, "not this task's result")
+            self._tasks.on_planned()
+        elif task.vidgo_id is not None and task.vidgo_id != report.task_id:
+            return _answer(400, "not this task's result")
+        return _answer(200, "ok")
+
+    def _signature_holds(self, request: web.Request, report: Report) -> bool:
+        secret = self._settings.vidgo_webhook_secret
+        timestamp = request.headers.get("X-Webhook-Timestamp")
+        signature = request.headers.get("X-Webhook-Signature")
+        if secret is None or timestamp is None or signature is None:
+            return True  # VidGo is not known to sign: the token in the address is the credential
+        return verify_signature(secret.get_secret_value(), report.task_id, timestamp, signature, self._clock())
+
+    async def _media(self, request: web.Request) -> web.StreamResponse:
+        """Serve a song of the archive under an address that was signed for it."""
+        task_id, position, expires = (request.match_info[name] for name in ("task", "position", "expires"))
+        async with self._database.read() as connection:
+            task = await rows.get(connection, task_id if is_id(task_id) else "")
+            numbers = _number(position), _number(expires)
+            if task is None or not self._links.holds(task, *numbers, request.match_info["signature"]):
+                return _answer(403, "no such file")
+            file = await rows.file_of(connection, task.id, numbers[0])
+        if file is None:
+            return _answer(404, "no such file")
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._downloads.acquire()
+        except TimeoutError:
+            return _answer(429, "too many downloads")
+        try:
+            async with asyncio.timeout(DOWNLOAD_SECONDS):
+                return await self._send(request, file)
+        except TimeoutError:
+            log.warning("task %s: a download took longer than %.0f s", task.id, DOWNLOAD_SECONDS)
+            if request.transport is not None:
+                request.transport.abort()
+            return _answer(408, "too slow")
+        finally:
+            self._downloads.release()
+
+    async def _send(self, request: web.Request, file: File) -> web.StreamResponse:
+        assert self._connections is not None  # noqa: S101 (the request came through them)
+        with (
+            tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name,
+            self._connections.keep(request),
+        ):
+            try:
+                audio = await self._files.audio(file, Path(name))
+            except FetchError as error:
+                log.warning("task %s: its file cannot be served: %s", file.task_id, error.reason)
+                return _answer(404, "no such file")
+            headers = {"Content-Type": audio.kind.mime, "X-Content-Type-Options": "nosniff"}
+            response = _SentFile(await asyncio.to_thread(audio.store), headers=headers)
+            await response.prepare(request)
+            return response
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        reasons = self._not_ready()
+        try:
+            async with self._database.read() as connection:
+                await rows.next_due(connection, [])
+        except Exception as error:  # whatever is wrong with it, the answer is the same
+            log.warning("the database does not answer: %s", error)
+            reasons["database"] = "does not answer"
+        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+    async def _show_metrics(self, _request: web.Request) -> web.Response:
+        async with self._database.read() as connection:
+            counts = await rows.count_by_status(connection)
+            waiting = await notifications.count_open(connection)
+        for status in LIVE_TASKS:
+            self._metrics.tasks_live.labels(status).set(counts.get(status, 0))
+        self._metrics.notifications_open.set(waiting)
+        self._metrics.files_at_hand.set(self._files.at_hand)
+        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+class _SentFile(web.FileResponse):
+    """A file that may be removed once it is prepared, which means sent: aiohttp would prepare it again and fail."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send the file, once."""
+        return None if self.prepared else await super().prepare(request)
+
+
+async def _read(request: web.Request) -> bytes:
+    """Return the body; raises the fitting 4xx for one that is too large, too slow or cut off."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise web.HTTPBadRequest from None
+    except RuntimeError:  # aiohttp's word for a connection that was gone before its body was looked at
+        if request.transport is not None:
+            raise
+        raise web.HTTPBadRequest from None
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 12 else -1
+
+
+def _answer(status: int, text: str) -> web.Response:
+    return web.json_response({"message": text}, status=status)

@@ -1,0 +1,1 @@
+"""Every sentence, card and button, in the member's language."""

@@ -1,0 +1,149 @@
+"""How songs look in Discord: embeds, buttons and choices, with the custom ids that `cogs` understands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+
+from bot.words import messages
+from bot.words.pages import Page
+from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean, escape
+from storage.library import Song
+from storage.tasks import File
+
+CHOICE_LIMIT = 100
+CUSTOM_ID_LIMIT = 100
+COLOUR = 0x5B8DEF
+
+
+@dataclass(frozen=True, slots=True)
+class SongDetails:
+    """What an embed says about a song. `duration` is in seconds."""
+
+    title: str
+    tags: str
+    duration: float | None
+
+
+def card(song: SongDetails, *, image: str | None) -> discord.Embed:
+    """Show title, tags, duration and artwork; `image` names an attachment of the same message."""
+    embed = discord.Embed(
+        title=escape(clean(song.title, TITLE_LIMIT)) or str(messages.untitled()),
+        description=escape(clean(song.tags, REASON_LIMIT)) or None,
+        colour=COLOUR,
+    )
+    if song.duration:
+        embed.add_field(name=str(messages.label_duration()), value=_clock(song.duration))
+    if image is not None:
+        embed.set_image(url=f"attachment://{image}")
+    return embed
+
+
+def library_page(page: Page) -> tuple[str, list[discord.Embed], discord.ui.View]:
+    """Show a page of a member's songs, each with its artwork as a thumbnail and a row of buttons."""
+    if not page.songs:
+        return str(messages.no_match(page.search) if page.search else messages.no_songs()), [], _finished([])
+    embeds: list[discord.Embed] = []
+    buttons: list[discord.ui.Button[Any]] = []
+    for place, song in enumerate(page.songs):
+        embed = card(SongDetails(song.title, song.tags, song.duration), image=None)
+        embed.title = f"{place + 1}. {embed.title}{_variant(song)}"
+        embed.add_field(name=str(messages.label_made()), value=f"<t:{int(song.added_at)}:R>")
+        embed.add_field(name=str(messages.label_kind()), value=str(messages.kind_of(song)))
+        if place in page.pictures:
+            embed.set_thumbnail(url=f"attachment://{page.pictures[place][1]}")
+        embeds.append(embed)
+        for action in ("post", "cover", "extend", "remove") if song.kind == "song" else ("post", "remove"):
+            label = str(messages.action_label(action, place + 1))
+            buttons.append(discord.ui.Button(label=label, custom_id=f"song:{action}:{track_value(song)}", row=place))
+    if page.number > 0:
+        buttons.append(turn("◀", page.number - 1, page.search))
+    if page.has_more:
+        buttons.append(turn("▶", page.number + 1, page.search))
+    return str(messages.library_head(page.number + 1, page.search)), embeds, _finished(buttons)
+
+
+def turn(label: str, number: int, search: str) -> discord.ui.Button[Any]:
+    """Make the button that turns to another page of the library."""
+    return discord.ui.Button(label=label, custom_id=f"library:{number}:{search}"[:CUSTOM_ID_LIMIT], row=4)
+
+
+def track_value(song: Song | File) -> str:
+    """Return what stands for a song in options and custom ids: its task's id, with the variant's number if not 0."""
+    return song.task_id if song.position == 0 else f"{song.task_id}.{song.position}"
+
+
+def choice(song: Song) -> str:
+    """Name a song in an autocompletion, within Discord's 100 characters."""
+    number = _variant(song)
+    length = f" · {_clock(song.duration)}" if song.duration else ""
+    return clean(song.title, CHOICE_LIMIT - len(number + length)) + number + length
+
+
+def remove_id(notification_id: str) -> str:
+    """Return the custom id of the *Remove* button, by which a posted message is known again after a crash."""
+    return f"remove:{notification_id}"
+
+
+def stop_button(notification_id: str) -> discord.ui.Button[Any]:
+    """Make the *Don't post* button."""
+    return discord.ui.Button(label=str(messages.label_stop()), custom_id=f"stop:{notification_id}")
+
+
+def waiting_buttons(notification_id: str) -> discord.ui.View:
+    """Make the buttons under an acknowledgement."""
+    return _finished([stop_button(notification_id)])
+
+
+def remove_button(notification_id: str) -> discord.ui.Button[Any]:
+    """Make the *Remove* button."""
+    return discord.ui.Button(label=str(messages.label_remove()), custom_id=remove_id(notification_id))
+
+
+def cover_button(track: str) -> discord.ui.Button[Any]:
+    """Make the *Cover* button."""
+    return discord.ui.Button(
+        label=str(messages.label_cover()), custom_id=f"cover:{track}", style=discord.ButtonStyle.primary
+    )
+
+
+def forget_button(user_id: int) -> discord.ui.Button[Any]:
+    """Make the confirmation before everything about a member is forgotten."""
+    return discord.ui.Button(
+        label=str(messages.label_forget()), custom_id=f"forget:{user_id}", style=discord.ButtonStyle.danger
+    )
+
+
+def forget_confirmation(user_id: int) -> discord.ui.View:
+    """Make the buttons under the question whether everything shall be forgotten."""
+    return _finished([forget_button(user_id)])
+
+
+def post_buttons(notification_id: str, *, cover: str | None = None, link: str | None = None) -> discord.ui.View:
+    """Make the buttons under a posted message."""
+    buttons: list[discord.ui.Button[Any]] = []
+    if link is not None:
+        buttons.append(discord.ui.Button(label=str(messages.label_download()), url=link))
+    if cover is not None:
+        buttons.append(cover_button(cover))
+    return _finished([*buttons, remove_button(notification_id)])
+
+
+def _finished(buttons: list[discord.ui.Button[Any]]) -> discord.ui.View:
+    """Make a view that discord.py does not keep in memory: the buttons work through their custom ids alone."""
+    view = discord.ui.View(timeout=None)
+    for button in buttons:
+        view.add_item(button)
+    view.stop()
+    return view
+
+
+def _variant(song: Song) -> str:
+    return f" ({song.position + 1})" if song.position else ""
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

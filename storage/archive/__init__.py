@@ -1,0 +1,1 @@
+"""Audio and artwork that are kept: an index in the database, files under their hashes."""

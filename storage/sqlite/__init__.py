@@ -1,0 +1,1 @@
+"""What is SQLite alone: the connection, and the journal beside the file."""

@@ -1,0 +1,383 @@
+"""The documentation against the program: what is not documented, or no longer true, fails here."""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import discord
+import pytest
+from aiohttp import hdrs
+from discord import app_commands
+from pydantic import ValidationError
+
+from bot.__main__ import _parser
+from bot.client import COGS, PERMISSIONS, Client, UseCases
+from bot.metrics import Metrics
+from bot.settings import Settings
+from bot.words import cards, messages
+from bot.words.pages import Page
+from bot.words.text import LANGUAGES, LOCALE_DIR
+from storage.database import Database
+from storage.library import Song
+from storage.schema import metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "requirements" / "README.md", *sorted(DOCS.glob("*.md"))]
+PROMISED = ("architecture.md", "operating.md", "privacy.md", "reliability.md", "security.md")
+README = PAGES[0].read_text("utf-8")
+OPERATING = (DOCS / "operating.md").read_text("utf-8")
+PACKAGES = ("bot", "cogs", "storage")
+
+LANGUAGE_NAMES = {"de": "German", "es": "Spanish", "ja": "Japanese", "pt_BR": "Brazilian Portuguese"}
+
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_SEVERAL = re.compile("…(?: …)+")
+_NAME = re.compile(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`")
+
+
+def rows(text: str, heading: str) -> dict[str, list[str]]:
+    """Return the rows of the first table under a heading's name or a table head, by their first cell."""
+    lines = text[text.index(heading) :].splitlines()
+    start = next(number for number, line in enumerate(lines) if re.match(r"\|[ -]+\|", line))
+    found: dict[str, list[str]] = {}
+    for line in lines[start + 1 :]:
+        if not line.startswith("|"):
+            break
+        first, *others = (cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1])
+        found[first.strip("`")] = others
+    return found
+
+
+def default_of(name: str) -> str | None:
+    """Return a setting's default as an owner would write it, "" where there is none, None where one is required."""
+    field = Settings.model_fields[name]
+    if field.is_required():
+        return None
+    value = field.default
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# Settings
+
+
+SETTINGS = [name.upper() for name in Settings.model_fields]
+
+
+def test_the_configuration_table_names_every_setting_with_its_default_and_no_other() -> None:
+    table = rows(README, "| Setting | Default |")
+    assert sorted(table) == sorted(SETTINGS)
+    words = {None: "required", "": "not set"}
+    expected = {name: default_of(name.lower()) for name in SETTINGS}
+    shown = {name: cells[0].strip("`") for name, cells in table.items()}
+    assert shown == {name: words.get(default, default) for name, default in expected.items()}
+    assert [name for name, cells in table.items() if len(cells) != 2 or not cells[1]] == []
+
+
+def test_the_example_of_a_settings_file_has_every_setting_with_its_default_and_no_other() -> None:
+    found: dict[str, str | None] = {}
+    for line in (ROOT / ".env.example").read_text("utf-8").splitlines():
+        entry = re.fullmatch(r"(#?)([A-Z][A-Z0-9_]*)=(.*)", line)
+        if entry is not None:
+            assert entry[2] not in found, f"{entry[2]} stands there twice"
+            # Only what is required is not commented out: there is nothing to fall back to.
+            found[entry[2]] = entry[3] if entry[1] else None
+            assert entry[1] or entry[3] == "", f"{entry[2]} has a value"
+    assert found == {name: default_of(name.lower()) for name in SETTINGS}
+
+
+def test_the_example_works_as_it_is_once_the_two_keys_are_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    example = (ROOT / ".env.example").read_text("utf-8")
+    path = tmp_path / ".env"
+    path.write_text(example, "utf-8")
+    with pytest.raises(ValidationError):
+        Settings(_env_file=path)
+    filled = re.sub(r"^(DISCORD_TOKEN|VIDGO_API_KEY)=$", r"\1=abc.def", example, flags=re.MULTILINE)
+    path.write_text(filled, "utf-8")
+    as_shipped = Settings(_env_file=path)
+    path.write_text(re.sub(r"^#([A-Z][A-Z0-9_]*=)", r"\1", filled, flags=re.MULTILINE), "utf-8")
+    assert Settings(_env_file=path) == as_shipped
+
+
+def test_no_page_names_a_setting_that_does_not_exist() -> None:
+    # Constants of the code are named by their files' paths, never bare; these are others' environment variables.
+    others = {"HEAD"}
+    unknown = {
+        (page.name, name)
+        for page in [ROOT / "README.md", DOCS / "operating.md", DOCS / "privacy.md"]
+        for name in _NAME.findall(page.read_text("utf-8"))
+        if name not in SETTINGS and name not in others
+    }
+    assert unknown == set()
+
+
+# What people see in Discord
+
+
+@pytest.fixture
+async def client() -> Client:
+    """discord.py's client with every cog loaded and no network; what the cogs would hand over to is never called."""
+    settings = Settings(_env_file=None, discord_token="a.b.c", vidgo_api_key="abc")
+    client = Client(settings)
+    unused: Any = None
+    client.use_cases = UseCases(**dict.fromkeys(UseCases.__dataclass_fields__, unused))
+    for cog in COGS:
+        await client.load_extension(cog)
+    return client
+
+
+def documented_options(cell: str) -> set[str]:
+    return set(re.findall(r"(?:^|· ?)`(\w+)`", cell))
+
+
+async def test_every_command_is_documented_with_its_options_and_no_other(client: Client) -> None:
+    known: dict[str, set[str]] = {}
+    for command in client.tree.walk_commands():
+        if isinstance(command, app_commands.Command):
+            known[f"/{command.qualified_name}"] = {option.display_name for option in command.parameters}
+    menus = {
+        f"*{menu.name}*": set[str]()
+        for kind in (discord.AppCommandType.message, discord.AppCommandType.user)
+        for menu in client.tree.get_commands(type=kind)
+    }
+    assert known
+    assert menus
+    table = rows(README, "| Command | Options |")
+    assert {name: documented_options(cells[0]) for name, cells in table.items()} == known | menus
+
+
+def shown_buttons() -> Iterator[discord.ui.Button[Any]]:
+    """Every button that the bot can show."""
+    task = "0" * 24
+    song = Song(task, 0, "id", "generate-music", "song", "Harbour Lights", "folk", 20.0, 0.0)
+    cover = Song(task, 1, "id", "generate-music-cover", "cover", "Harbour Lights", "folk", 20.0, 0.0)
+    _, _, library = cards.library_page(Page([song, cover], {}, 1, "", has_more=True))
+    for view in (
+        cards.waiting_buttons(task),
+        cards.post_buttons(task, cover=task, link="https://example.com/song.mp3"),
+        cards.forget_confirmation(1),
+        library,
+    ):
+        for item in view.children:
+            assert isinstance(item, discord.ui.Button)
+            yield item
+
+
+async def test_every_button_is_documented_and_no_other(client: Client) -> None:
+    buttons = list(shown_buttons())
+    # Were there a button that this test does not make, nothing made here would fit its custom id.
+    for template in client._connection._view_store._dynamic_items:
+        assert any(button.custom_id and template.fullmatch(button.custom_id) for button in buttons), template.pattern
+    labels = {(button.label or "").lstrip(string.digits + " ") for button in buttons}
+    table = rows(README, "| Button | Where |")
+    assert {label for first in table for label in re.findall(r"\*\*(.+?)\*\*", first)} == labels
+
+
+def test_the_readme_names_the_permissions_that_the_invitation_asks_for() -> None:
+    names = [name.replace("_", " ").title().replace(" In ", " in ") for name, wanted in PERMISSIONS if wanted]
+    # discord.py's old name of what Discord shows as "View Channel".
+    names = [{"Read Messages": "View Channel"}.get(name, name) for name in names]
+    sentence = re.search(r"The invitation asks for six permissions and no more: ([^.]+)\.", README)
+    assert sentence is not None
+    assert sorted(re.split(r",\s+", sentence[1])) == sorted(names)
+
+
+def test_the_readme_names_the_languages_that_have_a_catalogue() -> None:
+    sentence = next(line for line in README.splitlines() if line.startswith("The bot speaks English"))
+    for language in set(LANGUAGES.values()):
+        assert LANGUAGE_NAMES[language] in sentence
+        assert (LOCALE_DIR / language / "LC_MESSAGES" / "coverbot.mo").is_file()
+
+
+def test_sentences_that_the_readme_quotes_are_the_bots() -> None:
+    spoken = {
+        messages.owner_must_act(key=True): "VidGo refuses this bot's key",
+        messages.owner_must_act(key=False): "has run out of credits",
+        messages.missing_permissions(["…"]): "I may not post here: I lack …",
+        messages.unknown_task_id(): "VidGo knows no task with that id under this bot's key",
+        messages.internal_error("…"): "Something went wrong on my side",
+    }
+    for text, quoted in spoken.items():
+        assert quoted in README
+        assert quoted in str(text).replace("**", "")
+
+
+# The program
+
+
+def test_every_command_of_the_program_is_documented_and_no_other() -> None:
+    commands = next(action.choices for action in _parser()._actions if action.dest == "command")
+    table = rows(README, "| Command of the program |")
+    assert sorted(table) == sorted(f"coverbot {name}" for name in commands or [])
+
+
+def test_every_route_of_the_listener_is_documented_and_no_other() -> None:
+    tree = ast.parse((ROOT / "bot" / "web" / "listener.py").read_text("utf-8"))
+    routes = {
+        f"{node.func.attr.upper()} {written(node.args[0])}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and ast.unparse(node.func) in {f"web.{method.lower()}" for method in hdrs.METH_ALL}
+    }
+    assert len(routes) > 3
+    assert set(rows(README, "| Route | Answers |")) == routes
+
+
+def test_every_metric_is_documented_and_no_other() -> None:
+    known = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in Metrics().registry.collect()
+        if family.name.startswith("coverbot_")
+    }
+    assert set(rows(OPERATING, "| Metric | Labels |")) == known
+    assert set(re.findall(r"coverbot_[a-z_]+", OPERATING)) == known
+
+
+def logged_errors() -> Iterator[str]:
+    """Every text that can stand in an ERROR line of the program's own, with "…" where a value goes."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if not isinstance(node, ast.Call) or not node.args:
+                    continue
+                called = ast.unparse(node.func)
+                if called in ("log.error", "log.exception", "log.critical", "_log.error", "_log.exception", "Failed"):
+                    yield _SEVERAL.sub("…", written(node.args[0]))
+
+
+def written(node: ast.expr) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    assert isinstance(node, ast.Constant), f"no fixed text: {ast.unparse(node)}"
+    return re.sub(r"%[-.\d]*[sdrf]", "…", str(node.value))
+
+
+def test_every_error_in_the_log_is_documented_with_what_to_do() -> None:
+    table = rows(OPERATING, "### Errors, and what to do")
+    # One line may stand there several times, once for each value that asks for something else.
+    documented = [re.sub(r"VidGo (refuses|has) .* \(…\)", "VidGo … (…)", line) for line in table]
+    errors = set(logged_errors())
+    assert len(errors) > 10
+    assert sorted(set(documented)) == sorted(errors)
+    assert [line for line, cells in table.items() if not cells[0]] == []
+
+
+def test_the_privacy_page_names_every_table_and_column() -> None:
+    page = (DOCS / "privacy.md").read_text("utf-8")
+    parts = re.split(r"^\*\*`(\w+)`\*\*", page.split("## For how long")[0], flags=re.MULTILINE)
+    described = {name: set(re.findall(r"`(\w+)`", text)) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    tables = {table.name: {column.name for column in table.columns} for table in metadata.sorted_tables}
+    assert sorted(described) == sorted(tables)
+    assert {name: columns - described[name] for name, columns in tables.items()} == {name: set() for name in tables}
+
+
+async def test_the_way_to_forget_a_member_by_hand_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = (DOCS / "privacy.md").read_text("utf-8")
+    script = re.search(r"<<'END'\n(.*?)^END$", page, re.MULTILINE | re.DOTALL)
+    assert script is not None
+    code = script[1].replace("asyncio.run(main())", "")
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {}
+    exec(compile(code, "privacy.md", "exec"), scope)
+    await scope["main"]()
+    database = await Database.open("sqlite:///data/coverbot.db")
+    await database.close()
+    assert capfd.readouterr().err == ""
+
+
+# The files
+
+
+def test_every_page_is_there() -> None:
+    assert [name for name in PROMISED if not (DOCS / name).is_file()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = _FENCE.sub("", page.read_text("utf-8"))
+    dead = []
+    for target in _LINK.findall(text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or not file.is_relative_to(ROOT) or (anchor and anchor not in anchors(file)):
+            dead.append(target)
+    assert dead == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what headings can be linked to by, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_module_has_its_place_in_the_architecture_and_none_is_named_that_is_not_there() -> None:
+    page = (DOCS / "architecture.md").read_text("utf-8")
+    named = set(re.findall(r"`((?:bot|cogs|storage|sandbox|tests)/[\w/.]+)`", page))
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+    modules = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__init__.py" and "migrations" not in path.parts
+    }
+    assert sorted(modules - named) == []
+
+
+def test_make_has_every_target_that_is_documented() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    documented = {
+        name for page in PAGES for name in re.findall(r"(?:`|^)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)
+    }
+    assert documented - targets == set()
+
+
+def test_the_changelog_has_an_entry_for_this_version() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        version = tomllib.load(file)["project"]["version"]
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    entry = re.search(
+        rf"^## \[?{re.escape(version)}\]? - (Unreleased|\d{{4}}-\d\d-\d\d)$(.*?)(?=^## |\Z)",
+        text,
+        re.MULTILINE | re.DOTALL,
+    )
+    assert entry is not None
+    assert re.search(r"^### (Added|Changed|Fixed)\n\n- ", entry[2], re.MULTILINE)
+
+
+@pytest.mark.parametrize("locked", ["run", "demo", "dev"])
+def test_what_the_readme_installs_has_every_dependency(locked: str) -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["build"]]
+    if locked != "run":
+        wanted += extras["demo"]
+    if locked == "dev":
+        wanted += [one for one in extras["dev"] if not one.startswith("coverbot[")]
+    names = {normal(re.split(r"[^\w.-]", one)[0]) for one in wanted}
+    text = (ROOT / "requirements" / f"{locked}.txt").read_text("utf-8")
+    pinned = {normal(name) for name in re.findall(r"^([\w.-]+)(?:\[.*?\])?==", text, re.MULTILINE)}
+    assert sorted(names - pinned) == []
+
+
+def normal(name: str) -> str:
+    """Return a package's name as the Python Package Index compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
