@@ -19,8 +19,8 @@ from bot.songs.covers import Covers
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
-from bot.words import messages
-from bot.words.messages import MemberError
+from bot.words import errors
+from bot.words.errors import MemberError
 from bot.words.text import speak
 from bot.words.translator import Translator
 from storage.database import Database
@@ -66,11 +66,11 @@ class Tree(app_commands.CommandTree["Client"]):
         if isinstance(cause, MemberError):
             text = cause.text
         elif isinstance(error, app_commands.NoPrivateMessage):
-            text = messages.server_only()
+            text = errors.server_only()
         else:
             reference = new_id(interaction.created_at.timestamp())
             log.error("interaction %s failed", reference, exc_info=cause)
-            text = messages.internal_error(reference)
+            text = errors.internal_error(reference)
         if interaction.type is discord.InteractionType.autocomplete:
             return
         speak(str(interaction.locale))
@@ -134,7 +134,7 @@ class Client(commands.AutoShardedBot):
         if not any(template.fullmatch(custom_id) for template in self._custom_ids):
             speak(str(interaction.locale))
             try:
-                await interaction.response.send_message(str(messages.stale_button()), ephemeral=True)
+                await interaction.response.send_message(str(errors.stale_button()), ephemeral=True)
             except discord.HTTPException as failure:
                 log.warning("a member could not be told that a button is unknown: %s", failure.text)
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 import discord
 
 from bot.client import Client
-from bot.words import cards, messages
-from bot.words.messages import MemberError
+from bot.words import answers, cards, errors, waiting
+from bot.words.errors import MemberError
 
 
 class CoverButton(
@@ -57,7 +57,7 @@ class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"stop
         async with use.interactions.updating(interaction) as asked:
             message_id = interaction.message.id if interaction.message is not None else 0
             title = await use.library.stop(interaction.user.id, self._notification_id, message_id)
-            shown = await asked.answer(str(messages.cancelled(title)), None)
+            shown = await asked.answer(str(waiting.cancelled(title)), None)
             await use.library.show_stop(self._notification_id, shown=shown is not None)
 
 
@@ -80,9 +80,9 @@ class ForgetButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"fo
         use = interaction.client.use_cases
         async with use.interactions.updating(interaction) as asked:
             if interaction.user.id != self._user_id:
-                raise MemberError(messages.stale_button())
+                raise MemberError(errors.stale_button())
             await use.library.forget_member(interaction.user.id)
-            await asked.answer(str(messages.all_forgotten()), None)
+            await asked.answer(str(answers.all_forgotten()), None)
 
 
 class RemoveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"remove:(?P<notification>[0-9a-z]{24})"):

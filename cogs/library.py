@@ -11,7 +11,7 @@ import discord
 
 from bot.client import Client
 from bot.replies.interactions import Asked
-from bot.words import cards, messages
+from bot.words import answers, cards
 from bot.words.pages import Page
 
 _TRACK = r"[0-9a-z]{24}(?:\.\d{1,3})?"
@@ -79,7 +79,7 @@ class SongButton(
         if self._action == "remove":
             async with use.interactions.asked(interaction, ephemeral=True) as asked:
                 title = await use.library.remove(interaction.user.id, self._track)
-                await asked.answer(str(messages.removed(title)))
+                await asked.answer(str(answers.removed(title)))
             return
         async with use.interactions.asked(interaction, ephemeral=False) as asked:
             if self._action == "post":

@@ -11,7 +11,7 @@ from discord.app_commands import locale_str as _
 from discord.ext import commands
 
 from bot.client import Client
-from bot.words import cards, messages
+from bot.words import answers, cards
 from cogs.library import answer_with_page
 from cogs.options import Owned, Prompt, Style, Title, Track
 
@@ -29,7 +29,7 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, br
         """Add a song to the caller's library."""
         async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
             songs = await self._use.songs.bring_in(interaction.user.id, interaction.guild_id, task_id.strip())
-            await asked.answer(str(messages.imported([song.title for song in songs])))
+            await asked.answer(str(answers.imported([song.title for song in songs])))
 
     @app_commands.command(description=_("Make a new song"))
     @app_commands.describe(
@@ -88,7 +88,7 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, br
         async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
             running = await self._use.library.running(interaction.user.id)
             lines = [await self._use.interactions.status_line(task) for task in running]
-            await asked.answer("\n".join(lines) or str(messages.nothing_running()))
+            await asked.answer("\n".join(lines) or str(answers.nothing_running()))
 
     @app_commands.command(description=_("Remove a song, or everything that I keep about you"))
     @app_commands.describe(track=_("One of your songs; left out: everything, after a confirmation"))
@@ -97,9 +97,9 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, br
         async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
             if track is not None:
                 title = await self._use.library.forget_song(interaction.user.id, track)
-                await asked.answer(str(messages.song_forgotten(title)))
+                await asked.answer(str(answers.song_forgotten(title)))
                 return
-            await asked.answer(str(messages.confirm_forgetting()), cards.forget_confirmation(interaction.user.id))
+            await asked.answer(str(answers.confirm_forgetting()), cards.forget_confirmation(interaction.user.id))
 
 
 async def setup(client: Client) -> None:

@@ -9,7 +9,7 @@ import discord
 
 from bot.replies.delivery import NOT_NOW
 from bot.replies.interactions import Interactions
-from bot.words import cards, messages
+from bot.words import cards, posts, waiting
 from bot.words.text import Text, speaking
 from bot.worker import Worker
 from storage import notifications
@@ -38,19 +38,19 @@ def make_acknowledgements(
 
     async def text(row: Notification, task: Task) -> Text:
         if row.ack_wanted == Face.DONE and row.message_id is not None:
-            return messages.done(task.title, row.guild_id, row.channel_id, row.message_id)
+            return waiting.done(task.title, row.guild_id, row.channel_id, row.message_id)
         if task.status is TaskStatus.FINISHED and row.ack_wanted == Face.ELSEWHERE:
-            return messages.done_elsewhere(task.title)
+            return waiting.done_elsewhere(task.title)
         if task.status is TaskStatus.FINISHED and row.ack_wanted == Face.FAILED and row.message_id is None:
-            return messages.not_posted(task.title)
+            return waiting.not_posted(task.title)
         if row.ack_wanted == Face.CANCELLED:
-            return messages.cancelled(task.title)
+            return waiting.cancelled(task.title)
         if row.ack_wanted == Face.LATE:
-            return messages.late(task)
+            return posts.late(task)
         if row.ack_wanted == Face.ORDERED:
             return await interactions.acknowledgement(task, task.title, joined=False)
         posted_here = None if row.ack_wanted == Face.ELSEWHERE else row.message_id
-        return messages.ended(task.title, row.guild_id, row.channel_id, posted_here)
+        return waiting.ended(task.title, row.guild_id, row.channel_id, posted_here)
 
     async def work(notification_id: str) -> None:
         async with database.read() as connection:

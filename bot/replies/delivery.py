@@ -24,7 +24,7 @@ from bot.media.fetch import FetchError
 from bot.metrics import Metrics
 from bot.replies.interactions import Interactions
 from bot.replies.posts import Composer, Post
-from bot.words import cards, messages
+from bot.words import cards, errors, waiting
 from bot.words.text import speaking
 from bot.worker import Worker
 from storage import notifications
@@ -283,12 +283,12 @@ class Delivery:
             if task is not None:
                 text = str(await self._interactions.acknowledgement(task, task.title, joined=False))
                 if task.status.is_final and task.status is not TaskStatus.FINISHED:
-                    text = str(messages.ended(task.title, row.guild_id, row.channel_id, None))
+                    text = str(waiting.ended(task.title, row.guild_id, row.channel_id, None))
                 view = None if task.status.is_final else cards.waiting_buttons(row.id)
                 message = await webhook.edit_message(_ORIGINAL, content=text, view=view, allowed_mentions=quiet)
                 await self._close(row, task, message.id)
                 return
-            text = str(messages.interrupted())
+            text = str(errors.interrupted())
             if row.ephemeral:
                 await webhook.edit_message(_ORIGINAL, content=text, allowed_mentions=quiet)
             else:

@@ -20,8 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.life import Tasks
 from bot.tasks.schedule import Schedule
-from bot.words import cards, messages
-from bot.words.messages import MemberError
+from bot.words import cards, errors, waiting
+from bot.words.errors import MemberError
 from bot.words.text import Text, speak
 from storage import notifications
 from storage import tasks as rows
@@ -129,7 +129,7 @@ class Interactions:
         except Exception:
             log.exception("interaction %s failed", notification_id)
             if not await self._is_ordered(notification_id):
-                await self._say(asked, messages.internal_error(notification_id), ephemeral=ephemeral)
+                await self._say(asked, errors.internal_error(notification_id), ephemeral=ephemeral)
         else:
             if ephemeral:
                 await self.close(notification_id)
@@ -150,7 +150,7 @@ class Interactions:
             text = error.text
         except Exception:
             log.exception("interaction %s failed", reference)
-            text = messages.internal_error(reference)
+            text = errors.internal_error(reference)
         if text is None:
             return
         with suppress(*_GONE):
@@ -160,7 +160,7 @@ class Interactions:
         """Return one line about something that a member waits for."""
         usual = await self._schedule.usual_seconds(task.model)
         expected_at = max((task.submitted_at or task.created_at) + usual, self._clock() + SOONEST_SECONDS)
-        return str(messages.status_line(task, expected_at))
+        return str(waiting.status_line(task, expected_at))
 
     async def acknowledge(self, asked: Asked, ordered: Ordered) -> None:
         """Show publicly what is being made and when to expect it; from here on the task's end answers."""
@@ -172,11 +172,11 @@ class Interactions:
     async def acknowledgement(self, task: Task, subject: str, *, joined: bool) -> Text:
         """Return the words for a task that was ordered, with the time at which similar ones would be done."""
         if task.status is TaskStatus.QUEUED:
-            return messages.held_up(subject)
+            return waiting.held_up(subject)
         now = self._clock()
         usual = await self._schedule.usual_seconds(task.model)
         expected_at = max((task.submitted_at or now) + usual, now + SOONEST_SECONDS)
-        return messages.acknowledgement(task, subject, joined=joined, expected_at=expected_at)
+        return waiting.acknowledgement(task, subject, joined=joined, expected_at=expected_at)
 
     async def hand_over(self, notification_id: str, ack_message_id: int | None) -> None:
         """Leave an acknowledged notification to its task's end, which may have come already."""
@@ -341,10 +341,10 @@ async def _acknowledge(interaction: discord.Interaction, *, ephemeral: bool) -> 
 def _check_permissions(interaction: discord.Interaction) -> None:
     """Refuse before anything is paid for where the result could not be posted."""
     if interaction.guild_id is None or not interaction.is_guild_integration():
-        raise MemberError(messages.server_only())
+        raise MemberError(errors.server_only())
     granted = interaction.app_permissions
     in_thread = isinstance(interaction.channel, discord.Thread)
     needed = ["send_messages_in_threads" if in_thread and name == "send_messages" else name for name in _NEEDED]
     missing = [name.replace("_", " ").title() for name in needed if not getattr(granted, name)]
     if missing and not granted.administrator:
-        raise MemberError(messages.missing_permissions(missing))
+        raise MemberError(errors.missing_permissions(missing))

@@ -16,7 +16,7 @@ from bot.media.kinds import MediaError, MediaKind, attachment_name, duration_of,
 from bot.media.links import DOWNLOAD_SECONDS, Links
 from bot.media.transcode import TranscodeError, fit_to
 from bot.vidgo import CoverArt
-from bot.words import cards, messages
+from bot.words import cards, errors, posts
 from bot.words.cards import SongDetails
 from bot.words.text import Text
 from storage import tasks as rows
@@ -85,9 +85,9 @@ class Composer:
         unless `final` says that there is no later.
         """
         if row.kind == "late":
-            return _say(row, messages.late(task))
+            return _say(row, posts.late(task))
         if task.status is not TaskStatus.FINISHED:
-            return _say(row, messages.failure(task))
+            return _say(row, errors.failure(task))
         try:
             parts = await self._get(row, task, directory, final=final, own=own)
         except FetchError as error:
@@ -96,7 +96,7 @@ class Composer:
             log.error("task %s: its audio cannot be posted: %s", task.id, error.reason)
             return _say(row, _explain(error, task.title))
         if parts.artwork_only and parts.artwork is None:
-            return _say(row, messages.file_lost(task.title))
+            return _say(row, posts.file_lost(task.title))
         if parts.song is None:
             return self._result(row, task, parts, limit, shrunk=False)
         try:
@@ -106,7 +106,7 @@ class Composer:
             if parts.artwork_only:  # the audio is the original's, and the cover is more than that
                 alone = _Parts(parts.details, parts.audio, None, parts.artwork, artwork_only=True)
                 return self._result(row, task, alone, limit, shrunk=False)
-            return _say(row, messages.file_refused(task.title))
+            return _say(row, posts.file_refused(task.title))
         if song is None:
             return await self._linked(row, task, parts)
         fitted = _Parts(parts.details, parts.audio, song, parts.artwork, parts.artwork_only)
@@ -114,7 +114,7 @@ class Composer:
 
     def compose_plain(self, row: Notification, task: Task) -> Post:
         """Compose one sentence for a result that Discord refuses as it is."""
-        return _say(row, messages.post_refused(task.title))
+        return _say(row, posts.post_refused(task.title))
 
     async def compose_link(self, row: Notification, task: Task, directory: Path) -> Post:
         """Compose a message whose audio is a link, for a channel that takes no file of that size."""
@@ -180,16 +180,14 @@ class Composer:
             files.append((parts.artwork, image))
         coverable = parts.audio if task.model != CoverArt.model else None
         said = [
-            messages.result(
-                task, parts.details.title, artwork_only=parts.artwork_only, has_audio=parts.song is not None
-            )
+            posts.result(task, parts.details.title, artwork_only=parts.artwork_only, has_audio=parts.song is not None)
         ]
         if shrunk:
-            said.append(messages.reduced())
+            said.append(posts.reduced())
         if task.late_at is not None:
-            said.append(messages.apology())
+            said.append(posts.apology())
         return Post(
-            content=messages.told(row.user_id, *said),
+            content=posts.told(row.user_id, *said),
             view=cards.post_buttons(row.id, cover=None if coverable is None else cards.track_value(coverable)),
             embed=cards.card(parts.details, image=image),
             files=files,
@@ -207,16 +205,16 @@ class Composer:
                 link = parts.audio.audio_url
                 expires = (holder.finished_at or holder.created_at) + VIDGO_KEEPS_SECONDS
         if link is None:
-            return _say(row, messages.file_out_of_reach(task.title))
+            return _say(row, posts.file_out_of_reach(task.title))
         return Post(
-            content=messages.told(row.user_id, messages.file_too_large(task.title, expires)),
+            content=posts.told(row.user_id, posts.file_too_large(task.title, expires)),
             view=cards.post_buttons(row.id, link=link),
             embed=cards.card(parts.details, image=None),
         )
 
 
 def _say(row: Notification, text: Text) -> Post:
-    return Post(content=messages.told(row.user_id, text), view=cards.post_buttons(row.id))
+    return Post(content=posts.told(row.user_id, text), view=cards.post_buttons(row.id))
 
 
 async def _fit(parts: _Parts, directory: Path, limit: int) -> tuple[Fetched | None, bool]:
@@ -262,5 +260,5 @@ def _tag(source: Path, destination: Path, details: SongDetails, artwork: Fetched
 
 def _explain(error: FetchError, title: str) -> Text:
     if error.kind in (FetchProblem.GONE, FetchProblem.BAD_STATUS, FetchProblem.NETWORK, FetchProblem.TOO_SLOW):
-        return messages.file_lost(title)
-    return messages.file_refused(title)
+        return posts.file_lost(title)
+    return posts.file_refused(title)

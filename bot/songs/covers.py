@@ -8,8 +8,8 @@ from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.life import Tasks, new_task
 from bot.vidgo import CoverArt
-from bot.words import messages
-from bot.words.messages import MemberError
+from bot.words import errors
+from bot.words.errors import MemberError
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -32,7 +32,7 @@ class Covers:
         """
         song = await self._songs.find(requester.user_id, track)
         if song.vidgo_id is None:
-            raise MemberError(messages.not_a_song())
+            raise MemberError(errors.not_a_song())
         async with self._database.write() as connection:
             task = await rows.cover_of(connection, song.task_id)
             joined = task is not None

@@ -23,8 +23,8 @@ from bot.vidgo import (
     VidGo,
     VidGoError,
 )
-from bot.words import cards, messages
-from bot.words.messages import MemberError
+from bot.words import cards, errors
+from bot.words.errors import MemberError
 from bot.words.text import TITLE_LIMIT, Text, clean
 from storage import library, notifications
 from storage import tasks as rows
@@ -68,7 +68,7 @@ class Songs:
         if not (track or "").strip():
             newest = await self.choices(user_id, "")
             if not newest:
-                raise MemberError(messages.no_songs())
+                raise MemberError(errors.no_songs())
             return newest[0]
         task_id, _, number = typed.partition(".")
         position = int(number) if number.isdecimal() and len(number) < 4 else 0
@@ -81,7 +81,7 @@ class Songs:
                     return song
                 asked = user_id in {task.user_id, *await notifications.requesters_of(connection, task.id)}
                 if not asked or (song is None and task.status is TaskStatus.FINISHED):
-                    raise MemberError(messages.not_yours())
+                    raise MemberError(errors.not_yours())
                 raise MemberError(_why_not(task))
             named = [
                 song
@@ -91,12 +91,12 @@ class Songs:
         if named:
             return named[0]
         if not _VIDGO_ID.fullmatch(typed) or is_id(typed):
-            raise MemberError(messages.unknown_track(typed))
+            raise MemberError(errors.unknown_track(typed))
         try:
             return (await self.bring_in(user_id, None, typed))[0]
         except MemberError as error:
-            if error.text.template == messages.unknown_task_id().template:
-                raise MemberError(messages.unknown_track(typed)) from None
+            if error.text.template == errors.unknown_task_id().template:
+                raise MemberError(errors.unknown_track(typed)) from None
             raise
 
     async def bring_in(self, user_id: int, guild_id: int | None, vidgo_id: str) -> list[Song]:
@@ -105,18 +105,18 @@ class Songs:
         Raises `MemberError` where VidGo does not know the task, or it is not finished, failed or not music.
         """
         if not _VIDGO_ID.fullmatch(vidgo_id):
-            raise MemberError(messages.unknown_task_id())
+            raise MemberError(errors.unknown_task_id())
         async with self._database.read() as connection:
             known = await rows.by_vidgo_id(connection, vidgo_id)
         if known is None or known.status is not TaskStatus.FINISHED:
             report = await self._read(vidgo_id)
             if known is not None:
-                raise MemberError(messages.unfinished_import())  # its own poller brings it in
+                raise MemberError(errors.unfinished_import())  # its own poller brings it in
             known = await self._store(user_id, guild_id, vidgo_id, report)
         async with self._database.write() as connection:
             files = await rows.files_of(connection, known.id)
             if known.model == CoverArt.model or not any(file.audio_url for file in files):
-                raise MemberError(messages.not_a_song())
+                raise MemberError(errors.not_a_song())
             await library.add(connection, [user_id], files, "song", self._clock())
             found = [await library.find(connection, user_id, known.id, file.position) for file in files]
         return [song for song in found if song is not None]
@@ -130,12 +130,12 @@ class Songs:
             row = await notifications.by_message(connection, message_id)
             task = await rows.get(connection, row.task_id) if row is not None and row.task_id is not None else None
             if row is None or task is None or task.status is not TaskStatus.FINISHED:
-                raise MemberError(messages.no_song_here())
+                raise MemberError(errors.no_song_here())
             song_id = task.source_id if task.model == CoverArt.model and task.source_id is not None else task.id
             files = await rows.files_of(connection, song_id)
             with_audio = [file for file in files if file.audio_url]
             if not with_audio:
-                raise MemberError(messages.no_song_here())
+                raise MemberError(errors.no_song_here())
             await library.add(connection, [user_id], with_audio, "song", self._clock())
         meant = next((file for file in with_audio if file.position == row.position), with_audio[0])
         return cards.track_value(meant)
@@ -158,18 +158,18 @@ class Songs:
         try:
             report = await self._vidgo.detail(vidgo_id)
         except UnknownTask:
-            raise MemberError(messages.unknown_task_id()) from None
+            raise MemberError(errors.unknown_task_id()) from None
         except (KeyRefused, NoCredits) as error:
             self._tasks.tell_owner(error)
-            raise MemberError(messages.owner_must_act(isinstance(error, KeyRefused))) from None
+            raise MemberError(errors.owner_must_act(isinstance(error, KeyRefused))) from None
         except (Busy, AnswerLost, VidGoError):
-            raise MemberError(messages.vidgo_busy()) from None
+            raise MemberError(errors.vidgo_busy()) from None
         if report.status is Status.FAILED:
-            raise MemberError(messages.failed_import())
+            raise MemberError(errors.failed_import())
         if report.status is not Status.FINISHED:
-            raise MemberError(messages.unfinished_import())
+            raise MemberError(errors.unfinished_import())
         if not report.has_audio:
-            raise MemberError(messages.not_a_song())
+            raise MemberError(errors.not_a_song())
         return report
 
     async def _store(self, user_id: int, guild_id: int | None, vidgo_id: str, report: Report) -> Task:
@@ -205,7 +205,7 @@ def _imported(vidgo_id: str, title: str, *, now: float, user_id: int, guild_id: 
 
 def _why_not(task: Task) -> Text:
     if not task.status.is_final:
-        return messages.unfinished(task.title)
+        return errors.unfinished(task.title)
     if task.status is not TaskStatus.FINISHED:
-        return messages.failed_track(task.title)
-    return messages.not_a_song()
+        return errors.failed_track(task.title)
+    return errors.not_a_song()

@@ -8,8 +8,8 @@ from pathlib import Path
 from bot.media.kinds import MediaKind
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
-from bot.words import messages
-from bot.words.messages import MemberError
+from bot.words import errors
+from bot.words.errors import MemberError
 from bot.words.pages import Page
 from bot.words.text import TITLE_LIMIT, clean
 from storage import forget, library, notifications
@@ -63,7 +63,7 @@ class Library:
             )
             task = await rows.get(connection, song.task_id)
         if task is None:
-            raise MemberError(messages.unknown_track(track))
+            raise MemberError(errors.unknown_track(track))
         return Ordered(task, song.title, joined=False)
 
     async def remove(self, user_id: int, track: str) -> str:
@@ -89,11 +89,11 @@ class Library:
             row = await notifications.get(connection, notification_id)
             task = await rows.get(connection, row.task_id) if row is not None and row.task_id is not None else None
             if row is None or task is None:
-                raise MemberError(messages.stale_button())
+                raise MemberError(errors.stale_button())
             if row.user_id != user_id:
-                raise MemberError(messages.not_your_order())
+                raise MemberError(errors.not_your_order())
             if row.ack_message_id not in (None, message_id):
-                raise MemberError(messages.stale_button())
+                raise MemberError(errors.stale_button())
             stopped = await notifications.change(
                 connection,
                 row.id,
@@ -104,7 +104,7 @@ class Library:
                 ack_wanted=Face.CANCELLED,
             )
             if not stopped and row.state is not NotificationState.CANCELLED:
-                raise MemberError(messages.posted_already())
+                raise MemberError(errors.posted_already())
             if not await notifications.is_awaited(connection, task.id):
                 # What VidGo has not seen yet need not be ordered for nobody.
                 await rows.change(
@@ -128,9 +128,9 @@ class Library:
         sent = row is not None and row.state is NotificationState.SENDING and row.message_id is None
         if row is None or (row.message_id != message_id and not sent):
             if not manages:
-                raise MemberError(messages.stale_button())
+                raise MemberError(errors.stale_button())
         elif user_id != row.user_id and not manages:
-            raise MemberError(messages.not_your_button())
+            raise MemberError(errors.not_your_button())
 
     async def forget_song(self, user_id: int, track: str) -> str:
         """Forget a song and return its title; raises `MemberError`."""

@@ -13,8 +13,8 @@ from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.life import Tasks, new_task
 from bot.vidgo import CoverAudio, ExtendMusic
-from bot.words import messages
-from bot.words.messages import MemberError
+from bot.words import errors
+from bot.words.errors import MemberError
 from bot.words.text import TITLE_LIMIT, clean
 from storage import notifications
 from storage import tasks as rows
@@ -62,10 +62,10 @@ class Performances:
         song = await self._songs.find(requester.user_id, track)
         source, file = await self._source(song.task_id, song.position)
         if (file.duration or 0) > LONGEST_SOURCE_SECONDS:
-            raise MemberError(messages.too_long(song.title))
+            raise MemberError(errors.too_long(song.title))
         wanted = clean(style, _STYLE_LIMIT)
         if not wanted:
-            raise MemberError(messages.no_style())
+            raise MemberError(errors.no_style())
         key = f"{song.position}:{wanted.casefold()}"[:_STYLE_LIMIT]
         url = await self._address(source, file)
         name = clean(f"{song.title} ({wanted[:_NAMED_STYLE]})", TITLE_LIMIT)
@@ -96,9 +96,9 @@ class Performances:
         song = await self._songs.find(requester.user_id, track)
         _, file = await self._source(song.task_id, song.position)
         if file.audio_id is None:
-            raise MemberError(messages.not_extendable(song.title))
+            raise MemberError(errors.not_extendable(song.title))
         if at is not None and file.duration is not None and at >= file.duration:
-            raise MemberError(messages.beyond_the_end(song.title, int(file.duration)))
+            raise MemberError(errors.beyond_the_end(song.title, int(file.duration)))
         if prompt is None and at is None:
             request = ExtendMusic(audio_id=file.audio_id)
         else:
@@ -130,7 +130,7 @@ class Performances:
             task = await rows.get(connection, task_id)
             file = await rows.file_of(connection, task_id, position)
         if task is None or file is None:
-            raise MemberError(messages.not_a_song())
+            raise MemberError(errors.not_a_song())
         return task, file
 
     async def _address(self, task: Task, file: File) -> str:
@@ -141,7 +141,7 @@ class Performances:
         made = self._links.make(task, file.position, FETCH_SECONDS)
         if made is not None and kept:
             return made[0]
-        raise MemberError(messages.source_out_of_reach(file.title, kept=kept))
+        raise MemberError(errors.source_out_of_reach(file.title, kept=kept))
 
     async def _is_kept(self, file: File) -> bool:
         """Tell whether the listener could serve a song: from the archive, or from an earlier post."""

@@ -38,8 +38,8 @@ from bot.vidgo import (
     VidGoError,
     load_request,
 )
-from bot.words import messages
-from bot.words.messages import MemberError
+from bot.words import errors
+from bot.words.errors import MemberError
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean
 from storage import library, notifications
 from storage import tasks as rows
@@ -136,7 +136,7 @@ class Tasks:
             async with self._database.read() as connection:
                 task = await rows.get(connection, task.id) or task
         if task.status in (TaskStatus.FAILED, TaskStatus.GIVEN_UP):
-            raise MemberError(messages.failure(task))
+            raise MemberError(errors.failure(task))
         return task
 
     async def drain(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import discord
 
-from bot.words import messages
+from bot.words import answers, errors, labels
 from bot.words.pages import Page
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean, escape
 from storage.library import Song
@@ -30,12 +30,12 @@ class SongDetails:
 def card(song: SongDetails, *, image: str | None) -> discord.Embed:
     """Show title, tags, duration and artwork; `image` names an attachment of the same message."""
     embed = discord.Embed(
-        title=escape(clean(song.title, TITLE_LIMIT)) or str(messages.untitled()),
+        title=escape(clean(song.title, TITLE_LIMIT)) or str(labels.untitled()),
         description=escape(clean(song.tags, REASON_LIMIT)) or None,
         colour=COLOUR,
     )
     if song.duration:
-        embed.add_field(name=str(messages.label_duration()), value=_clock(song.duration))
+        embed.add_field(name=str(labels.duration()), value=_clock(song.duration))
     if image is not None:
         embed.set_image(url=f"attachment://{image}")
     return embed
@@ -44,25 +44,25 @@ def card(song: SongDetails, *, image: str | None) -> discord.Embed:
 def library_page(page: Page) -> tuple[str, list[discord.Embed], discord.ui.View]:
     """Show a page of a member's songs, each with its artwork as a thumbnail and a row of buttons."""
     if not page.songs:
-        return str(messages.no_match(page.search) if page.search else messages.no_songs()), [], _finished([])
+        return str(answers.no_match(page.search) if page.search else errors.no_songs()), [], _finished([])
     embeds: list[discord.Embed] = []
     buttons: list[discord.ui.Button[Any]] = []
     for place, song in enumerate(page.songs):
         embed = card(SongDetails(song.title, song.tags, song.duration), image=None)
         embed.title = f"{place + 1}. {embed.title}{_variant(song)}"
-        embed.add_field(name=str(messages.label_made()), value=f"<t:{int(song.added_at)}:R>")
-        embed.add_field(name=str(messages.label_kind()), value=str(messages.kind_of(song)))
+        embed.add_field(name=str(labels.made()), value=f"<t:{int(song.added_at)}:R>")
+        embed.add_field(name=str(labels.kind()), value=str(labels.kind_of(song)))
         if place in page.pictures:
             embed.set_thumbnail(url=f"attachment://{page.pictures[place][1]}")
         embeds.append(embed)
         for action in ("post", "cover", "extend", "remove") if song.kind == "song" else ("post", "remove"):
-            label = str(messages.action_label(action, place + 1))
+            label = str(labels.action_label(action, place + 1))
             buttons.append(discord.ui.Button(label=label, custom_id=f"song:{action}:{track_value(song)}", row=place))
     if page.number > 0:
         buttons.append(turn("◀", page.number - 1, page.search))
     if page.has_more:
         buttons.append(turn("▶", page.number + 1, page.search))
-    return str(messages.library_head(page.number + 1, page.search)), embeds, _finished(buttons)
+    return str(labels.library_head(page.number + 1, page.search)), embeds, _finished(buttons)
 
 
 def turn(label: str, number: int, search: str) -> discord.ui.Button[Any]:
@@ -89,7 +89,7 @@ def remove_id(notification_id: str) -> str:
 
 def stop_button(notification_id: str) -> discord.ui.Button[Any]:
     """Make the *Don't post* button."""
-    return discord.ui.Button(label=str(messages.label_stop()), custom_id=f"stop:{notification_id}")
+    return discord.ui.Button(label=str(labels.stop()), custom_id=f"stop:{notification_id}")
 
 
 def waiting_buttons(notification_id: str) -> discord.ui.View:
@@ -99,20 +99,18 @@ def waiting_buttons(notification_id: str) -> discord.ui.View:
 
 def remove_button(notification_id: str) -> discord.ui.Button[Any]:
     """Make the *Remove* button."""
-    return discord.ui.Button(label=str(messages.label_remove()), custom_id=remove_id(notification_id))
+    return discord.ui.Button(label=str(labels.remove()), custom_id=remove_id(notification_id))
 
 
 def cover_button(track: str) -> discord.ui.Button[Any]:
     """Make the *Cover* button."""
-    return discord.ui.Button(
-        label=str(messages.label_cover()), custom_id=f"cover:{track}", style=discord.ButtonStyle.primary
-    )
+    return discord.ui.Button(label=str(labels.cover()), custom_id=f"cover:{track}", style=discord.ButtonStyle.primary)
 
 
 def forget_button(user_id: int) -> discord.ui.Button[Any]:
     """Make the confirmation before everything about a member is forgotten."""
     return discord.ui.Button(
-        label=str(messages.label_forget()), custom_id=f"forget:{user_id}", style=discord.ButtonStyle.danger
+        label=str(labels.forget()), custom_id=f"forget:{user_id}", style=discord.ButtonStyle.danger
     )
 
 
@@ -125,7 +123,7 @@ def post_buttons(notification_id: str, *, cover: str | None = None, link: str | 
     """Make the buttons under a posted message."""
     buttons: list[discord.ui.Button[Any]] = []
     if link is not None:
-        buttons.append(discord.ui.Button(label=str(messages.label_download()), url=link))
+        buttons.append(discord.ui.Button(label=str(labels.download()), url=link))
     if cover is not None:
         buttons.append(cover_button(cover))
     return _finished([*buttons, remove_button(notification_id)])

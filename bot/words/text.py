@@ -80,6 +80,11 @@ class Text:
         return self._template
 
 
+def _n(template: str) -> str:
+    """Mark a template for the catalogues."""
+    return template
+
+
 def speak(locale: str) -> None:
     """Render texts in the language of one of Discord's locales from here on, to the end of the asyncio task."""
     _locale.set(locale)

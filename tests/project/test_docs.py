@@ -19,7 +19,7 @@ from bot.__main__ import _parser
 from bot.client import COGS, PERMISSIONS, Client, UseCases
 from bot.metrics import Metrics
 from bot.settings import Settings
-from bot.words import cards, messages
+from bot.words import cards, errors
 from bot.words.pages import Page
 from bot.words.text import LANGUAGES, LOCALE_DIR
 from storage.database import Database
@@ -204,11 +204,11 @@ def test_the_readme_names_the_languages_that_have_a_catalogue() -> None:
 
 def test_sentences_that_the_readme_quotes_are_the_bots() -> None:
     spoken = {
-        messages.owner_must_act(key=True): "VidGo refuses this bot's key",
-        messages.owner_must_act(key=False): "has run out of credits",
-        messages.missing_permissions(["…"]): "I may not post here: I lack …",
-        messages.unknown_task_id(): "VidGo knows no task with that id under this bot's key",
-        messages.internal_error("…"): "Something went wrong on my side",
+        errors.owner_must_act(key=True): "VidGo refuses this bot's key",
+        errors.owner_must_act(key=False): "has run out of credits",
+        errors.missing_permissions(["…"]): "I may not post here: I lack …",
+        errors.unknown_task_id(): "VidGo knows no task with that id under this bot's key",
+        errors.internal_error("…"): "Something went wrong on my side",
     }
     for text, quoted in spoken.items():
         assert quoted in README

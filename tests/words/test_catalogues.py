@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gettext
 import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -23,17 +24,19 @@ from discord.ext import commands
 
 from bot.client import COGS
 from bot.replies import interactions
-from bot.words import messages
+from bot.words import answers, errors, labels, posts, waiting
 from bot.words.text import DOMAIN, LANGUAGES, LOCALE_DIR, REASON_LIMIT, TITLE_LIMIT, Raw, Text, speaking, translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
     from babel.messages.catalog import Catalog
 
 ROOT = LOCALE_DIR.parents[2]
 PACKAGES = ("bot", "cogs")
 MARKERS = ("Text", "_n", "_")
+SENTENCES = (answers, errors, labels, posts, waiting)
 DESCRIPTION_LIMIT = 100
 LABEL_LIMIT = 80
 MESSAGE_LIMIT = 2000
@@ -122,22 +125,23 @@ def test_every_sentence_is_a_literal_that_can_be_found() -> None:
                 if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
                     found.append(f"{file.relative_to(ROOT).as_posix()}: {ast.unparse(argument)}")
     assert sorted(found) == sorted(
-        ["bot/words/messages.py: name", "bot/words/messages.py: template", "bot/words/messages.py: _LABELS[action]"]
+        ["bot/words/errors.py: name", "bot/words/errors.py: template", "bot/words/labels.py: _LABELS[action]"]
     )
 
 
 def test_every_sentence_that_is_looked_up_is_in_the_catalogues() -> None:
-    looked_up = [*messages._FAILURES.values(), *messages._LABELS.values(), *messages.PERMISSION_NAMES]
+    looked_up = [*errors._FAILURES.values(), *labels._LABELS.values(), *errors.PERMISSION_NAMES]
     assert [template for template in looked_up if template not in templates()] == []
 
 
 def test_every_permission_that_may_be_missing_has_a_name() -> None:
     needed = [*interactions._NEEDED, "send_messages_in_threads"]
-    assert {name.replace("_", " ").title() for name in needed} == set(messages.PERMISSION_NAMES)
+    assert {name.replace("_", " ").title() for name in needed} == set(errors.PERMISSION_NAMES)
 
 
-def test_no_words_in_messages_are_left_unmarked() -> None:
-    tree = ast.parse(Path(messages.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("module", SENTENCES, ids=lambda module: module.__name__)
+def test_no_words_for_people_are_left_unmarked(module: ModuleType) -> None:
+    tree = ast.parse(inspect.getsource(module))
     marked: set[ast.AST] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKERS:
@@ -203,9 +207,12 @@ def test_descriptions_and_labels_are_short_enough(language: str) -> None:
     found = {description: translate(description, locale) for description in descriptions()}
     assert {text: len(text) for text in found.values() if len(text) > DESCRIPTION_LIMIT} == {}
     with speaking(locale):
-        labels = [str(messages.action_label(action, 5)) for action in messages._LABELS]
-        labels += [str(getattr(messages, name)()) for name in dir(messages) if name.startswith("label_")]
-    assert {text: len(text) for text in labels if len(text) > LABEL_LIMIT} == {}
+        shown = [str(labels.action_label(action, 5)) for action in labels._LABELS]
+        makers = inspect.getmembers(labels, inspect.isfunction)
+        plain = [make for _, make in makers if make.__module__ == labels.__name__ and not make.__code__.co_argcount]
+        shown += [str(make()) for make in plain]
+    assert len(plain) > 5
+    assert {text: len(text) for text in shown if len(text) > LABEL_LIMIT} == {}
 
 
 @pytest.mark.parametrize("locale", ["en-US", *LANGUAGES])

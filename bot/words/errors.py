@@ -1,0 +1,190 @@
+"""What members are told when something cannot be done, or went wrong."""
+
+from __future__ import annotations
+
+from bot.words.text import Raw, Text, _n
+from storage.tasks import Task
+
+
+class MemberError(Exception):
+    """Something a member has to be told, privately; carries the sentence."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text.template)
+        self.text = text
+
+
+def no_songs() -> Text:
+    return Text("You have no songs here yet. Make one with `/music generate`, or bring one with `/music import`.")
+
+
+def unknown_track(track: str) -> Text:
+    return Text(
+        "I know no song “{track}”. Pick one from the list that appears while you type, or import it with "
+        "`/music import`.",
+        track=track,
+    )
+
+
+def not_yours() -> Text:
+    return Text("That song is not in your library. Bring it in with `/music import` and its VidGo task id first.")
+
+
+def unfinished(title: str) -> Text:
+    return Text("**{title}** is still being made. Try again when it is finished.", title=title)
+
+
+def failed_track(title: str) -> Text:
+    return Text("**{title}** was never finished, so there is nothing to cover. Pick another song.", title=title)
+
+
+def not_a_song() -> Text:
+    return Text("That VidGo task made no music, so it cannot be used as a song. Use the id of a music task.")
+
+
+def unknown_task_id() -> Text:
+    return Text("VidGo knows no task with that id under this bot's key. Check the id and paste it again.")
+
+
+def unfinished_import() -> Text:
+    return Text("VidGo has not finished that task yet. Try again when it is done.")
+
+
+def failed_import() -> Text:
+    return Text("That VidGo task failed, so it holds no song. Use the id of a finished music task.")
+
+
+PERMISSION_NAMES = (
+    # Translators: the names of permissions as Discord itself shows them in its settings.
+    _n("View Channel"),
+    _n("Send Messages"),
+    _n("Send Messages In Threads"),
+    _n("Embed Links"),
+    _n("Attach Files"),
+    _n("Read Message History"),
+)
+
+
+def missing_permissions(names: list[str]) -> Text:
+    return Text(
+        "I may not post here: I lack {names} in this channel. Ask somebody who manages the server, or use another "
+        "channel. Nothing was ordered.",
+        names=Raw(", ".join(f"**{Text(name)}**" for name in names)),
+    )
+
+
+def server_only() -> Text:
+    return Text("I post songs in channels of servers that I am a member of. Use this command there.")
+
+
+def too_long(title: str) -> Text:
+    return Text("**{title}** is longer than 8 minutes, the longest that VidGo can perform anew.", title=title)
+
+
+def no_style() -> Text:
+    return Text("Say in which style, such as: acoustic folk, female voice.")
+
+
+def source_out_of_reach(title: str, *, kept: bool) -> Text:
+    if kept:
+        return Text(
+            "VidGo no longer has **{title}**, and cannot fetch it from here: the owner of this bot would have to set "
+            "PUBLIC_URL. A cover without a style needs no fetching.",
+            title=title,
+        )
+    return Text("Nobody has the audio of **{title}** any more, so it cannot be performed anew.", title=title)
+
+
+def not_extendable(title: str) -> Text:
+    return Text("VidGo gave no id for the audio of **{title}**, so it cannot be extended.", title=title)
+
+
+def beyond_the_end(title: str, seconds: int) -> Text:
+    return Text("**{title}** is only {seconds} seconds long. Choose an earlier moment.", title=title, seconds=seconds)
+
+
+def no_song_here() -> Text:
+    return Text("That message carries no song of mine that I still know.")
+
+
+def interrupted() -> Text:
+    return Text("I was interrupted before I could do that. Nothing was ordered; please type the command again.")
+
+
+def internal_error(reference: str) -> Text:
+    """Say that the fault is the bot's own; `reference` finds it in the log."""
+    return Text(
+        "Something went wrong on my side. Please try again in a moment; if it happens again, tell the owner of this "
+        "bot the reference {reference}.",
+        reference=reference,
+    )
+
+
+def stale_button() -> Text:
+    return Text("This button belongs to something I no longer know.")
+
+
+def not_your_order() -> Text:
+    return Text("Only the member who asked for it can stop this.")
+
+
+def posted_already() -> Text:
+    return Text("It is being posted already. Use the button under the post to remove it.")
+
+
+def not_your_button() -> Text:
+    return Text("Only the member who asked for it, or somebody who manages messages, can remove this.")
+
+
+def vidgo_busy() -> Text:
+    return Text("VidGo is busy or out of reach at the moment. Nothing was ordered; please try again in a few minutes.")
+
+
+def owner_must_act(key: bool) -> Text:
+    if key:
+        return Text("VidGo refuses this bot's key. The owner of this bot has to renew it.")
+    return Text("This bot's VidGo account has run out of credits. The owner of this bot has to top it up.")
+
+
+_FAILURES = {
+    # Translators: what comes after a mention of the member, as in "@ada VidGo refused the content: …".
+    "key": _n("VidGo refuses this bot's key, so nothing was made. The owner of this bot has to renew the key."),
+    "credits": _n(
+        "This bot's VidGo account has run out of credits, so nothing was made. The owner of this bot has to top it up."
+    ),
+    "duplicate": _n(
+        "VidGo says that a cover of **{title}** exists already, but does not hand it out. It was not ordered again."
+    ),
+    "source": _n("VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes."),
+    "content": _n("VidGo refused the content: {reason}. Change the words and try again."),
+    "invalid": _n("VidGo did not accept the order: {reason}."),
+    "busy": _n("VidGo had no room for **{title}** for a long time, so it was not ordered. Try again later."),
+    "lost": _n(
+        "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order it "
+        "twice. Ask again if you want another try."
+    ),
+    "nonsense": _n(
+        "VidGo gave an answer that I cannot read, so I do not know what became of **{title}**. Ask again in a while."
+    ),
+    "unknown": _n("VidGo no longer knows the task for **{title}**. Ask again if you want another try."),
+    "no_files": _n(
+        "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a "
+        "refund."
+    ),
+    "cancelled": _n("**{title}** was not wanted any more, so it was not ordered."),
+    "time": _n("VidGo has not finished **{title}** in a very long time, so I stopped waiting for it."),
+}
+
+
+def failure(task: Task) -> Text:
+    if task.error_kind == "failed":
+        if task.error:
+            return Text("VidGo could not make **{title}**: {reason}.", title=task.title, reason=_reason(task.error))
+        return Text("VidGo could not make **{title}** and gives no reason. Try again later.", title=task.title)
+    template = _FAILURES.get(task.error_kind or "", _FAILURES["nonsense"])
+    return Text(template, title=task.title, reason=_reason(task.error or ""))
+
+
+def _reason(text: str) -> str | Text:
+    # Translators: stands in the place of {reason}, such as in "VidGo refused the content: no reason given."
+    return text.rstrip(" .!") or Text("no reason given")

@@ -1,0 +1,79 @@
+"""What is posted in the channel, and the owner may read too."""
+
+from __future__ import annotations
+
+from bot.vidgo import CoverArt, CoverAudio, ExtendMusic
+from bot.words.text import Raw, Text
+from storage.tasks import Task
+
+
+def result(task: Task, title: str, *, artwork_only: bool, has_audio: bool) -> Text:
+    if task.model == CoverAudio.model:
+        # Translators: sentences in lower case follow a mention of the member, as in "@ada here is your song …".
+        return Text("here is a new performance: **{title}**.", title=title)
+    if task.model == ExtendMusic.model:
+        return Text("here is **{title}**, extended.", title=title)
+    if task.model != CoverArt.model:
+        return Text("here is your song **{title}**.", title=title)
+    if artwork_only and not has_audio:
+        return Text(
+            "here is new artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.",
+            title=title,
+        )
+    if artwork_only:
+        return Text("here is new artwork for **{title}**. The music is the original's.", title=title)
+    return Text("here is your cover of **{title}**, a new performance.", title=title)
+
+
+def reduced() -> Text:
+    return Text("Its quality is reduced to fit this server's upload limit.")
+
+
+def apology() -> Text:
+    return Text("Sorry that it took so long.")
+
+
+def told(user_id: int, *texts: Text) -> str:
+    return " ".join([f"<@{user_id}>", *(str(text) for text in texts)])
+
+
+def late(task: Task) -> Text:
+    return Text(
+        "**{title}** takes longer than usual. I keep watching it and post it when it is done.", title=task.title
+    )
+
+
+def file_lost(title: str) -> Text:
+    return Text("**{title}** is finished, but VidGo no longer has its file, so I cannot post it.", title=title)
+
+
+def file_refused(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but the file that VidGo delivered is no music that I can post. The owner finds the "
+        "reason in the log.",
+        title=title,
+    )
+
+
+def post_refused(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but Discord refuses its message. It is in your `/music library`; the owner of this "
+        "bot finds the reason in the log.",
+        title=title,
+    )
+
+
+def file_too_large(title: str, until: float) -> Text:
+    return Text(
+        "**{title}** is finished, but this server takes no file of its size. The button fetches it until {until}.",
+        title=title,
+        until=Raw(f"<t:{int(until)}:f>"),
+    )
+
+
+def file_out_of_reach(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but this server takes no file of its size, and VidGo no longer offers it for "
+        "download.",
+        title=title,
+    )
