@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -22,21 +21,26 @@ from sqlalchemy import make_url
 
 from bot.client import Client, UseCases
 from bot.media.fetch import Fetcher
-from bot.media.files import SETTLE_SECONDS, Files, make_archiver
+from bot.media.files import Archiving, Files, make_archiver
 from bot.media.links import Links
 from bot.metrics import Metrics
-from bot.replies.acknowledgements import make_acknowledgements
-from bot.replies.delivery import Delivery
+from bot.replies.abandoned import Abandoned
+from bot.replies.acknowledgements import Acknowledgements, make_acknowledger
+from bot.replies.delivery import Delivery, make_delivery_worker
 from bot.replies.interactions import Interactions
+from bot.replies.posting import Posting
 from bot.replies.posts import Composer
 from bot.settings import Settings, SettingsError
 from bot.songs.covers import Covers
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
-from bot.tasks.life import Tasks
+from bot.tasks.ending import Ending
+from bot.tasks.owner import OwnerNotices
 from bot.tasks.poller import make_poller
+from bot.tasks.reading import Reading
 from bot.tasks.schedule import Schedule
+from bot.tasks.submission import Submission
 from bot.vidgo import VidGo
 from bot.web.listener import Listener
 from bot.worker import Worker
@@ -44,7 +48,6 @@ from storage import notifications
 from storage import tasks as rows
 from storage.archive.disk import Archive
 from storage.database import Database, DatabaseError, hold_alone
-from storage.sqlite.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,15 @@ SWITCH_SECONDS = 0.0005
 """After how long a thread that works lets another one on, where that waits."""
 
 LOGIN_PAUSES = (2.0, 5.0, 15.0, 60.0)
+
+CONNECTIONS = 512
+"""How many requests to VidGo may be under way: more than its rate and their patience allow."""
+
+MAX_HEADER_BYTES = 64 * 1024
+"""How long a line of VidGo's headers may be; an answer that is refused for its header is an order that is lost."""
+
+KEEP_SECONDS = 7 * 86400.0
+"""How long rows are kept that serve nobody any more."""
 
 GRACE_SECONDS = 5.0
 """How long work under way may take at a shutdown; Docker kills after 10 s."""
@@ -94,7 +106,8 @@ class _Parts:
     """What is started and stopped."""
 
     client: Client
-    tasks: Tasks
+    vidgo: VidGo
+    submission: Submission
     workers: list[Worker]
 
 
@@ -102,13 +115,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     """Make the parts and start to listen; the stack closes what the parts stand on."""
     database = await _open_database(settings, stack)
     directory = await asyncio.to_thread(_empty_directory, settings)
-    session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
-    vidgo = VidGo(
-        session,
-        settings.vidgo_api_url,
-        settings.vidgo_api_key.get_secret_value(),
-        requests_per_second=settings.vidgo_requests_per_second,
-    )
+    vidgo = await _open_vidgo(settings, stack)
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
@@ -118,48 +125,78 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     links = Links(settings, clock)
     metrics = Metrics()
     schedule = Schedule(database, settings, clock=clock, rng=rng)
-    tasks = Tasks(database, vidgo, settings, schedule, clock=clock, metrics=metrics)
-    songs = Songs(database, vidgo, tasks, clock)
-    interactions = Interactions(database, _open_journal(settings, stack), tasks, schedule, clock)
-    await interactions.recover()
+    owner = OwnerNotices()
+    ending = Ending(database, clock=clock, metrics=metrics)
+    submission = Submission(database, vidgo, ending, schedule, owner, settings, clock=clock, metrics=metrics)
+    reading = Reading(database, vidgo, submission, ending, schedule, owner, settings, clock=clock, metrics=metrics)
+    songs = Songs(database, vidgo, submission, ending, owner, clock)
+    acknowledgements = Acknowledgements(database, client, schedule, clock)
     client.use_cases = UseCases(
         database=database,
-        interactions=interactions,
+        interactions=Interactions(database, acknowledgements, clock),
+        acknowledgements=acknowledgements,
         songs=songs,
-        covers=Covers(database, songs, tasks, clock),
-        performances=Performances(database, songs, tasks, files, links, directory=directory, clock=clock),
-        library=Library(database, songs, archive),
+        covers=Covers(database, songs, submission, clock),
+        performances=Performances(database, songs, submission, files, links, directory=directory, clock=clock),
+        library=Library(database, songs, archive, clock),
         directory=directory,
     )
-    composer = Composer(database, files, links)
-    delivery = Delivery(database, client, composer, interactions, directory=directory, clock=clock, metrics=metrics)
-    poller = make_poller(database, tasks, schedule, clock)
-    archiver = make_archiver(database, archive, files, directory=directory, clock=clock)
-    faces = make_acknowledgements(database, client, interactions, clock)
-    tasks.on_due, tasks.on_planned, tasks.on_face = delivery.worker.wake, poller.wake, faces.wake
-    tasks.on_wanted, tasks.on_result = files.expect, delivery.start
-    archive.on_lost = archiver.wake
-    tasks.on_files = partial(archiver.wake, SETTLE_SECONDS)
-    delivery.on_face = client.use_cases.library.on_face = faces.wake
-    async with database.write() as connection:
-        await rows.wake_orphans(connection, clock())
-        await notifications.wake_orphans(connection, clock())
-    parts = _Parts(client, tasks, [poller, delivery.worker, archiver, faces])
+    delivery = Delivery(
+        database,
+        Posting(client, clock),
+        Composer(database, files, links),
+        Abandoned(database, client, acknowledgements, clock),
+        directory=directory,
+        clock=clock,
+        metrics=metrics,
+    )
+    workers = [
+        make_poller(database, reading, schedule, clock),
+        make_delivery_worker(delivery, database, clock),
+        make_archiver(Archiving(database, archive, files, directory=directory, clock=clock), database, clock),
+        make_acknowledger(acknowledgements, database, clock),
+    ]
+    async with database.write() as transaction:
+        # With SQLite nobody else lives who could be at work on these.
+        await rows.wake_orphans(transaction, clock())
+        await notifications.wake_orphans(transaction, clock())
+        await notifications.expire(transaction, clock() - KEEP_SECONDS)
+    parts = _Parts(client, vidgo, submission, workers)
     listener = Listener(
         settings,
         database,
-        tasks,
+        reading,
         clock=clock,
         metrics=metrics,
         links=links,
         files=files,
         directory=directory,
         not_ready=lambda: _not_ready(parts),
-        look=poller.start_now,
     )
     await _listen(listener, settings)
     stack.push_async_callback(listener.stop)
     return parts
+
+
+async def _open_vidgo(settings: Settings, stack: AsyncExitStack) -> VidGo:
+    sessions = [
+        await stack.enter_async_context(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, force_close=force_close),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                max_line_size=MAX_HEADER_BYTES,
+                max_field_size=MAX_HEADER_BYTES,
+            )
+        )
+        for force_close in (False, True)
+    ]
+    return VidGo(
+        sessions[0],
+        settings.vidgo_api_url,
+        settings.vidgo_api_key.get_secret_value(),
+        orders=sessions[1],
+        requests_per_second=settings.vidgo_requests_per_second,
+    )
 
 
 async def _connect(parts: _Parts, settings: Settings) -> None:
@@ -179,8 +216,9 @@ async def _connect(parts: _Parts, settings: Settings) -> None:
 
 async def _shut_down(parts: _Parts, connection: asyncio.Task[None]) -> None:
     """End the work under way, then the connection that it needs."""
-    await asyncio.gather(*(worker.stop(GRACE_SECONDS) for worker in parts.workers))
-    await parts.tasks.drain()
+    deadline = asyncio.get_running_loop().time() + GRACE_SECONDS
+    parts.vidgo.stop()
+    await asyncio.gather(parts.submission.stop(deadline), *(worker.stop(deadline) for worker in parts.workers))
     await parts.client.close()
     connection.cancel()
     await asyncio.gather(connection, return_exceptions=True)
@@ -195,16 +233,6 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
         raise SettingsError(f"DATABASE_URL: {error}") from error
     stack.push_async_callback(database.close)
     return database
-
-
-def _open_journal(settings: Settings, stack: AsyncExitStack) -> Journal:
-    database = Path(make_url(settings.database_url).database or "coverbot.db")
-    try:
-        journal = Journal(database.with_name(f"{database.name}-asked"))
-    except OSError as error:
-        raise SettingsError(f"DATABASE_URL: its directory cannot be used: {error.strerror}") from error
-    stack.callback(journal.close)
-    return journal
 
 
 async def _open_archive(database: Database, settings: Settings, clock: Callable[[], float]) -> Archive:
@@ -259,7 +287,8 @@ def _empty_directory(settings: Settings) -> Path:
 
 
 def _not_ready(parts: _Parts) -> dict[str, str]:
-    reasons = {worker.name: "does not turn" for worker in parts.workers if worker.stalled_seconds > STALLED_SECONDS}
+    problems = {worker.name: worker.problem(STALLED_SECONDS) for worker in parts.workers}
+    reasons = {name: problem for name, problem in problems.items() if problem is not None}
     discord_reason = parts.client.not_ready()
     return reasons if discord_reason is None else {**reasons, "discord": discord_reason}
 

@@ -13,6 +13,7 @@ from discord import app_commands
 from discord.ext import commands
 from yarl import URL
 
+from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.interactions import Interactions
 from bot.settings import Settings
 from bot.songs.covers import Covers
@@ -27,6 +28,9 @@ from storage.database import Database
 from storage.ids import new_id
 
 log = logging.getLogger(__name__)
+
+LONGEST_WAIT_SECONDS = 30.0
+"""How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
 COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons")
 
@@ -47,6 +51,7 @@ class UseCases:
 
     database: Database
     interactions: Interactions
+    acknowledgements: Acknowledgements
     songs: Songs
     covers: Covers
     performances: Performances
@@ -100,6 +105,8 @@ class Client(commands.AutoShardedBot):
             max_messages=None,
             chunk_guilds_at_startup=False,
             allowed_mentions=discord.AllowedMentions.none(),
+            # A longer wait is planned, so that it holds nobody else up.
+            max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
         )
         self._settings = settings
         self._custom_ids: list[re.Pattern[str]] = []

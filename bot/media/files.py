@@ -18,11 +18,13 @@ from bot.media.fetch import Fetcher, FetchError, FetchProblem
 from bot.media.fetched import Fetched
 from bot.media.kinds import MediaKind, duration_of, image_is_sane
 from bot.worker import Worker
-from storage import notifications
-from storage import tasks as rows
+from storage import files as rows
+from storage import posts
 from storage.archive.disk import Archive, link_or_copy
 from storage.database import Database
-from storage.tasks import File
+from storage.files import File
+from storage.planned import Due
+from storage.wakeups import Queue
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +74,9 @@ class Files:
         """Return how many files have arrived and are not in the archive yet."""
         return len(self._arrived)
 
-    def expect(self, file: File) -> None:
+    def expect(self, file: File | None) -> None:
         """Begin to get what will be wanted in a moment; whoever asks for it then waits for the rest only."""
-        if _name(file, AUDIO) not in self._locks:  # else it is on its way already
+        if file is not None and _name(file, AUDIO) not in self._locks:  # else it is on its way already
             self._spawn(self._expect(file))
 
     async def settle(self, file: File) -> None:
@@ -178,7 +180,7 @@ class Files:
             if fetched is None or file is None:
                 return
             try:
-                await self._keep(file, fetched, f"{'audio' if name.startswith(AUDIO) else 'image'}_sha256")
+                await self._keep(file, fetched, "audio" if name.startswith(AUDIO) else "image")
             finally:
                 del self._arrived[name]
                 await asyncio.to_thread(fetched.path.unlink, missing_ok=True)
@@ -226,10 +228,8 @@ class Files:
 
     async def _from_post(self, file: File, destination: Path) -> Fetched | None:
         async with self._database.read() as connection:
-            posts = await notifications.posts_of(
-                connection, file.task_id, file.position, POSTS_TRIED, with_artwork=True
-            )
-        for post in posts:
+            found = await posts.of(connection, file.task_id, file.position, POSTS_TRIED, with_artwork=True)
+        for post in found:
             try:
                 message = await self._find_post(post.channel_id, post.message_id or 0)
                 for attachment in message.attachments:
@@ -244,8 +244,8 @@ class Files:
         # Pictures without audio are all artwork of the same song, so a post of any variant shows one of them.
         position = None if file.audio_url is None else file.position
         async with self._database.read() as connection:
-            posts = await notifications.posts_of(connection, file.task_id, position, POSTS_TRIED, with_artwork=False)
-        for post in posts:
+            found = await posts.of(connection, file.task_id, position, POSTS_TRIED, with_artwork=False)
+        for post in found:
             try:
                 message = await self._find_post(post.channel_id, post.message_id or 0)
                 for embed in message.embeds:
@@ -262,7 +262,7 @@ class Files:
         if not self._archive.is_on:
             return
         async with self._database.read() as connection:
-            row = await rows.file_of(connection, file.task_id, file.position)
+            row = await rows.one(connection, file.task_id, file.position)
         if row is None or (row.audio_url, row.image_urls) != (file.audio_url, file.image_urls):
             return  # it was expected, but VidGo's own answer named another
         try:
@@ -272,7 +272,7 @@ class Files:
             return
         if sha256 is not None:
             async with self._database.write(durable=False) as connection:
-                await rows.change_file(connection, file, **{column: sha256})
+                await rows.kept(connection, file, **{column: sha256})
 
 
 def _name(file: File, what: str) -> str:
@@ -306,46 +306,58 @@ def _link(source: Path, destination: Path) -> None:
     link_or_copy(source, destination)
 
 
-def make_archiver(
-    database: Database, archive: Archive, files: Files, *, directory: Path, clock: Callable[[], float]
-) -> Worker:
-    """Make the worker that brings files into the archive which nobody has asked for yet."""
+class Archiving:
+    """What the archiver does: bring files into the archive which nobody has asked for yet."""
 
-    async def find(skip: Collection[str], limit: int) -> list[str]:
-        if not archive.is_on:
+    def __init__(
+        self, database: Database, archive: Archive, files: Files, *, directory: Path, clock: Callable[[], float]
+    ) -> None:
+        self._database = database
+        self._archive = archive
+        self._files = files
+        self._directory = directory
+        self._clock = clock
+
+    async def claim(self, skip: Collection[str], limit: int) -> list[Due]:
+        """Return which files to get now."""
+        if not self._archive.is_on:
             return []
-        now = clock()
-        async with database.read() as connection:
-            return await rows.files_to_archive(connection, now, now + 2 * ARCHIVE_PAUSES[-1], skip, limit)
+        now = self._clock()
+        async with self._database.read() as snapshot:
+            return await rows.claim(snapshot, now, now + 2 * ARCHIVE_PAUSES[-1], skip, limit)
 
-    async def next_due(skip: Collection[str]) -> float | None:
-        if not archive.is_on:
+    async def next_due(self, skip: Collection[str]) -> float | None:
+        """Return when to get the next one."""
+        if not self._archive.is_on:
             return None
-        async with database.read() as connection:
-            return await rows.next_to_archive(connection, skip)
+        async with self._database.read() as snapshot:
+            return await rows.next_due(snapshot, skip)
 
-    async def work(item: str) -> None:
+    async def do(self, item: str) -> None:
+        """Get what the archive lacks of a file."""
         task_id, _, position = item.partition(".")
-        async with database.read() as connection:
-            file = await rows.file_of(connection, task_id, int(position))
+        async with self._database.read() as snapshot:
+            file = await rows.one(snapshot, task_id, int(position))
         if file is None:
             return
         tries, again = file.archive_tries, None
-        with tempfile.TemporaryDirectory(dir=directory, ignore_cleanup_errors=True) as name:
+        with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
             place = Path(name)
             try:
                 if file.audio_url is not None and file.audio_sha256 is None:
-                    await files.audio(file, place)
+                    await self._files.audio(file, place)
                 if file.image_urls and file.image_sha256 is None:
-                    await files.picture(file, place)
+                    await self._files.picture(file, place)
             except FetchError as error:
                 if error.retryable and tries < len(ARCHIVE_PAUSES):
-                    again = clock() + ARCHIVE_PAUSES[tries]
-                log.log(
-                    logging.INFO if again else logging.WARNING, "task %s is not archived: %s", task_id, error.reason
-                )
-        await files.settle(file)
-        async with database.write() as connection:
-            await rows.change_file(connection, file, archive_at=again, archive_tries=tries + 1)
+                    again = self._clock() + ARCHIVE_PAUSES[tries]
+                level = logging.INFO if again else logging.WARNING
+                log.log(level, "task %s is not archived: %s", task_id, error.reason)
+        await self._files.settle(file)
+        async with self._database.write() as transaction:
+            await rows.archive_at(transaction, file, again, tries + 1)
 
-    return Worker("archiver", find=find, next_due=next_due, work=work, concurrency=2, clock=clock)
+
+def make_archiver(work: Archiving, database: Database, clock: Callable[[], float]) -> Worker:
+    """Make the worker."""
+    return Worker(Queue.ARCHIVER, work, database.wakeups, places=2, clock=clock)

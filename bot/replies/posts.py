@@ -19,11 +19,13 @@ from bot.vidgo import CoverArt
 from bot.words import cards, errors, posts
 from bot.words.cards import SongDetails
 from bot.words.text import Text
+from storage import files as file_rows
 from storage import tasks as rows
 from storage.database import Database
+from storage.files import File
 from storage.notifications import Notification
 from storage.schema import TaskStatus
-from storage.tasks import File, Task
+from storage.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +86,6 @@ class Composer:
         `own` are the task's files where the caller knows them. Raises `FetchError` when trying again later may help,
         unless `final` says that there is no later.
         """
-        if row.kind == "late":
-            return _say(row, posts.late(task))
         if task.status is not TaskStatus.FINISHED:
             return _say(row, errors.failure(task))
         try:
@@ -124,15 +124,15 @@ class Composer:
         self, row: Notification, task: Task, directory: Path, *, final: bool, own: list[File] | None = None
     ) -> _Parts:
         if own is None:
-            async with self._database.read() as connection:
-                own = await rows.files_of(connection, task.id)
+            async with self._database.read() as snapshot:
+                own = await file_rows.of(snapshot, task.id)
         with_audio = [file for file in own if file.audio_url]
         audio = next((file for file in with_audio if file.position == row.position), None)
         audio = audio or next(iter(with_audio), None)
         artwork_only = audio is None
         if audio is None and task.source_id is not None:
-            async with self._database.read() as connection:
-                audio = await rows.file_of(connection, task.source_id, row.position)
+            async with self._database.read() as snapshot:
+                audio = await file_rows.one(snapshot, task.source_id, row.position)
         pictures = [file for file in own if file.image_urls] if artwork_only else [audio] if audio is not None else []
         song, artwork = await asyncio.gather(
             self._song(task, audio, directory, needed=not artwork_only, final=final),
@@ -196,8 +196,8 @@ class Composer:
     async def _linked(self, row: Notification, task: Task, parts: _Parts) -> Post:
         link, expires = None, 0.0
         if parts.audio is not None:
-            async with self._database.read() as connection:
-                holder = await rows.get(connection, parts.audio.task_id) or task
+            async with self._database.read() as snapshot:
+                holder = await rows.get(snapshot, parts.audio.task_id) or task
             made = self._links.make(holder, parts.audio.position, DOWNLOAD_SECONDS)
             if made is not None:
                 link, expires = made

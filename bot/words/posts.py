@@ -37,12 +37,6 @@ def told(user_id: int, *texts: Text) -> str:
     return " ".join([f"<@{user_id}>", *(str(text) for text in texts)])
 
 
-def late(task: Task) -> Text:
-    return Text(
-        "**{title}** takes longer than usual. I keep watching it and post it when it is done.", title=task.title
-    )
-
-
 def file_lost(title: str) -> Text:
     return Text("**{title}** is finished, but VidGo no longer has its file, so I cannot post it.", title=title)
 

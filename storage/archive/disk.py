@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import delete, exists, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.schema import files, media
+from storage.wakeups import Queue
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,6 @@ class Archive:
         self._max_bytes = max_bytes
         self._clock = clock
         self._lock = asyncio.Lock()
-        self.on_lost: Callable[[], None] = lambda: None
-        """Called when a file was found lost or damaged, after its songs were marked to be archived again."""
 
     @property
     def is_on(self) -> bool:
@@ -100,7 +98,6 @@ class Archive:
         if not await asyncio.to_thread(self._fetch, sha256, destination):
             log.warning("the archive has lost or damaged %s; it is fetched again", sha256)
             await self.drop(sha256, again_at=self._clock())
-            self.on_lost()
             return None
         async with self._database.write(durable=False) as connection:
             await connection.execute(update(media).where(media.c.sha256 == sha256).values(used_at=self._clock()))
@@ -209,7 +206,8 @@ def link_or_copy(source: Path, destination: Path) -> None:
         shutil.copyfile(source, destination)
 
 
-async def _forget(connection: AsyncConnection, sha256: str, *, again_at: float | None = None) -> None:
+async def _forget(connection: Transaction, sha256: str, *, again_at: float | None = None) -> None:
+    connection.wakes(Queue.ARCHIVER)
     await connection.execute(delete(media).where(media.c.sha256 == sha256))
     # What was lost is worth another try while VidGo or Discord may still have it; what had to make room is not.
     again = {} if again_at is None else {"archive_at": again_at}
