@@ -50,9 +50,10 @@ class DiscordStandIn(People, FaultPlan):
         rate_limits: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        FaultPlan.__init__(self)
+        time_source = Clock(clock)
+        FaultPlan.__init__(self, time_source)
         self.token = token
-        self.state = State(Clock(clock))
+        self.state = State(time_source)
         self.commands = CommandRegistry(self.state)
         self.gateway = Gateway(self.state, token, compress=compress)
         self.state.publish = self.gateway.publish
