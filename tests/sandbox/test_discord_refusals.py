@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -230,3 +231,37 @@ async def test_a_first_answer_may_be_lost_with_and_without_its_effect(scene: Sce
     assert len(scene.channel.messages) == left
     assert call.thinking == bool(left)
     assert (call.acknowledged_at is not None) == bool(left)
+
+
+async def test_no_new_commands_for_today_but_the_known_ones(scene: Scene) -> None:
+    commands = scene.standin.commands
+    assert commands.creates_left == 200 - len(commands.scope(None))
+    commands.creates_left = 0
+    await scene.bot.tree.sync()
+
+    @scene.bot.tree.command(description="One more")
+    async def more(_interaction: discord.Interaction[Bot]) -> None: ...
+
+    with pytest.raises(discord.HTTPException) as caught:
+        await scene.bot.tree.sync()
+    assert (caught.value.status, caught.value.code) == (400, 30034)
+    names = {command["name"] for command in commands.scope(None)}
+    assert names == {"act", "music", "Cover this track"}
+    commands.creates_left = 1
+    await scene.bot.tree.sync()
+    assert "more" in {command["name"] for command in commands.scope(None)}
+
+
+async def test_a_sync_does_not_remove_the_entry_point(scene: Scene) -> None:
+    scene.standin.commands.add_entry_point()
+    with pytest.raises(discord.HTTPException) as caught:
+        await scene.bot.tree.sync()
+    assert (caught.value.status, caught.value.code) == (400, 50240)
+    path = f"/applications/{scene.standin.bot_id}/commands"
+    known = json.loads((await scene.ask("GET", path))[2])
+    assert [command["type"] for command in known] == [1, 1, 3, 4]
+    keep = [{key: command[key] for key in ("name", "type", "description")} for command in known]
+    keep[2].pop("description")
+    assert [command["id"] for command in json.loads((await scene.ask("PUT", path, keep))[2])] == [
+        command["id"] for command in known
+    ]
