@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -33,6 +35,7 @@ class Api:
 
     def __init__(self, vidgo: VidGoStandIn) -> None:
         self._vidgo = vidgo
+        self._connections: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
 
     def application(self) -> web.Application:
         """Return the aiohttp application with all routes."""
@@ -49,10 +52,15 @@ class Api:
         """Log the request, let a planned fault strike, check the key, give refusals their shape."""
         vidgo = self._vidgo
         endpoint = next((name for prefix, name in _PREFIXES.items() if request.path.startswith(prefix)), "")
+        reused = self._seen_before(request)
         body = _loads(await request.read()) if endpoint == "submit" else None
-        vidgo.announce("before", request.method, request.path)
         model = body.get("model") if isinstance(body, dict) else None
-        fault = vidgo.faults.take(endpoint, model)
+        fault = vidgo.faults.take(endpoint, model, reused=reused)
+        if fault is not None:
+            vidgo.changes.notify()
+            if fault.kind == "stale_connection":  # the provider never saw this request
+                return await vidgo.faults.apply(fault, request, handler)
+        vidgo.announce("before", request.method, request.path)
         preempted = fault is not None and endpoint == "submit" and not fault.takes_effect
         if fault is not None and preempted and fault.loses_answer:
             self._record_submission(request, body, status=None, task=None)
@@ -85,6 +93,13 @@ class Api:
         if fault is None or not fault.loses_answer:
             self._record_request(request, response.status)
         return response
+
+    def _seen_before(self, request: web.Request) -> bool:
+        connection = request.transport
+        if connection is None or connection in self._connections:
+            return connection is not None
+        self._connections.add(connection)
+        return False
 
     def _authorize(self, request: web.Request) -> None:
         if request.headers.get("Authorization") != f"Bearer {self._vidgo.key}" or self._vidgo.revoked:

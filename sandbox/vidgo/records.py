@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -41,6 +41,17 @@ class FileRule:
     content_type: str = ""
     status: int = 302
     pause: float = 0.05
+    rate: int = 0
+    lasting: float | None = None
+    until: float | None = None
+
+    def begun(self, now: float) -> FileRule:
+        """Return the rule as it holds from now on, for as long as it lasts."""
+        return self if self.lasting is None else replace(self, until=now + self.lasting)
+
+    def holds(self, now: float) -> bool:
+        """Return whether it still holds."""
+        return self.until is None or now < self.until
 
 
 @dataclass(eq=False)
@@ -64,6 +75,7 @@ class Task:
     file_rules: dict[Media, FileRule] = field(default_factory=dict)
     expired: bool = False
     visible_at: float = 0.0
+    files_at: float = 0.0
 
     @property
     def final(self) -> bool:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PICTURES = 2  # the upstream makes two in different styles
 PRIVATE_URL = "http://10.0.0.7/internal/result"
 
+LONG_URL = 2_400  # characters; many clients and databases stop at 2,048
+
 DEFAULT_SHAPES = {
     "generate-music": "audio",
     "extend-music": "audio",
@@ -35,6 +37,10 @@ def file_url(task: Task, name: str, media: Media) -> str:
     rule = task.file_rules.get(media)
     if rule is not None and rule.kind in {"private", "url"}:
         return rule.location or f"{PRIVATE_URL}/{name}"
+    if rule is not None and rule.kind == "spaced":
+        name = f"{task.title} {name}"
+    if rule is not None and rule.kind == "long":
+        name += "?signature=" + "0123456789abcdef" * (LONG_URL // 16)
     return f"{task.origin}/files/{task.id}/{name}"
 
 

@@ -6,7 +6,6 @@ import asyncio
 import io
 import random
 import string
-import time
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -92,7 +91,7 @@ class TaskRunner:
             shape=DEFAULT_SHAPES[model],
         )
         self.tasks[task.id] = task
-        self.accepted_at[task.id] = time.monotonic()
+        self.accepted_at[task.id] = self._vidgo.clock()
         return task
 
     def accept(self, model: str, data: Json, callback_url: str | None) -> Task:
@@ -215,7 +214,9 @@ class TaskRunner:
             if task.price:
                 vidgo.credits -= task.price
                 vidgo.charged.append((task.id, task.price))
-        task.visible_at = time.monotonic() + (faults.delay + vidgo.detail_lag) * vidgo.time_scale
+        now = vidgo.clock()
+        task.visible_at = now + (faults.delay + vidgo.detail_lag) * vidgo.time_scale
+        task.files_at = now + (faults.delay + vidgo.files_lag) * vidgo.time_scale if vidgo.files_lag else 0.0
         if (run := self._runs.get(task.id)) and run is not asyncio.current_task():
             run.cancel()
         self._in_background(vidgo.sender.final(task, faults))
@@ -231,7 +232,7 @@ class TaskRunner:
         for entry in list(self.file_rules):
             rule, model, media, plan = entry
             if model in {None, task.model} and media not in task.file_rules:
-                task.file_rules[media] = rule
+                task.file_rules[media] = rule.begun(self._vidgo.clock())
                 if plan.times is not None:
                     plan.times -= 1
                     if plan.times <= 0:

@@ -32,7 +32,8 @@ class VidGoStandIn:
     """A VidGo that runs on 127.0.0.1, charges credits of its own, and does whatever it is told to do.
 
     `seconds` is how long a task takes. Every wait of the provider (tasks, callback repeats and delays, detail
-    lag) is multiplied by `time_scale`; waits of this class's own methods and of faults are real seconds.
+    lag) is multiplied by `time_scale`; waits of this class's own methods and of faults are real seconds. `clock`
+    returns seconds since 1970; what lasts or lags goes by it.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class VidGoStandIn:
         self.status_words: dict[str, str] = {}  # e.g. {"finished": "SUCCESS"}
         self.noise = True  # progress and credits_amount come and go in answers
         self.detail_lag = 0.0
+        self.files_lag = 0.0  # seconds for which a finished task has no files yet
         self.detail_unknown_for = 0.0  # seconds after the submission in which detail does not know the task
         self.callbacks: Literal["wrapped", "unwrapped", "off"] = "wrapped"
         self.callback_faults = CallbackFaults()
@@ -70,8 +72,8 @@ class VidGoStandIn:
         self._random = random.Random(seed)
         self._listeners: list[Callable[[str, str, str], None]] = []
         self._closing = asyncio.Event()
-        self.faults = FaultPlan(self._closing)
-        self.host = FileHost(self._closing)
+        self.faults = FaultPlan(self._closing, self.clock)
+        self.host = FileHost(self._closing, self.clock)
         self.runner = TaskRunner(self)
         self.tasks = self.runner.tasks
 
@@ -176,21 +178,19 @@ class VidGoStandIn:
         content_type: str = "",
         status: int = 302,
         pause: float = 0.05,
+        rate: int = 0,
+        lasting: float | None = None,
     ) -> None:
         """Let the result files of `task`, or of the next tasks (of `model`), misbehave.
 
-        Kinds: not_found, html, empty, hang (no answer), endless, too_large (`size` bytes), trickle (64 bytes each
-        `pause` seconds, with `data` at the end), reset (cut off half-way), lying_length (promises twice as much),
-        short_length (promises half), wrong_type (right bytes, declared as `content_type`), disguised (a picture
-        declared as audio), redirect (`status`, to `location`), redirect_loop, private (the result names a private
-        address), url (the result names `location`), bytes (`data` as they are), size (a true MP3 of `size` bytes), wav,
-        broken (an MP3 whose rest is rubbish). Raises `ValueError` for another.
+        `files.FileKind` says what each kind does. With `lasting` they do so for that many seconds after the task's
+        end, then they are fine. Raises `ValueError` for an unknown kind.
         """
         if kind not in FILE_KINDS:
             raise ValueError(f"no such behaviour of files: {kind}")
-        rule = FileRule(kind, data, size, location, content_type, status, pause)
+        rule = FileRule(kind, data, size, location, content_type, status, pause, rate, lasting)
         if task is not None:
-            task.file_rules[media] = rule
+            task.file_rules[media] = rule.begun(self.clock())
         else:
             self.runner.plan_files(rule, model, media, times)
 
@@ -216,9 +216,16 @@ class VidGoStandIn:
         times: int | None = 1,
         model: str | None = None,
         seconds: float = 2.0,
+        size: int = 9_000,
+        lasting: float | None = None,
     ) -> Fault:
-        """Plan a fault for the next `times` requests to an endpoint (None: until cleared), of `model`."""
-        fault = Fault(endpoint, kind, status, body, headers or {}, times, model, seconds)
+        """Plan a fault for the next `times` requests to an endpoint (None: until cleared), of `model`.
+
+        With `lasting` it strikes every request until so many seconds after the first one.
+
+        `faults.FaultKind` says what each kind does. Raises `ValueError` for an unknown kind or endpoint.
+        """
+        fault = Fault(endpoint, kind, status, body, headers or {}, times, model, seconds, size, lasting)
         self.faults.add(fault)
         return fault
 
@@ -300,6 +307,10 @@ class VidGoStandIn:
 
         return await self.changes.until(find, timeout)
 
+    async def wait_fault(self, fault: Fault, count: int = 1, timeout: float = 10) -> None:
+        """Wait until a planned fault has struck `count` times in all."""
+        await self.changes.until(lambda: fault.struck >= count or None, timeout)
+
     async def send_callback(self, task: Task, body: Json | None = None) -> int | None:
         """Post a callback once more, or one with a forged body, and return the receiver's status."""
         if body is None:
@@ -347,13 +358,13 @@ class VidGoStandIn:
     def visible_task(self, task_id: str) -> Task | None:
         """Return a task if the detail endpoint knows it yet."""
         grace = self.detail_unknown_for * self.time_scale
-        if time.monotonic() - self.runner.accepted_at.get(task_id, 0.0) < grace:
+        if self.clock() - self.runner.accepted_at.get(task_id, 0.0) < grace:
             return None
         return self.tasks.get(task_id)
 
     def detail_payload(self, task: Task) -> Json:
         """Return `data` of a detail answer, with the lag and the noise that are set."""
-        if task.final and time.monotonic() >= task.visible_at:
+        if task.final and self.clock() >= task.visible_at:
             return self.final_payload(task, extra=self._noise(task, done=True))
         status = "running" if task.final else task.status
         return payload(
@@ -363,7 +374,8 @@ class VidGoStandIn:
     def final_payload(self, task: Task, *, extra: Json | None = None) -> Json:
         """Return a task as a callback shows it at its end."""
         status = self.status_words.get(task.status, task.status)
-        return payload(task, status=status, files=task.files, error_message=task.error_message, extra=extra)
+        files = task.files if self.clock() >= task.files_at else []
+        return payload(task, status=status, files=files, error_message=task.error_message, extra=extra)
 
     def _noise(self, task: Task, *, done: bool) -> Json:
         if not self.noise:

@@ -178,28 +178,32 @@ async def test_the_library_believes_a_long_limit() -> None:
 
 
 async def test_one_channel_may_be_slow_while_others_are_fast(scene: Scene) -> None:
-    fault = scene.standin.slow_posts(scene.channel.id, 0.6)
-    begun = time.monotonic()
+    fault = scene.standin.slow_posts(scene.channel.id, 60)
     slow = [asyncio.create_task(scene.post("slow")) for _ in range(3)]
     await fault.strikes(3)
     assert [await scene.post("fast", scene.other) for _ in range(5)] == [200] * 5
-    assert time.monotonic() - begun < 0.6
-    assert await asyncio.gather(*slow) == [200] * 3
-    assert time.monotonic() - begun >= 0.6
     fault.end()
     assert await scene.post("fast") == 200
-    assert time.monotonic() - begun < 1.2
+    assert not any(task.done() for task in slow)
+    for task in slow:
+        task.cancel()
+    scene.standin.slow_posts(scene.channel.id, 0.3, times=3)
+    begun = time.monotonic()
+    assert await asyncio.gather(*(scene.post("slow") for _ in range(3))) == [200] * 3
+    assert time.monotonic() - begun >= 0.3
 
 
 async def test_an_answer_may_be_late_after_the_effect(scene: Scene) -> None:
-    fault = scene.standin.hang("POST", POSTS, 0.4, when="after")
-    begun = time.monotonic()
+    fault = scene.standin.hang("POST", POSTS, 60, when="after")
     posting = asyncio.create_task(scene.post("hi"))
     await scene.channel.wait_for(lambda message: message.content == "hi")
-    assert time.monotonic() - begun < 0.4
     await fault.used_up()
-    assert await posting == 200
-    assert time.monotonic() - begun >= 0.4
+    assert not posting.done()
+    posting.cancel()
+    scene.standin.hang("POST", POSTS, 0.3, when="after")
+    begun = time.monotonic()
+    assert await scene.post("hi") == 200
+    assert time.monotonic() - begun >= 0.3
 
 
 async def test_a_slow_request_can_be_lost_as_well(scene: Scene) -> None:
