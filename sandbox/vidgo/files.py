@@ -15,7 +15,8 @@ from sandbox.vidgo.faults import closed_within
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from sandbox.vidgo.records import FileRule, Media, Task
+    from sandbox.vidgo.records import FileRule, Media
+    from sandbox.vidgo.results import Task
 
 FileKind: TypeAlias = Literal[
     "not_found",
