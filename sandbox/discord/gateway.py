@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from sandbox.discord import payloads
-from sandbox.discord.model import Guild, Json, State
+from sandbox.discord.model import Guild, Json, Message, State, Subject
 
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME, RECONNECT = 0, 1, 2, 3, 4, 6, 7
 REQUEST_MEMBERS, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 8, 9, 10, 11
@@ -148,12 +148,12 @@ class Gateway:
             self._detach(connection, socket.close_code)
         return socket
 
-    def publish(self, event: str, guild: Guild | None, build: Callable[[], Json]) -> None:
+    def publish(self, event: str, guild: Guild | None, subject: Subject) -> None:
         """Send an event to the shard of a guild, or to shard 0, if the intents ask for it."""
         needed = _needed_intent(event, guild)
         for session in self.sessions_for(guild):
             if session.complete and session.intents & needed:
-                session.dispatch(event, build())
+                session.dispatch(event, EVENT_DATA[event](subject))
 
     def sessions_for(self, guild: Guild | None) -> list[Session]:
         """Return the sessions in charge of a guild or, with None, of direct messages.
@@ -289,3 +289,25 @@ def _needed_intent(event: str, guild: Guild | None) -> int:
     if event.startswith("MESSAGE_"):
         return GUILD_MESSAGES_INTENT if guild is not None else DIRECT_MESSAGES_INTENT
     return MEMBERS_INTENT if event.startswith("GUILD_MEMBER_") else GUILDS_INTENT
+
+
+def _in_guild(post: Message) -> Json:
+    return {"guild_id": str(post.channel.guild.id)} if post.channel.guild is not None else {}
+
+
+EVENT_DATA: dict[str, Callable[[Any], Json]] = {
+    "GUILD_CREATE": lambda place: payloads.guild_create(place, joined=True),
+    "GUILD_DELETE": lambda place: {"id": str(place.id)},
+    "GUILD_MEMBER_ADD": lambda who: payloads.member(who, who.guild.id),
+    "GUILD_MEMBER_REMOVE": lambda who: {"guild_id": str(who.guild.id), "user": payloads.user(who.user)},
+    "CHANNEL_CREATE": payloads.channel,
+    "CHANNEL_UPDATE": payloads.channel,
+    "CHANNEL_DELETE": payloads.channel,
+    "THREAD_CREATE": payloads.channel,
+    "THREAD_UPDATE": payloads.channel,
+    "THREAD_DELETE": payloads.channel,
+    "MESSAGE_CREATE": lambda post: payloads.message(post) | _in_guild(post),
+    "MESSAGE_UPDATE": lambda post: payloads.message(post) | _in_guild(post),
+    "MESSAGE_DELETE": lambda post: {"id": str(post.id), "channel_id": str(post.channel.id)} | _in_guild(post),
+}
+"""What each event carries about its subject."""
