@@ -171,6 +171,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         links=links,
         files=files,
         directory=directory,
+        workers=workers,
         not_ready=lambda: _not_ready(parts),
     )
     await _listen(listener, settings)

@@ -30,6 +30,15 @@ class Metrics:
         self.files_at_hand = Gauge(
             "coverbot_files_at_hand", "Files got and not yet brought into the archive", registry=self.registry
         )
+        self.places_taken = Gauge(
+            "coverbot_worker_places_taken", "Things that a worker is at work on", ["worker"], registry=self.registry
+        )
+        self.places_full = Gauge(
+            "coverbot_worker_full_seconds",
+            "For how long a worker has had no free place",
+            ["worker"],
+            registry=self.registry,
+        )
         self.notifications_open = Gauge(
             "coverbot_notifications_open", "Notifications with something to do", registry=self.registry
         )

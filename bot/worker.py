@@ -69,15 +69,19 @@ class Worker:
         """Return how many places are taken."""
         return len(self._running)
 
+    @property
+    def full_seconds(self) -> float:
+        """Return for how long all places have been taken by the same work."""
+        return 0.0 if self._full_since is None else asyncio.get_running_loop().time() - self._full_since
+
     def problem(self, stalled_seconds: float) -> str | None:
         """Return why the worker cannot be relied on, or None."""
         if self._loop_task is None or self._loop_task.done():
             return "does not turn"
-        now = asyncio.get_running_loop().time()
-        if now - self._turned_at > IDLE_SECONDS + stalled_seconds:
+        if asyncio.get_running_loop().time() - self._turned_at > IDLE_SECONDS + stalled_seconds:
             return "does not turn"
-        if self._full_since is not None and now - self._full_since > FULL_SECONDS:
-            return f"all {self._places} places are taken for {now - self._full_since:.0f} s"
+        if self.full_seconds > FULL_SECONDS:
+            return f"all {self._places} places are taken for {self.full_seconds:.0f} s"
         return None
 
     async def stop(self, deadline: float) -> None:

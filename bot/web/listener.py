@@ -8,7 +8,7 @@ import json
 import logging
 import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -24,6 +24,7 @@ from bot.tasks.ending import first_wanted
 from bot.tasks.reading import Reading
 from bot.vidgo import Nonsense, Report, Status, parse_callback, verify_signature
 from bot.web.connections import Connections
+from bot.worker import Worker
 from storage import files as file_rows
 from storage import notifications
 from storage import tasks as rows
@@ -56,6 +57,7 @@ class Listener:
         reading: Reading,
         *,
         clock: Callable[[], float],
+        workers: Sequence[Worker],
         not_ready: Callable[[], dict[str, str]],
         metrics: Metrics,
         links: Links,
@@ -66,6 +68,7 @@ class Listener:
         self._database = database
         self._reading = reading
         self._clock = clock
+        self._workers = workers
         self._not_ready = not_ready
         self._metrics = metrics
         self._links = links
@@ -205,6 +208,9 @@ class Listener:
         for status in LIVE_TASKS:
             self._metrics.tasks_live.labels(status).set(counts.get(status, 0))
         self._metrics.notifications_open.set(waiting)
+        for worker in self._workers:
+            self._metrics.places_taken.labels(worker.name).set(worker.taken)
+            self._metrics.places_full.labels(worker.name).set(worker.full_seconds)
         self._metrics.files_at_hand.set(self._files.at_hand)
         return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -33,11 +33,13 @@ LONG_SECONDS = 0.02
 class SQLiteConnection:
     """One open connection; between `begin` and its end it belongs to one transaction."""
 
-    def __init__(self, raw: sqlite3.Connection, at_once: Connection, thread: aiosqlite.Connection) -> None:
+    def __init__(
+        self, raw: sqlite3.Connection, at_once: Connection, thread: aiosqlite.Connection, in_thread: AsyncConnection
+    ) -> None:
         self._raw = raw
         self._at_once = at_once
         self._thread = thread
-        self._in_thread: AsyncConnection | None = None
+        self._in_thread = in_thread
         self._thread_is_free = True
 
     @classmethod
@@ -47,12 +49,10 @@ class SQLiteConnection:
         # An error's text would hold the values of its query, tokens among them, and errors are logged.
         engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, hide_parameters=True)
         thread = aiosqlite.Connection(lambda: raw, iter_chunk_size=64)
-        connection = cls(raw, engine.connect(), thread)
         patient = create_async_engine(
             "sqlite+aiosqlite://", async_creator=lambda: thread, poolclass=StaticPool, hide_parameters=True
         )
-        connection._in_thread = await patient.connect()
-        return connection
+        return cls(raw, engine.connect(), thread, await patient.connect())
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[*tuple[Any, ...]]:
         """Run a statement, at once where it is marked as quick; raises `DBAPIError`."""
@@ -63,9 +63,7 @@ class SQLiteConnection:
             except OperationalError as error:
                 if not _is_busy(error.orig):
                     raise
-        assert self._in_thread is not None  # noqa: S101 (`open` has made it)
-        in_thread = self._in_thread
-        return await self._patiently(lambda: in_thread.execute(statement, parameters))
+        return await self._patiently(lambda: self._in_thread.execute(statement, parameters))
 
     async def begin(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> None:
         """Begin a transaction; waits for other processes that hold SQLite's lock. Raises `sqlite3.Error`."""
@@ -89,7 +87,8 @@ class SQLiteConnection:
     async def close(self) -> None:
         """Close the connection."""
         self._at_once.close()
-        await self._thread.close()
+        await self._in_thread.close()
+        await self._in_thread.engine.dispose()  # closes aiosqlite's connection, and with it the file
 
     async def _command(self, command: str) -> None:
         if self._thread_is_free:
