@@ -1,0 +1,94 @@
+"""What a refusal means: Discord's own word, or that of something on the way to it.
+
+Discord answers in JSON, with an error code for nearly everything. Its edge, and proxies of networks, answer with pages
+for browsers and statuses of their own, which say nothing about the bot: whatever they are, they pass.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import time
+
+import aiohttp
+import discord
+
+UNREACHABLE = (
+    discord.HTTPException,
+    discord.LoginFailure,
+    discord.GatewayNotFound,
+    discord.RateLimited,
+    aiohttp.ClientError,
+    OSError,
+    # What discord.py stumbles over in a page that came with status 200 or calls itself JSON.
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+)
+"""All that a request can raise where its answer does not come from Discord."""
+
+LOGIN_REFUSED = "DISCORD_TOKEN is refused by Discord; copy it again from the developer portal"
+
+MISSING_ACCESS = 50001
+EDGE = 40333
+"""The error code that the edge itself puts into its refusals."""
+
+LONGEST_WAIT = 86_400.0
+LONGEST_TEXT = 200
+
+
+def is_discords_word(error: BaseException | None) -> bool:
+    """Tell whether Discord itself has refused something, and will so again."""
+    refusal = _refusal(error)
+    return refusal is not None and _is_json(refusal) and (refusal.status == 401 or refusal.code not in (0, EDGE))
+
+
+def refuses_token(error: BaseException | None) -> bool:
+    """Tell whether Discord itself does not know the bot's token."""
+    refusal = _refusal(error)
+    return refusal is not None and refusal.status == 401 and _is_json(refusal)
+
+
+def asked_to_wait(error: BaseException | None) -> float:
+    """Return the seconds that an answer asks to wait, at most a day; 0 where it asks for none."""
+    if isinstance(error, discord.RateLimited):
+        return min(error.retry_after, LONGEST_WAIT)
+    refusal = _refusal(error)
+    headers = refusal.response.headers if refusal is not None else getattr(error, "headers", None)
+    asked = str((headers or {}).get("Retry-After", ""))
+    try:
+        seconds = float(asked)
+    except ValueError:  # an HTTP date, or nothing
+        try:
+            seconds = email.utils.parsedate_to_datetime(asked).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return 0.0
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def explain(error: BaseException) -> str:
+    """Put an error into a short line, without the page that may have come with it."""
+    refusal = _refusal(error)
+    if refusal is None:
+        if isinstance(error, aiohttp.ClientError | OSError | discord.DiscordException):
+            return _short(f"{type(error).__name__}: {error}".removesuffix(": "))
+        return f"no answer of Discord's: {type(error).__name__}"
+    if not _is_json(refusal):
+        return f"HTTP {refusal.status}, without a word of Discord's"
+    code = f", code {refusal.code}" if refusal.code else ""
+    return _short(f"HTTP {refusal.status}{code}: {refusal.text}")
+
+
+def _refusal(error: BaseException | None) -> discord.HTTPException | None:
+    if isinstance(error, discord.LoginFailure | discord.GatewayNotFound):
+        error = error.__cause__
+    return error if isinstance(error, discord.HTTPException) else None
+
+
+def _is_json(refusal: discord.HTTPException) -> bool:
+    return refusal.response.headers.get("Content-Type") == "application/json" and bool(refusal.text)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}…"
