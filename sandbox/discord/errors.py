@@ -15,8 +15,10 @@ REFUSALS: dict[int, tuple[int, str]] = {
     10062: (404, "Unknown interaction"),
     10063: (404, "Unknown application command"),
     30015: (400, "Maximum number of attachments in a message reached (10)"),
+    30034: (400, "Max number of daily application command creates has been reached (200)"),
     40005: (413, "Request entity too large"),
     40060: (400, "Interaction has already been acknowledged."),
+    40333: (403, "internal network error"),
     50001: (403, "Missing Access"),
     50005: (403, "Cannot edit a message authored by another user"),
     50006: (400, "Cannot send an empty message"),
@@ -27,8 +29,11 @@ REFUSALS: dict[int, tuple[int, str]] = {
     50035: (400, "Invalid Form Body"),
     50083: (400, "Thread is archived"),
     50109: (400, "The request body contains invalid JSON."),
+    50240: (400, "You cannot remove this app's Entry Point command in a bulk update operation."),
     50278: (403, "Cannot send messages to this user due to having no mutual guilds"),
-    160002: (400, "Cannot reply without permission to read message history"),
+    160002: (403, "Cannot reply without permission to read message history"),
+    160005: (400, "Thread is locked"),
+    200000: (400, "Message was blocked by automatic moderation"),
 }
 """JSON error code to HTTP status and message (Discord's reference, "Opcodes and Status Codes")."""
 
@@ -58,10 +63,10 @@ class ApiError(Exception):
         return body
 
 
-def refuse(code: int) -> ApiError:
-    """Return the refusal with this JSON error code."""
-    status, message = REFUSALS[code]
-    return ApiError(status, code, message)
+def refuse(code: int, status: int | None = None) -> ApiError:
+    """Return the refusal with this JSON error code, in its usual HTTP status or another."""
+    usual, message = REFUSALS[code]
+    return ApiError(status or usual, code, message)
 
 
 def refuse_status(status: int, message: str) -> ApiError:

@@ -6,8 +6,12 @@ import hashlib
 import math
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 from sandbox.discord.clock import Clock
+
+Scope = Literal["user", "global", "shared"]
+"""Whose limit it is: the bot's on a route, the bot's on all of the API, or one that others use up too."""
 
 
 @dataclass
@@ -60,7 +64,7 @@ class RateLimits:
 
 
 def limited_answer(
-    retry_after: float, headers: dict[str, str], *, global_: bool
+    retry_after: float, headers: dict[str, str], scope: Scope = "user"
 ) -> tuple[dict[str, object], dict[str, str]]:
     """Return body and headers of a 429.
 
@@ -70,10 +74,9 @@ def limited_answer(
     body: dict[str, object] = {
         "message": "You are being rate limited.",
         "retry_after": seconds,
-        "global": global_,
+        "global": scope == "global",
     }
-    extra = {"Via": "1.1 google", "Retry-After": str(math.ceil(seconds))}
-    extra["X-RateLimit-Scope"] = "global" if global_ else "user"
-    if global_:
+    extra = {"Via": "1.1 google", "Retry-After": str(math.ceil(seconds)), "X-RateLimit-Scope": scope}
+    if scope == "global":
         extra["X-RateLimit-Global"] = "true"
     return body, headers | extra

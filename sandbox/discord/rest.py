@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import time
@@ -14,7 +15,7 @@ from aiohttp import BodyPartReader, hdrs, web
 
 from sandbox.discord.commands import CommandRegistry
 from sandbox.discord.errors import MALFORMED_CODES, ApiError, describe, invalid, refuse, refuse_status
-from sandbox.discord.faults import Fault, FaultPlan
+from sandbox.discord.faults import Fault, FaultPlan, When
 from sandbox.discord.judge import Judge, Violation
 from sandbox.discord.limits import Grant, RateLimits, limited_answer
 from sandbox.discord.model import Json, State
@@ -170,30 +171,28 @@ class Rest:
         record.status = answer.status
         self._faults.watch(record.method, path, "after")
         self._state.changed.notify()
-        return await self._strike(record, request, "after", dict(answer.headers)) or answer
+        return await self._strike(record, request, "after", answer.headers) or answer
 
     async def _strike(
-        self, record: Request, request: web.Request, when: Any, headers: dict[str, str]
+        self, record: Request, request: web.Request, when: When, headers: Mapping[str, str]
     ) -> web.StreamResponse | None:
-        fault: Fault | None = self._faults.take_fault(record.method, record.path, when)
-        if fault is None:
-            return None
-        if fault.kind == "hang":
-            try:
-                async with asyncio.timeout(fault.seconds):
-                    await self._closing.wait()
-            except TimeoutError:
-                pass
-            return None
-        if fault.kind == "lose":
-            return self._hang_up(record, request)
-        if fault.kind == "rate_limit":
-            body, extra = limited_answer(fault.seconds, {}, global_=fault.global_)
-            record.status = 429
-            return _json(429, body, extra)
-        record.status = fault.status
-        kept = {name: value for name, value in headers.items() if name.lower().startswith("x-ratelimit")}
-        return _json(fault.status, {"message": f"{fault.status}: Server Error", "code": 0}, kept)
+        for fault in self._faults.take_faults(record.method, record.path, when, record.body):
+            if fault.kind == "hang":
+                await self._wait(fault)
+                continue
+            if fault.kind == "lose":
+                return self._hang_up(record, request)
+            record.status, body, extra = fault.answer()
+            kept = {name: value for name, value in headers.items() if name.lower().startswith("x-ratelimit")}
+            if isinstance(body, str):
+                return web.Response(text=body, status=record.status, headers=extra, content_type="text/html")
+            return _json(record.status, body, kept | extra)
+        return None
+
+    async def _wait(self, fault: Fault) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(fault.seconds):
+                await self._closing.wait()
 
     def _effect(
         self,
@@ -210,7 +209,7 @@ class Rest:
             if route.bucket is not None:
                 grant = self._limits.take(route.bucket, request.match_info.get(route.major, ""))
                 if grant.retry_after is not None:
-                    body, headers = limited_answer(grant.retry_after, grant.headers, global_=False)
+                    body, headers = limited_answer(grant.retry_after, grant.headers)
                     return _json(429, body, headers)
             if malformed is not None:
                 raise malformed
@@ -227,6 +226,7 @@ class Rest:
             )
             status, answer = route.handler(context)
         except ApiError as error:
+            error.status = self._faults.statuses.get(error.code, error.status)
             self._note(record, error)
             status, answer = error.status, error.body
         record.answer = answer
