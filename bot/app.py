@@ -203,7 +203,7 @@ async def _shut_down(
 
 async def _end_work(parts: _Parts, deadline: Deadline) -> None:
     grace = deadline.left(reserve=4.5)
-    await asyncio.gather(*(worker.stop(grace) for worker in parts.workers))
+    await asyncio.gather(parts.client.end_commands(grace), *(worker.stop(grace) for worker in parts.workers))
     await parts.tasks.drain()
 
 

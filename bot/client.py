@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons")
 
+COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-")
+"""How discord.py names the tasks in which it runs commands and buttons."""
+
 LAUNCH_PAUSES = (0.0, 5.0, 25.0, 55.0)
 """Seconds between the tries to begin a shard's first session, beside the 5 that discord.py takes."""
 
@@ -77,6 +80,10 @@ class Tree(app_commands.CommandTree["Client"]):
             text = cause.text
         elif isinstance(error, app_commands.NoPrivateMessage):
             text = errors.server_only()
+        elif isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
+            # The commands at Discord are registered when Discord lets the bot, and members' apps keep them for a while.
+            log.warning("a command of another version was used: %s", error)
+            text = errors.stale_command()
         else:
             reference = new_id(interaction.created_at.timestamp())
             log.error("interaction %s failed", reference, exc_info=cause)
@@ -163,6 +170,15 @@ class Client(commands.AutoShardedBot):
     async def on_ready(self) -> None:
         """Say that the bot is there."""
         log.info("connected to Discord as %s in %d servers", self.user, len(self.guilds))
+
+    async def end_commands(self, grace: float) -> None:
+        """Wait up to `grace` seconds for the commands and buttons under way, then cancel them."""
+        running = [task for task in asyncio.all_tasks() if task.get_name().startswith(COMMAND_TASKS)]
+        if running:
+            _, late = await asyncio.wait(running, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def not_ready(self) -> str | None:
         """Return why Discord is not to be reached, or None."""

@@ -21,7 +21,7 @@ from bot.refusals import (
     UNREACHABLE,
     asked_to_wait,
     explain,
-    is_discords_word,
+    is_not_there,
     refuses_token,
 )
 from bot.registration import register_commands
@@ -89,7 +89,7 @@ async def _register(client: Client, guild_id: int | None) -> None:
         try:
             await register_commands(client, guild_id)
         except discord.HTTPException as error:
-            if guild_id is not None and error.code == MISSING_ACCESS and is_discords_word(error):
+            if guild_id is not None and error.code == MISSING_ACCESS and is_not_there(error):
                 raise SettingsError("DISCORD_GUILD_ID names a server that the bot is not a member of") from error
             raise
 

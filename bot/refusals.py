@@ -30,17 +30,17 @@ UNREACHABLE = (
 LOGIN_REFUSED = "DISCORD_TOKEN is refused by Discord; copy it again from the developer portal"
 
 MISSING_ACCESS = 50001
-EDGE = 40333
-"""The error code that the edge itself puts into its refusals."""
+NOT_THERE = (MISSING_ACCESS, 10003, 10004)
+"""Error codes for a channel or server that does not exist or that the bot may not see."""
 
 LONGEST_WAIT = 86_400.0
 LONGEST_TEXT = 200
 
 
-def is_discords_word(error: BaseException | None) -> bool:
-    """Tell whether Discord itself has refused something, and will so again."""
+def is_not_there(error: BaseException | None) -> bool:
+    """Tell whether Discord itself says that the bot cannot see a channel or server."""
     refusal = _refusal(error)
-    return refusal is not None and _is_json(refusal) and (refusal.status == 401 or refusal.code not in (0, EDGE))
+    return refusal is not None and refusal.code in NOT_THERE and _is_json(refusal)
 
 
 def refuses_token(error: BaseException | None) -> bool:
@@ -63,7 +63,7 @@ def asked_to_wait(error: BaseException | None) -> float:
             seconds = email.utils.parsedate_to_datetime(asked).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError):
             return 0.0
-    return min(max(seconds, 0.0), LONGEST_WAIT)
+    return min(seconds, LONGEST_WAIT) if seconds > 0 else 0.0  # "nan" is no number to wait for
 
 
 def explain(error: BaseException) -> str:

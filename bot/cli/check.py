@@ -12,7 +12,7 @@ import discord
 from aiohttp import web
 
 from bot.client import PERMISSIONS
-from bot.refusals import LOGIN_REFUSED, UNREACHABLE, explain, is_discords_word, refuses_token
+from bot.refusals import LOGIN_REFUSED, UNREACHABLE, explain, is_not_there, refuses_token
 from bot.settings import Settings
 from bot.vidgo import KeyRefused, VidGo, VidGoError
 from bot.web.addresses import listen, local_host, show_address
@@ -190,7 +190,7 @@ async def _guild(client: discord.Client, guild_id: int) -> str:
         async with asyncio.timeout(PATIENCE):
             guild = await client.fetch_guild(guild_id)
     except (*UNREACHABLE, RuntimeError) as error:
-        if is_discords_word(error):
+        if is_not_there(error):
             raise Wrong("DISCORD_GUILD_ID names a server that the bot is not a member of") from None
         raise Wrong(f"DISCORD_GUILD_ID cannot be looked at ({explain(error)})") from None
     return f"the bot is a member of {guild.name}"
@@ -207,7 +207,7 @@ async def _channel(client: discord.Client, channel_id: int) -> str:
             channel = await guild.fetch_channel(found.parent_id if isinstance(found, discord.Thread) else found.id)
             member = await guild.fetch_member(client.user.id)  # type: ignore[union-attr]
     except (*UNREACHABLE, RuntimeError) as error:
-        if is_discords_word(error):
+        if is_not_there(error):
             raise Wrong("--channel is unknown to the bot; invite it with `coverbot invite`") from None
         raise Wrong(f"--channel cannot be looked at ({explain(error)})") from None
     granted = channel.permissions_for(member)

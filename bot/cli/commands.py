@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Collection, Coroutine
@@ -26,6 +27,16 @@ def run_command(arguments: list[str] | None = None) -> int:
     SIGINT and SIGTERM are blocked before; each command lets them through once it can obey them.
     """
     options = parser().parse_args(arguments)
+    code = _obey(options)
+    if options.command == "run":
+        # All is ended and closed. What Python would tear down takes seconds on a busy machine, and threads may wait for
+        # a dead disk for ever.
+        logging.shutdown()
+        os._exit(code)
+    return code
+
+
+def _obey(options: argparse.Namespace) -> int:
     run = {"run": _run, "check": _check, "invite": _invite, "health": _health, "demo": _demo}[options.command]
     try:
         return run(options)
@@ -38,7 +49,8 @@ def run_command(arguments: list[str] | None = None) -> int:
         _say("interrupted")
         return INTERRUPTED
     finally:  # nothing shall tear off the end of the process
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def parser() -> argparse.ArgumentParser:

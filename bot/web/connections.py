@@ -26,7 +26,7 @@ IDLE_SECONDS = 75.0
 STUCK_SECONDS = 30.0
 """How long an answer may find no room at its reader (Linux)."""
 
-SHUTDOWN_SECONDS = 3.0
+SHUTDOWN_SECONDS = 2.0
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 4096
 
