@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import discord
 
+from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.private import ORIGINAL, QUIET, tell_directly, webhook_of
-from bot.replies.refusals import FAILURES, Refusal, describe, meaning_of
 from bot.words import cards, errors
 from storage import notifications
 from storage.database import Database
@@ -47,7 +47,7 @@ class Abandoned:
         except FAILURES as error:
             if meaning_of(error) is Refusal.LATER:
                 raise
-            log.info("interaction %s cannot be answered any more: %s", row.id, describe(error))
+            log.info("interaction %s cannot be answered any more: %s", row.id, explain(error))
         async with self._database.write() as transaction:
             await notifications.answer(transaction, row.id)
 

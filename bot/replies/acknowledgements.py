@@ -12,8 +12,8 @@ from typing import Any
 
 import discord
 
+from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.private import ORIGINAL, QUIET, webhook_of
-from bot.replies.refusals import FAILURES, Refusal, describe, meaning_of
 from bot.songs.orders import Ordered
 from bot.tasks.schedule import Schedule
 from bot.words import cards, waiting
@@ -90,7 +90,7 @@ class Acknowledgements:
                 )
                 message_id = message.id
             except FAILURES as error:
-                log.info("interaction %s cannot be acknowledged: %s", row.id, describe(error))
+                log.info("interaction %s cannot be acknowledged: %s", row.id, explain(error))
                 later = meaning_of(error) is Refusal.LATER
             else:
                 later = False
@@ -107,7 +107,7 @@ class Acknowledgements:
                 )
             except FAILURES as error:
                 meaning = meaning_of(error)
-                log.info("interaction %s cannot be acknowledged: %s", interaction.id, describe(error))
+                log.info("interaction %s cannot be acknowledged: %s", interaction.id, explain(error))
                 if meaning is Refusal.LATER:
                     return None, True
                 if meaning is not Refusal.REFUSED:
@@ -145,7 +145,7 @@ class Acknowledgements:
                 if meaning_of(error) is Refusal.LATER:
                     raise
                 # Deleted, or in a channel that is closed: nobody misses the edit.
-                log.info("acknowledgement of %s cannot be changed: %s", row.id, describe(error))
+                log.info("acknowledgement of %s cannot be changed: %s", row.id, explain(error))
         async with self._database.write() as transaction:
             await notifications.shown(transaction, row.id, row.ack_wanted, message_id)
 

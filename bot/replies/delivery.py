@@ -18,10 +18,10 @@ from weakref import WeakValueDictionary
 
 from bot.media.fetch import FetchError
 from bot.metrics import Metrics
+from bot.refusals import FAILURES, Refusal, asked_to_wait, explain, meaning_of
 from bot.replies.abandoned import Abandoned
 from bot.replies.posting import Posting
 from bot.replies.posts import Composer, Post
-from bot.replies.refusals import FAILURES, Refusal, describe, meaning_of, wait_of
 from bot.words.text import speaking
 from bot.worker import Worker
 from storage import notifications
@@ -127,7 +127,7 @@ class Delivery:
             log.info("task %s: its file comes later: %s", task.id, error.reason)
             await self._fetch_later(row, error)
         except FAILURES as error:
-            log.warning("notification %s is not posted yet: %s", row.id, describe(error))
+            log.warning("notification %s is not posted yet: %s", row.id, explain(error))
             await self._later(row, error)
 
     # Posting
@@ -167,7 +167,7 @@ class Delivery:
                 if meaning is Refusal.TOO_LARGE and post.files:
                     log.info("task %s: its file is too large for channel %s now", task.id, row.channel_id)
                     return False
-                log.warning("task %s: channel %s refuses it: %s", task.id, row.channel_id, describe(error))
+                log.warning("task %s: channel %s refuses it: %s", task.id, row.channel_id, explain(error))
                 if meaning is not Refusal.CLOSED and post.embed is not None:
                     return await self._post_plainly(row, task)
                 try:
@@ -199,8 +199,8 @@ class Delivery:
             raise error
         if meaning is Refusal.TOO_LARGE and post.files:
             return False
-        log.warning("task %s: its requester cannot be reached: %s", task.id, describe(error))
-        await self._give_up(row, describe(error))
+        log.warning("task %s: its requester cannot be reached: %s", task.id, explain(error))
+        await self._give_up(row, explain(error))
         return True
 
     @asynccontextmanager
@@ -250,11 +250,11 @@ class Delivery:
         self._metrics.deliveries.labels("discord_failed").inc()
         now = self._clock()
         if row.state is not NotificationState.ASKED and now - row.created_at > GIVE_UP_SECONDS:
-            await self._give_up(row, describe(error))
+            await self._give_up(row, explain(error))
             return
-        pause = wait_of(error) or min(2.0 ** min(row.attempts + 1, 20), LONGEST_PAUSE_SECONDS)
+        pause = asked_to_wait(error) or min(2.0 ** min(row.attempts + 1, 20), LONGEST_PAUSE_SECONDS)
         async with self._database.write() as transaction:
-            await notifications.postpone(transaction, row.id, now + pause, describe(error))
+            await notifications.postpone(transaction, row.id, now + pause, explain(error))
 
     async def _fetch_later(self, row: Notification, error: FetchError) -> None:
         self._metrics.deliveries.labels("fetching_failed").inc()

@@ -15,9 +15,9 @@ from typing import Any
 import discord
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.private import QUIET, tell_directly, turn_private
-from bot.replies.refusals import FAILURES, Refusal, describe, meaning_of
 from bot.songs.orders import Answer, Ordered, Requester
 from bot.words import cards, errors
 from bot.words.errors import MemberError
@@ -115,7 +115,7 @@ class Interactions:
                 try:
                     await _edit_original(interaction, answer)
                 except FAILURES as error:
-                    log.info("interaction %s: its message cannot be changed: %s", reference, describe(error))
+                    log.info("interaction %s: its message cannot be changed: %s", reference, explain(error))
             return
         await _follow_up(interaction, reference, text)
 
@@ -206,15 +206,15 @@ class Interactions:
         interaction: discord.Interaction | None = None,
     ) -> None:
         if meaning_of(error) is Refusal.LATER:
-            log.warning("interaction %s could not be answered yet: %s", row.id, describe(error))
+            log.warning("interaction %s could not be answered yet: %s", row.id, explain(error))
             await self._leave(row.id)
             return
-        log.info("interaction %s could not be answered: %s", row.id, describe(error))
+        log.info("interaction %s could not be answered: %s", row.id, explain(error))
         if interaction is not None and text is not None:
             try:
                 await tell_directly(interaction.client, row.user_id, text, nonce=row.id)
             except FAILURES as closed:
-                log.info("interaction %s: its member cannot be reached: %s", row.id, describe(closed))
+                log.info("interaction %s: its member cannot be reached: %s", row.id, explain(closed))
         await self._close(row.id)
 
     async def _leave(self, notification_id: str) -> None:
@@ -276,7 +276,7 @@ async def _defer(interaction: discord.Interaction, name: str, *, ephemeral: bool
             await interaction.response.defer(ephemeral=ephemeral, thinking=True)
         except FAILURES as error:
             refusal = meaning_of(error)
-            log.info("interaction %s: its first answer was not taken: %s", name, describe(error))
+            log.info("interaction %s: its first answer was not taken: %s", name, explain(error))
             if refusal is not Refusal.LATER:
                 return refusal
         else:
@@ -316,4 +316,4 @@ async def _follow_up(interaction: discord.Interaction, name: str, text: Text) ->
     try:
         await interaction.followup.send(cards.fitting(str(text)), ephemeral=True, allowed_mentions=QUIET)
     except FAILURES as error:
-        log.info("interaction %s could not be answered: %s", name, describe(error))
+        log.info("interaction %s could not be answered: %s", name, explain(error))

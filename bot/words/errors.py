@@ -124,6 +124,13 @@ def stale_button() -> Text:
     return Text("This button belongs to something I no longer know.")
 
 
+def stale_command() -> Text:
+    return Text(
+        "This command belongs to another version of me. Restart your Discord app and try again; if that does not help, "
+        "wait some minutes."
+    )
+
+
 def not_your_order() -> Text:
     return Text("Only the member who asked for it can stop this.")
 

@@ -22,8 +22,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 import bot.app
 import bot.media.files
 from bot.__main__ import main
@@ -31,9 +29,8 @@ from bot.media.fetch import Fetcher
 from bot.media.fetched import Fetched
 from bot.media.files import Files
 from bot.vidgo import VidGo
-from storage.database import Database
-from storage.sqlite.journal import Journal
-from storage.tasks import File
+from storage.database import Database, Transaction
+from storage.files import File
 
 ARMED = "crash-at"
 """The file in the working directory that names the commit at which to die."""
@@ -80,8 +77,7 @@ def place(function: str, number: int, phase: str) -> str:
 
 def _commit_points(launch: Launch) -> None:
     """Let everything that writes down what happened ask whether it is the last thing that happens."""
-    write: Callable[..., AbstractAsyncContextManager[AsyncConnection]] = Database.write
-    once: Callable[..., AbstractAsyncContextManager[AsyncConnection]] = Database.once
+    write: Callable[..., AbstractAsyncContextManager[Transaction]] = Database.write
     armed = Path(launch.directory, ARMED)
     trail = os.open(Path(launch.directory, TRAIL), os.O_WRONLY | os.O_CREAT | os.O_APPEND) if launch.trail else None
 
@@ -96,29 +92,17 @@ def _commit_points(launch: Launch) -> None:
 
     @asynccontextmanager
     async def watched(
-        transaction: AbstractAsyncContextManager[AsyncConnection], function: str, number: int
-    ) -> AsyncIterator[AsyncConnection]:
+        transaction: AbstractAsyncContextManager[Transaction], function: str, number: int
+    ) -> AsyncIterator[Transaction]:
         async with transaction as connection:
             yield connection
             strike(place(function, number, "before"))
         strike(place(function, number, "after"))
 
-    def noted(method: Callable[..., None]) -> Callable[..., None]:
-        def note(self: Journal, *arguments: Any) -> None:
-            function, number = caller(sys._getframe(1))
-            strike(place(function, number, "before"))
-            method(self, *arguments)
-            strike(place(function, number, "after"))
+    def watched_write(self: Database, **how: Any) -> AbstractAsyncContextManager[Transaction]:
+        return watched(write(self, **how), *caller(sys._getframe(1)))
 
-        return note
-
-    patches: list[tuple[type, str, Callable[..., Any]]] = [
-        (Database, "write", lambda self, **how: watched(write(self, **how), *caller(sys._getframe(1)))),
-        (Database, "once", lambda self: watched(once(self), *caller(sys._getframe(1)))),
-        *((Journal, name, noted(getattr(Journal, name))) for name in ("note", "done", "clear")),
-    ]
-    for patched, name, method in patches:
-        setattr(patched, name, method)
+    setattr(Database, "write", watched_write)  # noqa: B010 (typed as a method)
 
 
 def _show_at_hand(launch: Launch) -> None:

@@ -46,7 +46,7 @@ async def database(tmp_path: Path) -> AsyncIterator[AnsweredMeanwhile]:
 
 
 async def test_a_bell_in_the_moment_of_the_answer_is_heard(database: AnsweredMeanwhile) -> None:
-    settings = Settings(_env_file=None, discord_token="a.b.c", vidgo_api_key="key")
+    settings = Settings(discord_token="a.b.c", vidgo_api_key="key")
 
     def clock() -> float:
         return NOW
