@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import partial
 
 from sqlalchemy.exc import IntegrityError
@@ -379,9 +379,12 @@ class Tasks:
         """Store a final report and make its notifications due, in one transaction."""
         if report.status is Status.FAILED:
             return await self._end(task.id, TaskStatus.FAILED, "failed", report.error_message)
-        if not (report.has_audio or (report.usable and task.model == CoverArt.model)):
+        for one in report.unusable:
+            log.warning("task %s: VidGo names an address of its %s that cannot be used: %s", task.id, *astuple(one))
+        if report.hides_audio or not (report.has_audio or (report.usable and task.model == CoverArt.model)):
             log.error("task %s is finished without files; VidGo may have charged it", task.id)
-            return await self._end(task.id, TaskStatus.FAILED, "no_files", report.error_message)
+            kind = "address" if report.unusable else "no_files"
+            return await self._end(task.id, TaskStatus.FAILED, kind, report.error_message)
         now = self._clock()
         files = self._to_files(task, report, now)
         self._expect(files)
