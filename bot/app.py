@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -21,9 +20,11 @@ import discord
 from sqlalchemy import make_url
 
 from bot.client import Client, UseCases
+from bot.media.archiver import Archiver
 from bot.media.fetch import Fetcher
-from bot.media.files import SETTLE_SECONDS, Files, make_archiver
+from bot.media.files import Files
 from bot.media.links import Links
+from bot.media.sources import Sources
 from bot.metrics import Metrics
 from bot.replies.acknowledgements import make_acknowledgements
 from bot.replies.delivery import Delivery
@@ -42,7 +43,7 @@ from bot.web.listener import Listener
 from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
-from storage.archive.disk import Archive
+from storage.archive.archive import Archive
 from storage.database import Database, DatabaseError, hold_alone
 from storage.sqlite.journal import Journal
 
@@ -112,8 +113,9 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
+    stack.push_async_callback(archive.close)
     client = Client(settings)
-    files = Files(database, archive, fetcher, client.find_post, directory)
+    files = Files(archive, Sources(database, fetcher, client.find_post), directory)
     stack.push_async_callback(files.close)
     links = Links(settings, clock)
     metrics = Metrics()
@@ -131,15 +133,14 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         library=Library(database, songs, archive),
         directory=directory,
     )
-    composer = Composer(database, files, links)
+    composer = Composer(database, files, links, clock)
     delivery = Delivery(database, client, composer, interactions, directory=directory, clock=clock, metrics=metrics)
     poller = make_poller(database, tasks, schedule, clock)
-    archiver = make_archiver(database, archive, files, directory=directory, clock=clock)
+    archiver = Archiver(database, archive, files, directory=directory, clock=clock, metrics=metrics).worker
     faces = make_acknowledgements(database, client, interactions, clock)
     tasks.on_due, tasks.on_planned, tasks.on_face = delivery.worker.wake, poller.wake, faces.wake
-    tasks.on_wanted, tasks.on_result = files.expect, delivery.start
-    archive.on_lost = archiver.wake
-    tasks.on_files = partial(archiver.wake, SETTLE_SECONDS)
+    tasks.on_wanted, tasks.on_result = files.prefetch, delivery.start
+    archive.on_planned = tasks.on_files = archiver.wake
     delivery.on_face = client.use_cases.library.on_face = faces.wake
     async with database.write() as connection:
         await rows.wake_orphans(connection, clock())

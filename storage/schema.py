@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 
@@ -71,6 +71,8 @@ class Face(StrEnum):
 
     ORDERED = "ordered"
     LATE = "late"
+    NOT_YET = "not_yet"
+    STILL_NOT = "still_not"
     DONE = "done"
     ELSEWHERE = "elsewhere"
     FAILED = "failed"
@@ -106,6 +108,7 @@ tasks = Table(
     Column("id", String(24), primary_key=True),
     Column("vidgo_id", String(200), unique=True),
     Column("token", String(64), nullable=False),
+    Column("media_key", String(64), nullable=False, server_default=""),
     Column("model", String(40), nullable=False),
     Column("source_id", ForeignKey("tasks.id")),
     Column("style", String(1000)),
@@ -124,7 +127,10 @@ tasks = Table(
     Column("bells", Integer, nullable=False, server_default="0"),
     Column("late_at", Float),
 )
-"""What VidGo makes. `bells` counts the reads left after a callback whose detail still lagged behind."""
+"""What VidGo makes. `token` is in the address of its callback, `media_key` signs addresses of its files.
+
+`bells` counts the reads left after a callback whose detail still lagged behind.
+"""
 
 # One cover per song: VidGo makes a cover once, so everybody who asks for one shares this row.
 Index(

@@ -9,11 +9,9 @@ from typing import Any
 
 from sqlalchemy import (
     Select,
-    String,
     Update,
     and_,
     bindparam,
-    cast,
     func,
     insert,
     select,
@@ -35,6 +33,7 @@ class Task:
     id: str
     vidgo_id: str | None
     token: str
+    media_key: str
     model: str
     source_id: str | None
     style: str | None
@@ -94,9 +93,6 @@ _TOKEN_OF = select(
 )
 _DUE = planned.due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
 _NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
-_FILE_NAME = files.c.task_id + "." + cast(files.c.position, String)
-_TO_ARCHIVE = planned.due(_FILE_NAME, files.c.archive_at, files.c.archive_at.is_not(None))
-_NEXT_TO_ARCHIVE = planned.next_due(_FILE_NAME, files.c.archive_at, files.c.archive_at.is_not(None))
 _ADD_FILES = insert(files).prefix_with("OR IGNORE")
 _DURATIONS = (
     select(tasks.c.finished_at - tasks.c.submitted_at)
@@ -247,27 +243,6 @@ async def file_of(connection: AsyncConnection, task_id: str, position: int) -> F
     query = select(files).where(files.c.task_id == task_id, files.c.position == position)
     row = (await connection.execute(query)).first()
     return None if row is None else File(**row._mapping)
-
-
-async def change_file(connection: AsyncConnection, file: File, **values: Any) -> None:
-    """Update one file of a task."""
-    await connection.execute(
-        update(files).where(files.c.task_id == file.task_id, files.c.position == file.position).values(**values)
-    )
-
-
-async def files_to_archive(
-    connection: AsyncConnection, now: float, horizon: float, skip: Collection[str], limit: int
-) -> list[str]:
-    """Return which files the archive should try to get now, as `task_id.position`."""
-    values = {"now": now, "horizon": horizon, "skip": list(skip), "most": limit}
-    return list((await connection.execute(_TO_ARCHIVE, values)).scalars())
-
-
-async def next_to_archive(connection: AsyncConnection, skip: Collection[str]) -> float | None:
-    """Return when the archive should try the next file."""
-    found: float | None = (await connection.execute(_NEXT_TO_ARCHIVE, {"skip": list(skip)})).scalar_one()
-    return found
 
 
 async def files_of(connection: AsyncConnection, task_id: str) -> list[File]:

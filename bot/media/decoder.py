@@ -69,7 +69,8 @@ async def decode(
     """Let a child do a module's work on a file; None where nothing of at most `budget` bytes can be made.
 
     `destination` may be `source`; it appears only when it is whole. `timeout` bounds the work in seconds, not the wait
-    for its turn. Raises DecodeError, and OSError when `destination` cannot be made.
+    for its turn. Raises DecodeError for the file's faults, and OSError for the own system's: `destination` cannot
+    be made, or no process started.
     """
     async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(CHILDREN)):
         part = part_of(destination)
@@ -113,17 +114,14 @@ async def _run(command: list[str], environment: dict[str, str], seconds: float) 
 
 
 async def _start(command: list[str], environment: dict[str, str]) -> asyncio.subprocess.Process:
-    try:
-        return await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise DecodeError(f"no process can be started: {error.strerror}") from None
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+    )
 
 
 def _command(module: str, source: Path, part: Path, budget: int, timeout: float) -> list[str]:

@@ -99,6 +99,11 @@ class Fetcher:
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
+    @property
+    def max_bytes(self) -> int:
+        """Return how large a file may be at most."""
+        return self._max_bytes
+
     async def fetch(
         self, url: str, destination: Path, *, max_bytes: int | None = None, in_memory: bool = False
     ) -> Fetched:

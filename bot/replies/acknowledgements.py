@@ -47,6 +47,10 @@ def make_acknowledgements(
             return waiting.cancelled(task.title)
         if row.ack_wanted == Face.LATE:
             return posts.late(task)
+        if row.ack_wanted == Face.NOT_YET:
+            return waiting.not_yet(task.title)
+        if row.ack_wanted == Face.STILL_NOT:
+            return waiting.still_not(task.title)
         if row.ack_wanted == Face.ORDERED:
             return await interactions.acknowledgement(task, task.title, joined=False)
         posted_here = None if row.ack_wanted == Face.ELSEWHERE else row.message_id
@@ -60,7 +64,7 @@ def make_acknowledgements(
             return
         if task is not None and row.ack_message_id is not None:
             channel = client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
-            still = row.ack_wanted in (Face.ORDERED, Face.LATE)
+            still = row.ack_wanted in (Face.ORDERED, Face.LATE, Face.NOT_YET, Face.STILL_NOT)
             try:
                 with speaking(row.locale):
                     await channel.get_partial_message(row.ack_message_id).edit(

@@ -20,10 +20,10 @@ from weakref import WeakValueDictionary
 import aiohttp
 import discord
 
-from bot.media.fetch import FetchError
+from bot.media.patience import Failures, Stage
 from bot.metrics import Metrics
 from bot.replies.interactions import Interactions
-from bot.replies.posts import Composer, Post
+from bot.replies.posts import Composer, NotYet, Post
 from bot.words import cards, errors, waiting
 from bot.words.text import speaking
 from bot.worker import Worker
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 
 CONCURRENCY = 6
 GIVE_UP_SECONDS = 86400.0
-FETCH_ATTEMPTS = 5
 LONGEST_PAUSE_SECONDS = 300.0
 LOOK_BACK = 300
 """How many messages after the acknowledgement are searched for one that was posted before a crash."""
@@ -140,9 +139,9 @@ class Delivery:
         try:
             with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as directory:
                 await self._compose_and_post(row, task, files, Path(directory), lock)
-        except FetchError as error:
+        except NotYet as error:
             log.info("task %s: its file comes later: %s", task.id, error.reason)
-            await self._later(row, "fetching", error.reason)
+            await self._not_yet(row, error)
         except (discord.HTTPException, discord.RateLimited, OSError, aiohttp.ClientError, TimeoutError) as error:
             log.warning("notification %s of task %s is not posted yet: %s", row.id, task.id, type(error).__name__)
             await self._later(row, "discord", type(error).__name__)
@@ -156,20 +155,20 @@ class Delivery:
             if posted is not None:
                 await self._delivered(row, task, posted)
                 return None
-        final = row.attempts >= FETCH_ATTEMPTS
-        post = await self._composer.compose(row, task, directory, limit=row.upload_limit, final=final, own=files)
+        failures = Failures.load(row.error)
+        post = await self._composer.compose(row, task, directory, limit=row.upload_limit, failures=failures, own=files)
         async with lock:
             try:
                 return await self._post(row, task, post, claimed=fresh)
             except _TooLarge:
                 log.info("task %s: its file is too large for channel %s now", task.id, row.channel_id)
         # The server has lost its boosts since the command was typed.
-        smaller = await self._composer.compose(row, task, directory, limit=UNBOOSTED_LIMIT, final=final)
+        smaller = await self._composer.compose(row, task, directory, limit=UNBOOSTED_LIMIT, failures=failures)
         async with lock:
             try:
                 await self._post(row, task, smaller)
             except _TooLarge:
-                await self._post(row, task, await self._composer.compose_link(row, task, directory))
+                await self._post(row, task, await self._composer.compose_link(row, task))
 
     # Posting
 
@@ -346,6 +345,26 @@ class Delivery:
             await notifications.change(
                 connection, row.id, only=[NotificationState.DUE], state=NotificationState.CANCELLED, attempt_at=None
             )
+
+    async def _not_yet(self, row: Notification, error: NotYet) -> None:
+        """Plan the next try for a file that cannot be had yet, and have the acknowledgement say so."""
+        self._metrics.deliveries.labels("fetching_failed").inc()
+        says = {}
+        if error.is_news and row.ack_message_id is not None:
+            says["ack_wanted"] = Face.NOT_YET if error.stage is Stage.NOT_YET else Face.STILL_NOT
+        async with self._database.write() as connection:
+            await notifications.change(
+                connection,
+                row.id,
+                only=[NotificationState.DUE, NotificationState.SENDING],
+                state=NotificationState.DUE,
+                attempts=row.attempts,
+                attempt_at=self._clock() + error.seconds,
+                error=error.failures.dump(),
+                **says,
+            )
+        if says:
+            self.on_face()
 
     async def _later(self, row: Notification, what: str, error: str) -> None:
         self._metrics.deliveries.labels(f"{what}_failed").inc()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from bot.media.kinds import MediaKind
@@ -14,7 +15,7 @@ from bot.words.pages import Page
 from bot.words.text import TITLE_LIMIT, clean
 from storage import forget, library, notifications
 from storage import tasks as rows
-from storage.archive.disk import Archive
+from storage.archive.archive import Archive
 from storage.database import Database
 from storage.schema import Face, NotificationState, TaskStatus
 from storage.tasks import Task
@@ -45,9 +46,10 @@ class Library:
         pictures: dict[int, tuple[Path, str]] = {}
         for place, file in enumerate(files):
             if file is not None and file.image_sha256 is not None:
-                kept = await self._archive.get(file.image_sha256, directory / f"artwork{place}")
-                if kept is not None:
-                    pictures[place] = (kept.path, f"artwork{place}{MediaKind(kept.kind).extension}")
+                with suppress(OSError):  # songs are found without their pictures too
+                    kept = await self._archive.get(file.image_sha256, directory / f"artwork{place}")
+                    if kept is not None:
+                        pictures[place] = (kept.path, f"artwork{place}{MediaKind(kept.kind).extension}")
         return Page(shown, pictures, max(number, 0), search, has_more=len(found) > PAGE)
 
     async def post(self, requester: Requester, track: str) -> Ordered:
@@ -137,11 +139,11 @@ class Library:
         song = await self._songs.find(user_id, track, kind=None)
         async with self._database.write() as connection:
             await forget.forget_song(connection, user_id, song.task_id)
-        await self._archive.drop_unused()
+        await self._archive.collect()
         return song.title
 
     async def forget_member(self, user_id: int) -> None:
         """Forget everything that is kept about a member."""
         async with self._database.write() as connection:
             await forget.forget_member(connection, user_id)
-        await self._archive.drop_unused()
+        await self._archive.collect()

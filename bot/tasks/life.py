@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 UNKNOWN_GRACE_SECONDS = 120.0
 """How long after its submission VidGo may deny knowing a task."""
 
-ARCHIVE_SECONDS = 10.0
+ARCHIVE_SECONDS = 2.0
 """How long the archive leaves a new file to those who were waiting for it; what they fetch is archived too."""
 
 ORDER_SECONDS = 5.0
@@ -494,6 +494,7 @@ def new_task(
         id=new_id(now),
         vidgo_id=None,
         token=secrets.token_urlsafe(32),
+        media_key=secrets.token_urlsafe(32),
         model=request.model,
         source_id=source_id,
         style=style,

@@ -223,8 +223,8 @@ def _named(value: object) -> Iterator[str]:
     for item in _items(value):
         if isinstance(item, dict) and item:
             yield "an object"
-        elif isinstance(item, str) and item.strip().lower() not in _NOTHING:
-            yield item
+        elif isinstance(item, str) and item.strip().lower() not in _NOTHING and item.strip()[0] not in '{["':
+            yield item  # broken JSON is no address at all
 
 
 def _leaves(value: object, depth: int) -> Iterator[Any]:

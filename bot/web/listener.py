@@ -217,7 +217,7 @@ class Listener:
         for status in LIVE_TASKS:
             self._metrics.tasks_live.labels(status).set(counts.get(status, 0))
         self._metrics.notifications_open.set(waiting)
-        self._metrics.files_at_hand.set(self._files.at_hand)
+        self._metrics.files_in_transit.set(self._files.in_transit)
         return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

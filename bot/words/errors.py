@@ -102,6 +102,12 @@ def source_out_of_reach(title: str, *, kept: bool) -> Text:
     return Text("Nobody has the audio of **{title}** any more, so it cannot be performed anew.", title=title)
 
 
+def audio_not_now(title: str) -> Text:
+    return Text(
+        "The audio of **{title}** cannot be had at the moment. Nothing was ordered; try again later.", title=title
+    )
+
+
 def not_extendable(title: str) -> Text:
     return Text("VidGo gave no id for the audio of **{title}**, so it cannot be extended.", title=title)
 

@@ -51,6 +51,20 @@ def status_line(task: Task, expected_at: float) -> Text:
     return Text("- **{title}**: I expect it {when}", title=task.title, when=_when(expected_at))
 
 
+def not_yet(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but its file is not to be had yet. I keep trying, and then post it.", title=title
+    )
+
+
+def still_not(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but its file is still not to be had. VidGo keeps files for about a day: until then I "
+        "keep trying, and post it as soon as I have it.",
+        title=title,
+    )
+
+
 def done(title: str, guild_id: int | None, channel_id: int, message_id: int) -> Text:
     return Text("**{title}** is done: {link}", title=title, link=_jump(guild_id, channel_id, message_id))
 

@@ -101,6 +101,9 @@ def test_what_no_url_holds_is_encoded_and_nothing_else_is_touched(url: str, read
     assert report.hides_audio == (read_as is None)
 
 
+NOTHINGS: list[object] = [None, "", "  ", "null", "None", "undefined", [], {}, 0, False]
+
+
 @pytest.mark.parametrize(
     ("entry", "kinds"),
     [
@@ -113,8 +116,9 @@ def test_what_no_url_holds_is_encoded_and_nothing_else_is_touched(url: str, read
         ("ftp://h/a.flac", ["audio"]),
         ({"generate_cover": json.dumps([{"file_url": "/c/one.png"}, {"file_url": TWO}])}, ["image"]),
         ({"generate_cover": [{"file_url": "ftp://h/x", "file_type": "audio"}]}, ["audio"]),
-        *(({"audio_url": none}, []) for none in (None, "", "  ", "null", "None", "undefined", [], {}, 0, False)),
+        *(({"audio_url": nothing}, []) for nothing in NOTHINGS),
         ("soon", []),
+        ({"generate_cover": '[{"file_url": "https://h/a'}, []),
     ],
 )
 def test_what_is_there_and_unusable_is_told_apart_from_what_is_not_there(entry: object, kinds: list[str]) -> None:
