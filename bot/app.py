@@ -21,9 +21,11 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.client import Client, UseCases
 from bot.login import log_in, stay_connected
+from bot.media.archiver import Archiver, make_archiver
 from bot.media.fetch import Fetcher
-from bot.media.files import Archiving, Files, make_archiver
+from bot.media.files import Files
 from bot.media.links import Links
+from bot.media.sources import Sources
 from bot.metrics import Metrics
 from bot.refusals import LOGIN_REFUSED
 from bot.replies.abandoned import Abandoned
@@ -50,7 +52,7 @@ from bot.web.listener import Listener
 from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
-from storage.archive.disk import Archive
+from storage.archive.archive import Archive
 from storage.database import Database
 from storage.sqlite.opening import DatabaseError, hold_alone, path_of, unusable
 
@@ -117,8 +119,9 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
+    stack.push_async_callback(archive.close)
     client = Client(settings)
-    files = Files(database, archive, fetcher, client.find_post, directory)
+    files = Files(archive, Sources(database, fetcher, client.find_post), directory)
     stack.push_async_callback(files.close)
     links = Links(settings, clock)
     metrics = Metrics()
@@ -142,16 +145,17 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     delivery = Delivery(
         database,
         Posting(client, clock),
-        Composer(database, files, links),
+        Composer(database, files, links, clock),
         Abandoned(database, client, acknowledgements, clock),
         directory=directory,
         clock=clock,
         metrics=metrics,
     )
+    archiver = Archiver(database, archive, files, directory=directory, clock=clock, metrics=metrics)
     workers = [
         make_poller(database, reading, schedule, clock),
         make_delivery_worker(delivery, database, clock),
-        make_archiver(Archiving(database, archive, files, directory=directory, clock=clock), database, clock),
+        make_archiver(archiver, database, clock),
         make_acknowledger(acknowledgements, database, clock),
     ]
     async with database.write() as transaction:

@@ -72,7 +72,7 @@ class Notification:
     attempts: int
     attempt_at: float | None
     sent_at: float | None
-    failing_since: float | None
+    failures: str | None
     message_id: int | None
     error: str | None
     created_at: float
@@ -191,13 +191,11 @@ _FETCH_LATER = _change(
     _DUE_STATE,
     _SENDING,
     attempt_at=_AT,
-    error=bindparam("new_error"),
-    failing_since=func.coalesce(notifications.c.failing_since, _NOW),
+    failures=bindparam("new_failures"),
     ack_wanted=case(
-        (and_(bindparam("says_so"), _CAN_CHANGE), Acknowledgement.FETCHING), else_=notifications.c.ack_wanted
+        (and_(bindparam("says").is_not(None), _CAN_CHANGE), bindparam("says")), else_=notifications.c.ack_wanted
     ),
 )
-_FETCHING = _change(_DUE_STATE, _SENDING, ack_wanted=case((_CAN_CHANGE, Acknowledgement.FETCHING), else_=null()))
 _END = _change(
     _DUE_STATE,
     _SENDING,
@@ -357,7 +355,7 @@ async def tell_again(transaction: Transaction, task_id: str, now: float) -> None
             "attempts": 0,
             "attempt_at": now,
             "sent_at": None,
-            "failing_since": None,
+            "failures": None,
             "message_id": None,
             "error": None,
             "ack_wanted": None,
@@ -381,18 +379,11 @@ async def postpone(transaction: Transaction, notification_id: str, at: float, er
 
 
 async def fetch_later(
-    transaction: Transaction, notification_id: str, now: float, at: float, error: str, *, says_so: bool
+    transaction: Transaction, notification_id: str, at: float, failures: str, says: Acknowledgement | None
 ) -> Notification:
-    """Try a `due` or `sending` notification again later, for its file cannot be had now, and `says_so`."""
+    """Try a `due` or `sending` notification again later, for its file cannot be had now; `says` what is news."""
     transaction.wakes(Queue.DELIVERY, Queue.ACKNOWLEDGEMENTS)
-    values = {"now": now, "at": at, "new_error": error, "says_so": says_so}
-    return await _changed(transaction, _FETCH_LATER, notification_id, **values)
-
-
-async def fetching(transaction: Transaction, notification_id: str) -> Notification:
-    """Have the acknowledgement of a `due` notification say that its file is not there yet."""
-    transaction.wakes(Queue.ACKNOWLEDGEMENTS)
-    return await _changed(transaction, _FETCHING, notification_id)
+    return await _changed(transaction, _FETCH_LATER, notification_id, at=at, new_failures=failures, says=says)
 
 
 async def delivered(

@@ -40,6 +40,7 @@ class Task:
     id: str
     vidgo_id: str | None
     token: str
+    media_key: str
     model: str
     source_id: str | None
     order_key: str | None

@@ -176,8 +176,10 @@ class Acknowledgements:
                 return waiting.done_elsewhere(task.title)
             if row.ack_wanted == Acknowledgement.FAILED:
                 return waiting.not_posted(task.title)
-            if row.ack_wanted == Acknowledgement.FETCHING:
-                return waiting.fetching(task.title)
+            if row.ack_wanted == Acknowledgement.NOT_YET:
+                return waiting.not_yet(task.title)
+            if row.ack_wanted == Acknowledgement.STILL_NOT:
+                return waiting.still_not(task.title)
             return waiting.acknowledgement(task, task.title, joined=False, usual=0)
         if task.status.is_final:
             return waiting.ended(task.title, row.guild_id, row.channel_id, posted_here)

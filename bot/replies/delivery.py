@@ -11,17 +11,16 @@ import asyncio
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Collection
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from bot.media.fetch import FetchError
+from bot.media.patience import Failures, Stage
 from bot.metrics import Metrics
 from bot.refusals import FAILURES, Refusal, asked_to_wait, explain, meaning_of
 from bot.replies.abandoned import Abandoned
 from bot.replies.posting import Posting
-from bot.replies.posts import Composer, Post
+from bot.replies.posts import Composer, NotYet, Post
 from bot.words.text import speaking
 from bot.worker import Worker
 from storage import notifications
@@ -43,12 +42,16 @@ PER_CHANNEL = 4
 
 GIVE_UP_SECONDS = 2 * 86400.0
 LONGEST_PAUSE_SECONDS = 300.0
-FETCH_ATTEMPTS = 5
-SAY_SO_SECONDS = 20.0
-"""After how long without its file a requester is told that it is being tried."""
 
 UNBOOSTED_LIMIT = 10 * 1024 * 1024
 """What Discord accepts in any server."""
+
+
+_NEWS = {
+    Stage.NOTHING: None,
+    Stage.NOT_YET: Acknowledgement.NOT_YET,
+    Stage.STILL_NOT: Acknowledgement.STILL_NOT,
+}
 
 
 class Delivery:
@@ -122,9 +125,8 @@ class Delivery:
                 await self._abandoned.answer(row, task)
             elif task is not None and row.state in (NotificationState.DUE, NotificationState.SENDING):
                 await self._deliver(row, task)
-        except FetchError as error:
-            assert task is not None  # noqa: S101 (only a task has files)
-            log.info("task %s: its file comes later: %s", task.id, error.reason)
+        except NotYet as error:
+            log.info("notification %s: its file comes later: %s", row.id, error.reason)
             await self._fetch_later(row, error)
         except FAILURES as error:
             log.warning("notification %s is not posted yet: %s", row.id, explain(error))
@@ -138,17 +140,15 @@ class Delivery:
             await self._delivered(row, task, posted)
             return
         with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
-            directory = Path(name)
-            final = row.attempts >= FETCH_ATTEMPTS
-            async with self._saying_so(row):
-                post = await self._composer.compose(row, task, directory, limit=row.upload_limit, final=final)
+            directory, failures = Path(name), Failures.load(row.failures)
+            post = await self._composer.compose(row, task, directory, limit=row.upload_limit, failures=failures)
             if await self._post(row, task, post):
                 return
             # The server has lost its boosts since the command was typed.
-            smaller = await self._composer.compose(row, task, directory, limit=UNBOOSTED_LIMIT, final=final)
+            smaller = await self._composer.compose(row, task, directory, limit=UNBOOSTED_LIMIT, failures=failures)
             if await self._post(row, task, smaller):
                 return
-            await self._post(row, task, await self._composer.compose_link(row, task, directory))
+            await self._post(row, task, await self._composer.compose_link(row, task))
 
     async def _post(self, row: Notification, task: Task, post: Post) -> bool:
         """Post, and tell whether that is all; it is not where the file is too large."""
@@ -203,24 +203,6 @@ class Delivery:
         await self._give_up(row, explain(error))
         return True
 
-    @asynccontextmanager
-    async def _saying_so(self, row: Notification) -> AsyncIterator[None]:
-        """Tell the requester when it takes long to get the files, while it does."""
-
-        async def say_so() -> None:
-            await asyncio.sleep(SAY_SO_SECONDS)
-            with suppress(Gone):
-                async with self._database.write(durable=False) as transaction:
-                    await notifications.fetching(transaction, row.id)
-
-        saying = asyncio.create_task(say_so()) if row.failing_since is None else None
-        try:
-            yield
-        finally:
-            if saying is not None:
-                saying.cancel()
-                await asyncio.gather(saying, return_exceptions=True)
-
     # Ends
 
     async def _delivered(self, row: Notification, task: Task, message_id: int, *, elsewhere: bool = False) -> None:
@@ -256,15 +238,12 @@ class Delivery:
         async with self._database.write() as transaction:
             await notifications.postpone(transaction, row.id, now + pause, explain(error))
 
-    async def _fetch_later(self, row: Notification, error: FetchError) -> None:
+    async def _fetch_later(self, row: Notification, error: NotYet) -> None:
         self._metrics.deliveries.labels("fetching_failed").inc()
-        now = self._clock()
-        pause = min(2.0 ** min(row.attempts + 1, 20), LONGEST_PAUSE_SECONDS)
-        failing = now - (row.failing_since or now)
+        says = _NEWS[error.stage] if error.is_news else None
         async with self._database.write() as transaction:
-            await notifications.fetch_later(
-                transaction, row.id, now, now + pause, error.reason, says_so=failing + pause > SAY_SO_SECONDS
-            )
+            at = self._clock() + error.seconds
+            await notifications.fetch_later(transaction, row.id, at, error.failures.dump(), says)
 
 
 def make_delivery_worker(delivery: Delivery, database: Database, clock: Callable[[], float]) -> Worker:

@@ -260,7 +260,7 @@ def _row(interaction: discord.Interaction, notification_id: str, *, ephemeral: b
         attempts=0,
         attempt_at=None,  # nobody has to look after a command that lives
         sent_at=None,
-        failing_since=None,
+        failures=None,
         message_id=None,
         error=None,
         created_at=now,

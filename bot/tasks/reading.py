@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import astuple
 
 from sqlalchemy.exc import IntegrityError
 
@@ -33,8 +34,9 @@ BELIEF_READS = 3
 SILENCE_SECONDS = 1800.0
 """For how long VidGo must have given no usable answer about a task that is past its time until it is given up."""
 
-UNKNOWN, NO_FILES, TIME, SILENCE = "unknown", "no_files", "time", "silence"
-"""The bad words: VidGo does not know the task, has finished it without files, takes too long, or says nothing."""
+UNKNOWN, NO_FILES, ADDRESS, TIME, SILENCE = "unknown", "no_files", "address", "time", "silence"
+"""The bad words: VidGo does not know the task, has finished it without files or with an address that cannot be used,
+takes too long, or says nothing."""
 
 
 class Reading:
@@ -149,10 +151,14 @@ class Reading:
             await self._under_way(task, report)
 
     async def _finished(self, task: Task, report: Report) -> None:
-        if report.has_audio or (report.usable and task.model == CoverArt.model):
+        for one in report.unusable:
+            log.warning("task %s: VidGo names an address of its %s that cannot be used: %s", task.id, *astuple(one))
+        is_whole = report.has_audio or (report.usable and task.model == CoverArt.model)
+        if is_whole and not report.hides_audio:
             await self._ending.finish(task, report)
         else:  # files may follow some seconds later
-            await self._doubt(task, NO_FILES, report.error_message, BELIEF_SECONDS)
+            doubt = ADDRESS if report.unusable else NO_FILES
+            await self._doubt(task, doubt, report.error_message, BELIEF_SECONDS)
 
     async def _under_way(self, task: Task, report: Report) -> None:
         if report.status is Status.UNKNOWN:

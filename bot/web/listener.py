@@ -31,7 +31,7 @@ from storage import tasks as rows
 from storage.database import Database
 from storage.files import File
 from storage.ids import is_id
-from storage.schema import LIVE_TASKS, TaskStatus
+from storage.schema import LIVE_TASKS
 
 log = logging.getLogger(__name__)
 
@@ -128,9 +128,10 @@ class Listener:
             return _answer(403, "no such task")
         if report.status in (Status.FINISHED, Status.FAILED):
             finished = report.status is Status.FINISHED
-            if finished and task.vidgo_id == report.task_id and task.status is not TaskStatus.FINISHED:
+            wanted = first_wanted(task, report, self._clock())
+            if finished and task.vidgo_id == report.task_id and not task.status.is_final and wanted is not None:
                 # What is fetched here is used only if VidGo's own answer names the same address.
-                self._files.expect(first_wanted(task, report, self._clock()))
+                self._files.prefetch(wanted)
             if not await self._reading.ring(task.id, report.task_id, finished=finished):
                 return _answer(400, "not this task's result")
         elif task.vidgo_id is not None and task.vidgo_id != report.task_id:
@@ -211,7 +212,7 @@ class Listener:
         for worker in self._workers:
             self._metrics.places_taken.labels(worker.name).set(worker.taken)
             self._metrics.places_full.labels(worker.name).set(worker.full_seconds)
-        self._metrics.files_at_hand.set(self._files.at_hand)
+        self._metrics.files_in_transit.set(self._files.in_transit)
         return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -54,6 +54,13 @@ def failed_import() -> Text:
     return Text("That VidGo task failed, so it holds no song. Use the id of a finished music task.")
 
 
+def unusable_address() -> Text:
+    return Text(
+        "VidGo names an address for that task's music that cannot be used. Try again later, or use the id of "
+        "another task."
+    )
+
+
 PERMISSION_NAMES = (
     # Translators: the names of permissions as Discord itself shows them in its settings.
     _n("View Channel"),
@@ -93,6 +100,12 @@ def source_out_of_reach(title: str, *, kept: bool) -> Text:
             title=title,
         )
     return Text("Nobody has the audio of **{title}** any more, so it cannot be performed anew.", title=title)
+
+
+def audio_not_now(title: str) -> Text:
+    return Text(
+        "The audio of **{title}** cannot be had at the moment. Nothing was ordered; try again later.", title=title
+    )
 
 
 def not_extendable(title: str) -> Text:
@@ -177,6 +190,10 @@ _FAILURES = {
     "no_files": _n(
         "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a "
         "refund."
+    ),
+    "address": _n(
+        "VidGo says that **{title}** is finished, but names an address for its file that cannot be used. The owner of "
+        "this bot can ask VidGo for a refund."
     ),
     "cancelled": _n("**{title}** was not wanted any more, so it was not ordered."),
     "time": _n("VidGo has not finished **{title}** in a very long time, so I stopped waiting for it."),

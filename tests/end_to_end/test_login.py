@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -159,14 +160,16 @@ async def test_a_token_that_is_refused_later_is_named_too(tmp_path: Path) -> Non
     assert ended.lines[-1].startswith("coverbot: DISCORD_TOKEN is refused")
 
 
+def failed_to_connect(world: World, times: int) -> bool:
+    return sum("Failed to connect" in one for one in world.bot.log_lines) >= times
+
+
 async def test_a_gateway_that_is_out_of_reach_is_tried_again(tmp_path: Path) -> None:
     async with open_world(tmp_path, start=False) as world:
         world.discord.refuse_gateway()
         await world.bot.launch()
         for count in (1, 2):
-            await eventually(
-                lambda count=count: sum("Failed to connect" in one for one in world.bot.log_lines) >= count
-            )
+            await eventually(partial(failed_to_connect, world, count))
         world.discord.refuse_gateway(False)
         await world.discord.wait_ready()
         assert_short(world.bot.log_lines)

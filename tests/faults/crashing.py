@@ -14,7 +14,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -24,13 +24,12 @@ from typing import Any
 
 import bot.app
 import bot.media.files
+import bot.media.patience
 from bot.__main__ import main
 from bot.media.fetch import Fetcher
-from bot.media.fetched import Fetched
-from bot.media.files import Files
+from bot.media.shared import Shared
 from bot.vidgo import VidGo
 from storage.database import Database, Transaction
-from storage.files import File
 
 ARMED = "crash-at"
 """The file in the working directory that names the commit at which to die."""
@@ -42,12 +41,12 @@ CLOCK = "clock"
 """The file in the working directory that says by how many seconds the program's clock is wrong."""
 
 AT_HAND = "at-hand"
-"""The file in the working directory that says how many files wait for the archive; small ones wait in memory."""
+"""The file in the working directory that says how many files are under way or kept; small ones are in memory."""
 
 FAILED = 1
 
-SETTLE_SECONDS = 0.1
-"""How long a file that has arrived waits for the archive: every audit waits for that."""
+KEEP_SECONDS = 1.0
+"""How long a file that was fetched is kept for whoever wants it next: every audit waits for that."""
 
 
 @dataclass(frozen=True)
@@ -107,24 +106,27 @@ def _commit_points(launch: Launch) -> None:
 
 def _show_at_hand(launch: Launch) -> None:
     shown = os.open(Path(launch.directory, AT_HAND), os.O_WRONLY | os.O_CREAT)
-    arrive, settle = Files._arrive, Files._settle
+    begin, end = Shared.begin, Shared._end
+    names: set[str] = set()
 
-    def show(count: int) -> None:
-        os.pwrite(shown, b"%8d" % count, 0)  # always of one length: the disk may be full by then
+    def show() -> None:
+        os.pwrite(shown, b"%8d" % len(names), 0)  # always of one length: the disk may be full by then
 
-    show(0)
+    def begun(self: Shared[Any], name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
+        has_room = begin(self, name, work)
+        names.update({name} if has_room else ())
+        show()
+        return has_room
 
-    def arrived(self: Files, file: File, what: str, fetched: Fetched) -> None:
-        arrive(self, file, what, fetched)
-        show(len(self._arrived))
+    def ended(self: Shared[Any], name: str, job: Any) -> None:
+        end(self, name, job)
+        names.difference_update({name} - self._jobs.keys())
+        show()
 
-    async def settled(self: Files, name: str) -> None:
-        await settle(self, name)
-        show(len(self._arrived))
-
-    patches: list[tuple[str, Callable[..., Any]]] = [("_arrive", arrived), ("_settle", settled)]
+    show()
+    patches: list[tuple[str, Callable[..., Any]]] = [("begin", begun), ("_end", ended)]
     for name, method in patches:
-        setattr(Files, name, method)
+        setattr(Shared, name, method)
 
 
 def _wrong_clock(launch: Launch) -> None:
@@ -144,7 +146,8 @@ def _program(launch: Launch) -> int:
     os.environ.clear()
     os.environ.update(launch.environment)
     _commit_points(launch)
-    bot.media.files.SETTLE_SECONDS = SETTLE_SECONDS
+    bot.media.files.ARCHIVED_SECONDS = bot.media.files.KEEP_SECONDS = KEEP_SECONDS
+    setattr(bot.media.patience, "UNDER_WAY_PAUSES", (0.2, KEEP_SECONDS / 2))  # noqa: B010 (typed as final)
     _show_at_hand(launch)
     if launch.clock:
         _wrong_clock(launch)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from bot.tasks.life import Tasks, new_task
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.metrics import Metrics
 from bot.settings import Settings
-from bot.tasks.life import Tasks, new_task
 from bot.tasks.schedule import Schedule
 from bot.vidgo import GenerateMusic, VidGo
 from storage import tasks as rows
