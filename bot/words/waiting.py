@@ -31,7 +31,7 @@ def _duration(seconds: float) -> Text:
 
 
 def acknowledgement(task: Task, subject: str, *, joined: bool, usual: float) -> Text:
-    if task.model == CoverArt.model and task.status.is_final:
+    if task.model == CoverArt.model and task.status.is_final and joined:
         return Text("**{title}** was covered before. Here it comes again.", title=subject)
     if task.status.is_final:
         return Text("Here comes **{title}**.", title=subject)
