@@ -59,7 +59,7 @@ $(TOOLS)/ready: requirements/tools.txt | .venv/dev
 	@touch $@
 
 ifneq ($(PYTHON),)
-ifneq ($(shell $(PYTHON) -V 2>&1),$(shell $(BIN)/python -V 2>&1))
+ifneq ($(shell $(PYTHON) -V 2>/dev/null),$(shell $(BIN)/python -V 2>/dev/null))
 .PHONY: .venv/demo .venv/dev
 endif
 endif

@@ -14,45 +14,49 @@ fail() {
 recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 complete() { recent "$1" && "$1" -c 'import ensurepip, venv' >/dev/null 2>&1; }
 
-# lacks WHAT DEBIAN FEDORA MACOS: the packages that mend it.
+# lacks WHAT own|newer|VERSION: ends, and says how to install the system's own Python, one that is new enough, or that
+# version, each with all it takes.
 lacks() {
     sudo=
     [ "$(id -u)" = 0 ] || sudo='sudo '
     if [ "$(uname)" = Darwin ]; then
-        mend="brew install $4 (or the installer from python.org)"
+        before='brew install python@' own=3.13 newer=3.13 after=', or the installer from python.org'
     elif command -v apt-get >/dev/null; then
-        mend="${sudo}apt update && ${sudo}apt install $2"
+        before="${sudo}apt update && ${sudo}apt install python" own=3 newer=3.11 after=-venv
     elif command -v dnf >/dev/null; then
-        mend="${sudo}dnf install $3"
+        before="${sudo}dnf install python" own=3 newer=3.12 after=
     else
-        mend="Python 3.11 or newer, with its modules venv and ensurepip, as your system packages them"
+        before="your system's packages of Python " own='3.11 or newer' newer='3.11 or newer' after=', with its modules venv and ensurepip'
     fi
-    fail "$1. Install it, then try again: $mend"
+    case $2 in own) set -- "$1" "$own" ;; newer) set -- "$1" "$newer" ;; esac
+    fail "$1. Install it, then try again: $before$2$after"
 }
 
-# Leaves the first Python that can do it in $python; if there is none, says why and ends.
+# Leaves the first Python that will do in $python; if there is none, says why and ends.
 find_python() {
     if [ -n "${PYTHON:-}" ]; then set -- "$PYTHON"; else set -- python3 python3.13 python3.12 python3.11; fi
     for python in "$@"; do
         if complete "$python"; then return; fi
     done
-    name=${1##*/}
     for python in "$@"; do
         if recent "$python"; then
-            name=${python##*/}
-            lacks "$python cannot make virtual environments: it lacks venv or ensurepip" "$name-venv" "$name" python@3.13
+            lacks "$python lacks venv or ensurepip, so it cannot make a virtual environment" "$(named "$python")"
         fi
     done
-    if ! command -v "$1" >/dev/null; then
-        lacks "there is no $1 on this machine" "$name-venv" "$name" "python@${PYTHON:+${name#python}}"
-    fi
-    lacks "Coverbot needs Python 3.11 or newer, and $1 is older" python3.11-venv python3.12 python@3.13
+    if command -v "$1" >/dev/null; then lacks "Coverbot needs Python 3.11 or newer, and $1 is older" newer; fi
+    lacks "Coverbot needs Python 3.11 or newer, and there is no $1" "$(named "$1")"
+}
+
+# named PYTHON: the version in a name such as python3.13, if it is new enough, else own.
+named() {
+    name=${1##*/}
+    case $name in python3.1[1-9]) echo "${name#python}" ;; *) echo own ;; esac
 }
 
 version() { "$1" -V 2>&1 || true; }
 
 # What another Python, or an older lock, has left behind must not stay beside this lock.
-if ! .venv/bin/python -m pip --version >/dev/null 2>&1 ||
+if ! .venv/bin/python -c 'import pip' 2>/dev/null ||
     { [ -n "${PYTHON:-}" ] && [ "$(version "$PYTHON")" != "$(version .venv/bin/python)" ]; } ||
     { [ -e ".venv/$set_name" ] && ! cmp -s "$lock" ".venv/$set_name"; }; then
     find_python
