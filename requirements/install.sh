@@ -43,8 +43,8 @@ find_python() {
             lacks "$python lacks venv or ensurepip, so it cannot make a virtual environment" "$(named "$python")"
         fi
     done
-    if command -v "$1" >/dev/null; then lacks "Coverbot needs Python 3.11 or newer, and $1 is older" newer; fi
-    lacks "Coverbot needs Python 3.11 or newer, and there is no $1" "$(named "$1")"
+    if "$1" -c '' 2>/dev/null; then lacks "Coverbot needs Python 3.11 or newer, and $1 is older" newer; fi
+    lacks "Coverbot needs Python 3.11 or newer, and there is no $1 that starts" "$(named "$1")"
 }
 
 # named PYTHON: the version in a name such as python3.13, if it is new enough, else own.
@@ -55,12 +55,18 @@ named() {
 
 version() { "$1" -V 2>&1 || true; }
 
-# What another Python, or an older lock, has left behind must not stay beside this lock.
-if ! .venv/bin/python -c 'import pip' 2>/dev/null ||
-    { [ -n "${PYTHON:-}" ] && [ "$(version "$PYTHON")" != "$(version .venv/bin/python)" ]; } ||
-    { [ -e ".venv/$set_name" ] && ! cmp -s "$lock" ".venv/$set_name"; }; then
+# Whether .venv will do: what another Python or an older lock has left behind must not stay beside this lock.
+usable() {
+    .venv/bin/python -c 'import pip' 2>/dev/null || return 1
+    [ -z "${PYTHON:-}" ] || [ "$(version "$PYTHON")" = "$(version .venv/bin/python)" ] || return 1
+    for installed in demo dev; do
+        [ ! -e ".venv/$installed" ] || cmp -s "requirements/$installed.txt" ".venv/$installed" || return 1
+    done
+}
+
+if ! usable; then
     find_python
-    echo "Setting up, once. A virtual environment in .venv, with $(version "$python"):"
+    echo "Making a virtual environment in .venv, with $(version "$python"):"
     "$python" -m venv --clear .venv || fail "$python could not make .venv, as it says above"
 fi
 
@@ -68,7 +74,7 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 
 echo "Installing the packages of $lock, a minute or so the first time:"
 pip install --no-deps --require-hashes -r "$lock" ||
-    fail "pip could not install the packages, as it says above; once that is mended, try again"
+    fail "pip could not install the packages, as it says above; README.md says under \"Which systems\" what is tested"
 echo "Installing Coverbot itself:"
 pip install --quiet --no-deps --no-build-isolation --editable .
 pip check || fail "the packages in .venv do not fit each other, as pip says above"
