@@ -12,6 +12,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -163,7 +164,12 @@ class Delivery:
             except _TooLarge:
                 log.info("task %s: its file is too large for channel %s now", task.id, row.channel_id)
         # The server has lost its boosts since the command was typed.
-        smaller = await self._composer.compose(row, task, directory, limit=UNBOOSTED_LIMIT, failures=failures)
+        row = replace(row, upload_limit=UNBOOSTED_LIMIT)
+        try:
+            smaller = await self._composer.compose(row, task, directory, limit=row.upload_limit, failures=failures)
+        except NotYet as error:
+            await self._not_yet(row, error)
+            return None
         async with lock:
             try:
                 await self._post(row, task, smaller)
@@ -358,7 +364,7 @@ class Delivery:
                 row.id,
                 only=[NotificationState.DUE, NotificationState.SENDING],
                 state=NotificationState.DUE,
-                attempts=row.attempts,
+                upload_limit=row.upload_limit,
                 attempt_at=self._clock() + error.seconds,
                 error=error.failures.dump(),
                 **says,
