@@ -192,6 +192,7 @@ _FETCH_LATER = _change(
     _SENDING,
     attempt_at=_AT,
     failures=bindparam("new_failures"),
+    upload_limit=bindparam("new_limit"),
     ack_wanted=case(
         (and_(bindparam("says").is_not(None), _CAN_CHANGE), bindparam("says")), else_=notifications.c.ack_wanted
     ),
@@ -379,11 +380,15 @@ async def postpone(transaction: Transaction, notification_id: str, at: float, er
 
 
 async def fetch_later(
-    transaction: Transaction, notification_id: str, at: float, failures: str, says: Acknowledgement | None
+    transaction: Transaction, row: Notification, at: float, failures: str, says: Acknowledgement | None
 ) -> Notification:
-    """Try a `due` or `sending` notification again later, for its file cannot be had now; `says` what is news."""
+    """Try a `due` or `sending` notification again later, for its file cannot be had now; `says` what is news.
+
+    The row's `upload_limit` is kept too, which may have turned out to be lower.
+    """
     transaction.wakes(Queue.DELIVERY, Queue.ACKNOWLEDGEMENTS)
-    return await _changed(transaction, _FETCH_LATER, notification_id, at=at, new_failures=failures, says=says)
+    values = {"at": at, "new_failures": failures, "says": says, "new_limit": row.upload_limit}
+    return await _changed(transaction, _FETCH_LATER, row.id, **values)
 
 
 async def delivered(

@@ -31,7 +31,7 @@ LAST_WORD_SECONDS = 840.0
 """From when on the member should read that it goes on for a day, which the contract promises within 15 minutes."""
 
 LONGEST_PAUSE_SECONDS = 300.0
-UNDER_WAY_PAUSES: Final = (1.0, 10.0)
+UNDER_WAY_PAUSES = (1.0, 10.0)
 """The longest of them is shorter than what was fetched is kept for whoever asks again."""
 
 # These are in the address or in the file, and another try cannot change them.

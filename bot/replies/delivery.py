@@ -12,6 +12,7 @@ import logging
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -145,7 +146,12 @@ class Delivery:
             if await self._post(row, task, post):
                 return
             # The server has lost its boosts since the command was typed.
-            smaller = await self._composer.compose(row, task, directory, limit=UNBOOSTED_LIMIT, failures=failures)
+            row = replace(row, upload_limit=UNBOOSTED_LIMIT)
+            try:
+                smaller = await self._composer.compose(row, task, directory, limit=row.upload_limit, failures=failures)
+            except NotYet as error:
+                await self._fetch_later(row, error)
+                return
             if await self._post(row, task, smaller):
                 return
             await self._post(row, task, await self._composer.compose_link(row, task))
@@ -243,7 +249,7 @@ class Delivery:
         says = _NEWS[error.stage] if error.is_news else None
         async with self._database.write() as transaction:
             at = self._clock() + error.seconds
-            await notifications.fetch_later(transaction, row.id, at, error.failures.dump(), says)
+            await notifications.fetch_later(transaction, row, at, error.failures.dump(), says)
 
 
 def make_delivery_worker(delivery: Delivery, database: Database, clock: Callable[[], float]) -> Worker:

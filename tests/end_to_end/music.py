@@ -168,8 +168,10 @@ def intact(path: Path) -> bool:
     return hashlib.sha256(path.read_bytes()).hexdigest() == path.name
 
 
-async def archived(world: World, song: Task, position: int = 0, *, what: str = "audio", seconds: float = 15) -> Path:
-    """Return the archived audio or image of a song, once it is there and nowhere else."""
+async def archived(
+    world: World, song: Task, position: int = 0, *, what: str = "audio", seconds: float = 15, rest: bool = True
+) -> Path:
+    """Return the archived audio or image of a song, once it is there and, with `rest`, nowhere else."""
 
     def find() -> Path | None:
         rows = world.rows(
@@ -182,7 +184,8 @@ async def archived(world: World, song: Task, position: int = 0, *, what: str = "
         return None if name is None else world.bot.directory / "data" / "media" / name[:2] / name
 
     path = await eventually(find, seconds)
-    await at_rest(world)
+    if rest:
+        await at_rest(world)
     return path
 
 

@@ -147,7 +147,7 @@ def _program(launch: Launch) -> int:
     os.environ.update(launch.environment)
     _commit_points(launch)
     bot.media.files.ARCHIVED_SECONDS = bot.media.files.KEEP_SECONDS = KEEP_SECONDS
-    setattr(bot.media.patience, "UNDER_WAY_PAUSES", (0.2, KEEP_SECONDS / 2))  # noqa: B010 (typed as final)
+    bot.media.patience.UNDER_WAY_PAUSES = (0.2, KEEP_SECONDS / 2)
     _show_at_hand(launch)
     if launch.clock:
         _wrong_clock(launch)
