@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.nursery import shared
+
 if TYPE_CHECKING:
     import pytest
 
@@ -22,3 +24,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures")
     for node, figure in figures:
         terminalreporter.line(f"{node.rpartition('::')[2]}: {figure}")
+
+
+def pytest_sessionfinish() -> None:
+    """End the process that forks the program, if there was one."""
+    if shared.cache_info().currsize:
+        shared().close()
+        shared.cache_clear()

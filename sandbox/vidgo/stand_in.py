@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from aiohttp import web
 
+from sandbox.ports import reserved_port
 from sandbox.vidgo.api import Api
 from sandbox.vidgo.callbacks import CallbackSender
 from sandbox.vidgo.faults import Fault, FaultPlan
@@ -70,6 +72,7 @@ class VidGoStandIn:
         self._random = random.Random(seed)
         self._listeners: list[Callable[[str, str, str], None]] = []
         self._closing = asyncio.Event()
+        self._open = ExitStack()
         self.faults = FaultPlan(self._closing)
         self.host = FileHost(self._closing)
         self.runner = TaskRunner(self)
@@ -89,6 +92,7 @@ class VidGoStandIn:
         self.sender = CallbackSender(self)
         self._web = web.AppRunner(Api(self).application(), access_log=None, shutdown_timeout=0.5)
         await self._web.setup()
+        self.port = self.port or self._open.enter_context(reserved_port())
         await self.go_online()
 
     async def stop(self) -> None:
@@ -97,12 +101,12 @@ class VidGoStandIn:
         await self.runner.close()
         await self._web.cleanup()
         await self.sender.close()
+        self._open.close()
 
     async def go_online(self) -> None:
         """Open the port again after `go_offline`."""
         self._site = web.TCPSite(self._web, "127.0.0.1", self.port)
         await self._site.start()
-        self.port = self._web.addresses[0][1]
 
     async def go_offline(self) -> None:
         """Close the port and cut every connection, as in an outage; tasks and callbacks go on."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from sandbox.discord import DiscordStandIn
+from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
-from tests.end_to_end.process import Bot, free_port
+from tests.end_to_end.process import Bot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -169,12 +170,13 @@ async def open_world(
 
     With callbacks the program hardly ever asks by itself, so that nothing arrives in time without them.
     """
-    port = free_port()
     async with (
         DiscordStandIn(token=TOKEN) as discord,
         VidGoStandIn(key=KEY, seconds=0.3, audio_seconds=2) as vidgo,
         aiohttp.ClientSession() as http,
+        AsyncExitStack() as stack,
     ):
+        port = stack.enter_context(reserved_port())
         url = f"http://127.0.0.1:{port}"
         defaults = {
             "DISCORD_TOKEN": TOKEN,

@@ -6,14 +6,14 @@ import itertools
 import re
 import sqlite3
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sandbox.discord import DiscordStandIn
+from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
-from tests.end_to_end.process import free_port
 from tests.faults.crashing import Launch
 from tests.faults.program import Program
 
@@ -347,11 +347,12 @@ async def open_stage(
 
     With callbacks the program asks by itself too, three times more slowly; without them it has to.
     """
-    port = free_port()
     async with (
         DiscordStandIn(token=TOKEN, openapi=None) as discord,
         VidGoStandIn(key=KEY, credits=1_000_000, seconds=0.3, audio_seconds=1) as vidgo,
+        AsyncExitStack() as stack,
     ):
+        port = stack.enter_context(reserved_port())
         guild = discord.add_guild("Harbour")
         places = [guild.add_channel(f"music{number}") for number in range(channels)]
         defaults = {

@@ -181,7 +181,7 @@ async def besiege(directory: Path, **settings: str) -> AsyncIterator[Siege]:
         await eventually(lambda: bool(world.rows(settled)))
         task = world.vidgo.tasks[str(submission.task_id)]
         _, own_id, token = str(task.callback_url).rsplit("/", 2)
-        [process] = [one for one in psutil.Process().children() if one.cwd() == str(world.bot.directory)]
+        process = psutil.Process(world.bot.pid)
         yield Siege(world, ada, call, task, Target(own_id, token, UNKNOWN), process)
         world.vidgo.release(COVER)
         result = await ada.result(call)

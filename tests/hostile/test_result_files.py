@@ -262,7 +262,7 @@ COVERS: dict[str, tuple[Audio, Audio, Callable[[Message], None]]] = {
 
 
 async def test_every_file_ends_in_a_message_within_bounds(world: World, show: Callable[[str], None]) -> None:
-    [process] = [one for one in psutil.Process().children() if one.cwd() == str(world.bot.directory)]
+    process = psutil.Process(world.bot.pid)
     before, highest = process.memory_info().rss / 1e6, Highest()
     watching = asyncio.create_task(watch(process, highest))
     took: dict[str, float] = {}
