@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from tests.patience import patient
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parents[1]
 MAIN = "bot.__main__:main"
-FORK_SECONDS = 60.0
+FORK_SECONDS = 20.0
 """How long the first fork may take, which waits for the import of the program."""
 
 
@@ -94,7 +96,7 @@ class Nursery:
             os.close(null)
         reader, writer = await asyncio.open_connection(sock=ours)
         writer.write(json.dumps(order).encode() + b"\n")
-        async with asyncio.timeout(FORK_SECONDS):
+        async with asyncio.timeout(patient(FORK_SECONDS)):
             pid = int(await reader.readline())
         return Forked(pid, asyncio.create_task(self._listen(reader, writer)))
 

@@ -14,6 +14,7 @@ from sandbox.vidgo.faults import closed_within
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from sandbox.artwork import ImageFormat
     from sandbox.vidgo.records import FileRule, Media, Task
 
 FileKind: TypeAlias = Literal[
@@ -49,8 +50,9 @@ _CHUNK = 64 * 1024
 class FileHost:
     """Serves the files of tasks; `closing` ends answers that would otherwise never end."""
 
-    def __init__(self, closing: asyncio.Event) -> None:
+    def __init__(self, closing: asyncio.Event, picture_size: int) -> None:
         self._closing = closing
+        self._picture_size = picture_size
         self._studio = asyncio.Lock()  # composing takes a core, so one at a time
 
     async def serve(self, request: web.Request, task: Task, name: str) -> web.StreamResponse:
@@ -69,13 +71,13 @@ class FileHost:
         if stem.startswith("cover-"):
             number = _position(stem.removeprefix("cover-"))
             origin = task.source or task
-            return await asyncio.to_thread(paint, origin.title, seed=_COVER_SEED + number)
+            return await self._paint(origin.title, _COVER_SEED + number)
         number = _position(stem)
         if not 0 < number <= len(task.variants):
             raise web.HTTPNotFound(text="no such file")
         variant = task.variants[number - 1]
         if suffix == "jpeg":
-            return await asyncio.to_thread(paint, variant.tune, seed=variant.seed, fmt="jpeg")
+            return await self._paint(variant.tune, variant.seed, "jpeg")
         fmt: Literal["mp3", "wav"] = "wav" if suffix == "wav" else "mp3"
         async with self._studio:
             if size:
@@ -85,6 +87,9 @@ class FileHost:
             return await asyncio.to_thread(
                 compose, variant.tune, style=variant.tags, seconds=variant.duration, seed=variant.seed, fmt=fmt
             )
+
+    async def _paint(self, words: str, seed: int, fmt: ImageFormat = "png") -> bytes:
+        return await asyncio.to_thread(paint, words, seed=seed, fmt=fmt, size=self._picture_size)
 
     async def _misbehave(
         self, request: web.Request, rule: FileRule, task: Task, stem: str, suffix: str

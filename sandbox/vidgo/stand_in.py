@@ -34,7 +34,8 @@ class VidGoStandIn:
     """A VidGo that runs on 127.0.0.1, charges credits of its own, and does whatever it is told to do.
 
     `seconds` is how long a task takes. Every wait of the provider (tasks, callback repeats and delays, detail
-    lag) is multiplied by `time_scale`; waits of this class's own methods and of faults are real seconds.
+    lag) is multiplied by `time_scale`; waits of this class's own methods and of faults are real seconds. Its artwork
+    has `picture_size` pixels a side.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class VidGoStandIn:
         time_scale: float = 1.0,
         *,
         audio_seconds: float = 8.0,
+        picture_size: int = 512,
         seed: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -74,7 +76,7 @@ class VidGoStandIn:
         self._closing = asyncio.Event()
         self._open = ExitStack()
         self.faults = FaultPlan(self._closing)
-        self.host = FileHost(self._closing)
+        self.host = FileHost(self._closing, picture_size)
         self.runner = TaskRunner(self)
         self.tasks = self.runner.tasks
 

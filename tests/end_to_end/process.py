@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bot.settings import Settings
 from sandbox.discord.clock import Signal
 from tests.nursery import shared
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -68,7 +69,7 @@ async def run_program(directory: Path, settings: Mapping[str, str], *arguments: 
         )
         process = await started
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(patient(seconds)):
             said, warned, code = await asyncio.gather(out.read(), err.read(), process.wait())
     except TimeoutError:
         process.kill()
@@ -165,11 +166,11 @@ class Bot:
         assert self._process is not None
         assert self._reader is not None
         try:
-            code = await asyncio.wait_for(self._process.wait(), seconds)
+            code = await asyncio.wait_for(self._process.wait(), patient(seconds))
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
-            raise TimeoutError(f"the program was still there after {seconds:g} s") from None
+            raise TimeoutError(f"the program was still there after {patient(seconds):g} s") from None
         finally:
             await self._reader
         return code

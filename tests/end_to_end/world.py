@@ -15,6 +15,7 @@ from sandbox.discord import DiscordStandIn
 from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
 from tests.end_to_end.process import Bot
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -40,7 +41,7 @@ def said(message: Message) -> str:
 
 async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
     """Look until something holds that announces itself nowhere: a row, an answer of the listener."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(patient(seconds)):
         while True:
             found = holds()
             if found if isinstance(found, bool) else await found:
@@ -172,7 +173,7 @@ async def open_world(
     """
     async with (
         DiscordStandIn(token=TOKEN) as discord,
-        VidGoStandIn(key=KEY, seconds=0.3, audio_seconds=2) as vidgo,
+        VidGoStandIn(key=KEY, seconds=0.3, audio_seconds=2, picture_size=64) as vidgo,
         aiohttp.ClientSession() as http,
         AsyncExitStack() as stack,
     ):
@@ -187,8 +188,8 @@ async def open_world(
             "DATABASE_URL": f"sqlite:///{directory}/coverbot.db",
             "LISTEN_PORT": str(port),
             "PUBLIC_URL": url if callbacks else "",
-            "POLL_MIN_SECONDS": "20" if callbacks else "0.2",
-            "POLL_MAX_SECONDS": "60" if callbacks else "1",
+            "POLL_MIN_SECONDS": "1800" if callbacks else "0.2",
+            "POLL_MAX_SECONDS": "3600" if callbacks else "1",
             "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
         }
         bot = Bot(directory, defaults | settings, discord)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import sqlite3
@@ -16,6 +17,7 @@ from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
 from tests.faults.crashing import Launch
 from tests.faults.program import Program
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -271,12 +273,15 @@ class Stage:
 
     async def until(self, condition: Callable[[], bool], what: str, seconds: float = SETTLE_SECONDS) -> None:
         """Wait for a condition on any of the ledgers; raises TimeoutError that names `what`."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patient(seconds)
         while not condition():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"no {what} within {seconds:g} s: {self.unsettled()}\n{self.program.log[-6000:]}")
+                raise TimeoutError(
+                    f"no {what} within {patient(seconds):g} s: {self.unsettled()}\n{self.program.log[-6000:]}"
+                )
             with suppress(TimeoutError):
-                await self.discord.state.changed.wait_for(condition, LOOK_SECONDS, what)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self.discord.state.changed.wait_for(condition, seconds, what)
 
     # Deaths
 
@@ -349,7 +354,7 @@ async def open_stage(
     """
     async with (
         DiscordStandIn(token=TOKEN, openapi=None) as discord,
-        VidGoStandIn(key=KEY, credits=1_000_000, seconds=0.3, audio_seconds=1) as vidgo,
+        VidGoStandIn(key=KEY, credits=1_000_000, seconds=0.3, audio_seconds=1, picture_size=64) as vidgo,
         AsyncExitStack() as stack,
     ):
         port = stack.enter_context(reserved_port())

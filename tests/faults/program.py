@@ -12,6 +12,7 @@ from sandbox.discord.clock import Signal
 from tests.end_to_end.process import SHUTDOWN_SECONDS, environment
 from tests.faults.crashing import ARMED, AT_HAND, CLOCK, ENTRY, TRAIL, Launch
 from tests.nursery import Nursery, open_nursery
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,7 +145,7 @@ class Program:
     async def ended(self, seconds: float = SHUTDOWN_SECONDS) -> int:
         """Wait for the process's end and return its exit code, negative for a signal; raises TimeoutError."""
         assert self._process is not None
-        return await asyncio.wait_for(self._process.wait(), seconds)
+        return await asyncio.wait_for(self._process.wait(), patient(seconds))
 
     async def stop(self) -> float:
         """Ask the process to end and return how many seconds that took; it must end well."""

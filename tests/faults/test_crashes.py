@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.faults.program import Nursery
     from tests.faults.rounds import Played
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LANES = 2
 ROUNDS = 20

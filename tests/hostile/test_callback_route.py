@@ -21,7 +21,7 @@ from tests.hostile.wire import Reply, read_reply
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WARM_UP, ATTACK = (1, 240), (2, 980)
 """Seeds and numbers of generated conversations."""

@@ -106,7 +106,6 @@ async def test_other_methods_are_refused(siege: Siege) -> None:
                 assert (response.status == 405) == (method not in methods), (method, path)
 
 
-@pytest.mark.timeout(150)
 async def test_what_it_generates_is_answered_as_it_says(
     siege: Siege, described: Any, show: Callable[[str], None]
 ) -> None:
@@ -147,7 +146,6 @@ def drive(siege: Siege, operation: Any, session: requests.Session, answers: Coun
     ask()
 
 
-@pytest.mark.timeout(150)
 async def test_every_status_that_it_names_is_given(siege: Siege, described: Any, song_url: str) -> None:
     """Provoke each answer that stands in the description, and hold it against the schema."""
     seen: Counter[tuple[str, int]] = Counter()

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.end_to_end.world import Person, World
     from tests.media.origins import Respond
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REFUSED = "is no music that I can post"
 LOST = "VidGo no longer has its file"
