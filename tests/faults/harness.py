@@ -117,7 +117,9 @@ class Stage:
     numbers: itertools.count[int] = field(default_factory=itertools.count)
     wire: Point | None = None
     wire_trail: list[Point] = field(default_factory=list)
-    """Every kind of moment on the wires so far."""
+    """Every kind of moment on the wires since the program was last told where to die."""
+    armed_at: int = 0
+    """How many commits there had been then, if they are noted."""
 
     def __post_init__(self) -> None:
         self.discord.on_request(lambda method, path, phase: self._heard("discord", method, path, phase))
@@ -318,8 +320,15 @@ class Stage:
 
     def arm(self, point: Point | None) -> None:
         """Let the program die at a point, once, or nowhere with None."""
+        if point is not None:
+            self.wire_trail.clear()
+            self.armed_at = len(self.program.trail())
         self.wire = point if point is not None and point.wire else None
         self.program.arm(None if point is None or point.wire else point.name)
+
+    def came_past(self, point: Point) -> bool:
+        """Tell whether the program has come past a point since it was told to die somewhere; commits must be noted."""
+        return point in self.wire_trail if point.wire else point.name in self.program.trail()[self.armed_at :]
 
     def _heard(self, wire: str, method: str, path: str, phase: str) -> None:
         """Note a moment on a wire, and let the program die if it is the one."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Nursery", "Program", "open_nursery"]
 
 START_SECONDS = 20.0
-NEWS_SECONDS = 0.1
 
 
 class Program:
@@ -136,10 +135,10 @@ class Program:
         assert self.alive
         self._process.send_signal(signal.SIGTERM)
 
-    async def has_died(self) -> bool:
-        """Tell whether the process is dead, with the moment that such news takes."""
+    async def dies_within(self, seconds: float) -> bool:
+        """Tell whether the process is dead, at the latest after so many seconds."""
         assert self._process is not None
-        await asyncio.wait({self._process.code}, timeout=NEWS_SECONDS)
+        await asyncio.wait({self._process.code}, timeout=seconds)
         return not self.alive
 
     async def ended(self, seconds: float = SHUTDOWN_SECONDS) -> int:
