@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tests.end_to_end.world import eventually as world_eventually
 from tests.end_to_end.world import open_world
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -49,7 +50,7 @@ async def eventually(probe: Callable[[], T | None], seconds: float = 15) -> T:
 
     Raises TimeoutError.
     """
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(patient(seconds)):
         while not (found := probe()):  # noqa: ASYNC110 (it is another process that changes them)
             await asyncio.sleep(0.02)
     return found

@@ -113,7 +113,6 @@ async def check_fitted(post: Message, song: Task, seconds: float, limit: int) ->
     assert str(tag["TCON"]) == "folk, warm"
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["mp3", "wav"])
 async def test_a_file_over_the_limit_is_posted_smaller_and_whole(hidden: World, kind: str) -> None:
     ada = hidden.person("ada")

@@ -1,22 +1,18 @@
-"""The real program in a process that can be told where to die: `python -m tests.faults.crashing`.
+"""The real program in a process that can be told where to die, for the nursery to fork.
 
-It imports the program once and forks a fresh process of it for each line of JSON on stdin, which makes a start cost a
-tenth of a second. The program itself is unchanged but for what a `Launch` asks for, all of it from outside: a commit
-that is the process's last act, a clock that is wrong, shorter patience with VidGo.
+The program itself is unchanged but for what a `Launch` asks for, all of it from outside: a commit that is the process's
+last act, a clock that is wrong, shorter patience with VidGo.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
-import select
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -43,7 +39,8 @@ CLOCK = "clock"
 AT_HAND = "at-hand"
 """The file in the working directory that says how many files are under way or kept; small ones are in memory."""
 
-FAILED = 1
+ENTRY = "tests.faults.crashing:run"
+"""What the nursery is to call."""
 
 KEEP_SECONDS = 1.0
 """How long a file that was fetched is kept for whoever wants it next: every audit waits for that."""
@@ -51,22 +48,17 @@ KEEP_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start the program: where, with which environment, and what is different about it.
+    """How to start the program: where, and what is different about it.
 
     `trail` notes every commit, `clock` lets the clock be set, `patience` bounds requests to VidGo and `fetching` those
     to file hosts (both in seconds).
     """
 
     directory: str
-    environment: dict[str, str] = field(default_factory=dict)
     trail: bool = False
     clock: bool = False
     patience: float | None = None
     fetching: float | None = None
-
-    def dump(self) -> str:
-        """Return one line of JSON."""
-        return json.dumps(asdict(self)) + "\n"
 
 
 def place(function: str, number: int, phase: str) -> str:
@@ -141,10 +133,9 @@ def _wrong_clock(launch: Launch) -> None:
     setattr(bot.app, "run", partial(bot.app.run, clock=clock))  # noqa: B010 (typed as a function)
 
 
-def _program(launch: Launch) -> int:
-    os.chdir(launch.directory)
-    os.environ.clear()
-    os.environ.update(launch.environment)
+def run(options: dict[str, Any]) -> int:
+    """Be the program as the fields of a `Launch` say, and return its exit code."""
+    launch = Launch(**options)
     _commit_points(launch)
     bot.media.files.ARCHIVED_SECONDS = bot.media.files.KEEP_SECONDS = KEEP_SECONDS
     bot.media.patience.UNDER_WAY_PAUSES = (0.2, KEEP_SECONDS / 2)
@@ -157,77 +148,3 @@ def _program(launch: Launch) -> int:
         slow = partial(Fetcher, total_timeout=launch.fetching, idle_timeout=launch.fetching)
         setattr(bot.app, "Fetcher", slow)  # noqa: B010 (typed as a class)
     return main(["run"])
-
-
-def _child(launch: Launch) -> None:
-    """Be the program; never returns."""
-    code = FAILED
-    try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        log = os.open(Path(launch.directory, "bot.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)):
-            os.dup2(descriptor, target)
-        code = _program(launch)
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else FAILED
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-class _Nursery:
-    """Forks one process for each line that it is given, and tells when each has ended."""
-
-    def __init__(self) -> None:
-        self._children: set[int] = set()
-        self._woken, waker = os.pipe()
-        os.set_blocking(waker, False)
-        os.set_blocking(self._woken, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(waker)
-
-    def serve(self) -> None:
-        """Serve until stdin ends, and take the children along."""
-        rest = b""
-        try:
-            while True:
-                ready, _, _ = select.select([0, self._woken], [], [])
-                if self._woken in ready:
-                    os.read(self._woken, 4096)
-                    self._reap()
-                if 0 in ready:
-                    read = os.read(0, 1 << 16)
-                    if not read:
-                        return
-                    *lines, rest = (rest + read).split(b"\n")
-                    for line in lines:
-                        self._fork(Launch(**json.loads(line)))
-        finally:
-            for pid in self._children:
-                os.kill(pid, signal.SIGKILL)
-
-    def _fork(self, launch: Launch) -> None:
-        pid = os.fork()
-        if pid == 0:
-            _child(launch)
-        self._children.add(pid)
-        self._tell(pid=pid)
-
-    def _reap(self) -> None:
-        for pid in list(self._children):
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
-                self._children.discard(pid)
-                self._tell(pid=pid, code=os.waitstatus_to_exitcode(status))
-
-    def _tell(self, **words: int) -> None:
-        os.write(1, json.dumps(words).encode() + b"\n")
-
-
-if __name__ == "__main__":
-    asyncio.set_event_loop(None)
-    _Nursery().serve()

@@ -26,6 +26,7 @@ from bot.media.transcode import Fitted, fit_to
 from sandbox.music import compose_of_size, seconds_for_size
 from tests.media.origins import listing
 from tests.media.samples import picture, sound, stored
+from tests.nursery import other_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def pipe(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def no_child_is_left(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
     yield
-    assert psutil.Process().children() == []
+    assert other_children() == []
     # A bot's log is no place for what libraries and interpreters say.
     assert capfd.readouterr().err == ""
 
@@ -75,7 +76,7 @@ async def opened(path: Path) -> int:
 
 
 def only_child() -> psutil.Process:
-    (child,) = psutil.Process().children()
+    (child,) = other_children()
     return child
 
 
