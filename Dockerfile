@@ -22,6 +22,6 @@ WORKDIR /home/coverbot
 VOLUME /home/coverbot/data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
-  CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"LISTEN_PORT\"]}/readyz', timeout=4)"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
+  CMD ["coverbot", "health"]
 CMD ["coverbot", "run"]

@@ -78,9 +78,11 @@ def _read_file(file: Path, known: Collection[str]) -> tuple[dict[str, str | None
             good.append(binding.original.string)
             continue
         # What else stands in the line may be a secret.
-        word = re.match(r"\s*(?:export\s+)?(\w+)", binding.original.string)
+        text = binding.original.string
+        word = re.match(r"\s*(?:export\s+)?(\w+)", text)
         name = word[1].upper() if word is not None and word[1].upper() in known else "NAME"
-        hints.append(f"line {binding.original.line} of {file.name} is left out, for it does not read {name}=value")
+        line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+        hints.append(f"line {line} of {file.name} is left out, for it does not read {name}=value")
     return dotenv_values(stream=io.StringIO("".join(good))), hints
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from sandbox.discord.faults import COMMAND_SYNC, GATEWAY, LOGIN
-from tests.end_to_end.process import free_port, run_program
+from tests.end_to_end.process import run_program
 from tests.end_to_end.world import eventually, open_world
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ async def test_a_gateway_that_is_out_of_reach_is_tried_again(tmp_path: Path) -> 
 
 async def test_check_does_not_take_an_edge_for_discord(tmp_path: Path) -> None:
     async with open_world(tmp_path, start=False) as world:
-        settings = world.bot.settings | {"DISCORD_GUILD_ID": str(world.guild.id), "LISTEN_PORT": str(free_port())}
+        settings = world.bot.settings | {"DISCORD_GUILD_ID": str(world.guild.id), "LISTEN_PORT": "0"}
         for path in (LOGIN, rf"^/guilds/{world.guild.id}$"):
             world.discord.refuse_at_edge("GET", path, 403)
             ended = await asyncio.wait_for(run_program(tmp_path, settings | {"PUBLIC_URL": ""}, "check"), 30)

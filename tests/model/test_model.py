@@ -1,7 +1,7 @@
 """Everything that members, wires, crashes and clocks can do to the real flow, in any order.
 
-Hypothesis chooses the order; the wires are stubs, all else is the program's own. After each step and after every recovery
-the promises are held against what the wires have seen.
+Hypothesis chooses the order; the wires are stubs, all else is the program's own. After each step and after every
+recovery the promises are held against what the wires have seen.
 """
 
 from __future__ import annotations

@@ -132,7 +132,8 @@ class FakeDiscord:
     def snowflake(self) -> int:
         """Return an id of now."""
         at = discord.utils.snowflake_time(0).timestamp()
-        return int((self.clock() - at) * 1000) << 22 | next(self.numbers) & 0x3FFFFF
+        number: int = next(self.numbers)
+        return int((self.clock() - at) * 1000) << 22 | number & 0x3FFFFF
 
     def _trouble(self) -> None:
         self.fate.moment()
