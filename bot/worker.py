@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from storage.planned import Due, Gone
 from storage.wakeups import Queue, Wakeups
+
+V = TypeVar("V")
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +23,10 @@ FULL_SECONDS = 60.0
 
 _PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0)
 _SAME_AGAIN = 3
-"""How often one id may be due at the very same planned time: whoever does the work has to change that time."""
+"""How often one id may be done at the very same planned time: whoever does the work has to change that time."""
+
+_NOTES = 1000
+"""How many ids are remembered that fail or come again."""
 
 
 class Work(Protocol):
@@ -52,7 +57,8 @@ class Worker:
         self._clock = clock
         self._running: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
-        self._seen: dict[str, tuple[float, int]] = {}
+        self._done: dict[str, tuple[float, int, int]] = {}
+        """For which planned time an id was done, how often, and how often it has rested for that."""
         self._resting: set[str] = set()
         self._rests: set[asyncio.TimerHandle] = set()
         self._loop_task: asyncio.Task[None] | None = None
@@ -90,15 +96,14 @@ class Worker:
             self._loop_task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._loop_task
+        running = list(self._running.values())
+        if running:
+            _, late = await asyncio.wait(running, timeout=max(deadline - asyncio.get_running_loop().time(), 0))
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         for handle in self._rests:
             handle.cancel()
-        running = list(self._running.values())
-        if not running:
-            return
-        _, late = await asyncio.wait(running, timeout=max(deadline - asyncio.get_running_loop().time(), 0))
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
 
     async def _loop(self) -> None:
         while True:
@@ -118,43 +123,43 @@ class Worker:
         found = await self._work.claim({*self._running, *self._resting}, free)
         for due in found:
             if due.id not in self._running and due.id not in self._resting and not self._comes_again(due):
-                self._start(due.id)
-        if len(found) == free:
+                self._start(due)
+        if len(self._running) >= self._places:
             return IDLE_SECONDS
+        if len(found) == free:
+            return 0.0  # those that rest now stood before others
         at = await self._work.next_due({*self._running, *self._resting})
         return IDLE_SECONDS if at is None else min(max(at - self._clock(), 0.001), IDLE_SECONDS)
 
     def _comes_again(self, due: Due) -> bool:
-        """Tell whether an id is due again although nothing has changed about it, and let it rest then."""
-        at, times = self._seen.pop(due.id, (due.at, 0))
-        times = times + 1 if at == due.at else 1
-        if len(self._seen) > 1000:  # the oldest; an id that spins comes back at once
-            self._seen.pop(next(iter(self._seen)))
-        self._seen[due.id] = (due.at, times)
-        if times <= _SAME_AGAIN:
+        """Tell whether an id is due again although what was done has changed nothing, and let it rest once for that."""
+        at, times, rests = self._done.get(due.id, (due.at, 0, 0))
+        if at != due.at or times < _SAME_AGAIN + rests:
             return False
-        log.error("%s: %s is due again unchanged, for the %dth time", self.name, due.id, times)
-        self._rest(due.id, _PAUSES[min(times - _SAME_AGAIN, len(_PAUSES)) - 1])
+        log.error("%s: %s is due again unchanged, after it was done %d times", self.name, due.id, times)
+        _note(self._done, due.id, (at, times, rests + 1))
+        self._rest(due.id, _PAUSES[min(rests, len(_PAUSES) - 1)])
         return True
 
-    def _start(self, item: str) -> None:
-        self._running[item] = asyncio.create_task(self._do(item), name=f"{self.name} {item}")
+    def _start(self, due: Due) -> None:
+        self._running[due.id] = asyncio.create_task(self._do(due), name=f"{self.name} {due.id}")
         if len(self._running) >= self._places and self._full_since is None:
             self._full_since = asyncio.get_running_loop().time()
 
-    async def _do(self, item: str) -> None:
+    async def _do(self, due: Due) -> None:
         try:
-            await self._work.do(item)
-            self._failures.pop(item, None)
-        except Gone as gone:
-            log.debug("%s: %s, somebody else was there first", self.name, gone)
+            with suppress(Gone):  # somebody else was there first
+                await self._work.do(due.id)
+            self._failures.pop(due.id, None)
+            at, times, rests = self._done.get(due.id, (due.at, 0, 0))
+            _note(self._done, due.id, (at, times + 1, rests) if at == due.at else (due.at, 1, 0))
         except Exception:  # one row must not stop the others
-            failures = self._failures.get(item, 0)
-            self._failures[item] = failures + 1
-            log.exception("%s failed for %s", self.name, item)
-            self._rest(item, _PAUSES[min(failures, len(_PAUSES) - 1)])
+            failures = self._failures.get(due.id, 0)
+            _note(self._failures, due.id, failures + 1)
+            log.exception("%s failed for %s", self.name, due.id)
+            self._rest(due.id, _PAUSES[min(failures, len(_PAUSES) - 1)])
         finally:
-            del self._running[item]
+            del self._running[due.id]
             self._full_since = None
             self._wakeups.ring([self._queue])
 
@@ -168,3 +173,11 @@ class Worker:
 
         handle = asyncio.get_running_loop().call_later(seconds, end)
         self._rests.add(handle)
+
+
+def _note(notes: dict[str, V], item: str, value: V) -> None:
+    """Note something about an id, and drop what is the oldest: an id that is in trouble comes back soon."""
+    notes.pop(item, None)
+    notes[item] = value
+    if len(notes) > _NOTES:
+        del notes[next(iter(notes))]

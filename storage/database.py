@@ -144,9 +144,15 @@ class Database:
         with _told("CONNECT"):
             return await SQLiteConnection.open(self._path)
 
-    async def _checkpoint(self) -> None:
+    async def _checkpoint(self) -> bool:
+        """Move the log into the database and begin it anew; tell whether it could be moved as a whole."""
         async with self._connection() as connection:
-            await connection.checkpoint()
+            await connection.checkpoint()  # most of it, while others write
+        async with self._writer, self._connection() as connection:
+            moved = await connection.checkpoint()
+            if moved:
+                await connection.begin_log()
+            return moved
 
     async def insist(self, work: Callable[[], Awaitable[T]]) -> T:
         """Repeat work until the database takes what it writes: a disk that is full must not cost what was paid for."""

@@ -131,7 +131,7 @@ _NEXT_DUE = planned.next_due(notifications.c.id, notifications.c.attempt_at, IS_
     notifications.c.channel_id.not_in(bindparam("busy", expanding=True))
 )
 _TO_CHANGE = quick(
-    select(notifications.c.id, notifications.c.ack_wanted)
+    select(notifications.c.id, notifications.c.ack_wanted, notifications.c.attempts)
     .where(notifications.c.ack_wanted.is_not(None), notifications.c.id.not_in(planned.SKIPPED))
     .order_by(notifications.c.id)
     .limit(planned.MOST)
@@ -284,8 +284,9 @@ async def next_due(snapshot: Snapshot, skip: Collection[str], *, busy: Collectio
 async def acknowledgements_to_change(snapshot: Snapshot, skip: Collection[str], limit: int) -> list[Due]:
     """Return notifications whose acknowledgement should say something else."""
     found = await snapshot.execute(_TO_CHANGE, {"skip": list(skip), "most": limit})
-    # There is no planned time; what is wanted stands for it, so that a change that never comes about is noticed.
-    return [Due(row[0], float(_ACKNOWLEDGEMENTS.index(row[1]))) for row in found]
+    # There is no planned time; what is wanted, and after how many tries to post, stands for it, so that a change that
+    # never comes about is noticed.
+    return [Due(row[0], float(_ACKNOWLEDGEMENTS.index(row[1]) + len(_ACKNOWLEDGEMENTS) * row[2])) for row in found]
 
 
 async def count_open(snapshot: Snapshot) -> int:

@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from storage.schema import HEAD
-from storage.sqlite.connection import BUSY_TIMEOUT_MS
+from storage.sqlite.connection import BUSY_SECONDS
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
@@ -113,7 +113,7 @@ def _keep_private(path: Path) -> None:
 
 def _probe(path: Path) -> None:
     """Read and write for real, in the way of the program; what is written is what was there."""
-    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
         [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise DatabaseError(
@@ -146,7 +146,7 @@ def _migrate(path: Path) -> None:
 
 
 def _revision(path: Path) -> str | None:
-    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
         table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
         return None if row is None else str(row[0])

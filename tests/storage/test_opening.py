@@ -110,7 +110,7 @@ def test_a_damaged_database_is_told(used: Path) -> None:
 
 
 def test_a_lock_of_another_program_is_told(used: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.05)
     with closing(sqlite3.connect(used)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert "another program holds its lock" in refused(used)

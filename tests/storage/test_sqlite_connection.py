@@ -1,147 +1,355 @@
-"""What a transaction waits for, and what it does not: the disk, other processes, the event loop."""
+"""What a transaction waits for, and what it does not: other processes, the thread, whoever was cancelled before."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import threading
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
-import aiosqlite
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.database import Database
+from storage.database import Database, Snapshot
+from storage.quick import quick
 from storage.schema import media
+from tests.storage.observed import Driver
 
-ADD = "INSERT INTO media (sha256, kind, size, used_at) VALUES (?, 'mp3', 1, 0)"
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite:///{tmp_path / 'bot.db'}")
-    yield database
-    await database.close()
+ADD = insert(media)
+ADD_QUICKLY = quick(insert(media))
+NAMES = quick(select(media.c.sha256))
+COUNT_SLOWLY = select(func.count()).select_from(media)
+SLOW = text("SELECT 'slow'")
 
 
-@contextmanager
-def locked(tmp_path: Path) -> Iterator[None]:
-    """Hold SQLite's write lock as another process would."""
-    other = sqlite3.connect(tmp_path / "bot.db", isolation_level=None)
-    try:
-        other.execute("BEGIN IMMEDIATE")
-        yield
-        other.execute("ROLLBACK")
-    finally:
-        other.close()
+def row(name: str) -> dict[str, Any]:
+    return {"sha256": name, "kind": "mp3", "size": 1, "used_at": 0.0}
 
 
 async def add(database: Database, name: str, *, durable: bool = True) -> None:
-    async with database.write(durable=durable) as connection:
-        await connection.execute(media.insert(), {"sha256": name, "kind": "mp3", "size": 1, "used_at": 0.0})
+    async with database.write(durable=durable) as transaction:
+        await transaction.execute(ADD_QUICKLY, row(name))
 
 
-async def names(connection: AsyncConnection) -> set[str]:
-    return set((await connection.execute(select(media.c.sha256))).scalars())
+async def names(snapshot: Snapshot) -> set[str]:
+    return set((await snapshot.execute(NAMES)).scalars())
 
 
 async def all_names(database: Database) -> set[str]:
-    async with database.read() as connection:
-        return await names(connection)
+    async with database.read() as snapshot:
+        return await names(snapshot)
 
 
-async def driver_of(connection: AsyncConnection) -> aiosqlite.Connection:
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert isinstance(driver, aiosqlite.Connection)
-    return driver
+async def happened(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, 60)
+
+
+# Transactions
 
 
 async def test_reading_sees_one_state_while_others_write(database: Database) -> None:
     await add(database, "first")
-    async with database.read() as connection:
-        assert await names(connection) == {"first"}
+    async with database.read() as snapshot:
+        assert await names(snapshot) == {"first"}
         await add(database, "second")
-        assert await names(connection) == {"first"}
+        assert await names(snapshot) == {"first"}
+        assert (await snapshot.execute(COUNT_SLOWLY)).scalar_one() == 1
     assert await all_names(database) == {"first", "second"}
 
 
 @pytest.mark.parametrize("durable", [True, False])
-async def test_an_error_undoes_the_whole_transaction(database: Database, durable: bool) -> None:
+@pytest.mark.parametrize("statement", [ADD, ADD_QUICKLY], ids=["slow", "quick"])
+async def test_an_error_undoes_the_whole_transaction(database: Database, statement: Any, durable: bool) -> None:
     await add(database, "there")
 
     async def write_both() -> None:
-        async with database.write(durable=durable) as connection:
-            await connection.execute(text(ADD.replace("?", "'new'")))
-            await connection.execute(text(ADD.replace("?", "'there'")))
+        async with database.write(durable=durable) as transaction:
+            await transaction.execute(statement, row("new"))
+            await transaction.execute(statement, row("there"))
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError) as error:
         await write_both()
+    assert "there" not in str(error.value)  # what stands in an error stands in the log
     assert await all_names(database) == {"there"}
 
 
 async def test_writers_take_turns(database: Database) -> None:
-    await asyncio.gather(*(add(database, f"{number}", durable=number % 2 == 0) for number in range(40)))
-    assert await all_names(database) == {f"{number}" for number in range(40)}
+    async def add_two(number: int) -> None:
+        async with database.write(durable=number % 2 == 0) as transaction:
+            before = len(await names(transaction))
+            await transaction.execute(ADD if number % 3 else ADD_QUICKLY, row(f"{number}a"))
+            await asyncio.sleep(0)
+            await transaction.execute(ADD_QUICKLY, row(f"{number}b"))
+            assert len(await names(transaction)) == before + 2
+
+    await asyncio.gather(*(add_two(number) for number in range(40)))
+    assert await all_names(database) == {f"{number}{letter}" for number in range(40) for letter in "ab"}
 
 
-async def test_only_a_durable_commit_leaves_the_event_loop(database: Database) -> None:
-    ran: dict[str, set[int]] = defaultdict(set)
-    for durable in (True, False):
-        async with database.write(durable=durable) as connection:
-            driver = await driver_of(connection)
+async def test_many_readers_and_writers_get_on_with_few_connections(database: Database) -> None:
+    async def read_twice(number: int) -> None:
+        async with database.read() as snapshot:
+            before = await names(snapshot)
+            await snapshot.execute(COUNT_SLOWLY if number % 2 else NAMES)
+            assert await names(snapshot) == before
 
-            def note(statement: str, durable: bool = durable) -> None:
-                ran[f"{statement.split(maxsplit=1)[0]} {durable}"].add(threading.get_ident())
+    await asyncio.gather(*(add(database, f"{n}") if n % 3 == 0 else read_twice(n) for n in range(60)))
+    assert len(await all_names(database)) == 20
 
-            await driver.set_trace_callback(note)
-            await names(connection)
+
+# Which thread
+
+
+async def test_quick_statements_run_in_the_event_loop_and_all_others_in_the_thread(
+    driver: Driver, database: Database
+) -> None:
+    driver.ran.clear()
+    async with database.write(durable=False) as transaction:
+        await names(transaction)
+        await transaction.execute(ADD_QUICKLY, row("quick"))
+    async with database.read() as snapshot:
+        await names(snapshot)
     here = {threading.get_ident()}
-    assert ran["SELECT True"] == ran["SELECT False"] == ran["COMMIT False"] == here
-    assert ran["COMMIT True"].isdisjoint(here)
+    statements = ("BEGIN IMMEDIATE", "BEGIN DEFERRED", "SELECT media", "INSERT INTO media", "COMMIT", "ROLLBACK")
+    assert [driver.threads(one) for one in statements] == [here] * len(statements)
+
+    driver.ran.clear()
+    async with database.write(durable=False) as transaction:
+        await transaction.execute(COUNT_SLOWLY)
+        await transaction.execute(ADD, row("slow"))
+        await names(transaction)
+    there = driver.threads("SELECT count")
+    assert len(there) == 1
+    assert there.isdisjoint(here)
+    assert driver.threads("INSERT INTO media") == there
+    assert driver.threads("SELECT media") == here
+    # It may have much to write.
+    assert driver.threads("COMMIT") == there
+    assert await all_names(database) == {"quick", "slow"}
 
 
-async def test_a_durable_commit_waits_for_the_disk_and_another_one_does_not(database: Database) -> None:
-    levels = []
-    for durable in (True, False, True):
-        async with database.write(durable=durable) as connection:
-            levels.append((await connection.execute(text("PRAGMA synchronous"))).scalar_one())
-    assert levels == [2, 1, 2]  # FULL, NORMAL: SQLite's documentation of the pragma
+async def test_the_event_loop_turns_while_a_statement_is_in_the_thread(driver: Driver, database: Database) -> None:
+    async def read_slowly() -> None:
+        async with database.read() as snapshot:
+            await snapshot.execute(SLOW)
+
+    driver.hold_at("SELECT 'slow'")
+    reading = asyncio.create_task(read_slowly())
+    await happened(driver.held)
+    for number in range(5):
+        await add(database, f"{number}")
+    assert len(await all_names(database)) == 5
+    assert not reading.done()
+    driver.go_on.set()
+    await reading
+
+
+# Other processes
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[Callable[[], None]]:
+    """Hold SQLite's write lock in another process, until its end or until the function is called."""
+    program = (
+        "import sqlite3, sys; other = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "other.execute('BEGIN IMMEDIATE'); print('locked', flush=True); sys.stdin.read(); other.execute('ROLLBACK')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        assert process.stdout.readline() == "locked\n"
+        yield process.stdin.close
+        process.stdin.close()
 
 
 async def test_a_writer_waits_for_another_process_without_holding_up_the_event_loop(
-    database: Database, tmp_path: Path
+    database: Database, path: Path
 ) -> None:
-    with locked(tmp_path):
+    with locked(path) as let_go:
         writing = asyncio.create_task(add(database, "mine"))
         for _ in range(20):
+            await asyncio.sleep(0.001)
             assert await all_names(database) == set()
         assert not writing.done()
-    await writing
+        let_go()
+        await writing
     assert await all_names(database) == {"mine"}
 
 
 async def test_a_writer_that_waits_in_vain_gets_the_usual_error(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.sqlite.connection.BUSY_TIMEOUT_MS", 50)
-    with locked(tmp_path), pytest.raises(OperationalError, match="locked"):
+    monkeypatch.setattr("storage.sqlite.connection.BUSY_SECONDS", 0.05)
+    with locked(path), pytest.raises(OperationalError, match="locked"):
         await add(database, "mine")
     await add(database, "later")
     assert await all_names(database) == {"later"}
 
 
-async def test_a_cancelled_writer_leaves_the_connection_in_order(database: Database, tmp_path: Path) -> None:
-    with locked(tmp_path):
+async def test_a_writer_that_is_cancelled_while_it_waits_for_another_process_ends_at_once(
+    database: Database, path: Path
+) -> None:
+    with locked(path):
         writing = asyncio.create_task(add(database, "cancelled"))
-        assert await all_names(database) == set()  # by then the writer is in the thread
+        assert await all_names(database) == set()
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
-    for number in range(10):  # on whichever connection the thread was still waiting for the lock
-        await asyncio.gather(add(database, f"{number}"), all_names(database))
-    assert await all_names(database) == {f"{number}" for number in range(10)}
+    await goes_on(database, set())
+
+
+# Callers that are cancelled
+
+
+async def goes_on(database: Database, there: set[str]) -> None:
+    """Use every connection in both ways."""
+
+    async def both(number: int) -> None:
+        async with database.read() as snapshot:
+            await names(snapshot)
+            await snapshot.execute(COUNT_SLOWLY)
+            await asyncio.sleep(0)
+        async with database.write(durable=False) as transaction:
+            await transaction.execute(ADD_QUICKLY, row(f"later {number}"))
+            await transaction.execute(SLOW)
+
+    assert await all_names(database) == there
+    await asyncio.gather(*(both(number) for number in range(10)))
+    assert await all_names(database) == there | {f"later {number}" for number in range(10)}
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("what", ["read", "write"])
+async def test_whoever_is_cancelled_while_a_statement_is_in_the_thread_leaves_its_connection_in_order(
+    driver: Driver, database: Database, what: str, times: int
+) -> None:
+    """Once in the statement, once in the rollback, and once while that is waited for."""
+    begin: Callable[[], AbstractAsyncContextManager[Snapshot]] = database.read if what == "read" else database.write
+
+    async def work() -> None:
+        async with begin() as snapshot:
+            if what == "write":
+                await snapshot.execute(ADD_QUICKLY, row("cancelled"))
+            await snapshot.execute(SLOW)
+
+    await add(database, "there")
+    driver.hold_at("SELECT 'slow'")
+    working = asyncio.create_task(work())
+    await happened(driver.held)
+    for _ in range(times):
+        working.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    if times == 1:  # it waits until its transaction is undone
+        assert not working.done()
+        driver.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    later = asyncio.create_task(goes_on(database, {"there"}))
+    await asyncio.sleep(0)
+    driver.go_on.set()
+    await later
+
+
+async def test_a_timeout_within_a_transaction_leaves_it_in_order(driver: Driver, database: Database) -> None:
+    driver.hold_at("SELECT 'slow'")
+
+    async def work() -> None:
+        async with database.write() as transaction:
+            waiting = asyncio.create_task(transaction.execute(SLOW))
+            await happened(driver.held)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            adding = asyncio.create_task(transaction.execute(ADD_QUICKLY, row("after all")))
+            await asyncio.sleep(0)
+            assert not adding.done()  # the connection is not its own yet
+            driver.go_on.set()
+            await adding
+
+    await work()
+    await goes_on(database, {"after all"})
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_commit_in_the_thread_is_not_cut_in_two(driver: Driver, database: Database, times: int) -> None:
+    async def work() -> None:
+        async with database.write() as transaction:
+            await transaction.execute(ADD, row("one"))
+            await transaction.execute(ADD, row("other"))
+
+    driver.hold_at("COMMIT")
+    working = asyncio.create_task(work())
+    await happened(driver.held)
+    for _ in range(times):
+        working.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    driver.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    async with database.write() as transaction:  # which comes after whatever is left of it
+        there = await names(transaction)
+    assert there == {"one", "other"}
+    await goes_on(database, there)
+
+
+async def test_whoever_is_cancelled_while_a_connection_is_opened_takes_none_away(
+    path: Path, driver: Driver, database: Database
+) -> None:
+    before = set(threading.enumerate())
+
+    async def read() -> None:
+        async with database.read():
+            await asyncio.sleep(60)
+
+    for _ in range(10):
+        reading = asyncio.gather(*(read() for _ in range(4)))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    await goes_on(database, set())
+    assert len([one for one in set(threading.enumerate()) - before if one.name.startswith("Thread-")]) <= 3
+
+
+# Closing
+
+
+async def test_closing_leaves_no_thread_and_no_log(driver: Driver, path: Path) -> None:
+    before = set(threading.enumerate())
+    database = await Database.open(f"sqlite:///{path}")
+    driver.hold_at("SELECT 'slow'")
+
+    async def read_slowly() -> None:
+        async with database.read() as snapshot:
+            await snapshot.execute(SLOW)
+
+    reading = [asyncio.create_task(read_slowly()) for _ in range(4)]
+    await happened(driver.held)
+    await add(database, "there")
+    for one in reading:
+        one.cancel()
+        await asyncio.sleep(0)
+        one.cancel()
+    await asyncio.gather(*reading, return_exceptions=True)
+    closing = asyncio.create_task(database.close())
+    await asyncio.sleep(0)
+    driver.go_on.set()
+    await closing
+    left = [one for one in set(threading.enumerate()) - before if not one.name.startswith("asyncio_")]
+    assert left == []
+    assert not path.with_name("bot.db-wal").exists()
+    other = sqlite3.connect(path)
+    assert other.execute("SELECT sha256 FROM media").fetchall() == [("there",)]
+    other.close()
