@@ -115,7 +115,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     """Make the parts and start to listen; the stack closes what the parts stand on."""
     database = await _open_database(settings, stack)
     directory = await asyncio.to_thread(_empty_directory, settings)
-    vidgo = await _open_vidgo(settings, stack)
+    vidgo = await _open_vidgo(settings, stack, clock)
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
@@ -179,7 +179,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     return parts
 
 
-async def _open_vidgo(settings: Settings, stack: AsyncExitStack) -> VidGo:
+async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> VidGo:
     sessions = [
         await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -197,6 +197,7 @@ async def _open_vidgo(settings: Settings, stack: AsyncExitStack) -> VidGo:
         settings.vidgo_api_key.get_secret_value(),
         orders=sessions[1],
         requests_per_second=settings.vidgo_requests_per_second,
+        clock=clock,
     )
 
 

@@ -13,7 +13,7 @@ from bot.settings import Settings
 from bot.tasks.ending import Ending
 from bot.tasks.owner import OwnerNotices
 from bot.tasks.schedule import LAGS, Schedule
-from bot.tasks.submission import CONFIRM_SECONDS, EXISTS, TRIES, Submission
+from bot.tasks.submission import CONFIRM_SECONDS, EXISTS, Submission
 from bot.vidgo import Busy, CoverArt, KeyRefused, NoCredits, Report, Status, UnknownTask, VidGo, VidGoError
 from storage import notifications
 from storage import tasks as rows
@@ -74,7 +74,7 @@ class Reading:
         elif self._submission.is_answering(task.id):
             await self._plan(task, self._settings.poll_max_seconds)
         elif task.status is TaskStatus.QUEUED:
-            await self._send(task)
+            await self._submission.submit(task.id)
         else:
             await self._confirm(task)
 
@@ -104,13 +104,6 @@ class Reading:
             return task is not None and task.vidgo_id in (None, vidgo_id)
         await self._database.sync()
         return True
-
-    async def _send(self, task: Task) -> None:
-        """Send a queued task, unless VidGo has had no room for it again and again for a long time."""
-        if task.tries >= TRIES and self._clock() - task.created_at > self._settings.task_timeout_seconds:
-            await self._ending.fail(task.id, "busy", None)
-        else:
-            await self._submission.submit(task.id)
 
     async def _confirm(self, task: Task) -> None:
         """Go on with a task that VidGo may have taken."""

@@ -48,7 +48,7 @@ CONFIRM_SECONDS = 300.0
 """How long an order without an answer may stay without its callback until the requester is told so."""
 
 TRIES = 10
-"""How often VidGo may have no room for an order before it can be given up for want of room."""
+"""How often VidGo has to have no room for an order before it is given up for want of room."""
 
 EXISTS = "exists"
 """The doubt about a cover that VidGo has already, as it says, but does not name."""
@@ -205,10 +205,15 @@ class Submission:
             await self._ending.fail(task.id, _ERROR_KINDS.get(type(error), "nonsense"), error.reason)
 
     async def _hold(self, task: Task, error: Busy) -> None:
+        """Leave a task in the queue, unless VidGo has had no room for it again and again for a long time."""
+        now = self._clock()
+        if task.tries + 1 >= TRIES and now - task.created_at > self._settings.task_timeout_seconds:
+            await self._ending.fail(task.id, "busy", error.reason)
+            return
         delay = self._schedule.pause(error.retry_after)
         with suppress(Gone):
             async with self._database.write() as transaction:
-                await rows.hold(transaction, task.id, self._clock() + delay)
+                await rows.hold(transaction, task.id, now + delay)
         log.info("task %s waits %.0f s for VidGo: %s", task.id, delay, error.reason)
 
     async def _unanswered(self, task: Task, error: VidGoError) -> None:
