@@ -27,6 +27,7 @@ from bot.metrics import Metrics
 from bot.replies.abandoned import Abandoned
 from bot.replies.acknowledgements import Acknowledgements, make_acknowledger
 from bot.replies.delivery import Delivery, make_delivery_worker
+from bot.replies.expiry import make_expiry
 from bot.replies.interactions import Interactions
 from bot.replies.posting import Posting
 from bot.replies.posts import Composer
@@ -64,9 +65,6 @@ CONNECTIONS = 512
 
 MAX_HEADER_BYTES = 64 * 1024
 """How long a line of VidGo's headers may be; an answer that is refused for its header is an order that is lost."""
-
-KEEP_SECONDS = 7 * 86400.0
-"""How long rows are kept that serve nobody any more."""
 
 GRACE_SECONDS = 5.0
 """How long work under way may take at a shutdown; Docker kills after 10 s."""
@@ -155,12 +153,12 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         make_delivery_worker(delivery, database, clock),
         make_archiver(Archiving(database, archive, files, directory=directory, clock=clock), database, clock),
         make_acknowledger(acknowledgements, database, clock),
+        make_expiry(database, clock),
     ]
     async with database.write() as transaction:
         # With SQLite nobody else lives who could be at work on these.
         await rows.wake_orphans(transaction, clock())
         await notifications.wake_orphans(transaction, clock())
-        await notifications.expire(transaction, clock() - KEEP_SECONDS)
     parts = _Parts(client, vidgo, submission, workers)
     listener = Listener(
         settings,

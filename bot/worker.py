@@ -24,6 +24,10 @@ _SAME_AGAIN = 3
 """How often one id may be due at the very same planned time: whoever does the work has to change that time."""
 
 
+class NotYet(Exception):  # noqa: N818 (a word says what happened)
+    """Work that has to be tried again in a while; the text says why."""
+
+
 class Work(Protocol):
     """What a worker does."""
 
@@ -34,7 +38,10 @@ class Work(Protocol):
         """Return when the next one will be due, in Unix seconds."""
 
     async def do(self, item: str) -> None:
-        """Do it, on fresh rows, and change what made it due; raises `Gone` where somebody else was first."""
+        """Do it, on fresh rows, and change what made it due.
+
+        Raises `Gone` where somebody else was first, and `NotYet` where it has to be tried again.
+        """
 
 
 class Worker:
@@ -148,15 +155,22 @@ class Worker:
             self._failures.pop(item, None)
         except Gone as gone:
             log.debug("%s: %s, somebody else was there first", self.name, gone)
+        except NotYet as reason:
+            log.warning("%s: %s is tried again later: %s", self.name, item, reason)
+            self._try_later(item)
         except Exception:  # one row must not stop the others
-            failures = self._failures.get(item, 0)
-            self._failures[item] = failures + 1
             log.exception("%s failed for %s", self.name, item)
-            self._rest(item, _PAUSES[min(failures, len(_PAUSES) - 1)])
+            self._try_later(item)
         finally:
             del self._running[item]
             self._full_since = None
             self._wakeups.ring([self._queue])
+
+    def _try_later(self, item: str) -> None:
+        failures = self._failures.get(item, 0)
+        self._failures[item] = failures + 1
+        self._seen.pop(item, None)
+        self._rest(item, _PAUSES[min(failures, len(_PAUSES) - 1)])
 
     def _rest(self, item: str, seconds: float) -> None:
         self._resting.add(item)

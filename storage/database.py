@@ -21,7 +21,7 @@ from sqlalchemy import CursorResult, Executable, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from storage.schema import HEAD
-from storage.sqlite.connection import BUSY_TIMEOUT_MS, SQLiteConnection
+from storage.sqlite.connection import BUSY_SECONDS, SQLiteConnection
 from storage.sqlite.disk import Disk
 from storage.wakeups import Queue, Wakeups
 
@@ -159,9 +159,15 @@ class Database:
         with _told("CONNECT"):
             return await SQLiteConnection.open(self._path)
 
-    async def _checkpoint(self) -> None:
+    async def _checkpoint(self) -> bool:
+        """Move the log into the database and begin it anew; tell whether it could be moved as a whole."""
         async with self._connection() as connection:
-            await connection.checkpoint()
+            await connection.checkpoint()  # most of it, while others write
+        async with self._writer, self._connection() as connection:
+            moved = await connection.checkpoint()
+            if moved:
+                await connection.begin_log()
+            return moved
 
     async def insist(self, work: Callable[[], Awaitable[T]]) -> T:
         """Repeat work until the database takes what it writes: a disk that is full must not cost what was paid for."""
@@ -234,7 +240,7 @@ def _migrate(path: Path) -> None:
 
 
 def _revision(path: Path) -> str | None:
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
     try:
         table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None

@@ -2,8 +2,9 @@
 
 A small indexed statement takes SQLite some microseconds. Handing it to a thread and its result back takes ten times as
 long, and milliseconds while the event loop is busy, for both want the interpreter's lock. So a statement that is
-marked as quick runs where it is asked for, and every other one in the thread. A commit does not wait for the disk: it
-survives the death of the process as it is, and a power cut after `Disk.sync`.
+marked as quick runs where it is asked for, and every other one in the thread, together with the end of its
+transaction. A commit does not wait for the disk: it survives the death of the process as it is, and a power cut after
+`Disk.sync`.
 """
 
 from __future__ import annotations
@@ -21,13 +22,19 @@ from sqlalchemy import Connection, CursorResult, Executable, StaticPool, create_
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from storage.sqlite.disk import CHECKPOINT_BYTES
+
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-BUSY_TIMEOUT_MS = 20_000
+BUSY_SECONDS = 20.0
+"""How long other processes may hold SQLite's lock."""
+
 LONG_SECONDS = 0.02
 """What holds the event loop for longer is told in the log, at level DEBUG."""
+
+_BUSY_PAUSE = 0.01
 
 
 class SQLiteConnection:
@@ -40,115 +47,145 @@ class SQLiteConnection:
         self._at_once = at_once
         self._thread = thread
         self._in_thread = in_thread
-        self._thread_is_free = True
+        self._under_way: asyncio.Task[Any] | None = None
+        self._is_long = False
 
     @classmethod
     async def open(cls, path: Path) -> SQLiteConnection:
         """Open a file in WAL mode with foreign keys; raises `sqlite3.Error`."""
-        raw = _connect(path)
+        raw = await asyncio.to_thread(_connect, path)
         # An error's text would hold the values of its query, tokens among them, and errors are logged.
         engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, hide_parameters=True)
         thread = aiosqlite.Connection(lambda: raw, iter_chunk_size=64)
         patient = create_async_engine(
             "sqlite+aiosqlite://", async_creator=lambda: thread, poolclass=StaticPool, hide_parameters=True
         )
-        return cls(raw, engine.connect(), thread, await patient.connect())
+        try:
+            return cls(raw, engine.connect(), thread, await patient.connect())
+        except BaseException:
+            raw.close()
+            raise
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[*tuple[Any, ...]]:
         """Run a statement, at once where it is marked as quick; raises `DBAPIError`."""
-        if self._thread_is_free and statement.get_execution_options().get("quick"):
-            try:
-                with _Watch(statement):
-                    return self._at_once.execute(statement, parameters)
-            except OperationalError as error:
-                if not _is_busy(error.orig):
-                    raise
-        return await self._patiently(lambda: self._in_thread.execute(statement, parameters))
+
+        async def work() -> CursorResult[*tuple[Any, ...]]:
+            if statement.get_execution_options().get("quick") and self._is_idle:
+                return _watched(statement, lambda: self._at_once.execute(statement, parameters))
+            return await self._patiently(lambda: self._in_thread.execute(statement, parameters))
+
+        return await _when_free(work)
 
     async def begin(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> None:
         """Begin a transaction; waits for other processes that hold SQLite's lock. Raises `sqlite3.Error`."""
-        await self._command(f"BEGIN {kind}")
+        await self._finish()
+        self._is_long = False
+
+        async def work() -> None:
+            _watched(f"BEGIN {kind}", lambda: self._raw.execute(f"BEGIN {kind}"))
+
+        await _when_free(work)
 
     async def commit(self) -> None:
         """Make a transaction visible; raises `sqlite3.Error`."""
-        await self._command("COMMIT")
+        if self._is_long:  # megabytes may have to be written
+            await self._patiently(self._thread.commit)
+        else:
+            _watched("COMMIT", lambda: self._raw.execute("COMMIT"))
 
     async def rollback(self) -> None:
         """End a transaction without effect, and one that ended already without a word."""
-        if self._thread_is_free and not self._raw.in_transaction:
-            return
-        # In the thread, where it comes after whatever a cancelled caller has left there.
-        await self._patiently(self._thread.rollback)
+        if self._is_long:
+            await self._patiently(self._thread.rollback)
+        elif self._raw.in_transaction:
+            _watched("ROLLBACK", lambda: self._raw.execute("ROLLBACK"))
 
-    async def checkpoint(self) -> None:
-        """Move the write-ahead log into the file as far as no reader needs it; waits for the disk."""
-        await self._patiently(lambda: self._thread.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)"))
+    async def checkpoint(self) -> bool:
+        """Move the write-ahead log into the database, and tell whether nothing is left in it; waits for the disk."""
+        rows = await self._patiently(lambda: self._thread.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)"))
+        busy, in_log, moved = next(iter(rows))
+        return bool(busy == 0 and in_log == moved)
+
+    async def begin_log(self) -> None:
+        """Begin the log from its start again, where it was moved into the database and nobody reads it.
+
+        Whoever writes the first page of a log waits for the disk, and no commit in the event loop shall.
+        """
+        try:
+            await self._patiently(lambda: self._thread.execute_fetchall("PRAGMA user_version = 0"))
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
 
     async def close(self) -> None:
         """Close the connection."""
+        await self._finish()
         self._at_once.close()
         await self._in_thread.close()
-        await self._in_thread.engine.dispose()  # closes aiosqlite's connection, and with it the file
+        await self._thread.close()
 
-    async def _command(self, command: str) -> None:
-        if self._thread_is_free:
-            try:
-                self._raw.execute(command)
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error):
-                    raise
-            else:
-                return
-        await self._patiently(lambda: self._wait_for_others(command))
+    @property
+    def _is_idle(self) -> bool:
+        return self._under_way is None or self._under_way.done()
 
-    async def _wait_for_others(self, command: str) -> None:
-        await self._thread.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        try:
-            await self._thread.execute_fetchall(command)
-        finally:
-            await self._thread.execute_fetchall("PRAGMA busy_timeout = 0")
+    async def _finish(self) -> None:
+        """Wait for what a cancelled caller has left in the thread."""
+        if self._under_way is not None:
+            await asyncio.wait([self._under_way])
 
     async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        self._thread_is_free = False
+        """Do work in the thread. It comes to its end even if its caller is cancelled, and what is next waits for that.
+
+        Else SQLAlchemy would close the connection, as it does with one that is cancelled.
+        """
+        self._is_long = True
+        before = self._under_way
+
+        async def in_turn() -> T:
+            if before is not None:
+                await asyncio.wait([before])
+            return await work()
+
+        task = self._under_way = asyncio.create_task(in_turn())
+        return await asyncio.shield(task)
+
+
+async def _when_free(work: Callable[[], Awaitable[T]]) -> T:
+    """Do work that finds before it begins whether another process holds SQLite's lock, as soon as none does."""
+    last = asyncio.get_running_loop().time() + BUSY_SECONDS
+    while True:
         try:
-            result = await work()
-        except asyncio.CancelledError:
-            # Whoever is cancelled leaves the thread at work, and until that is over everything has to queue there.
-            raise
-        except BaseException:
-            self._thread_is_free = True
-            raise
-        self._thread_is_free = True
-        return result
+            return await work()
+        except (sqlite3.OperationalError, OperationalError) as error:
+            if not _is_busy(error) or asyncio.get_running_loop().time() > last:
+                raise
+        await asyncio.sleep(_BUSY_PAUSE)
 
 
-class _Watch:
-    """Says at level DEBUG which statement held the event loop."""
-
-    def __init__(self, statement: Executable) -> None:
-        self._statement = statement
-        self._began_at = 0.0
-
-    def __enter__(self) -> None:
-        self._began_at = perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        if (took := perf_counter() - self._began_at) > LONG_SECONDS:
-            log.debug("a quick statement held the event loop for %.0f ms: %.200s", took * 1000, self._statement)
+def _watched(what: object, work: Callable[[], T]) -> T:
+    """Do work in the event loop, and say at level DEBUG if it held it."""
+    began_at = perf_counter()
+    try:
+        return work()
+    finally:
+        if (took := perf_counter() - began_at) > LONG_SECONDS:
+            log.debug("the event loop was held for %.0f ms by %.200s", took * 1000, what)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     """Connect without transaction control by the driver, which begins too late."""
     # Never used by two threads at once; that one goes on with what the other began is what SQLite permits.
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute("PRAGMA busy_timeout = 0")
+    # A log that begins anew is cut to this, so its length tells whether it has to be moved again.
+    connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_BYTES}")
+    connection.execute("PRAGMA busy_timeout = 0")  # it would hold the event loop
     return connection
 
 
-def _is_busy(error: BaseException | None) -> bool:
-    """Tell whether SQLite has found its lock taken; what found that has done nothing yet, so it can be done again."""
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+def _is_busy(error: sqlite3.OperationalError | OperationalError) -> bool:
+    found = error.orig if isinstance(error, OperationalError) else error
+    return isinstance(found, sqlite3.OperationalError) and found.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
