@@ -31,6 +31,7 @@ from bot.refusals import LOGIN_REFUSED
 from bot.replies.abandoned import Abandoned
 from bot.replies.acknowledgements import Acknowledgements, make_acknowledger
 from bot.replies.delivery import Delivery, make_delivery_worker
+from bot.replies.expiry import make_expiry
 from bot.replies.interactions import Interactions
 from bot.replies.posting import Posting
 from bot.replies.posts import Composer
@@ -69,9 +70,6 @@ CONNECTIONS = 512
 
 MAX_HEADER_BYTES = 64 * 1024
 """How long a line of VidGo's headers may be; an answer that is refused for its header is an order that is lost."""
-
-KEEP_SECONDS = 7 * 86400.0
-"""How long rows are kept that serve nobody any more."""
 
 
 class Failed(Exception):  # noqa: N818 (a word says what happened)
@@ -115,7 +113,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     """Make the parts and start to listen; the stack closes what the parts stand on."""
     database = await _open_database(settings, stack)
     directory = await asyncio.to_thread(_empty_directory, settings)
-    vidgo = await _open_vidgo(settings, stack)
+    vidgo = await _open_vidgo(settings, stack, clock)
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
@@ -157,12 +155,12 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         make_delivery_worker(delivery, database, clock),
         make_archiver(archiver, database, clock),
         make_acknowledger(acknowledgements, database, clock),
+        make_expiry(database, clock),
     ]
     async with database.write() as transaction:
         # With SQLite nobody else lives who could be at work on these.
         await rows.wake_orphans(transaction, clock())
         await notifications.wake_orphans(transaction, clock())
-        await notifications.expire(transaction, clock() - KEEP_SECONDS)
     parts = _Parts(client, vidgo, submission, workers)
     listener = Listener(
         settings,
@@ -181,7 +179,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     return parts
 
 
-async def _open_vidgo(settings: Settings, stack: AsyncExitStack) -> VidGo:
+async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> VidGo:
     sessions = [
         await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -199,6 +197,7 @@ async def _open_vidgo(settings: Settings, stack: AsyncExitStack) -> VidGo:
         settings.vidgo_api_key.get_secret_value(),
         orders=sessions[1],
         requests_per_second=settings.vidgo_requests_per_second,
+        clock=clock,
     )
 
 

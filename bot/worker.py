@@ -29,6 +29,10 @@ _NOTES = 1000
 """How many ids are remembered that fail or come again."""
 
 
+class TryLater(Exception):  # noqa: N818 (a word says what happened)
+    """Work that has to be tried again in a while; the text says why."""
+
+
 class Work(Protocol):
     """What a worker does."""
 
@@ -39,7 +43,10 @@ class Work(Protocol):
         """Return when the next one will be due, in Unix seconds."""
 
     async def do(self, item: str) -> None:
-        """Do it, on fresh rows, and change what made it due; raises `Gone` where somebody else was first."""
+        """Do it, on fresh rows, and change what made it due.
+
+        Raises `Gone` where somebody else was first, and `TryLater` where it has to be tried again.
+        """
 
 
 class Worker:
@@ -153,15 +160,21 @@ class Worker:
             self._failures.pop(due.id, None)
             at, times, rests = self._done.get(due.id, (due.at, 0, 0))
             _note(self._done, due.id, (at, times + 1, rests) if at == due.at else (due.at, 1, 0))
+        except TryLater as reason:
+            log.warning("%s: %s is tried again later: %s", self.name, due.id, reason)
+            self._try_later(due.id)
         except Exception:  # one row must not stop the others
-            failures = self._failures.get(due.id, 0)
-            _note(self._failures, due.id, failures + 1)
             log.exception("%s failed for %s", self.name, due.id)
-            self._rest(due.id, _PAUSES[min(failures, len(_PAUSES) - 1)])
+            self._try_later(due.id)
         finally:
             del self._running[due.id]
             self._full_since = None
             self._wakeups.ring([self._queue])
+
+    def _try_later(self, item: str) -> None:
+        failures = self._failures.get(item, 0)
+        _note(self._failures, item, failures + 1)
+        self._rest(item, _PAUSES[min(failures, len(_PAUSES) - 1)])
 
     def _rest(self, item: str, seconds: float) -> None:
         self._resting.add(item)

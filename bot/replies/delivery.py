@@ -136,6 +136,10 @@ class Delivery:
     # Posting
 
     async def _deliver(self, row: Notification, task: Task) -> None:
+        if not task.status.is_final and row.state is NotificationState.DUE:
+            async with self._database.write() as transaction:
+                await notifications.wait_again(transaction, row.id)
+            return
         may_be_there = row.state is NotificationState.SENDING or row.created_at < self._started_at
         if may_be_there and (posted := await self._posting.find(row)) is not None:
             await self._delivered(row, task, posted)
@@ -163,6 +167,9 @@ class Delivery:
             # On a fresh row: it may have been stopped, removed or forgotten while its file was fetched.
             async with self._database.write(durable=False) as transaction:
                 row = await notifications.send(transaction, row.id, now, now + LONGEST_PAUSE_SECONDS)
+                current = await rows.get(transaction, task.id)
+                if current is None or current.status is not task.status:
+                    raise Gone(f"what was to be said about task {task.id}")
             elsewhere = False
             try:
                 message_id = await self._posting.send(row, post)
@@ -217,8 +224,13 @@ class Delivery:
             says = Acknowledgement.ELSEWHERE
 
         async def write() -> None:
+            now = self._clock()
             async with self._database.write() as transaction:
-                await notifications.delivered(transaction, row.id, message_id, self._clock(), says)
+                await notifications.delivered(transaction, row.id, message_id, now, says)
+                current = await rows.get(transaction, task.id)
+                if current is not None and TaskStatus.FINISHED is current.status is not task.status:
+                    # It came after all, in the moment in which its failure was told.
+                    await notifications.tell_again(transaction, task.id, now, only=row.id)
 
         try:
             await self._database.insist(write)
@@ -237,6 +249,7 @@ class Delivery:
     async def _later(self, row: Notification, error: Exception) -> None:
         self._metrics.deliveries.labels("discord_failed").inc()
         now = self._clock()
+        # What is only asked ends with its token.
         if row.state is not NotificationState.ASKED and now - row.created_at > GIVE_UP_SECONDS:
             await self._give_up(row, explain(error))
             return

@@ -92,7 +92,7 @@ class Library:
             if row.ack_message_id not in (None, message_id):
                 raise MemberError(errors.stale_button())
             try:
-                await notifications.cancel(transaction, row.id)
+                await notifications.cancel(transaction, row.id, message_id)
             except Gone:
                 if row.state is not NotificationState.CANCELLED:
                     raise MemberError(errors.posted_already()) from None

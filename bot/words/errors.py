@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.vidgo import CoverArt
 from bot.words.text import Raw, Text, _n
 from storage.tasks import Task
 
@@ -124,6 +125,17 @@ def interrupted() -> Text:
     return Text("I was interrupted before I could do that. Nothing was ordered; please type the command again.")
 
 
+def answer_lost() -> Text:
+    return Text("I was interrupted, and my answer got lost. Nothing was ordered; please type the command again.")
+
+
+def closed_here() -> Text:
+    return Text(
+        "I may not answer in that channel or thread: it is locked, or closed to me. Nothing was ordered; use the "
+        "command where I may write."
+    )
+
+
 def internal_error(reference: str) -> Text:
     """Say that the fault is the bot's own; `reference` finds it in the log."""
     return Text(
@@ -183,6 +195,10 @@ _FAILURES = {
         "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order it "
         "twice. Ask again if you want another try."
     ),
+    "lost_cover": _n(
+        "VidGo never confirmed the order for **{title}**, however often I asked, so I cannot tell whether it was "
+        "taken. VidGo makes a song's cover once and charges for it once. Ask again if you want another try."
+    ),
     "nonsense": _n(
         "VidGo gave an answer that I cannot read, so I do not know what became of **{title}**. Ask again in a while."
     ),
@@ -205,7 +221,10 @@ def failure(task: Task) -> Text:
         if task.error:
             return Text("VidGo could not make **{title}**: {reason}.", title=task.title, reason=_reason(task.error))
         return Text("VidGo could not make **{title}** and gives no reason. Try again later.", title=task.title)
-    template = _FAILURES.get(task.error_kind or "", _FAILURES["nonsense"])
+    kind = task.error_kind or ""
+    if kind == "lost" and task.model == CoverArt.model:
+        kind = "lost_cover"
+    template = _FAILURES.get(kind, _FAILURES["nonsense"])
     return Text(template, title=task.title, reason=_reason(task.error or ""))
 
 
