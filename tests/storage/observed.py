@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from storage.sqlite.connection import _connect
@@ -65,3 +67,12 @@ class Disk:
             raise self.errors.pop()
         _fdatasync(file)
         self.synced.append(Path(f"/proc/self/fd/{file}").readlink())
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Return when something has come about that nobody tells."""
+    async with asyncio.timeout(60):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.001)
