@@ -3,7 +3,6 @@
 # first that fits: make PYTHON=python3.13 …, which makes .venv anew with it.
 
 BIN = .venv/bin
-TOOLS = .venv/tools
 LOCALE = bot/words/locale
 SOURCES = bot cogs storage sandbox tests benchmarks
 
@@ -21,9 +20,10 @@ check: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Known flaws of the locked dependencies. Asks an outside service, so it is no part of the checks.
-audit: $(TOOLS)/ready
-	$(TOOLS)/bin/pip-audit --disable-pip --require-hashes -r requirements/dev.txt -r requirements/tools.txt
+# Known flaws of the locked dependencies. Asks an outside service, so it is no part of the checks; fails without it.
+audit: .venv-tools/tools
+	.venv-tools/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/dev.txt
+	.venv-tools/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/tools.txt
 
 faults: .venv/dev
 	$(BIN)/python -m tests.faults
@@ -42,21 +42,19 @@ words: .venv/dev
 pictures: .venv/dev
 	$(BIN)/python -m sandbox.pictures
 
-lock: $(TOOLS)/ready
+lock: .venv-tools/tools
 	requirements/lock.sh
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-tools
 
 # A stamp per set of dependencies.
 .venv/demo .venv/dev: .venv/%: requirements/%.txt pyproject.toml
 	@requirements/install.sh $*
 
-$(TOOLS)/ready: requirements/tools.txt | .venv/dev
-	@$(BIN)/python -m venv --clear $(TOOLS)
-	@$(TOOLS)/bin/python -m pip install --no-deps --require-hashes -r requirements/tools.txt
-	@$(TOOLS)/bin/python -m pip check
-	@touch $@
+# What a lock lacks must not stand in the way of making it, so the tools need nothing of .venv.
+.venv-tools/tools: requirements/tools.txt
+	@requirements/install.sh tools
 
 ifneq ($(PYTHON),)
 ifneq ($(shell $(PYTHON) -V 2>/dev/null),$(shell $(BIN)/python -V 2>/dev/null))

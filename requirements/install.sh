@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs a lock and Coverbot into .venv: requirements/install.sh demo|dev. Make calls it; it needs no more than sh and
-# Python, and says what this machine lacks. PYTHON names the Python to use.
+# Installs a lock: demo or dev, with Coverbot, into .venv, or tools into .venv-tools. Make calls it; it needs no more than
+# sh and Python, and says what this machine lacks. PYTHON names the Python to use.
 set -eu
 cd "$(dirname "$0")/.."
 set_name=$1
 lock=requirements/$set_name.txt
+if [ "$set_name" = tools ]; then home=.venv-tools; else home=.venv; fi
 
 fail() {
     printf 'coverbot: %s\n' "$1" >&2
@@ -55,29 +56,31 @@ named() {
 
 version() { "$1" -V 2>&1 || true; }
 
-# Whether .venv will do: what another Python or an older lock has left behind must not stay beside this lock.
+# Whether what is there will do: what another Python or an older lock has left behind must not stay beside this lock.
 usable() {
-    .venv/bin/python -c 'import pip' 2>/dev/null || return 1
-    [ -z "${PYTHON:-}" ] || [ "$(version "$PYTHON")" = "$(version .venv/bin/python)" ] || return 1
-    for installed in demo dev; do
-        [ ! -e ".venv/$installed" ] || cmp -s "requirements/$installed.txt" ".venv/$installed" || return 1
+    $home/bin/python -c 'import pip' 2>/dev/null || return 1
+    [ -z "${PYTHON:-}" ] || [ "$(version "$PYTHON")" = "$(version $home/bin/python)" ] || return 1
+    for installed in demo dev tools; do
+        [ ! -e "$home/$installed" ] || cmp -s "requirements/$installed.txt" "$home/$installed" || return 1
     done
 }
 
 if ! usable; then
     find_python
-    echo "Making a virtual environment in .venv, with $(version "$python"):"
-    "$python" -m venv --clear .venv || fail "$python could not make .venv, as it says above"
+    echo "Making a virtual environment in $home, with $(version "$python"):"
+    "$python" -m venv --clear $home || fail "$python could not make $home, as it says above"
 fi
 
-pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+pip() { $home/bin/python -m pip --disable-pip-version-check "$@"; }
 
 echo "Installing the packages of $lock, a minute or so the first time:"
 pip install --no-deps --require-hashes -r "$lock" ||
     fail "pip could not install the packages, as it says above; README.md says under \"Which systems\" what is tested"
-echo "Installing Coverbot itself:"
-pip install --quiet --no-deps --no-build-isolation --editable .
-pip check || fail "the packages in .venv do not fit each other, as pip says above"
-cp "$lock" ".venv/$set_name"
+if [ "$set_name" != tools ]; then
+    echo "Installing Coverbot itself:"
+    pip install --quiet --no-deps --no-build-isolation --editable .
+fi
+pip check || fail "the packages in $home do not fit each other, as pip says above"
+cp "$lock" "$home/$set_name"
 # dev holds everything that demo does.
-if [ "$set_name" = dev ]; then cp requirements/demo.txt .venv/demo; fi
+if [ "$set_name" = dev ]; then cp requirements/demo.txt $home/demo; fi

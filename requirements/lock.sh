@@ -3,7 +3,7 @@
 # package. Pins that are there stay; to move them: requirements/lock.sh --upgrade, or --upgrade-package NAME.
 set -eu
 cd "$(dirname "$0")/.."
-uv=${UV:-.venv/tools/bin/uv}
+uv=${UV:-.venv-tools/bin/uv}
 
 compile() {
     set=$1
@@ -24,7 +24,7 @@ for set in run demo dev tools; do
         for platform in x86_64-manylinux_2_28 aarch64-manylinux_2_28 aarch64-apple-darwin x86_64-apple-darwin; do
             echo "requirements/$set.txt: wheels for Python $version, $platform"
             "$uv" pip install --quiet --dry-run --no-deps --require-hashes --requirements "requirements/$set.txt" \
-                --python-version "$version" --python-platform "$platform" --target .venv/wheels
+                --python-version "$version" --python-platform "$platform" --target .venv-tools/wheels
         done
     done
 done
