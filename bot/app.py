@@ -71,6 +71,9 @@ CONNECTIONS = 512
 MAX_HEADER_BYTES = 64 * 1024
 """How long a line of VidGo's headers may be; an answer that is refused for its header is an order that is lost."""
 
+RESERVED_SECONDS = 4.5
+"""What work under way leaves of a shutdown's time to the connections that it needs."""
+
 
 class Failed(Exception):  # noqa: N818 (a word says what happened)
     """The program cannot go on; the text is a sentence for the owner."""
@@ -233,7 +236,7 @@ async def _shut_down(
     """End the work under way, then the connection that it needs, then what both stand on."""
     if connection is not None:
         parts = building.result()
-        await deadline.end("the work under way", _end_work(parts, deadline), reserve=4.0)
+        await deadline.end("the work under way", _end_work(parts, deadline), reserve=RESERVED_SECONDS - 0.5)
         await deadline.end("the connection to Discord", parts.client.close(), reserve=2.5)
         await parts.client.http.close()
         await deadline.end("the way to Discord", _cancel(connection), reserve=2.5)
@@ -243,7 +246,7 @@ async def _shut_down(
 
 
 async def _end_work(parts: _Parts, deadline: Deadline) -> None:
-    grace = deadline.left(reserve=4.5)
+    grace = deadline.left(reserve=RESERVED_SECONDS)
     parts.vidgo.stop()
     until = asyncio.get_running_loop().time() + grace
     await asyncio.gather(

@@ -74,13 +74,12 @@ def _run(_options: argparse.Namespace) -> int:
     from bot.logs import set_up_logging  # noqa: PLC0415 (heavy)
 
     set_up_logging(settings)
-    log = logging.getLogger("coverbot")
     for hint in hints:
-        log.warning("%s", hint)
+        logging.getLogger("coverbot").warning("%s", hint)
     try:
         _loop(run(settings))
     except Failed as error:
-        log.error("%s", error)
+        logging.getLogger("coverbot").error("%s", error)
         return FAILED
     return FINE
 

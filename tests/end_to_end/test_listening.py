@@ -94,6 +94,7 @@ async def test_everywhere_is_both_protocols(tmp_path: Path, host: str) -> None:
     async with open_world(tmp_path, LISTEN_HOST=host, PUBLIC_URL="", POLL_MIN_SECONDS="0.2") as world:
         port = world.url.rpartition(":")[2]
         await world.bot.wait_log(f"listening on [::]:{port}")
+        await world.bot.wait_log("connected to Discord as")
         for address in ("127.0.0.1", "[::1]"):
             async with world.http.get(f"http://{address}:{port}/healthz") as response:
                 assert response.status == 200

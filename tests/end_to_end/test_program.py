@@ -232,7 +232,7 @@ async def test_a_start_can_be_broken_off(tmp_path: Path) -> None:
     async with open_world(tmp_path, start=False) as world:
         fault = world.discord.hang("GET", "^/users/@me$", seconds=30)
         await world.bot.launch()
-        await fault.used_up()
+        await fault.used_up(timeout=30)
         assert await world.bot.stop() < 5
         assert world.bot.log_lines[-1].endswith("shutting down")
 
