@@ -164,7 +164,7 @@ class Delivery:
             except _TooLarge:
                 log.info("task %s: its file is too large for channel %s now", task.id, row.channel_id)
         # The server has lost its boosts since the command was typed.
-        row = replace(row, upload_limit=UNBOOSTED_LIMIT)
+        row = replace(row, upload_limit=min(row.upload_limit, UNBOOSTED_LIMIT))
         try:
             smaller = await self._composer.compose(row, task, directory, limit=row.upload_limit, failures=failures)
         except NotYet as error:
