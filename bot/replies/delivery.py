@@ -150,7 +150,7 @@ class Delivery:
             if await self._post(row, task, post):
                 return
             # The server has lost its boosts since the command was typed.
-            row = replace(row, upload_limit=UNBOOSTED_LIMIT)
+            row = replace(row, upload_limit=min(row.upload_limit, UNBOOSTED_LIMIT))
             try:
                 smaller = await self._composer.compose(row, task, directory, limit=row.upload_limit, failures=failures)
             except NotYet as error:
