@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -17,6 +16,7 @@ import aiohttp
 import psutil
 
 from sandbox.discord import DiscordStandIn
+from sandbox.ports import reserved_port
 
 T = TypeVar("T")
 
@@ -114,9 +114,10 @@ class Program:
 @asynccontextmanager
 async def floor(name: str, discord: DiscordStandIn) -> AsyncIterator[Program]:
     """Run one of the floor programs: `floor_ack` or `floor_pipe`."""
-    port = _free_port()
-    async with _running(name, f"benchmarks.{name}", [], _environment(discord, port), port, speaks=True) as program:
-        yield program
+    with reserved_port() as port:
+        environment = _environment(discord, port)
+        async with _running(name, f"benchmarks.{name}", [], environment, port, speaks=True) as program:
+            yield program
 
 
 @asynccontextmanager
@@ -126,23 +127,22 @@ async def bot(discord: DiscordStandIn, database: Path, vidgo_url: str = NO_VIDGO
     Its clock plans no look at a task within the run, so that each figure holds one thing; the limit of requests to
     VidGo is out of the way.
     """
-    port = _free_port()
     environment = {
-        **_environment(discord, port),
         "VIDGO_API_KEY": KEY,
         "VIDGO_API_URL": vidgo_url,
         "VIDGO_REQUESTS_PER_SECOND": "1000",
         "DATABASE_URL": f"sqlite:///{database}",
         "ARCHIVE_DIR": str(database.with_suffix(".media")),
-        "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
         "POLL_MIN_SECONDS": "900",
         "POLL_MAX_SECONDS": "1800",
         "DAILY_COVERS_PER_USER": "-1",
         "LOG_LEVEL": "WARNING",
     }
-    async with _running("bot", "bot", ["run"], environment, port, speaks=False) as program:
-        yield program
+    with reserved_port() as port:
+        environment |= {**_environment(discord, port), "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        async with _running("bot", "bot", ["run"], environment, port, speaks=False) as program:
+            yield program
 
 
 def _environment(discord: DiscordStandIn, port: int) -> dict[str, str]:
@@ -170,9 +170,3 @@ async def _running(
         yield program
     finally:
         await program.stop()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port

@@ -29,6 +29,10 @@ _NOTES = 1000
 """How many ids are remembered that fail or come again."""
 
 
+class TryLater(Exception):  # noqa: N818 (a word says what happened)
+    """Work that has to be tried again in a while; the text says why."""
+
+
 class Work(Protocol):
     """What a worker does."""
 
@@ -39,7 +43,10 @@ class Work(Protocol):
         """Return when the next one will be due, in Unix seconds."""
 
     async def do(self, item: str) -> None:
-        """Do it, on fresh rows, and change what made it due; raises `Gone` where somebody else was first."""
+        """Do it, on fresh rows, and change what made it due.
+
+        Raises `Gone` where somebody else was first, and `TryLater` where it has to be tried again.
+        """
 
 
 class Worker:
@@ -75,15 +82,19 @@ class Worker:
         """Return how many places are taken."""
         return len(self._running)
 
+    @property
+    def full_seconds(self) -> float:
+        """Return for how long all places have been taken by the same work."""
+        return 0.0 if self._full_since is None else asyncio.get_running_loop().time() - self._full_since
+
     def problem(self, stalled_seconds: float) -> str | None:
         """Return why the worker cannot be relied on, or None."""
         if self._loop_task is None or self._loop_task.done():
             return "does not turn"
-        now = asyncio.get_running_loop().time()
-        if now - self._turned_at > IDLE_SECONDS + stalled_seconds:
+        if asyncio.get_running_loop().time() - self._turned_at > IDLE_SECONDS + stalled_seconds:
             return "does not turn"
-        if self._full_since is not None and now - self._full_since > FULL_SECONDS:
-            return f"all {self._places} places are taken for {now - self._full_since:.0f} s"
+        if self.full_seconds > FULL_SECONDS:
+            return f"all {self._places} places are taken for {self.full_seconds:.0f} s"
         return None
 
     async def stop(self, deadline: float) -> None:
@@ -149,15 +160,21 @@ class Worker:
             self._failures.pop(due.id, None)
             at, times, rests = self._done.get(due.id, (due.at, 0, 0))
             _note(self._done, due.id, (at, times + 1, rests) if at == due.at else (due.at, 1, 0))
+        except TryLater as reason:
+            log.warning("%s: %s is tried again later: %s", self.name, due.id, reason)
+            self._try_later(due.id)
         except Exception:  # one row must not stop the others
-            failures = self._failures.get(due.id, 0)
-            _note(self._failures, due.id, failures + 1)
             log.exception("%s failed for %s", self.name, due.id)
-            self._rest(due.id, _PAUSES[min(failures, len(_PAUSES) - 1)])
+            self._try_later(due.id)
         finally:
             del self._running[due.id]
             self._full_since = None
             self._wakeups.ring([self._queue])
+
+    def _try_later(self, item: str) -> None:
+        failures = self._failures.get(item, 0)
+        _note(self._failures, item, failures + 1)
+        self._rest(item, _PAUSES[min(failures, len(_PAUSES) - 1)])
 
     def _rest(self, item: str, seconds: float) -> None:
         self._resting.add(item)

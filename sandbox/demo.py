@@ -14,6 +14,7 @@ from sandbox.bot_process import BotEndedError, BotProcess
 from sandbox.delivered import cover_picture
 from sandbox.demo_steps import COVER, EVENT_SECONDS, KEY, RESTYLE, TOKEN, StepFailedError, Steps, require
 from sandbox.discord import DiscordStandIn
+from sandbox.ports import reserved_port
 from sandbox.transcript import Transcript, clock, kilobytes, open_console
 from sandbox.vidgo import VidGoStandIn
 
@@ -52,14 +53,14 @@ async def perform(console: Console, folder: Path) -> int:
     log: list[str] = []
     try:
         await asyncio.to_thread(folder.mkdir, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="coverbot-demo-") as directory:
+        with tempfile.TemporaryDirectory(prefix="coverbot-demo-") as directory, reserved_port() as port:
             bot = BotProcess(Path(directory))
             async with (
                 asyncio.timeout(LIMIT_SECONDS),
                 DiscordStandIn(token=TOKEN) as discord,
                 VidGoStandIn(key=KEY, seconds=COVER_SECONDS) as vidgo,
             ):
-                session = Session(transcript, names, discord, vidgo, bot, folder)
+                session = Session(transcript, names, discord, vidgo, bot, folder, port)
                 try:
                     await session.play()
                 finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.bot_process import BotProcess, free_port
+from sandbox.bot_process import BotProcess
 from sandbox.delivered import audio_seconds, picture_size
 from sandbox.discord import DiscordStandIn
 from sandbox.transcript import Transcript
@@ -54,12 +54,12 @@ class Steps:
         vidgo: VidGoStandIn,
         bot: BotProcess,
         folder: Path,
+        port: int,
     ) -> None:
         self.step = "The start"
         self._transcript = transcript
         self._discord, self._vidgo, self._bot = discord, vidgo, bot
-        self._folder = folder
-        self._port = free_port()
+        self._folder, self._port = folder, port
         self._began = time.monotonic()
         guild = discord.add_guild("The Boathouse")
         self._channel = guild.add_channel("music")

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from sandbox.bot_process import BotProcess, free_port
+from sandbox.bot_process import BotProcess
 from sandbox.delivered import audio_seconds
 from sandbox.discord import DiscordStandIn
+from sandbox.ports import reserved_port
 from sandbox.transcript import clock, kilobytes, shown
 from sandbox.vidgo import VidGoStandIn
 
@@ -202,14 +203,16 @@ class Picture:
 
 async def draw(folder: Path) -> None:
     """Play a short session with the real bot and draw two of its replies into `folder`."""
-    async with DiscordStandIn(token=TOKEN) as discord, VidGoStandIn(key=KEY, seconds=0.5) as vidgo:
+    async with (
+        DiscordStandIn(token=TOKEN) as discord,
+        VidGoStandIn(key=KEY, seconds=0.5) as vidgo,
+    ):
         guild = discord.add_guild("The Boathouse")
         channel = guild.add_channel("music")
         ada = guild.add_member("ada")
         names = {ada.id: ada.name}
-        with tempfile.TemporaryDirectory(prefix="coverbot-pictures-") as directory:
+        with tempfile.TemporaryDirectory(prefix="coverbot-pictures-") as directory, reserved_port() as port:
             bot = BotProcess(Path(directory))
-            port = free_port()
             await bot.start(
                 {
                     "DISCORD_TOKEN": TOKEN,

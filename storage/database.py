@@ -1,4 +1,4 @@
-"""The database file: opening, migrating, reading and writing.
+"""The database: reading and writing.
 
 SQLite allows one writer at a time. Writers queue here, in order, instead of meeting at SQLite's lock and sleeping; the
 busy timeout is left for other processes (a backup, an owner's shell). Connections stay open.
@@ -7,9 +7,7 @@ busy timeout is left for other processes (a backup, an owner's shell). Connectio
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,27 +15,22 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import CursorResult, Executable, make_url, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import CursorResult, Executable, text
+from sqlalchemy.exc import OperationalError
 
-from storage.schema import HEAD
-from storage.sqlite.connection import BUSY_SECONDS, SQLiteConnection
+from storage.sqlite.connection import SQLiteConnection
 from storage.sqlite.disk import Disk
+from storage.sqlite.opening import explained, path_of, prepare
 from storage.wakeups import Queue, Wakeups
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-MIGRATIONS = Path(__file__).with_name("migrations")
 CONNECTIONS = 4
 
 _PAUSES = (1.0, 2.0, 5.0, 15.0)
 """Seconds between the tries of what has to be written."""
-
-
-class DatabaseError(Exception):
-    """The database cannot be used; the text is a sentence for the owner."""
 
 
 class Snapshot:
@@ -81,21 +74,13 @@ class Database:
         Raises `DatabaseError` for a path that cannot be used, a file that is no database, and a database written by a
         newer program.
         """
-        parsed = make_url(url)
-        path = Path(parsed.database or "")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            await asyncio.to_thread(_migrate, path)
-            _demand_writable(path)
-        except DatabaseError:
-            raise
-        except (OSError, sqlite3.Error, DBAPIError) as error:
-            reason = error.orig if isinstance(error, DBAPIError) else error
-            raise DatabaseError(f"the database {path} cannot be opened: {reason}") from error
+        path = path_of(url)
+        await asyncio.to_thread(prepare, path)
         database = cls(path)
         try:
-            async with database.read() as snapshot:
-                await snapshot.execute(text("SELECT 1"))
+            with explained(path):
+                async with database.read() as snapshot:
+                    await snapshot.execute(text("SELECT 1"))
         except BaseException:
             await database.close()
             raise
@@ -186,64 +171,9 @@ class Database:
 
 
 @contextmanager
-def hold_alone(url: str) -> Iterator[None]:
-    """Keep other processes from running on the same file; the operating system lets go even after a crash.
-
-    Raises `DatabaseError` when another one is running on it.
-    """
-    path = Path(make_url(url).database or "")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(f"{path.name}.lock").open("w", encoding="ascii")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise DatabaseError(f"the database {path} is in use by another running Coverbot; stop that one first") from None
-    except OSError as error:
-        raise DatabaseError(f"the database {path} cannot be opened: {error.strerror}") from error
-    with file:
-        yield
-
-
-@contextmanager
 def _told(statement: str) -> Iterator[None]:
     """Turn the driver's error into SQLAlchemy's, as every other statement has it."""
     try:
         yield
     except sqlite3.Error as error:
         raise OperationalError(statement, None, error) from error
-
-
-def _demand_writable(path: Path) -> None:
-    if not os.access(path, os.W_OK):
-        raise DatabaseError(f"the database {path} cannot be written")
-
-
-def _migrate(path: Path) -> None:
-    """Bring the file to `HEAD`; Alembic is imported only when there is something to do, for it is heavy."""
-    if path.is_file() and _revision(path) == HEAD:
-        return
-    from alembic import command  # noqa: PLC0415 (heavy)
-    from alembic.config import Config  # noqa: PLC0415 (heavy)
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 (heavy)
-
-    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
-    found = _revision(path) if path.is_file() else None
-    if found is not None and found not in known:
-        raise DatabaseError(
-            f"the database {path} was written by a newer version of Coverbot (schema {found}, this version knows "
-            f"{HEAD}); start the newer version, or restore the backup made before the upgrade"
-        )
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["path"] = path
-    command.upgrade(config, HEAD)
-
-
-def _revision(path: Path) -> str | None:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
-    try:
-        table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
-        return None if row is None else str(row[0])
-    finally:
-        connection.close()

@@ -72,7 +72,7 @@ class Notification:
     attempts: int
     attempt_at: float | None
     sent_at: float | None
-    failing_since: float | None
+    failures: str | None
     message_id: int | None
     error: str | None
     created_at: float
@@ -104,8 +104,13 @@ _OF_TASK = notifications.c.task_id == bindparam("of_task")
 _TASK_IS_LIVE = exists().where(tasks.c.id == notifications.c.task_id, tasks.c.status.in_(LIVE_TASKS))
 _OVER: dict[str, Any] = {"attempt_at": None, "interaction_token": None}
 
-_HAS_NO_MESSAGE = and_(notifications.c.ack_message_id.is_(None), notifications.c.ack_wanted.is_not(None))
+# An acknowledgement that was never seen to arrive can be reached through the interaction alone.
+_IS_UNSEEN = and_(notifications.c.ack_message_id.is_(None), notifications.c.ack_wanted.is_not(None))
 _CAN_CHANGE = or_(notifications.c.ack_message_id.is_not(None), notifications.c.ack_wanted.is_not(None))
+_OVER_BUT_SEEN: dict[str, Any] = {
+    "attempt_at": None,
+    "interaction_token": case((_IS_UNSEEN, notifications.c.interaction_token), else_=null()),
+}
 
 _ADD = quick(insert(notifications))
 _GET = quick(select(notifications).where(notifications.c.id == bindparam("id")))
@@ -171,7 +176,13 @@ _MAKE_DUE = quick(
     .values(state=_DUE_STATE, attempt_at=_NOW)
     .returning(notifications.c.id)
 )
-_TOLD_BADLY = select(notifications).where(_OF_TASK, notifications.c.state.in_((_DELIVERED, _UNDELIVERABLE)))
+_WAIT_AGAIN = quick(
+    update(notifications)
+    .where(notifications.c.id == bindparam("row_id"), notifications.c.state == _DUE_STATE, _TASK_IS_LIVE)
+    .values(state=_WAITING, attempt_at=None)
+    .returning(*notifications.c)
+)
+_TOLD = select(notifications).where(_OF_TASK, notifications.c.state.in_((_DELIVERED, _UNDELIVERABLE)))
 _SEND = _change(
     _DUE_STATE,
     _SENDING,
@@ -181,6 +192,7 @@ _SEND = _change(
     sent_at=func.coalesce(notifications.c.sent_at, _NOW),
 )
 _POSTPONE = _change(
+    _ASKED,
     _DUE_STATE,
     _SENDING,
     attempt_at=_AT,
@@ -191,14 +203,12 @@ _FETCH_LATER = _change(
     _DUE_STATE,
     _SENDING,
     attempt_at=_AT,
-    attempts=notifications.c.attempts + 1,
-    error=bindparam("new_error"),
-    failing_since=func.coalesce(notifications.c.failing_since, _NOW),
+    failures=bindparam("new_failures"),
+    upload_limit=bindparam("new_limit"),
     ack_wanted=case(
-        (and_(bindparam("says_so"), _CAN_CHANGE), Acknowledgement.FETCHING), else_=notifications.c.ack_wanted
+        (and_(bindparam("says").is_not(None), _CAN_CHANGE), bindparam("says")), else_=notifications.c.ack_wanted
     ),
 )
-_FETCHING = _change(_DUE_STATE, _SENDING, ack_wanted=case((_CAN_CHANGE, Acknowledgement.FETCHING), else_=null()))
 _END = _change(
     _DUE_STATE,
     _SENDING,
@@ -206,10 +216,19 @@ _END = _change(
     message_id=bindparam("new_message"),
     error=bindparam("new_error"),
     delivered_at=_NOW,
-    ack_wanted=case((notifications.c.ack_message_id.is_not(None), bindparam("says")), else_=null()),
+    ack_wanted=case((_CAN_CHANGE, bindparam("says")), else_=null()),
+    **_OVER_BUT_SEEN,
+)
+_CANCEL = _change(
+    _ASKED,
+    _WAITING,
+    _DUE_STATE,
+    state=_CANCELLED,
+    # It was pressed there, so this is where it is, whatever was heard of it before.
+    ack_message_id=bindparam("new_message"),
+    ack_wanted=Acknowledgement.CANCELLED,
     **_OVER,
 )
-_CANCEL = _change(_ASKED, _WAITING, _DUE_STATE, state=_CANCELLED, ack_wanted=Acknowledgement.CANCELLED, **_OVER)
 _REMOVE = _change(_DUE_STATE, _SENDING, _DELIVERED, state=_CANCELLED, ack_wanted=None, **_OVER)
 _WANT = quick(
     update(notifications)
@@ -347,10 +366,16 @@ async def make_due(transaction: Transaction, task_id: str, now: float) -> int:
     return len((await transaction.execute(_MAKE_DUE, {"of_task": task_id, "now": now})).all())
 
 
-async def tell_again(transaction: Transaction, task_id: str, now: float) -> None:
-    """Begin anew as `due` for everybody who was told that there is no result, for now there is one."""
-    told = [from_row(row) for row in await transaction.execute(_TOLD_BADLY, {"of_task": task_id})]
-    for row in told:
+async def wait_again(transaction: Transaction, notification_id: str) -> Notification:
+    """From `due` back to `waiting`, where its task is alive again after all."""
+    return await _changed(transaction, _WAIT_AGAIN, notification_id)
+
+
+async def tell_again(transaction: Transaction, task_id: str, now: float, *, only: str | None = None) -> None:
+    """Begin anew as `due` for everybody who was told that there is no result, or `only` for one, for now there is."""
+    told = [from_row(row) for row in await transaction.execute(_TOLD, {"of_task": task_id})]
+    chosen = [row for row in told if only in (None, row.id)]
+    for row in chosen:
         again = {
             "id": new_id(now),
             "interaction_id": None,
@@ -359,7 +384,7 @@ async def tell_again(transaction: Transaction, task_id: str, now: float) -> None
             "attempts": 0,
             "attempt_at": now,
             "sent_at": None,
-            "failing_since": None,
+            "failures": None,
             "message_id": None,
             "error": None,
             "ack_wanted": None,
@@ -367,7 +392,7 @@ async def tell_again(transaction: Transaction, task_id: str, now: float) -> None
             "delivered_at": None,
         }
         await transaction.execute(_ADD, asdict(row) | again)
-    if told:
+    if chosen:
         transaction.wakes(Queue.DELIVERY)
 
 
@@ -377,24 +402,21 @@ async def send(transaction: Transaction, notification_id: str, now: float, again
 
 
 async def postpone(transaction: Transaction, notification_id: str, at: float, error: str) -> Notification:
-    """Try a `due` or `sending` notification again later."""
+    """Try an `asked`, `due` or `sending` notification again later."""
     transaction.wakes(Queue.DELIVERY)
     return await _changed(transaction, _POSTPONE, notification_id, at=at, new_error=error)
 
 
 async def fetch_later(
-    transaction: Transaction, notification_id: str, now: float, at: float, error: str, *, says_so: bool
+    transaction: Transaction, row: Notification, at: float, failures: str, says: Acknowledgement | None
 ) -> Notification:
-    """Try a `due` or `sending` notification again later, for its file cannot be had now, and `says_so`."""
+    """Try a `due` or `sending` notification again later, for its file cannot be had now; `says` what is news.
+
+    The row's `upload_limit` is kept too, which may have turned out to be lower.
+    """
     transaction.wakes(Queue.DELIVERY, Queue.ACKNOWLEDGEMENTS)
-    values = {"now": now, "at": at, "new_error": error, "says_so": says_so}
-    return await _changed(transaction, _FETCH_LATER, notification_id, **values)
-
-
-async def fetching(transaction: Transaction, notification_id: str) -> Notification:
-    """Have the acknowledgement of a `due` notification say that its file is not there yet."""
-    transaction.wakes(Queue.ACKNOWLEDGEMENTS)
-    return await _changed(transaction, _FETCHING, notification_id)
+    values = {"at": at, "new_failures": failures, "says": says, "new_limit": row.upload_limit}
+    return await _changed(transaction, _FETCH_LATER, row.id, **values)
 
 
 async def delivered(
@@ -413,10 +435,13 @@ async def undeliverable(transaction: Transaction, notification_id: str, now: flo
     return await _changed(transaction, _END, notification_id, now=now, says=Acknowledgement.FAILED, **values)
 
 
-async def cancel(transaction: Transaction, notification_id: str) -> Notification:
-    """To `cancelled`, as long as nothing is being sent: its requester does not want it any more."""
+async def cancel(transaction: Transaction, notification_id: str, message_id: int) -> Notification:
+    """To `cancelled`, as long as nothing is being sent: its requester does not want it any more.
+
+    `message_id` is its acknowledgement, where that was said.
+    """
     transaction.wakes(Queue.ACKNOWLEDGEMENTS)
-    return await _changed(transaction, _CANCEL, notification_id)
+    return await _changed(transaction, _CANCEL, notification_id, new_message=message_id)
 
 
 async def remove(transaction: Transaction, notification_id: str) -> Notification:

@@ -73,7 +73,8 @@ class Acknowledgement(StrEnum):
 
     ORDERED = "ordered"
     LATE = "late"
-    FETCHING = "fetching"
+    NOT_YET = "not_yet"
+    STILL_NOT = "still_not"
     DONE = "done"
     ELSEWHERE = "elsewhere"
     FAILED = "failed"
@@ -109,6 +110,7 @@ tasks = Table(
     Column("id", String(24), primary_key=True),
     Column("vidgo_id", String(200), unique=True),
     Column("token", String(64), nullable=False),
+    Column("media_key", String(64), nullable=False, server_default=""),
     Column("model", String(40), nullable=False),
     Column("source_id", ForeignKey("tasks.id")),
     Column("order_key", String(64)),
@@ -132,7 +134,7 @@ tasks = Table(
     Column("doubt_at", Float),
     Column("doubts", Integer, nullable=False, server_default="0"),
 )
-"""What VidGo makes.
+"""What VidGo makes. `token` is in the address of its callback, `media_key` signs addresses of its files.
 
 `order_key` is the same for orders that would make the same. `tries` counts submissions without a yes or no. `rereads`
 counts the reads left after a callback whose detail still lagged behind. A bad word about a task is a `doubt` until it
@@ -240,7 +242,7 @@ notifications = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("attempt_at", Float),
     Column("sent_at", Float),
-    Column("failing_since", Float),
+    Column("failures", Text),
     Column("message_id", BigInteger),
     Column("error", Text),
     Column("created_at", Float, nullable=False),
@@ -250,8 +252,8 @@ notifications = Table(
 
 `interaction_id` is Discord's, by which an interaction that arrives twice is known. `position` is the variant that is
 meant: of the task's own files where they are audio, else of its source's. `ack_wanted` is what the acknowledgement
-should say and does not say yet. `sent_at` is when the post was first sent, `failing_since` since when its files cannot
-be had.
+should say and does not say yet. `sent_at` is when the post was first sent, `failures` what asking for its files has
+come to.
 """
 
 Index("uq_notifications_interaction", notifications.c.interaction_id, unique=True)

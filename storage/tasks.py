@@ -40,6 +40,7 @@ class Task:
     id: str
     vidgo_id: str | None
     token: str
+    media_key: str
     model: str
     source_id: str | None
     order_key: str | None
@@ -129,7 +130,12 @@ _ACCEPT = _change(
     tries=0,
 )
 _HOLD = _change(TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=_POLL_AT, tries=tasks.c.tries + 1)
-_UNANSWERED = _change(TaskStatus.SUBMITTING, poll_at=_POLL_AT, tries=tasks.c.tries + 1)
+_UNANSWERED = _change(
+    TaskStatus.SUBMITTING,
+    # Its callback may have brought the id meanwhile; then it is read, and nobody has to send or confirm it.
+    poll_at=case((tasks.c.vidgo_id.is_(None), _POLL_AT), else_=tasks.c.poll_at),
+    tries=tasks.c.tries + 1,
+)
 _RUN = _change(TaskStatus.WAITING, status=TaskStatus.RUNNING)
 _FINISH = _change(
     *LIVE_TASKS,

@@ -18,6 +18,7 @@ class Queue(StrEnum):
     DELIVERY = "delivery"
     ACKNOWLEDGEMENTS = "acknowledgements"
     ARCHIVER = "archiver"
+    EXPIRY = "expiry"
 
 
 class Wakeups:

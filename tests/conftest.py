@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests.nursery import shared
+
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(scope="module", autouse=True)
+def garbage_of_file() -> Iterator[None]:
+    """Let what a file's tests and fixtures leave open be told of them, not of the file that comes next."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def garbage() -> Iterator[None]:
+    """Let what a test leaves open be told of it, as far as it is young."""
+    yield
+    gc.collect(1)
+
+
+@pytest.fixture
+def show(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Keep a figure for the summary at the end of the run."""
+
+    def keep(text: str) -> None:
+        record_property("figure", text)
+
+    return keep
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -22,3 +51,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures")
     for node, figure in figures:
         terminalreporter.line(f"{node.rpartition('::')[2]}: {figure}")
+
+
+def pytest_sessionfinish() -> None:
+    """End the process that forks the program, if there was one."""
+    if shared.cache_info().currsize:
+        shared().close()
+        shared.cache_clear()

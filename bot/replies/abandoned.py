@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import discord
 
+from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.private import ORIGINAL, QUIET, tell_directly, webhook_of
-from bot.replies.refusals import FAILURES, Refusal, describe, meaning_of
 from bot.words import cards, errors
 from storage import notifications
 from storage.database import Database
@@ -42,18 +42,29 @@ class Abandoned:
         # From here on nothing can be ordered for it any more, so the sentence is true whatever comes.
         async with self._database.write() as transaction:
             row = await notifications.abandon(transaction, row.id)
-        try:
-            await self._say(row, cards.fitting(str(errors.interrupted())))
-        except FAILURES as error:
-            if meaning_of(error) is Refusal.LATER:
-                raise
-            log.info("interaction %s cannot be answered any more: %s", row.id, describe(error))
+        # What a private command does it may have done, but it orders nothing.
+        text = errors.answer_lost() if row.ephemeral else errors.interrupted()
+        if row.token_expires_at > self._clock():  # else Discord itself has told the member
+            try:
+                await self._say(row, cards.fitting(str(text)))
+            except FAILURES as error:
+                if meaning_of(error) is Refusal.LATER:
+                    raise
+                log.info("interaction %s cannot be answered any more: %s", row.id, explain(error))
         async with self._database.write() as transaction:
             await notifications.answer(transaction, row.id)
 
     async def _say(self, row: Notification, text: str) -> None:
-        webhook = webhook_of(self._client, row)
-        if row.ephemeral:
+        try:
+            await self._follow_up(webhook_of(self._client, row), text, ephemeral=row.ephemeral)
+        except discord.HTTPException as error:
+            if meaning_of(error) in (Refusal.LATER, Refusal.EXPIRED):
+                raise
+            await tell_directly(self._client, row.user_id, text, nonce=row.id)
+
+    @staticmethod
+    async def _follow_up(webhook: discord.Webhook, text: str, *, ephemeral: bool) -> None:
+        if ephemeral:
             await webhook.edit_message(ORIGINAL, content=text, allowed_mentions=QUIET)
             return
         try:
@@ -61,9 +72,4 @@ class Abandoned:
         except discord.HTTPException as error:  # whoever died after this still owes the sentence
             if meaning_of(error) is not Refusal.GONE:
                 raise
-        try:
-            await webhook.send(text, ephemeral=True, allowed_mentions=QUIET)
-        except discord.HTTPException as error:
-            if meaning_of(error) in (Refusal.LATER, Refusal.EXPIRED):
-                raise
-            await tell_directly(self._client, row.user_id, text, nonce=row.id)
+        await webhook.send(text, ephemeral=True, allowed_mentions=QUIET)

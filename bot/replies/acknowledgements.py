@@ -5,20 +5,20 @@ An acknowledgement is a courtesy. It may be refused or lost, and no result ever 
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from typing import Any
 
 import discord
 
+from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.private import ORIGINAL, QUIET, webhook_of
-from bot.replies.refusals import FAILURES, Refusal, describe, meaning_of
 from bot.songs.orders import Ordered
 from bot.tasks.schedule import Schedule
 from bot.words import cards, waiting
 from bot.words.text import Text, speaking
-from bot.worker import Worker
+from bot.worker import TryLater, Worker
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -31,6 +31,12 @@ from storage.wakeups import Queue
 log = logging.getLogger(__name__)
 
 PLACES = 16
+
+SHOW_SECONDS = 10.0
+"""How long an acknowledgement is tried before a result may come without it."""
+
+KEEP_TRYING_SECONDS = 86400.0
+"""How long the words of an acknowledgement are tried again where nobody says no to them."""
 
 
 class Acknowledgements:
@@ -47,9 +53,19 @@ class Acknowledgements:
     async def acknowledge(self, interaction: discord.Interaction, notification_id: str, ordered: Ordered) -> None:
         """Say publicly what is being made; from here on the task's end answers."""
         text = await self.words(ordered.task, ordered.title, joined=ordered.joined)
-        view = None if ordered.task.status.is_final else cards.waiting_buttons(notification_id)
-        message_id, later = await self._show(interaction, text, view)
-        await self.hand_over(notification_id, message_id, later=later)
+        await self._acknowledge(interaction.followup, notification_id, text, is_over=ordered.task.status.is_final)
+
+    async def answer(self, row: Notification, task: Task) -> None:
+        """Acknowledge in the place of a process that did not live to do it."""
+        if not self._has_token(row):
+            await self._hand_over(row.id, None)
+            return
+        with speaking(row.locale):
+            if task.status in rows.ENDED_BADLY:
+                text = waiting.ended(task.title, row.guild_id, row.channel_id, None)
+            else:
+                text = await self.words(task, task.title)
+            await self._acknowledge(webhook_of(self._client, row), row.id, text, is_over=task.status.is_final)
 
     async def words(self, task: Task, subject: str, *, joined: bool = False) -> Text:
         """Return what to say about a task that is under way or just ended."""
@@ -65,7 +81,18 @@ class Acknowledgements:
         """Return one line about something that a member waits for."""
         return waiting.status_line(task, await self._schedule.usual_seconds(task.model))
 
-    async def hand_over(self, notification_id: str, message_id: int | None, *, later: bool = False) -> None:
+    async def _acknowledge(self, webhook: discord.Webhook, notification_id: str, text: Text, *, is_over: bool) -> None:
+        view = None if is_over else cards.waiting_buttons(notification_id)
+        message_id, later = None, False
+        try:
+            async with asyncio.timeout(SHOW_SECONDS):
+                message_id = await _show(webhook, [text, waiting.plain()], view)
+        except FAILURES as error:
+            log.info("interaction %s cannot be acknowledged: %s", notification_id, explain(error))
+            later = meaning_of(error) is Refusal.LATER
+        await self._hand_over(notification_id, message_id, later=later)
+
+    async def _hand_over(self, notification_id: str, message_id: int | None, *, later: bool = False) -> None:
         """Leave a notification to its task's end, which may have come already; `later` tries the words again."""
 
         async def write() -> None:
@@ -75,49 +102,8 @@ class Acknowledgements:
         with suppress(Gone):  # stopped or forgotten meanwhile
             await self._database.insist(write)
 
-    async def answer(self, row: Notification, task: Task) -> None:
-        """Acknowledge in the place of a process that did not live to do it; raises what Discord says for now."""
-        with speaking(row.locale):
-            if task.status in rows.ENDED_BADLY:
-                text = waiting.ended(task.title, row.guild_id, row.channel_id, None)
-            else:
-                text = await self.words(task, task.title)
-            view = None if task.status.is_final else cards.waiting_buttons(row.id)
-            message_id = None
-            try:
-                message = await webhook_of(self._client, row).edit_message(
-                    ORIGINAL, content=cards.fitting(str(text)), view=view, allowed_mentions=QUIET
-                )
-                message_id = message.id
-            except FAILURES as error:
-                log.info("interaction %s cannot be acknowledged: %s", row.id, describe(error))
-                later = meaning_of(error) is Refusal.LATER
-            else:
-                later = False
-        await self.hand_over(row.id, message_id, later=later)
-
-    async def _show(
-        self, interaction: discord.Interaction, text: Text, view: discord.ui.View | None
-    ) -> tuple[int | None, bool]:
-        """Replace "thinking…"; return the message's id, and whether it is to be tried again."""
-        for words in (str(text), str(waiting.plain())):
-            try:
-                message = await interaction.edit_original_response(
-                    content=cards.fitting(words), view=view, allowed_mentions=QUIET
-                )
-            except FAILURES as error:
-                meaning = meaning_of(error)
-                log.info("interaction %s cannot be acknowledged: %s", interaction.id, describe(error))
-                if meaning is Refusal.LATER:
-                    return None, True
-                if meaning is not Refusal.REFUSED:
-                    return None, False
-            else:
-                return message.id, False
-        # Not even the plain words: better nothing than "thinking…" for good.
-        with suppress(*FAILURES):
-            await interaction.delete_original_response()
-        return None, False
+    def _has_token(self, row: Notification) -> bool:
+        return row.interaction_token is not None and row.token_expires_at > self._clock()
 
     # The worker's part
 
@@ -142,28 +128,25 @@ class Acknowledgements:
             try:
                 message_id = await self._change(row, task)
             except FAILURES as error:
-                if meaning_of(error) is Refusal.LATER:
-                    raise
+                if meaning_of(error) is Refusal.LATER and self._clock() - row.created_at < KEEP_TRYING_SECONDS:
+                    raise TryLater(explain(error)) from error
                 # Deleted, or in a channel that is closed: nobody misses the edit.
-                log.info("acknowledgement of %s cannot be changed: %s", row.id, describe(error))
+                log.info("acknowledgement of %s cannot be changed: %s", row.id, explain(error))
         async with self._database.write() as transaction:
             await notifications.shown(transaction, row.id, row.ack_wanted, message_id)
 
     async def _change(self, row: Notification, task: Task) -> int | None:
-        under_way = row.ack_wanted in (Acknowledgement.ORDERED, Acknowledgement.LATE)
         with speaking(row.locale):
-            options: dict[str, Any] = {
-                "content": cards.fitting(str(await self._text(row, task))),
-                "view": cards.waiting_buttons(row.id) if under_way and not task.status.is_final else None,
-                "allowed_mentions": QUIET,
-            }
-        if row.ack_message_id is not None:
-            channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
-            await channel.get_partial_message(row.ack_message_id).edit(**options)
-            return row.ack_message_id
-        if row.interaction_token is None or row.token_expires_at < self._clock():
-            return None
-        return (await webhook_of(self._client, row).edit_message(ORIGINAL, **options)).id
+            under_way = row.ack_wanted in (Acknowledgement.ORDERED, Acknowledgement.LATE) and not task.status.is_final
+            text, view = await self._text(row, task), cards.waiting_buttons(row.id) if under_way else None
+            if row.ack_message_id is not None:
+                channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
+                message = channel.get_partial_message(row.ack_message_id)
+                await message.edit(content=cards.fitting(str(text)), view=view, allowed_mentions=QUIET)
+                return row.ack_message_id
+            if not self._has_token(row):
+                return None
+            return await _show(webhook_of(self._client, row), [text, *([waiting.plain()] if under_way else [])], view)
 
     async def _text(self, row: Notification, task: Task) -> Text:
         posted_here = None if row.ack_wanted == Acknowledgement.ELSEWHERE else row.message_id
@@ -176,14 +159,38 @@ class Acknowledgements:
                 return waiting.done_elsewhere(task.title)
             if row.ack_wanted == Acknowledgement.FAILED:
                 return waiting.not_posted(task.title)
-            if row.ack_wanted == Acknowledgement.FETCHING:
-                return waiting.fetching(task.title)
+            if row.ack_wanted == Acknowledgement.NOT_YET:
+                return waiting.not_yet(task.title)
+            if row.ack_wanted == Acknowledgement.STILL_NOT:
+                return waiting.still_not(task.title)
             return waiting.acknowledgement(task, task.title, joined=False, usual=0)
         if task.status.is_final:
             return waiting.ended(task.title, row.guild_id, row.channel_id, posted_here)
         if row.ack_wanted == Acknowledgement.LATE:
             return waiting.late(task)
         return await self.words(task, task.title)
+
+
+async def _show(webhook: discord.Webhook, choices: Sequence[Text], view: discord.ui.View | None) -> int | None:
+    """Replace "thinking…" by the first of some words that Discord takes, or by nothing; return the message's id.
+
+    Raises what Discord says where not the words are the reason.
+    """
+    for text in choices:
+        try:
+            message = await webhook.edit_message(
+                ORIGINAL, content=cards.fitting(str(text)), view=view, allowed_mentions=QUIET
+            )
+        except discord.HTTPException as error:
+            if meaning_of(error) is not Refusal.REFUSED:
+                raise
+            log.info("the words of an acknowledgement are refused: %s", explain(error))
+        else:
+            return message.id
+    # Better nothing than "thinking…" for good.
+    with suppress(*FAILURES):
+        await webhook.delete_message(ORIGINAL)
+    return None
 
 
 def make_acknowledger(work: Acknowledgements, database: Database, clock: Callable[[], float]) -> Worker:

@@ -11,17 +11,17 @@ import asyncio
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from bot.media.fetch import FetchError
+from bot.media.patience import Failures, Stage
 from bot.metrics import Metrics
+from bot.refusals import FAILURES, Refusal, asked_to_wait, explain, meaning_of
 from bot.replies.abandoned import Abandoned
 from bot.replies.posting import Posting
-from bot.replies.posts import Composer, Post
-from bot.replies.refusals import FAILURES, Refusal, describe, meaning_of, wait_of
+from bot.replies.posts import Composer, NotYet, Post
 from bot.words.text import speaking
 from bot.worker import Worker
 from storage import notifications
@@ -43,12 +43,16 @@ PER_CHANNEL = 4
 
 GIVE_UP_SECONDS = 2 * 86400.0
 LONGEST_PAUSE_SECONDS = 300.0
-FETCH_ATTEMPTS = 5
-SAY_SO_SECONDS = 20.0
-"""After how long without its file a requester is told that it is being tried."""
 
 UNBOOSTED_LIMIT = 10 * 1024 * 1024
 """What Discord accepts in any server."""
+
+
+_NEWS = {
+    Stage.NOTHING: None,
+    Stage.NOT_YET: Acknowledgement.NOT_YET,
+    Stage.STILL_NOT: Acknowledgement.STILL_NOT,
+}
 
 
 class Delivery:
@@ -122,33 +126,39 @@ class Delivery:
                 await self._abandoned.answer(row, task)
             elif task is not None and row.state in (NotificationState.DUE, NotificationState.SENDING):
                 await self._deliver(row, task)
-        except FetchError as error:
-            assert task is not None  # noqa: S101 (only a task has files)
-            log.info("task %s: its file comes later: %s", task.id, error.reason)
+        except NotYet as error:
+            log.info("notification %s: its file comes later: %s", row.id, error.reason)
             await self._fetch_later(row, error)
         except FAILURES as error:
-            log.warning("notification %s is not posted yet: %s", row.id, describe(error))
+            log.warning("notification %s is not posted yet: %s", row.id, explain(error))
             await self._later(row, error)
 
     # Posting
 
     async def _deliver(self, row: Notification, task: Task) -> None:
+        if not task.status.is_final and row.state is NotificationState.DUE:
+            async with self._database.write() as transaction:
+                await notifications.wait_again(transaction, row.id)
+            return
         may_be_there = row.state is NotificationState.SENDING or row.created_at < self._started_at
         if may_be_there and (posted := await self._posting.find(row)) is not None:
             await self._delivered(row, task, posted)
             return
         with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
-            directory = Path(name)
-            final = row.attempts >= FETCH_ATTEMPTS
-            async with self._saying_so(row):
-                post = await self._composer.compose(row, task, directory, limit=row.upload_limit, final=final)
+            directory, failures = Path(name), Failures.load(row.failures)
+            post = await self._composer.compose(row, task, directory, limit=row.upload_limit, failures=failures)
             if await self._post(row, task, post):
                 return
             # The server has lost its boosts since the command was typed.
-            smaller = await self._composer.compose(row, task, directory, limit=UNBOOSTED_LIMIT, final=final)
+            row = replace(row, upload_limit=UNBOOSTED_LIMIT)
+            try:
+                smaller = await self._composer.compose(row, task, directory, limit=row.upload_limit, failures=failures)
+            except NotYet as error:
+                await self._fetch_later(row, error)
+                return
             if await self._post(row, task, smaller):
                 return
-            await self._post(row, task, await self._composer.compose_link(row, task, directory))
+            await self._post(row, task, await self._composer.compose_link(row, task))
 
     async def _post(self, row: Notification, task: Task, post: Post) -> bool:
         """Post, and tell whether that is all; it is not where the file is too large."""
@@ -157,6 +167,9 @@ class Delivery:
             # On a fresh row: it may have been stopped, removed or forgotten while its file was fetched.
             async with self._database.write(durable=False) as transaction:
                 row = await notifications.send(transaction, row.id, now, now + LONGEST_PAUSE_SECONDS)
+                current = await rows.get(transaction, task.id)
+                if current is None or current.status is not task.status:
+                    raise Gone(f"what was to be said about task {task.id}")
             elsewhere = False
             try:
                 message_id = await self._posting.send(row, post)
@@ -167,7 +180,7 @@ class Delivery:
                 if meaning is Refusal.TOO_LARGE and post.files:
                     log.info("task %s: its file is too large for channel %s now", task.id, row.channel_id)
                     return False
-                log.warning("task %s: channel %s refuses it: %s", task.id, row.channel_id, describe(error))
+                log.warning("task %s: channel %s refuses it: %s", task.id, row.channel_id, explain(error))
                 if meaning is not Refusal.CLOSED and post.embed is not None:
                     return await self._post_plainly(row, task)
                 try:
@@ -199,27 +212,9 @@ class Delivery:
             raise error
         if meaning is Refusal.TOO_LARGE and post.files:
             return False
-        log.warning("task %s: its requester cannot be reached: %s", task.id, describe(error))
-        await self._give_up(row, describe(error))
+        log.warning("task %s: its requester cannot be reached: %s", task.id, explain(error))
+        await self._give_up(row, explain(error))
         return True
-
-    @asynccontextmanager
-    async def _saying_so(self, row: Notification) -> AsyncIterator[None]:
-        """Tell the requester when it takes long to get the files, while it does."""
-
-        async def say_so() -> None:
-            await asyncio.sleep(SAY_SO_SECONDS)
-            with suppress(Gone):
-                async with self._database.write(durable=False) as transaction:
-                    await notifications.fetching(transaction, row.id)
-
-        saying = asyncio.create_task(say_so()) if row.failing_since is None else None
-        try:
-            yield
-        finally:
-            if saying is not None:
-                saying.cancel()
-                await asyncio.gather(saying, return_exceptions=True)
 
     # Ends
 
@@ -229,8 +224,13 @@ class Delivery:
             says = Acknowledgement.ELSEWHERE
 
         async def write() -> None:
+            now = self._clock()
             async with self._database.write() as transaction:
-                await notifications.delivered(transaction, row.id, message_id, self._clock(), says)
+                await notifications.delivered(transaction, row.id, message_id, now, says)
+                current = await rows.get(transaction, task.id)
+                if current is not None and TaskStatus.FINISHED is current.status is not task.status:
+                    # It came after all, in the moment in which its failure was told.
+                    await notifications.tell_again(transaction, task.id, now, only=row.id)
 
         try:
             await self._database.insist(write)
@@ -249,22 +249,20 @@ class Delivery:
     async def _later(self, row: Notification, error: Exception) -> None:
         self._metrics.deliveries.labels("discord_failed").inc()
         now = self._clock()
+        # What is only asked ends with its token.
         if row.state is not NotificationState.ASKED and now - row.created_at > GIVE_UP_SECONDS:
-            await self._give_up(row, describe(error))
+            await self._give_up(row, explain(error))
             return
-        pause = wait_of(error) or min(2.0 ** min(row.attempts + 1, 20), LONGEST_PAUSE_SECONDS)
+        pause = asked_to_wait(error) or min(2.0 ** min(row.attempts + 1, 20), LONGEST_PAUSE_SECONDS)
         async with self._database.write() as transaction:
-            await notifications.postpone(transaction, row.id, now + pause, describe(error))
+            await notifications.postpone(transaction, row.id, now + pause, explain(error))
 
-    async def _fetch_later(self, row: Notification, error: FetchError) -> None:
+    async def _fetch_later(self, row: Notification, error: NotYet) -> None:
         self._metrics.deliveries.labels("fetching_failed").inc()
-        now = self._clock()
-        pause = min(2.0 ** min(row.attempts + 1, 20), LONGEST_PAUSE_SECONDS)
-        failing = now - (row.failing_since or now)
+        says = _NEWS[error.stage] if error.is_news else None
         async with self._database.write() as transaction:
-            await notifications.fetch_later(
-                transaction, row.id, now, now + pause, error.reason, says_so=failing + pause > SAY_SO_SECONDS
-            )
+            at = self._clock() + error.seconds
+            await notifications.fetch_later(transaction, row, at, error.failures.dump(), says)
 
 
 def make_delivery_worker(delivery: Delivery, database: Database, clock: Callable[[], float]) -> Worker:

@@ -15,9 +15,9 @@ from typing import Any
 import discord
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.private import QUIET, tell_directly, turn_private
-from bot.replies.refusals import FAILURES, Refusal, describe, meaning_of
 from bot.songs.orders import Answer, Ordered, Requester
 from bot.words import cards, errors
 from bot.words.errors import MemberError
@@ -94,15 +94,16 @@ class Interactions:
         try:
             await _edit_original(interaction, answer)
         except FAILURES as error:
-            await self._not_told(row, error)
+            await self._not_told(interaction, row, error, errors.closed_here() if answer.embeds else answer.text)
         else:
             await self._close(row.id)
 
     async def update(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer | None]]) -> None:
         """Let a button change its own message; nothing shows "thinking…", so nothing is written down."""
         speak(str(interaction.locale))
-        await interaction.response.defer()
         reference = new_id(self._clock())
+        if await _defer(interaction, reference) not in (None, Refusal.ANSWERED):
+            return  # nothing was done, and Discord itself says so
         try:
             answer = await work()
         except MemberError as error:
@@ -115,7 +116,7 @@ class Interactions:
                 try:
                     await _edit_original(interaction, answer)
                 except FAILURES as error:
-                    log.info("interaction %s: its message cannot be changed: %s", reference, describe(error))
+                    log.info("interaction %s: its message cannot be changed: %s", reference, explain(error))
             return
         await _follow_up(interaction, reference, text)
 
@@ -148,8 +149,11 @@ class Interactions:
             return None
         if answered in (None, Refusal.ANSWERED):
             return row
-        # It may have arrived all the same: the delivery asks Discord, and says what can be said.
-        await self._leave(row.id)
+        if answered is Refusal.LATER:
+            # It may have arrived all the same: the delivery asks Discord, and says what can be said.
+            await self._leave(row.id)
+        else:
+            await self._tell_directly(interaction, row, errors.closed_here())
         return None
 
     async def _record(self, row: Notification) -> None:
@@ -165,7 +169,7 @@ class Interactions:
         self._unanswered += 1
         self._all_answered.clear()
         try:
-            refusal = await _defer(interaction, row.id, ephemeral=ephemeral)
+            refusal = await _defer(interaction, row.id, ephemeral=ephemeral, thinking=True)
         finally:
             self._unanswered -= 1
             if self._unanswered == 0:
@@ -194,27 +198,29 @@ class Interactions:
         try:
             await turn_private(interaction, str(text))
         except FAILURES as error:
-            await self._not_told(row, error, str(text), interaction)
+            await self._not_told(interaction, row, error, text)
         else:
             await self._close(row.id)
 
     async def _not_told(
-        self,
-        row: Notification,
-        error: Exception,
-        text: str | None = None,
-        interaction: discord.Interaction | None = None,
+        self, interaction: discord.Interaction, row: Notification, error: Exception, text: Text | str
     ) -> None:
+        """Say directly what the interaction does not take, or leave it to the delivery where nobody has said no."""
         if meaning_of(error) is Refusal.LATER:
-            log.warning("interaction %s could not be answered yet: %s", row.id, describe(error))
+            log.warning("interaction %s could not be answered yet: %s", row.id, explain(error))
             await self._leave(row.id)
             return
-        log.info("interaction %s could not be answered: %s", row.id, describe(error))
-        if interaction is not None and text is not None:
-            try:
-                await tell_directly(interaction.client, row.user_id, text, nonce=row.id)
-            except FAILURES as closed:
-                log.info("interaction %s: its member cannot be reached: %s", row.id, describe(closed))
+        log.info("interaction %s could not be answered: %s", row.id, explain(error))
+        await self._tell_directly(interaction, row, text)
+
+    async def _tell_directly(self, interaction: discord.Interaction, row: Notification, text: Text | str) -> None:
+        try:
+            await tell_directly(interaction.client, row.user_id, str(text), nonce=row.id)
+        except FAILURES as error:
+            log.info("interaction %s: its member cannot be reached: %s", row.id, explain(error))
+            if meaning_of(error) is Refusal.LATER:
+                await self._leave(row.id)
+                return
         await self._close(row.id)
 
     async def _leave(self, notification_id: str) -> None:
@@ -260,7 +266,7 @@ def _row(interaction: discord.Interaction, notification_id: str, *, ephemeral: b
         attempts=0,
         attempt_at=None,  # nobody has to look after a command that lives
         sent_at=None,
-        failing_since=None,
+        failures=None,
         message_id=None,
         error=None,
         created_at=now,
@@ -268,15 +274,17 @@ def _row(interaction: discord.Interaction, notification_id: str, *, ephemeral: b
     )
 
 
-async def _defer(interaction: discord.Interaction, name: str, *, ephemeral: bool) -> Refusal | None:
+async def _defer(
+    interaction: discord.Interaction, name: str, *, ephemeral: bool = False, thinking: bool = False
+) -> Refusal | None:
     """Send the first answer, again where its own answer was lost; return why it was not taken, or None."""
     refusal = Refusal.LATER
     for _ in range(FIRST_ANSWERS):
         try:
-            await interaction.response.defer(ephemeral=ephemeral, thinking=True)
+            await interaction.response.defer(ephemeral=ephemeral, thinking=thinking)
         except FAILURES as error:
             refusal = meaning_of(error)
-            log.info("interaction %s: its first answer was not taken: %s", name, describe(error))
+            log.info("interaction %s: its first answer was not taken: %s", name, explain(error))
             if refusal is not Refusal.LATER:
                 return refusal
         else:
@@ -314,6 +322,11 @@ async def _edit_original(interaction: discord.Interaction, answer: Answer) -> No
 
 async def _follow_up(interaction: discord.Interaction, name: str, text: Text) -> None:
     try:
-        await interaction.followup.send(cards.fitting(str(text)), ephemeral=True, allowed_mentions=QUIET)
+        try:
+            await interaction.followup.send(cards.fitting(str(text)), ephemeral=True, allowed_mentions=QUIET)
+        except discord.HTTPException as error:
+            if meaning_of(error) is Refusal.LATER:
+                raise
+            await tell_directly(interaction.client, interaction.user.id, str(text), nonce=name)
     except FAILURES as error:
-        log.info("interaction %s could not be answered: %s", name, describe(error))
+        log.info("interaction %s could not be answered: %s", name, explain(error))

@@ -10,9 +10,9 @@ from typing import Any
 
 import discord
 
+from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.posts import Post
 from bot.replies.private import webhook_of
-from bot.replies.refusals import FAILURES, Refusal, describe, meaning_of
 from bot.words import cards
 from storage.notifications import Notification
 
@@ -60,7 +60,7 @@ class Posting:
             except discord.HTTPException as error:
                 if meaning_of(error) in (Refusal.LATER, Refusal.TOO_LARGE):
                     raise
-                log.info("notification %s cannot be told through its interaction: %s", row.id, describe(error))
+                log.info("notification %s cannot be told through its interaction: %s", row.id, explain(error))
         channel = await self._client.create_dm(discord.Object(row.user_id))
         return await self._send(channel, row, post, None)
 
@@ -78,7 +78,7 @@ class Posting:
         except discord.HTTPException as error:
             if meaning_of(error) is Refusal.LATER:
                 raise
-            log.info("notification %s cannot be looked for: %s", row.id, describe(error))
+            log.info("notification %s cannot be looked for: %s", row.id, explain(error))
         return None
 
     async def take_back(self, row: Notification, message_id: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import discord
 
-from bot.replies.refusals import FAILURES, Refusal, meaning_of
+from bot.refusals import FAILURES, Refusal, meaning_of
 from bot.words import cards
 from storage.notifications import Notification
 

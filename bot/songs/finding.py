@@ -193,6 +193,8 @@ class Songs:
             raise MemberError(errors.failed_import())
         if report.status is not Status.FINISHED:
             raise MemberError(errors.unfinished_import())
+        if report.hides_audio:
+            raise MemberError(errors.unusable_address())
         if not report.has_audio:
             raise MemberError(errors.not_a_song())
         return report

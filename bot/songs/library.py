@@ -16,7 +16,7 @@ from bot.words.text import TITLE_LIMIT, clean
 from storage import files as file_rows
 from storage import forget, library, notifications
 from storage import tasks as rows
-from storage.archive.disk import Archive
+from storage.archive.archive import Archive
 from storage.database import Database
 from storage.planned import Gone
 from storage.schema import NotificationState
@@ -47,9 +47,10 @@ class Library:
         pictures: dict[int, tuple[Path, str]] = {}
         for place, file in enumerate(files):
             if file is not None and file.image_sha256 is not None:
-                kept = await self._archive.get(file.image_sha256, directory / f"artwork{place}")
-                if kept is not None:
-                    pictures[place] = (kept.path, f"artwork{place}{MediaKind(kept.kind).extension}")
+                with suppress(OSError):  # songs are found without their pictures too
+                    kept = await self._archive.get(file.image_sha256, directory / f"artwork{place}")
+                    if kept is not None:
+                        pictures[place] = (kept.path, f"artwork{place}{MediaKind(kept.kind).extension}")
         return Page(shown, pictures, max(number, 0), search, has_more=len(found) > PAGE)
 
     async def post(self, requester: Requester, track: str) -> Ordered:
@@ -91,7 +92,7 @@ class Library:
             if row.ack_message_id not in (None, message_id):
                 raise MemberError(errors.stale_button())
             try:
-                await notifications.cancel(transaction, row.id)
+                await notifications.cancel(transaction, row.id, message_id)
             except Gone:
                 if row.state is not NotificationState.CANCELLED:
                     raise MemberError(errors.posted_already()) from None
@@ -120,11 +121,11 @@ class Library:
         song = await self._songs.find(user_id, track, kind=None)
         async with self._database.write() as transaction:
             await forget.forget_song(transaction, user_id, song.task_id)
-        await self._archive.drop_unused()
+        await self._archive.collect()
         return song.title
 
     async def forget_member(self, user_id: int) -> None:
         """Forget everything that is kept about a member."""
         async with self._database.write() as transaction:
             await forget.forget_member(transaction, user_id)
-        await self._archive.drop_unused()
+        await self._archive.collect()

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bot.media.fetch import FetchError
+from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import Files
 from bot.media.links import FETCH_SECONDS, Links
 from bot.songs.finding import Songs
@@ -147,10 +147,15 @@ class Performances:
         raise MemberError(errors.source_out_of_reach(file.title, kept=kept))
 
     async def _is_kept(self, file: File) -> bool:
-        """Tell whether the listener could serve a song: from the archive, or from an earlier post."""
+        """Tell whether the listener could serve a song: from the archive, or from an earlier post.
+
+        Raises `MemberError` where that cannot be said now.
+        """
         with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
             try:
                 await self._files.audio(file, Path(name))
-            except FetchError:
+            except FetchError as error:
+                if error.kind is not FetchProblem.GONE:  # somebody may have it, but cannot be reached
+                    raise MemberError(errors.audio_not_now(file.title)) from None
                 return False
         return True

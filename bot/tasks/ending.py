@@ -22,7 +22,7 @@ from storage.tasks import Task
 
 log = logging.getLogger(__name__)
 
-ARCHIVE_SECONDS = 10.0
+ARCHIVE_SECONDS = 2.0
 """How long the archive leaves a new file to those who were waiting for it; what they fetch is archived too."""
 
 

@@ -27,6 +27,7 @@ def new_task(
         id=new_id(now),
         vidgo_id=None,
         token=secrets.token_urlsafe(32),
+        media_key=secrets.token_urlsafe(32),
         model=request.model,
         source_id=source_id,
         order_key=order_key,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import astuple
 
 from sqlalchemy.exc import IntegrityError
 
@@ -13,7 +14,7 @@ from bot.settings import Settings
 from bot.tasks.ending import Ending
 from bot.tasks.owner import OwnerNotices
 from bot.tasks.schedule import LAGS, Schedule
-from bot.tasks.submission import CONFIRM_SECONDS, EXISTS, TRIES, Submission
+from bot.tasks.submission import CONFIRM_SECONDS, EXISTS, Submission
 from bot.vidgo import Busy, CoverArt, KeyRefused, NoCredits, Report, Status, UnknownTask, VidGo, VidGoError
 from storage import notifications
 from storage import tasks as rows
@@ -33,8 +34,9 @@ BELIEF_READS = 3
 SILENCE_SECONDS = 1800.0
 """For how long VidGo must have given no usable answer about a task that is past its time until it is given up."""
 
-UNKNOWN, NO_FILES, TIME, SILENCE = "unknown", "no_files", "time", "silence"
-"""The bad words: VidGo does not know the task, has finished it without files, takes too long, or says nothing."""
+UNKNOWN, NO_FILES, ADDRESS, TIME, SILENCE = "unknown", "no_files", "address", "time", "silence"
+"""The bad words: VidGo does not know the task, has finished it without files or with an address that cannot be used,
+takes too long, or says nothing."""
 
 
 class Reading:
@@ -74,7 +76,7 @@ class Reading:
         elif self._submission.is_answering(task.id):
             await self._plan(task, self._settings.poll_max_seconds)
         elif task.status is TaskStatus.QUEUED:
-            await self._send(task)
+            await self._submission.submit(task.id)
         else:
             await self._confirm(task)
 
@@ -105,31 +107,22 @@ class Reading:
         await self._database.sync()
         return True
 
-    async def _send(self, task: Task) -> None:
-        """Send a queued task, unless VidGo has had no room for it again and again for a long time."""
-        if task.tries >= TRIES and self._clock() - task.created_at > self._settings.task_timeout_seconds:
-            await self._ending.fail(task.id, "busy", None)
-        else:
-            await self._submission.submit(task.id)
-
     async def _confirm(self, task: Task) -> None:
         """Go on with a task that VidGo may have taken."""
-        if task.model == CoverArt.model and task.doubt != EXISTS:
+        exists = task.doubt == EXISTS
+        if task.model == CoverArt.model and not exists:
             await self._submission.submit(task.id)
             return
-        waited = self._clock() - (task.submitted_at or task.created_at)
+        since = task.doubt_since if exists else task.submitted_at
+        waited = self._clock() - (since or task.created_at)
         if waited >= CONFIRM_SECONDS or self._settings.public_url is None:
-            await self._ending.give_up(task.id, "lost", None)
+            await self._ending.give_up(task.id, "duplicate" if exists else "lost", None)
         else:
             await self._plan(task, max(CONFIRM_SECONDS - waited, 1.0))
 
     async def _read(self, task: Task, vidgo_id: str) -> None:
         try:
             report = await self._vidgo.detail(vidgo_id)
-        except Busy as error:
-            hinted = self._schedule.pause(error.retry_after) if error.retry_after else 0.0
-            await self._plan(task, max(hinted, await self._schedule.delay(task)))
-            return
         except UnknownTask as error:
             await self._doubt(task, UNKNOWN, error.reason, BELIEF_SECONDS)
             return
@@ -138,7 +131,10 @@ class Reading:
                 self._owner.tell(error, task.id)
             self._metrics.vidgo_errors.labels(type(error).__name__).inc()
             log.info("task %s could not be read: %s", task.id, error.reason)
-            await self._still_unfinished(task, SILENCE, error.reason)
+            hinted = error.retry_after if isinstance(error, Busy) else None
+            await self._still_unfinished(
+                task, SILENCE, error.reason, pause=self._schedule.pause(hinted) if hinted else 0
+            )
             return
         self._owner.works(KeyRefused)
         if report.status is Status.FINISHED:
@@ -149,10 +145,14 @@ class Reading:
             await self._under_way(task, report)
 
     async def _finished(self, task: Task, report: Report) -> None:
-        if report.has_audio or (report.usable and task.model == CoverArt.model):
+        for one in report.unusable:
+            log.warning("task %s: VidGo names an address of its %s that cannot be used: %s", task.id, *astuple(one))
+        is_whole = report.has_audio or (report.usable and task.model == CoverArt.model)
+        if is_whole and not report.hides_audio:
             await self._ending.finish(task, report)
         else:  # files may follow some seconds later
-            await self._doubt(task, NO_FILES, report.error_message, BELIEF_SECONDS)
+            doubt = ADDRESS if report.unusable else NO_FILES
+            await self._doubt(task, doubt, report.error_message, BELIEF_SECONDS)
 
     async def _under_way(self, task: Task, report: Report) -> None:
         if report.status is Status.UNKNOWN:
@@ -163,8 +163,11 @@ class Reading:
                     await rows.run(transaction, task.id)
         await self._still_unfinished(task, TIME, None)
 
-    async def _still_unfinished(self, task: Task, doubt: str, reason: str | None) -> None:
-        """Say once that a task takes long, and give it up when its time is over and it stays as it is."""
+    async def _still_unfinished(self, task: Task, doubt: str, reason: str | None, *, pause: float = 0.0) -> None:
+        """Say once that a task takes long, and give it up when its time is over and it stays as it is.
+
+        Else it is read again, after `pause` seconds at the earliest.
+        """
         age = self._clock() - (task.submitted_at or task.created_at)
         if task.late_at is None and age > await self._schedule.slow_seconds(task.model):
             with suppress(Gone):
@@ -178,7 +181,7 @@ class Reading:
         if task.doubt is not None and doubt == TIME:
             async with self._database.write(durable=False) as transaction:
                 await rows.trust(transaction, task.id)
-        await self._plan(task, await self._schedule.delay(task))
+        await self._plan(task, max(pause, await self._schedule.delay(task)))
 
     async def _doubt(self, task: Task, doubt: str, reason: str | None, seconds: float) -> None:
         """Believe a bad word when it was repeated for some seconds in which somebody looked; else note it."""

@@ -48,7 +48,7 @@ CONFIRM_SECONDS = 300.0
 """How long an order without an answer may stay without its callback until the requester is told so."""
 
 TRIES = 10
-"""How often VidGo may have no room for an order before it can be given up for want of room."""
+"""How often VidGo has to have no room for an order before it is given up for want of room."""
 
 EXISTS = "exists"
 """The doubt about a cover that VidGo has already, as it says, but does not name."""
@@ -204,27 +204,38 @@ class Submission:
             self._owner.tell(error, task.id)
             await self._ending.fail(task.id, _ERROR_KINDS.get(type(error), "nonsense"), error.reason)
 
-    async def _hold(self, task: Task, error: Busy) -> None:
-        delay = self._schedule.pause(error.retry_after)
+    async def _hold(self, task: Task, error: VidGoError) -> None:
+        """Leave a task in the queue, unless VidGo has had no room for it again and again for a long time."""
+        now = self._clock()
+        if task.tries + 1 >= TRIES and now - task.created_at > self._settings.task_timeout_seconds:
+            await self._ending.fail(task.id, "busy", error.reason)
+            return
+        delay = self._schedule.pause(_hint(error))
         with suppress(Gone):
             async with self._database.write() as transaction:
-                await rows.hold(transaction, task.id, self._clock() + delay)
+                await rows.hold(transaction, task.id, now + delay)
         log.info("task %s waits %.0f s for VidGo: %s", task.id, delay, error.reason)
 
     async def _unanswered(self, task: Task, error: VidGoError) -> None:
         """Send a cover again in a while; leave anything else to its callback, or tell the truth where none can come."""
         log.warning("task %s: no answer to the submission (%s)", task.id, error.reason)
+        now = self._clock()
+        waited = now - (task.submitted_at or task.created_at)
         if task.model == CoverArt.model:
-            hinted = error.retry_after if isinstance(error, Busy) else None
-            pause = hinted or _SEND_AGAIN_SECONDS[min(task.tries, len(_SEND_AGAIN_SECONDS) - 1)]
+            if waited > self._settings.task_give_up_seconds:
+                await self._ending.give_up(task.id, "lost", error.reason)
+                return
+            pause = _hint(error) or _SEND_AGAIN_SECONDS[min(task.tries, len(_SEND_AGAIN_SECONDS) - 1)]
         elif self._expects_callbacks:
-            pause = CONFIRM_SECONDS
+            pause = max(CONFIRM_SECONDS - waited, 1.0)
         else:
             await self._ending.give_up(task.id, "lost", error.reason)
             return
         with suppress(Gone):
             async with self._database.write() as transaction:
-                await rows.unanswered(transaction, task.id, self._clock() + pause)
+                await rows.unanswered(transaction, task.id, now + pause)
+                if task.tries == 0:
+                    await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
 
     async def _adopt(self, task: Task, error: Duplicate, *, again: bool) -> None:
         """Take over the cover that exists at VidGo already, if VidGo knows it."""
@@ -235,18 +246,25 @@ class Submission:
         for vidgo_id in filter(None, candidates):
             try:
                 await self._vidgo.detail(vidgo_id)
-            except VidGoError as unknown:
-                log.info("task %s: the earlier cover %s is of no use: %s", task.id, vidgo_id, unknown.reason)
-                continue
-            await self._accept(task, vidgo_id)
-            return
+            except UnknownTask as unknown:
+                log.info("task %s: VidGo does not know the earlier cover %s: %s", task.id, vidgo_id, unknown.reason)
+            except VidGoError as unclear:  # asked again later, it says "exists already" again
+                await (self._unanswered if again else self._hold)(task, unclear)
+                return
+            else:
+                await self._accept(task, vidgo_id, says_so=task.tries > 0)
+                return
         if not again:
             await self._ending.fail(task.id, "duplicate", error.reason)
         elif not self._expects_callbacks:
-            await self._ending.give_up(task.id, "lost", error.reason)
+            await self._ending.give_up(task.id, "duplicate", error.reason)
         else:
             now = self._clock()
             with suppress(Gone):
                 async with self._database.write() as transaction:
                     await rows.doubt(transaction, task.id, EXISTS, now, repeated=False)
                     await rows.unanswered(transaction, task.id, now + CONFIRM_SECONDS)
+
+
+def _hint(error: VidGoError) -> float | None:
+    return error.retry_after if isinstance(error, Busy) else None

@@ -8,7 +8,7 @@ import json
 import logging
 import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -24,13 +24,14 @@ from bot.tasks.ending import first_wanted
 from bot.tasks.reading import Reading
 from bot.vidgo import Nonsense, Report, Status, parse_callback, verify_signature
 from bot.web.connections import Connections
+from bot.worker import Worker
 from storage import files as file_rows
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.files import File
 from storage.ids import is_id
-from storage.schema import LIVE_TASKS, TaskStatus
+from storage.schema import LIVE_TASKS
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Listener:
         reading: Reading,
         *,
         clock: Callable[[], float],
+        workers: Sequence[Worker],
         not_ready: Callable[[], dict[str, str]],
         metrics: Metrics,
         links: Links,
@@ -66,6 +68,7 @@ class Listener:
         self._database = database
         self._reading = reading
         self._clock = clock
+        self._workers = workers
         self._not_ready = not_ready
         self._metrics = metrics
         self._links = links
@@ -125,9 +128,10 @@ class Listener:
             return _answer(403, "no such task")
         if report.status in (Status.FINISHED, Status.FAILED):
             finished = report.status is Status.FINISHED
-            if finished and task.vidgo_id == report.task_id and task.status is not TaskStatus.FINISHED:
+            wanted = first_wanted(task, report, self._clock())
+            if finished and task.vidgo_id == report.task_id and not task.status.is_final and wanted is not None:
                 # What is fetched here is used only if VidGo's own answer names the same address.
-                self._files.expect(first_wanted(task, report, self._clock()))
+                self._files.prefetch(wanted)
             if not await self._reading.ring(task.id, report.task_id, finished=finished):
                 return _answer(400, "not this task's result")
         elif task.vidgo_id is not None and task.vidgo_id != report.task_id:
@@ -205,7 +209,10 @@ class Listener:
         for status in LIVE_TASKS:
             self._metrics.tasks_live.labels(status).set(counts.get(status, 0))
         self._metrics.notifications_open.set(waiting)
-        self._metrics.files_at_hand.set(self._files.at_hand)
+        for worker in self._workers:
+            self._metrics.places_taken.labels(worker.name).set(worker.taken)
+            self._metrics.places_full.labels(worker.name).set(worker.full_seconds)
+        self._metrics.files_in_transit.set(self._files.in_transit)
         return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -10,8 +10,8 @@ import discord
 from bot.words import answers, errors, labels
 from bot.words.pages import Page
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean, escape
-from storage.library import Song
 from storage.files import File
+from storage.library import Song
 
 CHOICE_LIMIT = 100
 CUSTOM_ID_LIMIT = 100

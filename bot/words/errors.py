@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.vidgo import CoverArt
 from bot.words.text import Raw, Text, _n
 from storage.tasks import Task
 
@@ -54,6 +55,13 @@ def failed_import() -> Text:
     return Text("That VidGo task failed, so it holds no song. Use the id of a finished music task.")
 
 
+def unusable_address() -> Text:
+    return Text(
+        "VidGo names an address for that task's music that cannot be used. Try again later, or use the id of "
+        "another task."
+    )
+
+
 PERMISSION_NAMES = (
     # Translators: the names of permissions as Discord itself shows them in its settings.
     _n("View Channel"),
@@ -95,6 +103,12 @@ def source_out_of_reach(title: str, *, kept: bool) -> Text:
     return Text("Nobody has the audio of **{title}** any more, so it cannot be performed anew.", title=title)
 
 
+def audio_not_now(title: str) -> Text:
+    return Text(
+        "The audio of **{title}** cannot be had at the moment. Nothing was ordered; try again later.", title=title
+    )
+
+
 def not_extendable(title: str) -> Text:
     return Text("VidGo gave no id for the audio of **{title}**, so it cannot be extended.", title=title)
 
@@ -111,6 +125,17 @@ def interrupted() -> Text:
     return Text("I was interrupted before I could do that. Nothing was ordered; please type the command again.")
 
 
+def answer_lost() -> Text:
+    return Text("I was interrupted, and my answer got lost. Nothing was ordered; please type the command again.")
+
+
+def closed_here() -> Text:
+    return Text(
+        "I may not answer in that channel or thread: it is locked, or closed to me. Nothing was ordered; use the "
+        "command where I may write."
+    )
+
+
 def internal_error(reference: str) -> Text:
     """Say that the fault is the bot's own; `reference` finds it in the log."""
     return Text(
@@ -122,6 +147,13 @@ def internal_error(reference: str) -> Text:
 
 def stale_button() -> Text:
     return Text("This button belongs to something I no longer know.")
+
+
+def stale_command() -> Text:
+    return Text(
+        "This command belongs to another version of me. Restart your Discord app and try again; if that does not help, "
+        "wait some minutes."
+    )
 
 
 def not_your_order() -> Text:
@@ -163,6 +195,10 @@ _FAILURES = {
         "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order it "
         "twice. Ask again if you want another try."
     ),
+    "lost_cover": _n(
+        "VidGo never confirmed the order for **{title}**, however often I asked, so I cannot tell whether it was "
+        "taken. VidGo makes a song's cover once and charges for it once. Ask again if you want another try."
+    ),
     "nonsense": _n(
         "VidGo gave an answer that I cannot read, so I do not know what became of **{title}**. Ask again in a while."
     ),
@@ -170,6 +206,10 @@ _FAILURES = {
     "no_files": _n(
         "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a "
         "refund."
+    ),
+    "address": _n(
+        "VidGo says that **{title}** is finished, but names an address for its file that cannot be used. The owner of "
+        "this bot can ask VidGo for a refund."
     ),
     "cancelled": _n("**{title}** was not wanted any more, so it was not ordered."),
     "time": _n("VidGo has not finished **{title}** in a very long time, so I stopped waiting for it."),
@@ -181,7 +221,10 @@ def failure(task: Task) -> Text:
         if task.error:
             return Text("VidGo could not make **{title}**: {reason}.", title=task.title, reason=_reason(task.error))
         return Text("VidGo could not make **{title}** and gives no reason. Try again later.", title=task.title)
-    template = _FAILURES.get(task.error_kind or "", _FAILURES["nonsense"])
+    kind = task.error_kind or ""
+    if kind == "lost" and task.model == CoverArt.model:
+        kind = "lost_cover"
+    template = _FAILURES.get(kind, _FAILURES["nonsense"])
     return Text(template, title=task.title, reason=_reason(task.error or ""))
 
 

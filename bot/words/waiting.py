@@ -31,7 +31,7 @@ def _duration(seconds: float) -> Text:
 
 
 def acknowledgement(task: Task, subject: str, *, joined: bool, usual: float) -> Text:
-    if task.model == CoverArt.model and task.status.is_final:
+    if task.model == CoverArt.model and task.status.is_final and joined:
         return Text("**{title}** was covered before. Here it comes again.", title=subject)
     if task.status.is_final:
         return Text("Here comes **{title}**.", title=subject)
@@ -110,12 +110,6 @@ def late(task: Task) -> Text:
     )
 
 
-def fetching(title: str) -> Text:
-    return Text(
-        "**{title}** is finished, but its file cannot be fetched yet. I keep trying and post it here.", title=title
-    )
-
-
 def status_line(task: Task, usual: float) -> Text:
     if task.status.is_final:
         return Text("- **{title}**: being posted", title=task.title)
@@ -130,6 +124,20 @@ def status_line(task: Task, usual: float) -> Text:
         title=task.title,
         since=_since(task),
         duration=_duration(usual),
+    )
+
+
+def not_yet(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but its file is not to be had yet. I keep trying, and then post it.", title=title
+    )
+
+
+def still_not(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but its file is still not to be had. VidGo keeps files for about a day: until then I "
+        "keep trying, and post it as soon as I have it.",
+        title=title,
     )
 
 

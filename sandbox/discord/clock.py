@@ -77,8 +77,10 @@ def snowflake_seconds(snowflake: int) -> float:
 class Signal:
     """Wake whoever waits for a condition each time something may have changed it.
 
-    All use is on one event loop; it is no thread lock.
+    All use is on one event loop; it is no thread lock. Limits of waits are for hangs: `patience` multiplies them all.
     """
+
+    patience = 1.0
 
     def __init__(self) -> None:
         self._waiters: set[asyncio.Future[None]] = set()
@@ -95,6 +97,7 @@ class Signal:
 
         Raises TimeoutError that names `what` after `timeout` seconds.
         """
+        timeout *= self.patience
         deadline = asyncio.get_running_loop().time() + timeout
         while True:
             found = probe()

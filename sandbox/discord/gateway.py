@@ -57,6 +57,11 @@ class Connection:
         if self._transport is not None:
             self._transport.abort()
 
+    def stop_reading(self) -> None:
+        """Read nothing any more, not even a close, as across a broken link."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
     async def pump(self) -> None:
         """Write what is to be sent, until closed."""
         while True:
@@ -172,6 +177,11 @@ class Gateway:
                 if code in FINAL_CLOSE_CODES and connection.session is not None:
                     self._forget(connection.session)
                 connection.close(code)
+
+    def stop_reading(self) -> None:
+        """Let every connection hang: nothing that comes is read any more."""
+        for connection in self._connections:
+            connection.stop_reading()
 
     def invalidate(self, *, resumable: bool) -> None:
         """Send INVALID_SESSION to every session; unless resumable they are forgotten."""

@@ -15,6 +15,7 @@ from sandbox.vidgo.faults import closed_within
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from sandbox.artwork import ImageFormat
     from sandbox.vidgo.records import FileRule, Media
     from sandbox.vidgo.results import Task
 
@@ -74,9 +75,10 @@ _CHUNK = 64 * 1024
 class FileHost:
     """Serves the files of tasks; `closing` ends answers that would otherwise never end."""
 
-    def __init__(self, closing: asyncio.Event, clock: Callable[[], float]) -> None:
+    def __init__(self, closing: asyncio.Event, clock: Callable[[], float], picture_size: int) -> None:
         self._closing = closing
         self._clock = clock
+        self._picture_size = picture_size
         self._studio = asyncio.Lock()  # composing takes a core, so one at a time
 
     async def serve(self, request: web.Request, task: Task, name: str) -> web.StreamResponse:
@@ -95,13 +97,13 @@ class FileHost:
         if stem.startswith("cover-"):
             number = _position(stem.removeprefix("cover-"))
             origin = task.source or task
-            return await asyncio.to_thread(paint, origin.title, seed=_COVER_SEED + number)
+            return await self._paint(origin.title, _COVER_SEED + number)
         number = _position(stem)
         if not 0 < number <= len(task.variants):
             raise web.HTTPNotFound(text="no such file")
         variant = task.variants[number - 1]
         if suffix == "jpeg":
-            return await asyncio.to_thread(paint, variant.tune, seed=variant.seed, fmt="jpeg")
+            return await self._paint(variant.tune, variant.seed, "jpeg")
         fmt: Literal["mp3", "wav"] = "wav" if suffix == "wav" else "mp3"
         async with self._studio:
             if size:
@@ -111,6 +113,9 @@ class FileHost:
             return await asyncio.to_thread(
                 compose, variant.tune, style=variant.tags, seconds=variant.duration, seed=variant.seed, fmt=fmt
             )
+
+    async def _paint(self, words: str, seed: int, fmt: ImageFormat = "png") -> bytes:
+        return await asyncio.to_thread(paint, words, seed=seed, fmt=fmt, size=self._picture_size)
 
     async def _misbehave(
         self, request: web.Request, rule: FileRule, task: Task, stem: str, suffix: str

@@ -110,7 +110,12 @@ class CallbackFaults:
 
 
 class Changes:
-    """Wakes those who wait for something to become true, whenever anything has changed."""
+    """Wakes those who wait for something to become true, whenever anything has changed.
+
+    Limits of waits are for hangs: `patience` multiplies them all.
+    """
+
+    patience = 1.0
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Future[None]] = set()
@@ -123,7 +128,7 @@ class Changes:
 
     async def until(self, find: Callable[[], T | None], timeout: float | None) -> T:
         """Return the first thing that `find` returns; raises `TimeoutError` after `timeout` seconds."""
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(timeout and timeout * self.patience):
             while (found := find()) is None:
                 future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._waiting.add(future)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
+from sandbox.ports import reserved_port
 from sandbox.vidgo.api import Api
 from sandbox.vidgo.callbacks import CallbackSender
 from sandbox.vidgo.faults import Fault, FaultPlan
@@ -32,7 +34,7 @@ class VidGoStandIn(State):
 
     `seconds` is how long a task takes. Every wait of the provider (tasks, callback repeats and delays, detail
     lag) is multiplied by `time_scale`; waits of this class's own methods and of faults are real seconds. `clock`
-    returns seconds since 1970; what lasts or lags goes by it.
+    returns seconds since 1970; what lasts or lags goes by it. Its artwork has `picture_size` pixels a side.
     """
 
     def __init__(
@@ -44,13 +46,15 @@ class VidGoStandIn(State):
         time_scale: float = 1.0,
         *,
         audio_seconds: float = 8.0,
+        picture_size: int = 512,
         seed: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(key, port, credits, seconds, time_scale, audio_seconds=audio_seconds, seed=seed, clock=clock)
         self._closing = asyncio.Event()
+        self._open = ExitStack()
         self.faults = FaultPlan(self._closing, self.clock)
-        self.host = FileHost(self._closing, self.clock)
+        self.host = FileHost(self._closing, self.clock, picture_size)
         self.sender = CallbackSender(self)
         self.runner = TaskRunner(self, self.sender)
 
@@ -69,6 +73,7 @@ class VidGoStandIn(State):
         api = Api(self, self.runner, self.faults, self.host)
         self._web = web.AppRunner(api.application(), access_log=None, shutdown_timeout=0.5)
         await self._web.setup()
+        self.port = self.port or self._open.enter_context(reserved_port())
         await self.go_online()
 
     async def stop(self) -> None:
@@ -77,12 +82,12 @@ class VidGoStandIn(State):
         await self.runner.close()
         await self._web.cleanup()
         await self.sender.close()
+        self._open.close()
 
     async def go_online(self) -> None:
         """Open the port again after `go_offline`."""
         self._site = web.TCPSite(self._web, "127.0.0.1", self.port)
         await self._site.start()
-        self.port = self._web.addresses[0][1]
 
     async def go_offline(self) -> None:
         """Close the port and cut every connection, as in an outage; tasks and callbacks go on."""

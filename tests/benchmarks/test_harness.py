@@ -7,8 +7,6 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 
 PROMISED = {
@@ -25,7 +23,6 @@ PROMISED = {
 """What the bot is held to beside its floor, by the figure's key."""
 
 
-@pytest.mark.timeout(110)
 async def test_every_promise_is_measured(tmp_path: Path) -> None:
     report = tmp_path / "figures.json"
     parts = [f"--only={part}" for part in ("ack", "post", "idle")]

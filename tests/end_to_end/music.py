@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tests.end_to_end.world import eventually as world_eventually
 from tests.end_to_end.world import open_world
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -25,10 +26,13 @@ EXTEND = "extend-music"
 
 
 @asynccontextmanager
-async def open_music(directory: Path, *, callbacks: bool = False, **settings: str) -> AsyncIterator[World]:
+async def open_music(
+    directory: Path, *, callbacks: bool = False, module: str = "bot", **settings: str
+) -> AsyncIterator[World]:
     """Start a world whose bot asks VidGo often; at its end Discord must have refused nothing that no test expected."""
     quick = {"POLL_MIN_SECONDS": "0.2", "POLL_MAX_SECONDS": "1"}
-    async with open_world(directory, callbacks=callbacks, **cast("dict[str, Any]", quick | settings)) as world:
+    values = cast("dict[str, Any]", quick | settings)
+    async with open_world(directory, callbacks=callbacks, module=module, **values) as world:
         yield world
     refused = refusals(world)
     assert not refused, refused
@@ -46,7 +50,7 @@ async def eventually(probe: Callable[[], T | None], seconds: float = 15) -> T:
 
     Raises TimeoutError.
     """
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(patient(seconds)):
         while not (found := probe()):  # noqa: ASYNC110 (it is another process that changes them)
             await asyncio.sleep(0.02)
     return found
@@ -165,8 +169,10 @@ def intact(path: Path) -> bool:
     return hashlib.sha256(path.read_bytes()).hexdigest() == path.name
 
 
-async def archived(world: World, song: Task, position: int = 0, *, what: str = "audio", seconds: float = 15) -> Path:
-    """Return the archived audio or image of a song, once it is there and nowhere else."""
+async def archived(
+    world: World, song: Task, position: int = 0, *, what: str = "audio", seconds: float = 15, rest: bool = True
+) -> Path:
+    """Return the archived audio or image of a song, once it is there and, with `rest`, nowhere else."""
 
     def find() -> Path | None:
         rows = world.rows(
@@ -179,18 +185,19 @@ async def archived(world: World, song: Task, position: int = 0, *, what: str = "
         return None if name is None else world.bot.directory / "data" / "media" / name[:2] / name
 
     path = await eventually(find, seconds)
-    await at_rest(world)
+    if rest:
+        await at_rest(world)
     return path
 
 
 async def at_rest(world: World) -> None:
-    """Wait until the bot has nothing at hand that it has only just got: what it needs then, it has to look for."""
+    """Wait until the bot keeps nothing that it has only just got: what it needs then, it has to look for."""
 
-    async def nothing_at_hand() -> bool:
+    async def nothing_in_transit() -> bool:
         async with world.http.get(world.url + "/metrics") as response:
-            return "\ncoverbot_files_at_hand 0.0\n" in await response.text()
+            return "\ncoverbot_files_in_transit 0.0\n" in await response.text()
 
-    await world_eventually(nothing_at_hand)
+    await world_eventually(nothing_in_transit)
 
 
 async def archived_whole(world: World, song: Task, seconds: float = 15) -> None:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
-import sys
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.settings import Settings
 from sandbox.discord.clock import Signal
+from tests.nursery import MAIN, shared
+from tests.patience import patient
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from sandbox.discord import DiscordStandIn
+    from tests.nursery import Forked
 
 ROOT = Path(__file__).parents[2]
 SHUTDOWN_SECONDS = 10.0
@@ -46,31 +48,34 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), **settings}
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+@asynccontextmanager
+async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
+    """Open a pipe; give what reads it and the descriptor to write to, which is closed at the end."""
+    reading, writing = os.pipe()
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(reading, "rb"))
+    try:
+        yield reader, writing
+    finally:
+        os.close(writing)
 
 
 async def run_program(directory: Path, settings: Mapping[str, str], *arguments: str, seconds: float = 30) -> Ended:
     """Run a command to its end in `directory`; raises TimeoutError, after killing it, when it takes longer."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "bot", *arguments),
-        cwd=directory,
-        env=environment(settings),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    async with _pipe() as (out, stdout), _pipe() as (err, stderr):
+        started = shared().fork(
+            arguments, directory=directory, environment=environment(settings), stdout=stdout, stderr=stderr
+        )
+        process = await started
     try:
-        out, err = await asyncio.wait_for(process.communicate(), seconds)
+        async with asyncio.timeout(patient(seconds)):
+            said, warned, code = await asyncio.gather(out.read(), err.read(), process.wait())
     except TimeoutError:
         process.kill()
-        await process.communicate()
+        await process.wait()
         raise
-    return Ended(process.returncode or 0, out.decode(), err.decode())
+    return Ended(code, said.decode(), warned.decode())
 
 
 class Bot:
@@ -79,16 +84,23 @@ class Bot:
     def __init__(self, directory: Path, settings: Mapping[str, str], discord: DiscordStandIn) -> None:
         self.directory = directory
         self.settings = dict(settings)
+        self.module = "bot"
+        """What is run; another one may patch the program first."""
         self.log_lines: list[str] = []
         self._discord = discord
         self._changed = Signal()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Forked | None = None
         self._reader: asyncio.Task[None] | None = None
 
     @property
     def log(self) -> str:
         """Return everything the process has written to stderr, all starts together."""
         return "\n".join(self.log_lines)
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._living().pid
 
     @property
     def running(self) -> bool:
@@ -98,16 +110,15 @@ class Bot:
     async def launch(self) -> None:
         """Start the process and return at once."""
         assert not self.running
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "bot", "run"),
-            cwd=self.directory,
-            env=environment(self.settings),
-            stdin=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert self._process.stderr is not None
-        self._reader = asyncio.create_task(self._read(self._process.stderr))
+        async with _pipe() as (log, stderr):
+            self._process = await shared().fork(
+                ["run"],
+                entry=MAIN if self.module == "bot" else f"{self.module}:main",
+                directory=self.directory,
+                environment=environment(self.settings),
+                stderr=stderr,
+            )
+        self._reader = asyncio.create_task(self._read(log))
 
     async def start(self) -> None:
         """Start the process and wait until people can use it."""
@@ -152,7 +163,7 @@ class Bot:
         """Return the log's lines of level ERROR, of those `after` the first so many."""
         return [line for line in self.log_lines[after:] if " ERROR " in line or " CRITICAL " in line]
 
-    def _living(self) -> asyncio.subprocess.Process:
+    def _living(self) -> Forked:
         assert self._process is not None
         assert self._process.returncode is None, f"ended by itself with {self._process.returncode}:\n{self.log}"
         return self._process
@@ -161,11 +172,11 @@ class Bot:
         assert self._process is not None
         assert self._reader is not None
         try:
-            code = await asyncio.wait_for(self._process.wait(), seconds)
+            code = await asyncio.wait_for(self._process.wait(), patient(seconds))
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
-            raise TimeoutError(f"the program was still there after {seconds:g} s") from None
+            raise TimeoutError(f"the program was still there after {patient(seconds):g} s") from None
         finally:
             await self._reader
         return code

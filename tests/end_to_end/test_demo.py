@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -23,7 +23,7 @@ from sandbox.artwork import paint
 from sandbox.delivered import audio_seconds, cover_picture, picture_size
 
 ROOT = Path(__file__).parents[2]
-DEMO_SECONDS = 60
+DEMO_SECONDS = 100
 WIDTH = 100
 SONGS = {
     "Harbour_Lights.mp3": 20,
@@ -34,8 +34,13 @@ SONGS = {
 
 
 @contextmanager
-def running_demo(directory: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the demo in an empty directory, with an empty home and settings that would break it if they were read."""
+def running_demo(
+    directory: Path, *, file_bytes: int = resource.RLIM_INFINITY, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Start the demo in an empty directory, with an empty home and settings that would break it if they were read.
+
+    No file may grow beyond `file_bytes`.
+    """
     home, work = directory / "home", directory / "work"
     home.mkdir()
     work.mkdir(exist_ok=True)
@@ -51,6 +56,7 @@ def running_demo(directory: Path, **environment: str) -> Iterator[subprocess.Pop
         stderr=subprocess.STDOUT,
     )
     try:
+        resource.prlimit(demo.pid, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
         yield demo
     finally:
         demo.kill()
@@ -110,15 +116,12 @@ def test_a_bot_that_is_killed_is_reported_at_once(tmp_path: Path) -> None:
     assert "failed: the bot ended by itself: ended by SIGKILL" in " ".join(shown.split())
 
 
-def test_a_bot_that_discord_refuses_fails_the_demo_with_the_bots_own_words(tmp_path: Path) -> None:
-    schema = {"requestBody": {"content": {"application/json": {"schema": {"type": "string"}}}}}
-    description = tmp_path / "description.json"
-    description.write_text(json.dumps({"paths": {"/applications/{application_id}/commands": {"put": schema}}}))
-    with running_demo(tmp_path, DISCORD_OPENAPI=str(description)) as demo:
+def test_a_bot_that_cannot_start_fails_the_demo_with_the_bots_own_words(tmp_path: Path) -> None:
+    with running_demo(tmp_path, file_bytes=8192) as demo:
         shown, _ = demo.communicate(timeout=30)
     assert demo.returncode == 1
-    assert "failed: the bot ended by itself: exit code 1" in " ".join(shown.split())
-    assert re.search(r"│ .* ERROR +coverbot: Discord ", shown)
+    assert "failed: the bot ended by itself: exit code 2" in " ".join(shown.split())
+    assert re.search(r"│ coverbot: DATABASE_URL: ", shown)
     assert not list((tmp_path / "work" / "demo-output").iterdir())
 
 

@@ -31,7 +31,7 @@ from tests.end_to_end.music import (
     titles,
     track_of,
 )
-from tests.end_to_end.world import COVER, SONG
+from tests.end_to_end.world import COVER, IMPATIENT, SONG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,7 +48,7 @@ UNKNOWN_MESSAGE = ("GET", 10008)
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def keeping(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """A bot with all the room it needs."""
-    async with open_music(tmp_path_factory.mktemp("keeping")) as world:
+    async with open_music(tmp_path_factory.mktemp("keeping"), module=IMPATIENT) as world:
         yield world
 
 
@@ -307,7 +307,7 @@ async def test_a_file_larger_than_the_archive_is_posted_but_not_kept(tmp_path: P
 
 
 async def test_switched_off_it_keeps_nothing_and_discord_is_the_second_source(tmp_path: Path) -> None:
-    async with open_music(tmp_path, ARCHIVE_MAX_BYTES="0") as world:
+    async with open_music(tmp_path, module=IMPATIENT, ARCHIVE_MAX_BYTES="0") as world:
         ada = world.person("ada")
         song = await ada.imports("Unkept")
         first = await ada.covered()
@@ -361,7 +361,7 @@ async def test_a_kill_in_the_middle_of_a_download_leaves_nothing_behind(tmp_path
         call = await ada.use("music generate", prompt="slow rain", style="ambient", title="Slow Rain")
         submission = await world.vidgo.wait_submission(lambda one: one.model == SONG)
         task = world.vidgo.tasks[str(submission.task_id)]
-        picture = await archived(world, task, what="image")
+        picture = await archived(world, task, what="image", rest=False)
         await eventually(parts)
         await world.bot.kill()
         assert parts()

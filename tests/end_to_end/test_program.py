@@ -13,7 +13,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from tests.end_to_end.process import SHUTDOWN_SECONDS, free_port, run_program
+from sandbox.ports import reserved_port
+from tests.end_to_end.process import SHUTDOWN_SECONDS, run_program
 from tests.end_to_end.test_settings import newer_database
 from tests.end_to_end.world import COVER, open_world
 
@@ -129,12 +130,13 @@ async def test_check_names_what_the_owner_has_to_arrange(idle: World) -> None:
     channel.bot_permissions = channel.bot_permissions - {"attach_files", "embed_links"}
     idle.vidgo.credits = 0
     try:
-        ended = await checked(
-            idle,
-            *("--channel", str(channel.id)),
-            DISCORD_GUILD_ID="12345",
-            PUBLIC_URL=f"http://127.0.0.1:{free_port()}",
-        )
+        with reserved_port() as nobodys:
+            ended = await checked(
+                idle,
+                *("--channel", str(channel.id)),
+                DISCORD_GUILD_ID="12345",
+                PUBLIC_URL=f"http://127.0.0.1:{nobodys}",
+            )
     finally:
         idle.vidgo.credits = 1000
     credit, address, server, place = wrong(ended)
@@ -145,15 +147,16 @@ async def test_check_names_what_the_owner_has_to_arrange(idle: World) -> None:
 
 
 async def test_check_names_what_cannot_be_reached(idle: World) -> None:
-    nowhere = f"http://127.0.0.1:{free_port()}"
-    ended = await checked(
-        idle,
-        *("--channel", "1"),
-        DISCORD_API_URL=nowhere,
-        VIDGO_API_URL=nowhere,
-        DISCORD_GUILD_ID="1",
-        MEDIA_ALLOW_PRIVATE_HOSTS="false",
-    )
+    with reserved_port() as nobodys:
+        nowhere = f"http://127.0.0.1:{nobodys}"
+        ended = await checked(
+            idle,
+            *("--channel", "1"),
+            DISCORD_API_URL=nowhere,
+            VIDGO_API_URL=nowhere,
+            DISCORD_GUILD_ID="1",
+            MEDIA_ALLOW_PRIVATE_HOSTS="false",
+        )
     discord, vidgo, address, server, place = wrong(ended)
     assert "DISCORD_API_URL" in discord
     assert "VIDGO_API_URL" in vidgo
@@ -184,8 +187,9 @@ async def test_the_version_is_printed(tmp_path: Path) -> None:
 
 
 async def test_a_second_program_on_one_database_is_refused(calling: World) -> None:
-    settings = calling.bot.settings | {"LISTEN_PORT": str(free_port())}
-    ended = await run_program(calling.bot.directory, settings, "run")
+    with reserved_port() as port:
+        settings = calling.bot.settings | {"LISTEN_PORT": str(port)}
+        ended = await run_program(calling.bot.directory, settings, "run")
     assert ended.code == 2
     [line] = ended.lines
     assert "DATABASE_URL" in line
@@ -228,7 +232,7 @@ async def test_a_start_can_be_broken_off(tmp_path: Path) -> None:
     async with open_world(tmp_path, start=False) as world:
         fault = world.discord.hang("GET", "^/users/@me$", seconds=30)
         await world.bot.launch()
-        await fault.used_up()
+        await fault.used_up(timeout=30)
         assert await world.bot.stop() < 5
         assert world.bot.log_lines[-1].endswith("shutting down")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sqlite3
 from contextlib import closing
@@ -38,6 +37,7 @@ def assert_one_line(ended: Ended, name: str) -> None:
     assert len(ended.lines) == 1, ended.err
     assert name in ended.err
     assert "Traceback" not in ended.err
+    assert "Input should" not in ended.err
     assert [secret for secret in (TOKEN, KEY, HIDDEN) if secret in ended.err + ended.out] == []
 
 
@@ -55,7 +55,7 @@ def assert_untouched(directory: Path) -> None:
         ("DISCORD_TOKEN", f"{HIDDEN}\u2026"),
         ("VIDGO_API_KEY", None),
         ("VIDGO_API_KEY", ""),
-        ("VIDGO_API_KEY", f"{HIDDEN}\n"),
+        ("VIDGO_API_KEY", f"{HIDDEN}\nmore"),
         ("VIDGO_WEBHOOK_SECRET", f"{HIDDEN} x"),
         ("DISCORD_API_URL", "discord.com"),
         ("VIDGO_API_URL", f"https://user:{HIDDEN}@api.vidgo.ai"),
@@ -158,17 +158,36 @@ async def test_settings_are_read_from_the_working_directory_and_the_environment_
     assert_one_line(await run_program(tmp_path, {}, "run"), ".env")
 
 
-async def test_a_directory_without_settings_asks_for_the_first(tmp_path: Path) -> None:
+async def test_a_directory_without_settings_asks_for_them(tmp_path: Path) -> None:
     for command in ("run", "check", "invite"):
         ended = await run_program(tmp_path, {}, command)
         assert_one_line(ended, "DISCORD_TOKEN is not set")
+        assert f"{tmp_path}/.env, which is not there" in ended.err
+        assert ("VIDGO_API_KEY is not set" in ended.err) == (command != "invite")
     unknown = await run_program(tmp_path, {}, "dance")
     assert unknown.code == 2
     assert "Traceback" not in unknown.err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_directory_that_may_not_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir(mode=0o500)
-    settings = SETTINGS | {"DATABASE_URL": f"sqlite:///{tmp_path}/data/coverbot.db"}
-    assert_one_line(await run_program(tmp_path, settings, "run"), "DATABASE_URL")
+async def test_check_lists_all_that_is_wrong_and_what_looks_like_a_slip(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"DISCORD_TOKN={TOKEN}\nVIDGO_API_KEY={KEY}\nLOG_LEVEL: debug\n", "utf-16")
+    ended = await run_program(tmp_path, {"LISTEN_PORT": "web"}, "check")
+    assert ended.code == 2
+    assert ended.out.splitlines() == [
+        "WRONG  Settings: DISCORD_TOKEN is not set",
+        "WRONG  Settings: LISTEN_PORT in the environment must be a port, a number from 1 to 65535",
+        f"hint   Settings: looked for in the environment and {tmp_path}/.env",
+        "hint   Settings: line 3 of .env is left out, for it does not read LOG_LEVEL=value",
+        "hint   Settings: DISCORD_TOKN in .env is no setting; did you mean DISCORD_TOKEN?",
+    ]
+    assert_one_line(ended, "DISCORD_TOKEN is not set; LISTEN_PORT")
+
+
+async def test_run_says_what_looks_like_a_slip(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False, DISCORD_GUILD_IDS="1234") as world:
+        await world.bot.launch()
+        line = await world.bot.wait_log(
+            "DISCORD_GUILD_IDS in the environment is no setting; did you mean DISCORD_GUILD_ID?"
+        )
+        assert " WARNING " in line
+        await world.discord.wait_ready()

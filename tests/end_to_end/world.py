@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from sandbox.discord import DiscordStandIn
+from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
-from tests.end_to_end.process import Bot, free_port
+from tests.end_to_end.process import Bot
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from sandbox.vidgo import Task
 
 COVER = "generate-music-cover"
+IMPATIENT = "tests.end_to_end.impatient"
+"""The program with little patience for files."""
+
 SONG = "generate-music"
 TOKEN = "MTA5OTUxMTYyNzc3Ng.GwY2aK.an-end-to-end-token-of-nobody"
 KEY = "vg-end-to-end-key-5b0e2f"
@@ -39,7 +44,7 @@ def said(message: Message) -> str:
 
 async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
     """Look until something holds that announces itself nowhere: a row, an answer of the listener."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(patient(seconds)):
         while True:
             found = holds()
             if found if isinstance(found, bool) else await found:
@@ -163,18 +168,19 @@ class Person:
 
 @asynccontextmanager
 async def open_world(
-    directory: Path, *, callbacks: bool = True, start: bool = True, **settings: str
+    directory: Path, *, callbacks: bool = True, start: bool = True, module: str = "bot", **settings: str
 ) -> AsyncIterator[World]:
-    """Start the stand-ins and the program; at the end stop it and check that all was well.
+    """Start the stand-ins and the program, which `module` runs; at the end stop it and check that all was well.
 
     With callbacks the program hardly ever asks by itself, so that nothing arrives in time without them.
     """
-    port = free_port()
     async with (
         DiscordStandIn(token=TOKEN) as discord,
-        VidGoStandIn(key=KEY, seconds=0.3, audio_seconds=2) as vidgo,
+        VidGoStandIn(key=KEY, seconds=0.3, audio_seconds=2, picture_size=64) as vidgo,
         aiohttp.ClientSession() as http,
+        AsyncExitStack() as stack,
     ):
+        port = stack.enter_context(reserved_port())
         url = f"http://127.0.0.1:{port}"
         defaults = {
             "DISCORD_TOKEN": TOKEN,
@@ -185,11 +191,12 @@ async def open_world(
             "DATABASE_URL": f"sqlite:///{directory}/coverbot.db",
             "LISTEN_PORT": str(port),
             "PUBLIC_URL": url if callbacks else "",
-            "POLL_MIN_SECONDS": "20" if callbacks else "0.2",
-            "POLL_MAX_SECONDS": "60" if callbacks else "1",
+            "POLL_MIN_SECONDS": "1800" if callbacks else "0.2",
+            "POLL_MAX_SECONDS": "3600" if callbacks else "1",
             "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
         }
         bot = Bot(directory, defaults | settings, discord)
+        bot.module = module
         world = World(discord, vidgo, bot, discord.add_guild("Harbour"), http, url)
         try:
             if start:

@@ -112,7 +112,7 @@ async def main(options: argparse.Namespace) -> bool:
         def directory() -> Path:
             return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
 
-        async with open_nursery() as nursery:
+        with open_nursery() as nursery:
             if not options.no_points:
                 lanes = (FLOWS[number::LANES] for number in range(LANES))
                 await asyncio.gather(*(_points(nursery, directory, lane, report) for lane in lanes))

@@ -1,23 +1,21 @@
-"""The process that forks the program, for all tests of a file."""
+"""The process that forks the program."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 
 _NAMES = ("audit", "harness", "points", "program")
 pytest.register_assert_rewrite(*(f"tests.faults.{name}" for name in _NAMES))
 
-from tests.faults.program import Nursery, open_nursery  # noqa: E402 (its assertions are rewritten)
+from tests.nursery import shared  # noqa: E402 (what it imports of ours must be rewritten)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from tests.nursery import Nursery
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def nursery() -> AsyncIterator[Nursery]:
+@pytest.fixture(scope="session")
+def nursery() -> Nursery:
     """What starts the program."""
-    async with open_nursery() as nursery:
-        yield nursery
+    return shared()

@@ -1,39 +1,31 @@
-"""The real program in a process that can be told where to die: `python -m tests.faults.crashing`.
+"""The real program in a process that can be told where to die, for the nursery to fork.
 
-It imports the program once and forks a fresh process of it for each line of JSON on stdin, which makes a start cost a
-tenth of a second. The program itself is unchanged but for what a `Launch` asks for, all of it from outside: a commit
-that is the process's last act, a clock that is wrong, shorter patience with VidGo.
+The program itself is unchanged but for what a `Launch` asks for, all of it from outside: a commit that is the process's
+last act, a clock that is wrong, shorter patience with VidGo.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
-import select
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 import bot.app
 import bot.media.files
+import bot.media.patience
 from bot.__main__ import main
 from bot.media.fetch import Fetcher
-from bot.media.fetched import Fetched
-from bot.media.files import Files
+from bot.media.shared import Shared
 from bot.vidgo import VidGo
-from storage.database import Database
-from storage.sqlite.journal import Journal
-from storage.tasks import File
+from storage.database import Database, Transaction
 
 ARMED = "crash-at"
 """The file in the working directory that names the commit at which to die."""
@@ -45,32 +37,28 @@ CLOCK = "clock"
 """The file in the working directory that says by how many seconds the program's clock is wrong."""
 
 AT_HAND = "at-hand"
-"""The file in the working directory that says how many files wait for the archive; small ones wait in memory."""
+"""The file in the working directory that says how many files are under way or kept; small ones are in memory."""
 
-FAILED = 1
+ENTRY = "tests.faults.crashing:run"
+"""What the nursery is to call."""
 
-SETTLE_SECONDS = 0.1
-"""How long a file that has arrived waits for the archive: every audit waits for that."""
+KEEP_SECONDS = 1.0
+"""How long a file that was fetched is kept for whoever wants it next: every audit waits for that."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start the program: where, with which environment, and what is different about it.
+    """How to start the program: where, and what is different about it.
 
     `trail` notes every commit, `clock` lets the clock be set, `patience` bounds requests to VidGo and `fetching` those
     to file hosts (both in seconds).
     """
 
     directory: str
-    environment: dict[str, str] = field(default_factory=dict)
     trail: bool = False
     clock: bool = False
     patience: float | None = None
     fetching: float | None = None
-
-    def dump(self) -> str:
-        """Return one line of JSON."""
-        return json.dumps(asdict(self)) + "\n"
 
 
 def place(function: str, number: int, phase: str) -> str:
@@ -80,8 +68,7 @@ def place(function: str, number: int, phase: str) -> str:
 
 def _commit_points(launch: Launch) -> None:
     """Let everything that writes down what happened ask whether it is the last thing that happens."""
-    write: Callable[..., AbstractAsyncContextManager[AsyncConnection]] = Database.write
-    once: Callable[..., AbstractAsyncContextManager[AsyncConnection]] = Database.once
+    write: Callable[..., AbstractAsyncContextManager[Transaction]] = Database.write
     armed = Path(launch.directory, ARMED)
     trail = os.open(Path(launch.directory, TRAIL), os.O_WRONLY | os.O_CREAT | os.O_APPEND) if launch.trail else None
 
@@ -96,51 +83,42 @@ def _commit_points(launch: Launch) -> None:
 
     @asynccontextmanager
     async def watched(
-        transaction: AbstractAsyncContextManager[AsyncConnection], function: str, number: int
-    ) -> AsyncIterator[AsyncConnection]:
+        transaction: AbstractAsyncContextManager[Transaction], function: str, number: int
+    ) -> AsyncIterator[Transaction]:
         async with transaction as connection:
             yield connection
             strike(place(function, number, "before"))
         strike(place(function, number, "after"))
 
-    def noted(method: Callable[..., None]) -> Callable[..., None]:
-        def note(self: Journal, *arguments: Any) -> None:
-            function, number = caller(sys._getframe(1))
-            strike(place(function, number, "before"))
-            method(self, *arguments)
-            strike(place(function, number, "after"))
+    def watched_write(self: Database, **how: Any) -> AbstractAsyncContextManager[Transaction]:
+        return watched(write(self, **how), *caller(sys._getframe(1)))
 
-        return note
-
-    patches: list[tuple[type, str, Callable[..., Any]]] = [
-        (Database, "write", lambda self, **how: watched(write(self, **how), *caller(sys._getframe(1)))),
-        (Database, "once", lambda self: watched(once(self), *caller(sys._getframe(1)))),
-        *((Journal, name, noted(getattr(Journal, name))) for name in ("note", "done", "clear")),
-    ]
-    for patched, name, method in patches:
-        setattr(patched, name, method)
+    setattr(Database, "write", watched_write)  # noqa: B010 (typed as a method)
 
 
 def _show_at_hand(launch: Launch) -> None:
     shown = os.open(Path(launch.directory, AT_HAND), os.O_WRONLY | os.O_CREAT)
-    arrive, settle = Files._arrive, Files._settle
+    begin, end = Shared.begin, Shared._end
+    names: set[str] = set()
 
-    def show(count: int) -> None:
-        os.pwrite(shown, b"%8d" % count, 0)  # always of one length: the disk may be full by then
+    def show() -> None:
+        os.pwrite(shown, b"%8d" % len(names), 0)  # always of one length: the disk may be full by then
 
-    show(0)
+    def begun(self: Shared[Any], name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
+        has_room = begin(self, name, work)
+        names.update({name} if has_room else ())
+        show()
+        return has_room
 
-    def arrived(self: Files, file: File, what: str, fetched: Fetched) -> None:
-        arrive(self, file, what, fetched)
-        show(len(self._arrived))
+    def ended(self: Shared[Any], name: str, job: Any) -> None:
+        end(self, name, job)
+        names.difference_update({name} - self._jobs.keys())
+        show()
 
-    async def settled(self: Files, name: str) -> None:
-        await settle(self, name)
-        show(len(self._arrived))
-
-    patches: list[tuple[str, Callable[..., Any]]] = [("_arrive", arrived), ("_settle", settled)]
+    show()
+    patches: list[tuple[str, Callable[..., Any]]] = [("begin", begun), ("_end", ended)]
     for name, method in patches:
-        setattr(Files, name, method)
+        setattr(Shared, name, method)
 
 
 def _wrong_clock(launch: Launch) -> None:
@@ -155,12 +133,12 @@ def _wrong_clock(launch: Launch) -> None:
     setattr(bot.app, "run", partial(bot.app.run, clock=clock))  # noqa: B010 (typed as a function)
 
 
-def _program(launch: Launch) -> int:
-    os.chdir(launch.directory)
-    os.environ.clear()
-    os.environ.update(launch.environment)
+def run(options: dict[str, Any]) -> int:
+    """Be the program as the fields of a `Launch` say, and return its exit code."""
+    launch = Launch(**options)
     _commit_points(launch)
-    bot.media.files.SETTLE_SECONDS = SETTLE_SECONDS
+    bot.media.files.ARCHIVED_SECONDS = bot.media.files.KEEP_SECONDS = KEEP_SECONDS
+    bot.media.patience.UNDER_WAY_PAUSES = (0.2, KEEP_SECONDS / 2)
     _show_at_hand(launch)
     if launch.clock:
         _wrong_clock(launch)
@@ -170,77 +148,3 @@ def _program(launch: Launch) -> int:
         slow = partial(Fetcher, total_timeout=launch.fetching, idle_timeout=launch.fetching)
         setattr(bot.app, "Fetcher", slow)  # noqa: B010 (typed as a class)
     return main(["run"])
-
-
-def _child(launch: Launch) -> None:
-    """Be the program; never returns."""
-    code = FAILED
-    try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        log = os.open(Path(launch.directory, "bot.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)):
-            os.dup2(descriptor, target)
-        code = _program(launch)
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else FAILED
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-class _Nursery:
-    """Forks one process for each line that it is given, and tells when each has ended."""
-
-    def __init__(self) -> None:
-        self._children: set[int] = set()
-        self._woken, waker = os.pipe()
-        os.set_blocking(waker, False)
-        os.set_blocking(self._woken, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(waker)
-
-    def serve(self) -> None:
-        """Serve until stdin ends, and take the children along."""
-        rest = b""
-        try:
-            while True:
-                ready, _, _ = select.select([0, self._woken], [], [])
-                if self._woken in ready:
-                    os.read(self._woken, 4096)
-                    self._reap()
-                if 0 in ready:
-                    read = os.read(0, 1 << 16)
-                    if not read:
-                        return
-                    *lines, rest = (rest + read).split(b"\n")
-                    for line in lines:
-                        self._fork(Launch(**json.loads(line)))
-        finally:
-            for pid in self._children:
-                os.kill(pid, signal.SIGKILL)
-
-    def _fork(self, launch: Launch) -> None:
-        pid = os.fork()
-        if pid == 0:
-            _child(launch)
-        self._children.add(pid)
-        self._tell(pid=pid)
-
-    def _reap(self) -> None:
-        for pid in list(self._children):
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
-                self._children.discard(pid)
-                self._tell(pid=pid, code=os.waitstatus_to_exitcode(status))
-
-    def _tell(self, **words: int) -> None:
-        os.write(1, json.dumps(words).encode() + b"\n")
-
-
-if __name__ == "__main__":
-    asyncio.set_event_loop(None)
-    _Nursery().serve()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import sqlite3
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sandbox.discord import DiscordStandIn
+from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
-from tests.end_to_end.process import free_port
 from tests.faults.crashing import Launch
 from tests.faults.program import Program
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -115,7 +117,9 @@ class Stage:
     numbers: itertools.count[int] = field(default_factory=itertools.count)
     wire: Point | None = None
     wire_trail: list[Point] = field(default_factory=list)
-    """Every kind of moment on the wires so far."""
+    """Every kind of moment on the wires since the program was last told where to die."""
+    armed_at: int = 0
+    """How many commits there had been then, if they are noted."""
 
     def __post_init__(self) -> None:
         self.discord.on_request(lambda method, path, phase: self._heard("discord", method, path, phase))
@@ -271,12 +275,15 @@ class Stage:
 
     async def until(self, condition: Callable[[], bool], what: str, seconds: float = SETTLE_SECONDS) -> None:
         """Wait for a condition on any of the ledgers; raises TimeoutError that names `what`."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patient(seconds)
         while not condition():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"no {what} within {seconds:g} s: {self.unsettled()}\n{self.program.log[-6000:]}")
+                raise TimeoutError(
+                    f"no {what} within {patient(seconds):g} s: {self.unsettled()}\n{self.program.log[-6000:]}"
+                )
             with suppress(TimeoutError):
-                await self.discord.state.changed.wait_for(condition, LOOK_SECONDS, what)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self.discord.state.changed.wait_for(condition, seconds, what)
 
     # Deaths
 
@@ -313,8 +320,15 @@ class Stage:
 
     def arm(self, point: Point | None) -> None:
         """Let the program die at a point, once, or nowhere with None."""
+        if point is not None:
+            self.wire_trail.clear()
+            self.armed_at = len(self.program.trail())
         self.wire = point if point is not None and point.wire else None
         self.program.arm(None if point is None or point.wire else point.name)
+
+    def came_past(self, point: Point) -> bool:
+        """Tell whether the program has come past a point since it was told to die somewhere; commits must be noted."""
+        return point in self.wire_trail if point.wire else point.name in self.program.trail()[self.armed_at :]
 
     def _heard(self, wire: str, method: str, path: str, phase: str) -> None:
         """Note a moment on a wire, and let the program die if it is the one."""
@@ -347,11 +361,12 @@ async def open_stage(
 
     With callbacks the program asks by itself too, three times more slowly; without them it has to.
     """
-    port = free_port()
     async with (
         DiscordStandIn(token=TOKEN, openapi=None) as discord,
-        VidGoStandIn(key=KEY, credits=1_000_000, seconds=0.3, audio_seconds=1) as vidgo,
+        VidGoStandIn(key=KEY, credits=1_000_000, seconds=0.3, audio_seconds=1, picture_size=64) as vidgo,
+        AsyncExitStack() as stack,
     ):
+        port = stack.enter_context(reserved_port())
         guild = discord.add_guild("Harbour")
         places = [guild.add_channel(f"music{number}") for number in range(channels)]
         defaults = {

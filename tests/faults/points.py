@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tests.faults.audit import Verdict, audit
 from tests.faults.crashing import Launch
 from tests.faults.harness import Point, Stage, open_stage
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,13 +21,22 @@ if TYPE_CHECKING:
 SECONDS = 0.3
 """How long VidGo takes for a task."""
 
-TRIES = 3
-"""How often a flow is played until it comes past a point, as some hang on who is quicker."""
+PACES = (1.0, 3.0, 0.1, 5.0)
+"""How much longer VidGo takes in each play of a flow until it comes past a point, as some hang on who is quicker."""
+
+DEATH_SECONDS = 10.0
+"""How long the news of a death may take."""
+
+NEWS_SECONDS = 2.0
+"""How long a flow that seems to be over is watched for what it may still come past."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one death; `reached` is False where the program never came past the point."""
+    """What became of one death.
+
+    `reached` is False where no play came past the point: it is on a way that only chance takes, and not this time.
+    """
 
     flow: str
     point: Point
@@ -56,18 +66,17 @@ async def die_at_each(
     nursery: Nursery, directory: Path, flow: Flow, points: Sequence[Point], told: Callable[[Outcome], None]
 ) -> None:
     """Let the program die at each point in turn, each time with the rows that the earlier deaths have left."""
-    async with open_stage(nursery, directory, callbacks=flow.callbacks) as stage:
+    async with open_stage(nursery, directory, callbacks=flow.callbacks, launch=Launch("", trail=True)) as stage:
         for point in points:
             before = await audit(stage)
-            for attempt in range(TRIES):
-                # What takes longer than usual is looked at before it is finished.
-                stage.vidgo.seconds = SECONDS * (1 + 2 * attempt)
+            for pace in PACES:
+                stage.vidgo.seconds = SECONDS * pace
                 reached = await _die(stage, flow, point)
                 verdict = await audit(stage)
                 verdict.subtract(before)
-                if reached or verdict.damages or attempt == TRIES - 1:
-                    told(Outcome(flow.name, point, reached, verdict))
+                if reached or verdict.damages:
                     break
+            told(Outcome(flow.name, point, reached, verdict))
 
 
 async def _die(stage: Stage, flow: Flow, point: Point) -> bool:
@@ -78,7 +87,7 @@ async def _die(stage: Stage, flow: Flow, point: Point) -> bool:
     await _play(stage, flow, flow.first, prepared, recover=False)
     stage.arm(point)
     await stage.program.start()
-    return await _recover_if_dead(stage)
+    return await _recover_if_dead(stage, point)
 
 
 async def _play(
@@ -88,7 +97,7 @@ async def _play(
     stage.arm(point)
     acting = asyncio.ensure_future(flow.act(stage, prepared))
     try:
-        died = await _recover_if_dead(stage, acting, recover=recover)
+        died = await _recover_if_dead(stage, point, acting, recover=recover)
         await acting
         if recover:
             await stage.settle()
@@ -97,16 +106,31 @@ async def _play(
     return died
 
 
-async def _recover_if_dead(stage: Stage, acting: asyncio.Future[object] | None = None, *, recover: bool = True) -> bool:
+async def _recover_if_dead(
+    stage: Stage, point: Point | None, acting: asyncio.Future[object] | None = None, *, recover: bool = True
+) -> bool:
     def over() -> bool:
         done = acting is None or acting.done()
         return not stage.program.alive or (done and stage.unsettled() is None)
 
     await stage.until(over, "end")
-    if not await stage.program.has_died():
-        stage.arm(None)
+    if not await _dead(stage, point):
         return False
     await stage.died()
     if recover:
         await stage.recover()
     return True
+
+
+async def _dead(stage: Stage, point: Point | None) -> bool:
+    """Tell whether the program has died; where it has not, it will not any more. To come past a point is to die."""
+    if point is None:
+        return not stage.program.alive
+    if not stage.came_past(point):
+        await stage.program.dies_within(NEWS_SECONDS)
+    if stage.came_past(point):
+        assert await stage.program.dies_within(patient(DEATH_SECONDS)), f"came past {point} and lived"
+        return True
+    stage.arm(None)
+    # What comes past just then may or may not have seen that it is spared.
+    return await stage.program.dies_within(NEWS_SECONDS if stage.came_past(point) else 0)

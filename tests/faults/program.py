@@ -3,80 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import signal
-import sys
 import time
-from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from sandbox.discord.clock import Signal
-from tests.end_to_end.process import ROOT, SHUTDOWN_SECONDS, environment
-from tests.faults.crashing import ARMED, AT_HAND, CLOCK, TRAIL, Launch
+from tests.end_to_end.process import SHUTDOWN_SECONDS, environment
+from tests.faults.crashing import ARMED, AT_HAND, CLOCK, ENTRY, TRAIL, Launch
+from tests.nursery import Nursery, open_nursery
+from tests.patience import patient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
     from sandbox.discord import DiscordStandIn
+    from tests.nursery import Forked
+
+__all__ = ["Nursery", "Program", "open_nursery"]
 
 START_SECONDS = 20.0
-NEWS_SECONDS = 0.1
-
-
-class Nursery:
-    """The process that forks the program; serves any number of programs."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self._started: list[asyncio.Future[int]] = []
-        self._codes: dict[int, asyncio.Future[int]] = {}
-
-    async def launch(self, launch: Launch) -> tuple[int, asyncio.Future[int]]:
-        """Start the program; return its process id and the future of its exit code, negative for a signal."""
-        assert self._process.stdin is not None
-        started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._started.append(started)
-        self._process.stdin.write(launch.dump().encode())
-        pid = await asyncio.wait_for(started, START_SECONDS)
-        return pid, self._codes[pid]
-
-    async def listen(self) -> None:
-        """Take in what the nursery says, until it ends."""
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            words = json.loads(line)
-            if "code" in words:
-                self._codes.pop(words["pid"]).set_result(words["code"])
-            else:
-                self._codes[words["pid"]] = asyncio.get_running_loop().create_future()
-                self._started.pop(0).set_result(words["pid"])
-
-
-@asynccontextmanager
-async def open_nursery() -> AsyncIterator[Nursery]:
-    """Start the process that forks the program; at the end everything that it forked dies with it."""
-    # Coverage would have to be written by processes that are killed.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "tests.faults.crashing"),
-        cwd=ROOT,
-        env=kept,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    nursery = Nursery(process)
-    listening = asyncio.create_task(nursery.listen())
-    try:
-        yield nursery
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        await process.wait()
-        await listening
 
 
 class Program:
@@ -88,19 +35,23 @@ class Program:
         self.directory = directory
         self.settings = dict(settings)
         self.lives = 0
-        self.pid: int | None = None
         self.changed = Signal()
         """Notified when a life has ended."""
         self._nursery = nursery
         self._discord = discord
         self._launch = launch
         self._wrong_by = 0.0
-        self._code: asyncio.Future[int] | None = None
+        self._process: Forked | None = None
 
     @property
     def alive(self) -> bool:
         """Return whether the process lives."""
-        return self._code is not None and not self._code.done()
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int | None:
+        """Return the process id, None when there is no process."""
+        return self._process.pid if self._process is not None and self.alive else None
 
     @property
     def log(self) -> str:
@@ -144,20 +95,28 @@ class Program:
         launch = replace(
             self._launch,
             directory=str(self.directory),
-            environment=environment(self.settings),
             **different,  # type: ignore[arg-type]
         )
         self.lives += 1
-        self.pid, self._code = await self._nursery.launch(launch)
-        self._code.add_done_callback(self._end)
+        with (self.directory / "bot.log").open("ab") as log:
+            self._process = await self._nursery.fork(
+                asdict(launch),
+                entry=ENTRY,
+                measured=False,  # it would have to be written by processes that are killed
+                directory=self.directory,
+                environment=environment(self.settings),
+                stdout=log.fileno(),
+                stderr=log.fileno(),
+            )
+        self._process.code.add_done_callback(lambda _: self.changed.notify())
 
     async def start(self, **different: object) -> bool:
         """Start the process and wait until people can use it; return False where it died before."""
         before = self._discord.identified
         await self.launch(**different)
-        assert self._code is not None
+        assert self._process is not None
         ready = asyncio.create_task(self._discord.wait_ready(START_SECONDS, newer_than=before))
-        ends: set[asyncio.Future[Any]] = {ready, self._code}
+        ends: set[asyncio.Future[Any]] = {ready, self._process.code}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             ready.cancel()
@@ -167,26 +126,25 @@ class Program:
 
     def kill(self) -> None:
         """End the process as a power cut would; returns at once."""
-        if self.alive and self.pid is not None:
-            with suppress(ProcessLookupError):  # dead already, and not heard of yet
-                os.kill(self.pid, signal.SIGKILL)
+        if self._process is not None:
+            self._process.kill()
 
     def terminate(self) -> None:
         """Ask the process to end."""
+        assert self._process is not None
         assert self.alive
-        assert self.pid is not None
-        os.kill(self.pid, signal.SIGTERM)
+        self._process.send_signal(signal.SIGTERM)
 
-    async def has_died(self) -> bool:
-        """Tell whether the process is dead, with the moment that such news takes."""
-        assert self._code is not None
-        await asyncio.wait({self._code}, timeout=NEWS_SECONDS)
+    async def dies_within(self, seconds: float) -> bool:
+        """Tell whether the process is dead, at the latest after so many seconds."""
+        assert self._process is not None
+        await asyncio.wait({self._process.code}, timeout=seconds)
         return not self.alive
 
     async def ended(self, seconds: float = SHUTDOWN_SECONDS) -> int:
         """Wait for the process's end and return its exit code, negative for a signal; raises TimeoutError."""
-        assert self._code is not None
-        return await asyncio.wait_for(asyncio.shield(self._code), seconds)
+        assert self._process is not None
+        return await asyncio.wait_for(self._process.wait(), patient(seconds))
 
     async def stop(self) -> float:
         """Ask the process to end and return how many seconds that took; it must end well."""
@@ -195,7 +153,3 @@ class Program:
         code = await self.ended()
         assert code == 0, f"exit code {code}\n{self.log}"
         return time.monotonic() - started
-
-    def _end(self, _code: object) -> None:
-        self.pid = None
-        self.changed.notify()

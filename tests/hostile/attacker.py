@@ -1,6 +1,6 @@
 """Attack a listener from a process of its own, so that the cost of attacking does not slow the honest ones.
 
-Reads what to do as one line of JSON, generates, says "ready", waits for a line, attacks, and reports as JSON.
+Reads what to do as one line of JSON, generates, says "ready", and for each further line attacks and reports as JSON.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tests.hostile.attacks import Target, generate
@@ -54,9 +55,11 @@ def main() -> None:
     conversations = generate(Target(**order["target"]), order["seed"], order["examples"])
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    sys.stdin.readline()
-    asyncio.run(attack(order["port"], conversations))
-    sys.stdout.write(json.dumps(report(conversations)) + "\n")
+    for _ in sys.stdin:
+        fresh = [replace(one, statuses=[], problem=None) for one in conversations]
+        asyncio.run(attack(order["port"], fresh))
+        sys.stdout.write(json.dumps(report(fresh)) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

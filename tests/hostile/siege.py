@@ -19,6 +19,7 @@ from tests.end_to_end.process import ROOT
 from tests.end_to_end.world import COVER, eventually, open_world
 from tests.hostile.attacks import Target
 from tests.hostile.wire import read_reply
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -100,7 +101,7 @@ class Siege:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(self.honest)
-            reply = await asyncio.wait_for(read_reply(reader), 10)
+            reply = await asyncio.wait_for(read_reply(reader), patient(10))
         finally:
             writer.transport.abort()
         assert reply.status == 200, reply
@@ -132,8 +133,9 @@ class Attacker:
         self._process = process
 
     @classmethod
-    async def prepare(cls, siege: Siege, seed: int, examples: int) -> Attacker:
-        """Start the process and return once its requests are generated."""
+    @asynccontextmanager
+    async def prepared(cls, siege: Siege, seed: int, examples: int) -> AsyncIterator[Attacker]:
+        """Start the process and give it once its requests are generated."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "tests.hostile.attacker"),
@@ -144,25 +146,33 @@ class Attacker:
             limit=1 << 26,
         )
         attacker = cls(process)
-        await attacker._write({"port": siege.port, "seed": seed, "examples": examples, "target": vars(siege.target)})
-        assert await attacker._line() == b"ready\n"
-        return attacker
+        try:
+            await attacker._write(
+                {"port": siege.port, "seed": seed, "examples": examples, "target": vars(siege.target)}
+            )
+            assert await attacker._line() == b"ready\n"
+            yield attacker
+        finally:
+            attacker._stdin.close()
+            await process.wait()
 
     async def attack(self) -> dict[str, Any]:
         """Send everything and return the report."""
         await self._write("go")
-        report = json.loads(await self._line())
-        await self._process.wait()
-        return dict(report)
+        return dict(json.loads(await self._line()))
+
+    @property
+    def _stdin(self) -> asyncio.StreamWriter:
+        assert self._process.stdin is not None
+        return self._process.stdin
 
     async def _write(self, what: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(what).encode() + b"\n")
-        await self._process.stdin.drain()
+        self._stdin.write(json.dumps(what).encode() + b"\n")
+        await self._stdin.drain()
 
     async def _line(self) -> bytes:
         assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), 150)
+        line = await asyncio.wait_for(self._process.stdout.readline(), patient(60))
         assert line, "the attacker ended without a word"
         return line
 
@@ -181,7 +191,7 @@ async def besiege(directory: Path, **settings: str) -> AsyncIterator[Siege]:
         await eventually(lambda: bool(world.rows(settled)))
         task = world.vidgo.tasks[str(submission.task_id)]
         _, own_id, token = str(task.callback_url).rsplit("/", 2)
-        [process] = [one for one in psutil.Process().children() if one.cwd() == str(world.bot.directory)]
+        process = psutil.Process(world.bot.pid)
         yield Siege(world, ada, call, task, Target(own_id, token, UNKNOWN), process)
         world.vidgo.release(COVER)
         result = await ada.result(call)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sandbox.discord import Call
     from tests.end_to_end.world import Person, World
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # {victim} stands for a member who takes part in nothing.
 NASTY = {

@@ -29,6 +29,7 @@ from bot.web.listener import DOWNLOADS, TURN_SECONDS
 from tests.end_to_end.process import ROOT
 from tests.end_to_end.world import KEY, TOKEN, eventually
 from tests.hostile.siege import besiege
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -106,7 +107,6 @@ async def test_other_methods_are_refused(siege: Siege) -> None:
                 assert (response.status == 405) == (method not in methods), (method, path)
 
 
-@pytest.mark.timeout(150)
 async def test_what_it_generates_is_answered_as_it_says(
     siege: Siege, described: Any, show: Callable[[str], None]
 ) -> None:
@@ -140,14 +140,13 @@ def drive(siege: Siege, operation: Any, session: requests.Session, answers: Coun
     )
     @given(operation.as_strategy(**options))
     def ask(case: Any) -> None:
-        response = case.call(base_url=siege.world.url, session=session, timeout=20, allow_redirects=False)
+        response = case.call(base_url=siege.world.url, session=session, timeout=patient(20), allow_redirects=False)
         answers[f"{operation.method.upper()} {response.status_code}"] += 1
         case.validate_response(response, checks=CHECKS)
 
     ask()
 
 
-@pytest.mark.timeout(150)
 async def test_every_status_that_it_names_is_given(siege: Siege, described: Any, song_url: str) -> None:
     """Provoke each answer that stands in the description, and hold it against the schema."""
     seen: Counter[tuple[str, int]] = Counter()
@@ -181,7 +180,7 @@ async def test_every_status_that_it_names_is_given(siege: Siege, described: Any,
         ),
     ]
     slow = asyncio.to_thread(
-        ask_one, described, seen, CALLBACK, "POST", callback, {"data": endless_body(), "timeout": 40}
+        ask_one, described, seen, CALLBACK, "POST", callback, {"data": endless_body(), "timeout": patient(40)}
     )
     trickling = asyncio.create_task(slow)
     await asyncio.gather(*(asyncio.to_thread(ask_one, described, seen, *one) for one in asked))
@@ -189,7 +188,7 @@ async def test_every_status_that_it_names_is_given(siege: Siege, described: Any,
         for _ in range(DOWNLOADS):
             deaf_download(stack, siege.port, song.removeprefix(base))
         await eventually(lambda: len(list(siege.world.bot.directory.glob("*posting/*/audio0"))) == DOWNLOADS)
-        await asyncio.to_thread(ask_one, described, seen, MEDIA, "GET", song, {"timeout": TURN_SECONDS + 10})
+        await asyncio.to_thread(ask_one, described, seen, MEDIA, "GET", song, {"timeout": patient(TURN_SECONDS)})
     siege.world.discord.refuse_gateway()
     siege.world.discord.drop_gateway()
 
@@ -209,13 +208,13 @@ async def test_every_status_that_it_names_is_given(siege: Siege, described: Any,
     # A download may take a quarter of an hour, which no test waits for.
     assert set(seen) == named - {(MEDIA, 408)}
     # Those who did not read gave their turns back: songs can be fetched again.
-    await asyncio.to_thread(ask_one, described, seen, MEDIA, "GET", song, {"timeout": 20})
+    await asyncio.to_thread(ask_one, described, seen, MEDIA, "GET", song, {})
     assert seen[MEDIA, 200] == 2
 
 
 def ask_one(described: Any, seen: Counter[tuple[str, int]], path: str, method: str, url: str, options: Any) -> None:
     """Send a request, and hold the answer against what the description says of it."""
-    response = requests.request(method, url, **{"timeout": 20, "allow_redirects": False, **options})
+    response = requests.request(method, url, **{"timeout": patient(20), "allow_redirects": False, **options})
     [operation] = described[path].values()
     operation.validate_response(response)
     assert str(response.status_code) in operation.definition.raw["responses"]
@@ -225,7 +224,7 @@ def ask_one(described: Any, seen: Counter[tuple[str, int]], path: str, method: s
 def endless_body() -> Any:
     """Yield a body that trickles on until nobody wants it any more."""
     started = time.monotonic()
-    while time.monotonic() - started < 30:
+    while time.monotonic() - started < patient(30):
         yield b" "
         time.sleep(0.5)
 

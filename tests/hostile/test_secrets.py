@@ -38,7 +38,6 @@ def secrets_of(world: World) -> dict[str, str]:
     return found
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize("log_format", ["console", "json"])
 async def test_no_secret_is_told_to_anybody(tmp_path: Path, log_format: str, show: Callable[[str], None]) -> None:
     settings: dict[str, Any] = {"LOG_LEVEL": "DEBUG", "LOG_FORMAT": log_format, "VIDGO_WEBHOOK_SECRET": WEBHOOK_SECRET}

@@ -7,6 +7,8 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from tests.patience import patient
+
 QUIET_SECONDS = 0.05
 """How long a connection may say nothing before whoever sent rubbish takes it that nothing will come."""
 
@@ -43,7 +45,7 @@ class Conversation:
 async def converse(port: int, conversation: Conversation) -> None:
     """Send everything, over a new connection where the server has ended the old one, and note what comes back."""
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
+        async with asyncio.timeout(patient(ANSWER_SECONDS)):
             if not conversation.whole:
                 await _at_random(port, conversation)
                 return

@@ -13,12 +13,15 @@ import discord
 import pytest
 from aiohttp import hdrs
 from discord import app_commands
-from pydantic import ValidationError
 
-from bot.__main__ import _parser
+from bot import app, shutdown
+from bot.cli.commands import parser
 from bot.client import COGS, PERMISSIONS, Client, UseCases
+from bot.media import files, transcode
 from bot.metrics import Metrics
-from bot.settings import Settings
+from bot.settings import Settings, SettingsError, load_settings
+from bot.vidgo import client as vidgo
+from bot.web import connections, listener
 from bot.words import cards, errors
 from bot.words.pages import Page
 from bot.words.text import LANGUAGES, LOCALE_DIR
@@ -103,13 +106,13 @@ def test_the_example_works_as_it_is_once_the_two_keys_are_in_it(
     example = (ROOT / ".env.example").read_text("utf-8")
     path = tmp_path / ".env"
     path.write_text(example, "utf-8")
-    with pytest.raises(ValidationError):
-        Settings(_env_file=path)
+    with pytest.raises(SettingsError):
+        load_settings(file=path)
     filled = re.sub(r"^(DISCORD_TOKEN|VIDGO_API_KEY)=$", r"\1=abc.def", example, flags=re.MULTILINE)
     path.write_text(filled, "utf-8")
-    as_shipped = Settings(_env_file=path)
+    as_shipped = load_settings(file=path)
     path.write_text(re.sub(r"^#([A-Z][A-Z0-9_]*=)", r"\1", filled, flags=re.MULTILINE), "utf-8")
-    assert Settings(_env_file=path) == as_shipped
+    assert load_settings(file=path) == as_shipped
 
 
 def test_no_page_names_a_setting_that_does_not_exist() -> None:
@@ -130,7 +133,7 @@ def test_no_page_names_a_setting_that_does_not_exist() -> None:
 @pytest.fixture
 async def client() -> Client:
     """discord.py's client with every cog loaded and no network; what the cogs would hand over to is never called."""
-    settings = Settings(_env_file=None, discord_token="a.b.c", vidgo_api_key="abc")
+    settings = Settings(discord_token="a.b.c", vidgo_api_key="abc")
     client = Client(settings)
     unused: Any = None
     client.use_cases = UseCases(**dict.fromkeys(UseCases.__dataclass_fields__, unused))
@@ -219,7 +222,7 @@ def test_sentences_that_the_readme_quotes_are_the_bots() -> None:
 
 
 def test_every_command_of_the_program_is_documented_and_no_other() -> None:
-    commands = next(action.choices for action in _parser()._actions if action.dest == "command")
+    commands = next(action.choices for action in parser()._actions if action.dest == "command")
     table = rows(README, "| Command of the program |")
     assert sorted(table) == sorted(f"coverbot {name}" for name in commands or [])
 
@@ -257,6 +260,66 @@ def logged_errors() -> Iterator[str]:
                 called = ast.unparse(node.func)
                 if called in ("log.error", "log.exception", "log.critical", "_log.error", "_log.exception", "Failed"):
                     yield _SEVERAL.sub("…", written(node.args[0]))
+
+
+def logged_lines() -> Iterator[re.Pattern[str]]:
+    """Every line that the program itself can log, as a pattern."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and re.fullmatch(r"log\.(info|warning)", ast.unparse(node.func)):
+                    text = _SEVERAL.sub("…", written(node.args[0]))
+                    if re.search("[a-z]", text):
+                        yield re.compile(".+".join(re.escape(part) for part in text.split("…")))
+
+
+@pytest.mark.parametrize("heading", ["### Lines of a good day", "### Warnings"])
+def test_every_line_of_the_log_that_is_explained_can_be_there(heading: str) -> None:
+    # What stands in the second place of a hint is a sentence of its own.
+    hints = {"… in … is no setting; did you mean …?"}
+    lines = {line for cell in rows(OPERATING, heading) for line in cell.split("` / `")} - hints
+    known = list(logged_lines())
+    assert len(lines) > 4
+    assert sorted(line for line in lines if not any(pattern.fullmatch(line) for pattern in known)) == []
+
+
+def constants() -> set[str]:
+    """Every text that stands in the bot's code."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in sorted((ROOT / "bot").rglob("*.py"))]
+    return {str(node.value) for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+
+
+def test_every_reason_that_readyz_is_said_to_give_is_one_that_it_gives() -> None:
+    reasons = {re.findall(r"`([^`]+)`", f"`{cell}`")[-1] for cell in rows(OPERATING, "| Reason | What to do |")}
+    assert len(reasons) > 3
+    assert reasons - constants() == set()
+
+
+FIGURES = {
+    "security.md": [
+        f"{transcode.MEMORY_BYTES >> 30} GiB of memory",
+        f"A body may have {listener.MAX_BODY >> 10} KiB, also when unpacked, and {listener.BODY_SECONDS:.0f} s;",
+        f"a header {connections.MAX_HEADER_BYTES >> 10} KiB, a request {connections.MAX_HEADERS} headers",
+        f"{connections.MAX_CONNECTIONS} may be open;",
+        f"A connection has {connections.IDLE_SECONDS:.0f} s to send a request,",
+        f"an answer {connections.STUCK_SECONDS:.0f} s to find room at its reader",
+        f"a download {listener.DOWNLOAD_SECONDS / 60:.0f} minutes; {listener.DOWNLOADS} downloads run at once",
+        f"{files.PICTURE_SECONDS:.0f} s for its pictures",
+        f"Answers are bounded to {vidgo.MAX_BODY >> 20} MiB",
+    ],
+    "operating.md": [
+        f"gives what is under way {shutdown.SECONDS - app.RESERVED_SECONDS:g} s to end",
+    ],
+    "architecture.md": [
+        f"gets {shutdown.SECONDS - app.RESERVED_SECONDS:g} s; then",
+    ],
+}
+
+
+@pytest.mark.parametrize("page", FIGURES)
+def test_figures_are_those_of_the_program(page: str) -> None:
+    text = " ".join((DOCS / page).read_text("utf-8").split())
+    assert [figure for figure in FIGURES[page] if figure not in text] == []
 
 
 def written(node: ast.expr) -> str:
@@ -330,15 +393,19 @@ def anchors(page: Path) -> set[str]:
 
 def test_every_module_has_its_place_in_the_architecture_and_none_is_named_that_is_not_there() -> None:
     page = (DOCS / "architecture.md").read_text("utf-8")
-    named = set(re.findall(r"`((?:bot|cogs|storage|sandbox|tests)/[\w/.]+)`", page))
-    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
-    modules = {
-        path.relative_to(ROOT).as_posix()
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py")
-        if path.name != "__init__.py" and "migrations" not in path.parts
+    paths = set(re.findall(r"`((?:bot|cogs|storage|sandbox|tests)/[\w/.]*)`", page))
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+    rooms = {
+        room: set(re.findall(r"`(\w+)`", files))
+        for room, files in re.findall(r"^\| `((?:bot|storage)/[\w/]*)` \|[^|]*\|([^|]*)\|$", page, re.MULTILINE)
     }
-    assert sorted(modules - named) == []
+    there: dict[str, set[str]] = {}
+    for package in ("bot", "storage"):
+        for path in (ROOT / package).rglob("*.py"):
+            if path.name != "__init__.py" and "migrations" not in path.parts:
+                there.setdefault(f"{path.parent.relative_to(ROOT).as_posix()}/", set()).add(path.stem)
+    rooms.pop("storage/migrations/")
+    assert rooms == there
 
 
 def test_make_has_every_target_that_is_documented() -> None:
@@ -360,24 +427,3 @@ def test_the_changelog_has_an_entry_for_this_version() -> None:
     )
     assert entry is not None
     assert re.search(r"^### (Added|Changed|Fixed)\n\n- ", entry[2], re.MULTILINE)
-
-
-@pytest.mark.parametrize("locked", ["run", "demo", "dev"])
-def test_what_the_readme_installs_has_every_dependency(locked: str) -> None:
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        project = tomllib.load(file)["project"]
-    extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["build"]]
-    if locked != "run":
-        wanted += extras["demo"]
-    if locked == "dev":
-        wanted += [one for one in extras["dev"] if not one.startswith("coverbot[")]
-    names = {normal(re.split(r"[^\w.-]", one)[0]) for one in wanted}
-    text = (ROOT / "requirements" / f"{locked}.txt").read_text("utf-8")
-    pinned = {normal(name) for name in re.findall(r"^([\w.-]+)(?:\[.*?\])?==", text, re.MULTILINE)}
-    assert sorted(names - pinned) == []
-
-
-def normal(name: str) -> str:
-    """Return a package's name as the Python Package Index compares it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -22,6 +22,7 @@ def upgrade() -> None:
     op.execute("ALTER TABLE tasks RENAME COLUMN bells TO rereads")
     for column in (
         sa.Column("order_key", sa.String(length=64)),
+        sa.Column("media_key", sa.String(length=64), server_default="", nullable=False),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("doubt", sa.String(length=12)),
         sa.Column("doubt_since", sa.Float()),
@@ -29,6 +30,7 @@ def upgrade() -> None:
         sa.Column("doubts", sa.Integer(), server_default="0", nullable=False),
     ):
         op.add_column("tasks", column)
+    op.execute("UPDATE tasks SET media_key = lower(hex(randomblob(32)))")
     op.create_index(
         "uq_tasks_one_order",
         "tasks",
@@ -42,7 +44,7 @@ def upgrade() -> None:
     for column in (
         sa.Column("interaction_id", sa.BigInteger()),
         sa.Column("sent_at", sa.Float()),
-        sa.Column("failing_since", sa.Float()),
+        sa.Column("failures", sa.Text()),
     ):
         op.add_column("notifications", column)
     op.create_index("uq_notifications_interaction", "notifications", ["interaction_id"], unique=True)

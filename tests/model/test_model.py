@@ -1,0 +1,447 @@
+"""Everything that members, wires, crashes and clocks can do to the real flow, in any order.
+
+Hypothesis chooses the order; the wires are stubs, all else is the program's own. After each step and after every
+recovery the promises are held against what the wires have seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+from unittest.mock import patch
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from bot.metrics import Metrics
+from bot.replies import abandoned, acknowledgements, posting
+from bot.replies.abandoned import Abandoned
+from bot.replies.acknowledgements import Acknowledgements
+from bot.replies.delivery import Delivery
+from bot.replies.interactions import Interactions
+from bot.replies.posting import Posting
+from bot.replies.posts import Post
+from bot.settings import Settings
+from bot.songs.covers import Covers
+from bot.songs.finding import Songs
+from bot.songs.library import Library
+from bot.tasks.ending import Ending
+from bot.tasks.owner import OwnerNotices
+from bot.tasks.poller import Polling
+from bot.tasks.reading import Reading
+from bot.tasks.schedule import Schedule
+from bot.tasks.submission import Submission
+from bot.vidgo import Status
+from bot.words import cards, errors, posts
+from storage import files as file_rows
+from storage import forget, library, notifications
+from storage import tasks as rows
+from storage.database import Database
+from storage.planned import Gone
+from tests.model.wires import Crash, FakeClient, FakeDiscord, FakeInteraction, FakeVidGo, Fate
+
+SECONDS = float(os.environ.get("COVERBOT_MODEL_SECONDS", "60"))
+PHASES = [Phase.generate, *([Phase.shrink] if "COVERBOT_MODEL_SHRINK" in os.environ else [])]
+"""Making a failure shorter takes minutes, so it is asked for."""
+
+CHANNELS = (101, 102)
+MEMBERS = (11, 12)
+TOO_OFTEN = 60
+"""How often one thing may be worked on between two steps; whoever spins comes past it at once."""
+
+TROUBLES = ["busy", "lost before", "lost after", "unreadable", "unknown", "edge", "discord down", "discord lost"]
+
+
+class PlainComposer:
+    """Composes without files."""
+
+    async def compose(self, row: Any, task: Any, _directory: Path, **_: Any) -> Post:
+        text = (
+            errors.failure(task)
+            if task.status in rows.ENDED_BADLY
+            else posts.result(task, task.title, artwork_only=False)
+        )
+        return Post(content=posts.told(row.user_id, text), view=cards.post_buttons(row.id))
+
+    def compose_plain(self, row: Any, task: Any) -> Post:
+        return Post(content=posts.told(row.user_id, posts.post_refused(task.title)), view=cards.post_buttons(row.id))
+
+
+class NoArchive:
+    """Keeps nothing."""
+
+    is_on = False
+
+    async def collect(self) -> None:
+        """Nothing to do."""
+
+
+class Program:
+    """One life of the program."""
+
+    def __init__(self, machine: Flow, database: Database) -> None:
+        clock, vidgo, discord_ = machine.clock, machine.vidgo, machine.discord
+        config = Settings(_env_file=None, discord_token="a.b.c", vidgo_api_key="k", public_url=machine.public_url)
+        metrics, owner = Metrics(), OwnerNotices()
+        schedule = Schedule(database, config, clock=clock, rng=random.Random(1))
+        ending = Ending(database, clock=clock, metrics=metrics)
+        wire: Any = vidgo
+        client: Any = FakeClient(discord_)
+        archive: Any = NoArchive()
+        composer: Any = PlainComposer()
+        self.submission = Submission(database, wire, ending, schedule, owner, config, clock=clock, metrics=metrics)
+        self.reading = Reading(
+            database, wire, self.submission, ending, schedule, owner, config, clock=clock, metrics=metrics
+        )
+        songs = Songs(database, wire, self.submission, ending, owner, clock)
+        self.covers = Covers(database, songs, self.submission, clock)
+        self.library = Library(database, songs, archive, clock)
+        self.songs = songs
+        self.acknowledgements = Acknowledgements(database, client, schedule, clock)
+        self.interactions = Interactions(database, self.acknowledgements, clock)
+        self.delivery = Delivery(
+            database,
+            Posting(client, clock),
+            composer,
+            Abandoned(database, client, self.acknowledgements, clock),
+            directory=machine.directory,
+            clock=clock,
+            metrics=metrics,
+        )
+        self.works: list[Any] = [Polling(database, self.reading, schedule, clock), self.delivery, self.acknowledgements]
+
+
+class Flow(RuleBasedStateMachine):
+    """The program between its wires."""
+
+    template: ClassVar[Path]
+    """A database without rows; copies of it cost less than migrations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1_790_000_000.0
+        self.fate = Fate()
+        self.vidgo = FakeVidGo(self.fate)
+        self.discord = FakeDiscord(self.fate, self.clock)
+        self.directory = Path(tempfile.mkdtemp(prefix="model-"))
+        self.interactions: dict[str, FakeInteraction] = {}
+        self.asked: list[FakeInteraction] = []
+        self.forgotten: dict[int, int] = {}
+        """How many messages there were when a member was forgotten."""
+        self.loop = asyncio.new_event_loop()
+        self.patches = [
+            patch.object(module, "webhook_of", lambda _client, row: self.interactions[row.interaction_token])
+            for module in (abandoned, acknowledgements, posting)
+        ]
+        for one in self.patches:
+            one.start()
+        self.public_url: str | None = None
+
+    def clock(self) -> float:
+        return self.now
+
+    @initialize(callbacks=st.booleans())
+    def begin(self, callbacks: bool) -> None:
+        self.public_url = "https://bot.example" if callbacks else None
+        shutil.copyfile(self.template, self.directory / "bot.db")
+        self.loop.run_until_complete(self._open())
+        self.loop.run_until_complete(self._bring_in_songs())
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "database"):
+                self.fate.trouble, self.fate.die_in = None, None
+                self.discord.closed.clear()
+                self._settle()
+                self._audit(settled=True)
+                self.loop.run_until_complete(self.database.close())
+        finally:
+            for one in self.patches:
+                one.stop()
+            self.loop.close()
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    # The program's lives
+
+    async def _open(self) -> None:
+        self.database = await Database.open(f"sqlite:///{self.directory / 'bot.db'}")
+        async with self.database.write() as transaction:
+            await rows.wake_orphans(transaction, self.now)
+            await notifications.wake_orphans(transaction, self.now)
+        self.program = Program(self, self.database)
+
+    async def _bring_in_songs(self) -> None:
+        self.tracks = []
+        for number, member in enumerate(MEMBERS):
+            report = await self._song(f"SONG{number:06}")
+            song = (await self.program.songs.bring_in(member, 1, report))[0]
+            self.tracks.append(song.task_id)
+            async with self.database.write() as transaction:
+                found = await file_rows.of(transaction, song.task_id)
+                await library.add(transaction, MEMBERS, found, "song", self.now)
+
+    async def _song(self, vidgo_id: str) -> str:
+        from tests.model.wires import Made
+
+        self.vidgo.made[vidgo_id] = Made(vidgo_id, {"song": vidgo_id}, None, Status.FINISHED)
+        return vidgo_id
+
+    def _run(self, work: Any) -> None:
+        """Do something, and start again where the process has died."""
+        try:
+            self.loop.run_until_complete(work)
+        except Crash:
+            self._restart()
+        if self.fate.die_in == 0:
+            self._restart()
+
+    def _restart(self) -> None:
+        self.fate.die_in = None
+        self.loop.run_until_complete(_end_the_rest())
+        self.loop.run_until_complete(self.database.close())
+        self.loop.run_until_complete(self._open())
+
+    async def _work(self) -> None:
+        """Let the workers do all that is due now."""
+        done: Counter[str] = Counter()
+        for _ in range(TOO_OFTEN):
+            found = [(work, due.id) for work in self.program.works for due in await work.claim(set(), 50)]
+            if not found:
+                return
+            for work, item in found:
+                done[item] += 1
+                with suppress(Gone):
+                    await work.do(item)
+        raise AssertionError(f"this is due again and again: {done.most_common(3)}")
+
+    def _settle(self) -> None:
+        """Let everything come to its end, with wires that work."""
+        for one in self.vidgo.made.values():
+            if one.status is Status.RUNNING:
+                one.status = Status.FINISHED
+        for _ in range(60):
+            self._run(self._work())
+            self.now += 120
+
+    # What can happen
+
+    @rule(member=st.sampled_from(MEMBERS), song=st.sampled_from([0, 1]), channel=st.sampled_from(CHANNELS))
+    def ask(self, member: int, song: int, channel: int) -> None:
+        one: Any = FakeInteraction(self.discord, member, channel)
+        self.interactions[one.token] = one
+        self.asked.append(one)
+        self.forgotten.pop(member, None)
+        track = self.tracks[song]
+        self._run(self.program.interactions.order(one, lambda who: self.program.covers.cover(who, track)))
+
+    @rule(member=st.sampled_from(MEMBERS), channel=st.sampled_from(CHANNELS), words=st.sampled_from(["sea", "sun"]))
+    def generate(self, member: int, channel: int, words: str) -> None:
+        one: Any = FakeInteraction(self.discord, member, channel)
+        self.interactions[one.token] = one
+        self.asked.append(one)
+        self.forgotten.pop(member, None)
+
+        async def work(who: Any) -> Any:
+            return await self.program.songs.generate(who, prompt=words, style=None, title=None, instrumental=False)
+
+        self._run(self.program.interactions.order(one, work))
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def arrives_twice(self, data: st.DataObject) -> None:
+        one: Any = data.draw(st.sampled_from(self.asked))
+        if self.now - one.born_at > 3:
+            return
+        track = self.tracks[0]
+        self._run(self.program.interactions.order(one, lambda who: self.program.covers.cover(who, track)))
+
+    @rule()
+    def work(self) -> None:
+        self._run(self._work())
+
+    @rule(seconds=st.sampled_from([1, 10, 70, 400, 2000, 90000]))
+    def time_passes(self, seconds: int) -> None:
+        self.now += seconds
+        self._run(self._work())
+
+    @rule(seconds=st.sampled_from([-3600, 40 * 86400]))
+    def the_clock_jumps(self, seconds: int) -> None:
+        self.now += seconds
+
+    @precondition(lambda self: any(one.status is Status.RUNNING for one in self.vidgo.made.values()))
+    @rule(data=st.data(), status=st.sampled_from([Status.FINISHED, Status.FAILED]), rings=st.booleans())
+    def vidgo_ends(self, data: st.DataObject, status: Status, rings: bool) -> None:
+        running = [one for one in self.vidgo.made.values() if one.status is Status.RUNNING]
+        one = data.draw(st.sampled_from(running))
+        one.status = status
+        if rings and one.callback_url is not None:
+            task_id = one.callback_url.split("/")[-2]
+            self._run(self.program.reading.ring(task_id, one.id, finished=status is Status.FINISHED))
+            self._run(self._work())
+
+    @rule(trouble=st.sampled_from([None, *TROUBLES]))
+    def wires_change(self, trouble: str | None) -> None:
+        self.fate.trouble = trouble
+
+    @rule(channel=st.sampled_from(CHANNELS))
+    def a_channel_closes_or_opens(self, channel: int) -> None:
+        self.discord.closed ^= {channel}
+
+    @rule(after=st.integers(1, 12))
+    def dies_soon(self, after: int) -> None:
+        self.fate.die_in = after
+
+    @rule()
+    def restarts(self) -> None:
+        self._restart()
+
+    @precondition(lambda self: self._buttons("stop:"))
+    @rule(data=st.data())
+    def stop(self, data: st.DataObject) -> None:
+        message, notification, member = data.draw(st.sampled_from(self._buttons("stop:")))
+
+        async def press() -> None:
+            with suppress(errors.MemberError):
+                await self.program.library.stop(member, notification, message.id)
+
+        self._run(press())
+
+    @precondition(lambda self: self._buttons("remove:"))
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        message, notification, member = data.draw(st.sampled_from(self._buttons("remove:")))
+
+        async def press() -> None:
+            with suppress(errors.MemberError):
+                await self.program.library.remove_post(member, notification, message.id, manages=False)
+                message.deleted = True
+
+        self._run(press())
+
+    @rule(member=st.sampled_from(MEMBERS))
+    def forget(self, member: int) -> None:
+        async def work() -> None:
+            async with self.database.write() as transaction:
+                await forget.forget_member(transaction, member)
+            self.forgotten[member] = len(self.discord.messages)
+            async with self.database.write() as transaction:  # so that there is something to ask for again
+                for track in self.tracks:
+                    task = await rows.get(transaction, track)
+                    if task is not None:
+                        found = await file_rows.of(transaction, track)
+                        await library.add(transaction, [m for m in MEMBERS if m != member], found, "song", self.now)
+
+        self._run(work())
+
+    def _buttons(self, kind: str) -> list[tuple[Any, str, int]]:
+        owners = {one.original.id: one.user.id for one in self.asked if one.original is not None}
+        found = []
+        for message in self.discord.messages:
+            for button in message.buttons if not message.deleted else []:
+                if button.startswith(kind):
+                    mentioned = next((m for m in MEMBERS if f"<@{m}>" in message.content), MEMBERS[0])
+                    found.append((message, button.removeprefix(kind), owners.get(message.id, mentioned)))
+        return found
+
+    # What must be true
+
+    @invariant()
+    def promises_hold(self) -> None:
+        if hasattr(self, "database"):
+            self._audit(settled=False)
+
+    def _audit(self, *, settled: bool) -> None:
+        posted = Counter(
+            button for one in self.discord.messages for button in one.buttons if button.startswith("remove:")
+        )
+        assert [button for button, times in posted.items() if times > 1] == [], "posted twice"
+        orders = Counter(str(data) for model, data in self.vidgo.seen if model == "generate-music")
+        made = Counter(str(one.request) for one in self.vidgo.made.values() if "task_id" in one.request)
+        assert [one for one, times in made.items() if times > 1] == [], "a cover was paid twice"
+        told_nothing_ordered = [one for one in self.discord.messages if "Nothing was ordered" in one.content]
+        for sentence in told_nothing_ordered:
+            later = [
+                one
+                for one in self.discord.messages
+                if one.id > sentence.id
+                and one.channel_id == sentence.channel_id
+                and one.nonce == sentence.nonce is not None
+            ]
+            assert later == [], "nothing was ordered, and then it was"
+        for member, before in self.forgotten.items():
+            new = [one for one in self.discord.messages[before:] if f"<@{member}>" in one.content and not one.deleted]
+            assert new == [], f"{member} was forgotten, and is spoken of: {[one.content for one in new]}"
+        assert orders is not None
+        if settled:
+            thinking = [one for one in self.asked if one.thinking and self.now - one.born_at < 900]
+            assert thinking == [], "left thinking"
+            left = self.loop.run_until_complete(self._open_rows())
+            assert left == [], left
+
+    async def _open_rows(self) -> list[str]:
+        from sqlalchemy import text
+
+        async with self.database.read() as snapshot:
+            tasks = await snapshot.execute(
+                text("SELECT id || status FROM tasks WHERE status IN ('queued', 'submitting', 'waiting', 'running')")
+            )
+            told = await snapshot.execute(
+                text(
+                    "SELECT id || state || coalesce(ack_wanted, '') || coalesce(error, '') FROM notifications "
+                    "WHERE state IN ('asked', 'waiting', 'due', 'sending') OR ack_wanted IS NOT NULL "
+                    "OR interaction_token IS NOT NULL"
+                )
+            )
+            return [str(row[0]) for row in [*tasks, *told]]
+
+
+async def _end_the_rest() -> None:
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+
+
+async def _make(path: Path) -> None:
+    await (await Database.open(f"sqlite:///{path}")).close()
+
+
+@pytest.mark.timeout(0)
+def test_promises_hold_whatever_happens(tmp_path: Path) -> None:
+    Flow.template = tmp_path / "template.db"
+    asyncio.run(_make(Flow.template))
+    deadline = time.monotonic() + SECONDS
+    rounds = 0
+    while time.monotonic() < deadline:
+        run_state_machine_as_test(
+            Flow,
+            settings=settings(
+                max_examples=20,
+                stateful_step_count=30,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+                derandomize=False,
+                print_blob=True,
+                phases=PHASES,
+            ),
+        )
+        rounds += 1
+    assert rounds

@@ -1,0 +1,302 @@
+"""The whole bot in the test's own event loop, between the stand-ins, with a time that can be set forward.
+
+Everything is real: sockets, the database file, discord.py. Only time is the test's: `Room.advance` moves the clocks of
+all and the event loop's, so that an hour's timers are due at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import aiohttp
+
+import bot.app
+import bot.shutdown
+from bot.settings import Settings
+from sandbox.discord import DiscordStandIn
+from sandbox.ports import reserved_port
+from sandbox.vidgo import VidGoStandIn
+from tests.end_to_end.process import Bot
+from tests.end_to_end.world import KEY, TOKEN, World
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+    from pathlib import Path
+
+T = TypeVar("T")
+
+PATIENCE = 20.0
+"""How many real seconds a test waits for what should come at once."""
+
+STRIDE = (1.0, 30.0)
+"""How far time goes at once."""
+
+HANGS_SECONDS = 0.2
+"""After how many real seconds without a sign of life work is taken to wait for something that time alone brings."""
+
+_WORK = ("poller ", "delivery ", "acknowledgements ", "archiver ", "submit ", "CommandTree-invoker", "discord-ui-")
+
+_process: ContextVar[int | None] = ContextVar("process", default=None)
+
+
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time can be set forward. It knows which tasks belong to which life of the bot."""
+
+    _scheduled: list[asyncio.TimerHandle]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead = 0.0
+        self._lives: dict[int, set[asyncio.Task[Any]]] = {}
+        self.set_task_factory(self._make)  # type: ignore[arg-type]
+
+    def time(self) -> float:
+        """Return the loop's time."""
+        return super().time() + self.ahead
+
+    def until_next(self) -> float:
+        """Return the seconds until the next planned moment, within the bounds of `STRIDE`."""
+        planned = [handle.when() for handle in self._scheduled if not handle.cancelled()]
+        return min(max(min(planned, default=0.0) - self.time(), STRIDE[0]), STRIDE[1])
+
+    def living(self, life: int) -> set[asyncio.Task[Any]]:
+        """Return the tasks of a life of the bot that are not done."""
+        return {task for task in self._lives.get(life, ()) if not task.done()}
+
+    def _make(self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T], **options: Any) -> asyncio.Task[T]:
+        task = asyncio.Task(coro, loop=loop, **options)
+        context = options.get("context")
+        life = _process.get() if context is None else context.get(_process)
+        if life is not None:
+            self._lives.setdefault(life, set()).add(task)
+            task.add_done_callback(self._lives[life].discard)
+        return task
+
+
+class InProcess(Bot):
+    """`coverbot run` inside the test's event loop."""
+
+    def __init__(
+        self, directory: Path, settings: Mapping[str, str], discord: DiscordStandIn, clock: Callable[[], float]
+    ) -> None:
+        super().__init__(directory, settings, discord)
+        self._clock = clock
+        self.life = 0
+        self._stack: AsyncExitStack | None = None
+        self._connection: asyncio.Task[None] | None = None
+        self.skew = 0.0
+        """By how many seconds the bot's wall clock is wrong."""
+        self.parts: Any = None
+
+    @property
+    def loop(self) -> JumpingLoop:
+        """Return the test's event loop."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, JumpingLoop)
+        return loop
+
+    @property
+    def running(self) -> bool:
+        """Return whether it lives."""
+        return self._stack is not None
+
+    async def launch(self) -> None:
+        """Build the parts and begin to connect, as `bot.app.run` does."""
+        assert not self.running
+        self.life += 1
+        await asyncio.create_task(self._launch())
+
+    async def _launch(self) -> None:
+        _process.set(self.life)
+        settings = Settings(_env_file=None, **{name.lower(): value for name, value in self.settings.items() if value})
+        self._stack = AsyncExitStack()
+        await self._stack.__aenter__()
+        self.parts = await bot.app._build(settings, self._stack, self._clock, random.Random(1))
+        # Time that jumps looks like a connection that was silent for long.
+        self.parts.client._connection.heartbeat_timeout = 1e9
+        self._connection = asyncio.create_task(bot.app._connect(self.parts, settings))
+
+    async def start(self) -> None:
+        """Start and wait until people can use it."""
+        before = self._discord.identified
+        await self.launch()
+        await self._discord.wait_ready(newer_than=before)
+
+    async def stop(self, number: signal.Signals | None = None) -> float:
+        """End in order, as at a SIGTERM, and return how many seconds it took."""
+        del number
+        assert self._stack is not None
+        assert self._connection is not None
+        started = time.monotonic()
+        deadline = bot.shutdown.Deadline.__new__(bot.shutdown.Deadline)  # without the net that ends a real process
+        deadline._at = self.loop.time() + bot.shutdown.SECONDS
+        building: asyncio.Future[Any] = self.loop.create_future()
+        building.set_result(self.parts)
+        await bot.app._shut_down(deadline, self._stack, building, self._connection)  # type: ignore[arg-type]
+        await self._end_tasks()
+        self._stack = None
+        return time.monotonic() - started
+
+    async def kill(self) -> None:
+        """Stop everything where it is; nothing in memory is used again."""
+        if self._stack is None:
+            return
+        await self._end_tasks()
+        await self.parts.client.close()
+        await self._stack.aclose()
+        await self._end_tasks()
+        self._stack = None
+
+    async def _end_tasks(self) -> None:
+        while left := self.loop.living(self.life) - {asyncio.current_task()}:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left)
+
+
+class Room(World):
+    """A world whose bot is in the same process, and whose time is the test's."""
+
+    bot: InProcess
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass at once, for everybody."""
+        self.bot.loop.ahead += seconds
+        self.discord.advance(seconds)
+
+    def now(self) -> float:
+        """Return the true time in Unix seconds."""
+        return time.time() + self.bot.loop.ahead
+
+    async def until(self, probe: Callable[[], T | Awaitable[T | None] | None], what: str = "it") -> T:
+        """Return the first true result of `probe`; the time that passes meanwhile is real."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            found = probe()
+            found = await found if asyncio.iscoroutine(found) else found
+            if found:
+                return found  # type: ignore[return-value]  # awaited above
+            await asyncio.sleep(0.01)
+        raise TimeoutError(f"{what} did not come; the log says:\n{self.bot.log[-4000:]}")
+
+    async def pass_until(
+        self, probe: Callable[[], T | None], *, limit: float = 7200.0, settle: float = 0.05
+    ) -> tuple[T, float]:
+        """Let time pass until `probe` is true; return its result and how many seconds had passed.
+
+        Time goes from one planned moment to the next. In between everybody gets what real time they need.
+        """
+        began_at = self.now()
+        while (passed := self.now() - began_at) <= limit:
+            await self.settle(settle)
+            if found := probe():
+                return found, passed
+            self.advance(self.bot.loop.until_next())
+        raise TimeoutError(f"not within {limit:g} s; the log says:\n{self.bot.log[-4000:]}")
+
+    async def settle(self, seconds: float = 0.05) -> None:
+        """Return when for so many real seconds nobody asked anybody for anything, and no work is left, or hangs."""
+        seen, since = self._activity(), time.monotonic()
+        while (quiet := time.monotonic() - since) < seconds or (self._works() and quiet < HANGS_SECONDS):
+            await asyncio.sleep(0.005)
+            if (now := self._activity()) != seen:
+                seen, since = now, time.monotonic()
+
+    def _activity(self) -> tuple[int, ...]:
+        done = sum(one.status is not None for one in self.discord.requests)
+        return len(self.vidgo.requests), len(self.discord.requests), done, len(self.vidgo.deliveries), self._works()
+
+    def _works(self) -> int:
+        names = (task.get_name() for task in self.bot.loop.living(self.bot.life))
+        return sum(name.startswith(_WORK) for name in names)
+
+    def task(self, where: str = "1", *values: object) -> dict[str, Any]:
+        """Return the one task that fits."""
+        [row] = self.rows(f"SELECT * FROM tasks WHERE {where}", *values)
+        return row
+
+    def tasks(self, status: str) -> int:
+        """Return how many tasks have a status."""
+        return len(self.rows("SELECT 1 FROM tasks WHERE status = ?", status))
+
+    def reads(self) -> int:
+        """Return how often VidGo was asked about a task."""
+        return sum(one.path.startswith("/api/generate/detail") for one in self.vidgo.requests)
+
+
+@asynccontextmanager
+async def open_room(
+    directory: Path, *, callbacks: bool = True, start: bool = True, vidgo_seconds: float = 90.0, **settings: str
+) -> AsyncIterator[Room]:
+    """Start the stand-ins and the bot; at the end stop it and check that all was well.
+
+    VidGo takes `vidgo_seconds` for everything, on the test's time.
+    """
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, JumpingLoop)
+
+    def now() -> float:
+        return time.time() + loop.ahead
+
+    async with (
+        DiscordStandIn(token=TOKEN, judge="later") as discord,
+        VidGoStandIn(key=KEY, seconds=vidgo_seconds, audio_seconds=2, clock=now) as vidgo,
+        aiohttp.ClientSession() as http,
+        AsyncExitStack() as stack,
+    ):
+        port = stack.enter_context(reserved_port())
+        url = f"http://127.0.0.1:{port}"
+        defaults = {
+            "DISCORD_TOKEN": TOKEN,
+            "DISCORD_API_URL": discord.api_url,
+            "VIDGO_API_KEY": KEY,
+            "VIDGO_API_URL": vidgo.api_url,
+            "VIDGO_REQUESTS_PER_SECOND": "200",
+            "DATABASE_URL": f"sqlite:///{directory}/coverbot.db",
+            "ARCHIVE_DIR": str(directory / "media"),
+            "LISTEN_PORT": str(port),
+            "PUBLIC_URL": url if callbacks else "",
+            "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
+        }
+        process = InProcess(directory, defaults | settings, discord, lambda: now() + process.skew)
+        room = Room(discord, vidgo, process, discord.add_guild("Harbour"), http, url)
+        try:
+            with _kept(process.log_lines):
+                if start:
+                    await process.start()
+                yield room
+                if process.running:
+                    await process.stop()
+        finally:
+            await process.kill()
+        room.check()
+
+
+@contextmanager
+def _kept(lines: list[str]) -> Iterator[None]:
+    """Keep what the bot logs, as the program writes it."""
+
+    class Keeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.extend(self.format(record).splitlines())
+
+    keeper = Keeper()
+    keeper.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    rooms = [logging.getLogger(name) for name in ("bot", "storage", "cogs", "discord", "asyncio")]
+    for room in rooms:
+        room.addHandler(keeper)
+    levels = [room.level for room in rooms]
+    rooms[0].setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for room, level in zip(rooms, levels, strict=True):
+            room.removeHandler(keeper)
+            room.setLevel(level)

@@ -1,0 +1,282 @@
+"""Orders whose answer is lost: never paid twice, never kept secret, and their result is welcome whenever it comes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.tasks.submission import CONFIRM_SECONDS, ORDER_SECONDS
+from tests.end_to_end.world import COVER, SONG
+from tests.tasks.room import open_room
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.discord import Message
+    from sandbox.vidgo import Fault, Task
+    from tests.end_to_end.world import Person
+    from tests.tasks.room import Room
+
+
+async def says(room: Room, message: Message, words: str) -> None:
+    """Wait until a message says something."""
+    await room.until(lambda: words in message.content, words)
+
+
+def posts(person: Person) -> list[Message]:
+    """Return what was posted with a file in a person's channel."""
+    return [message for message in person.channel.messages if message.files]
+
+
+async def a_lost_order(room: Room, kind: str = "lose_answer_after") -> tuple[Person, Message, Fault]:
+    """Let somebody order a new song whose answer is lost; return the acknowledgement too."""
+    ada = room.person("ada")
+    fault = room.vidgo.fault("submit", kind)  # type: ignore[arg-type]  # the test names it
+    call = await ada.use("music generate", prompt="the sea")
+    await room.vidgo.wait_fault(fault)
+    return ada, await call.reply(), fault
+
+
+# A cover
+
+
+@pytest.mark.parametrize("callbacks", [True, False])
+async def test_a_cover_is_sent_again_until_vidgo_answers(tmp_path: Path, callbacks: bool) -> None:
+    async with open_room(tmp_path, callbacks=callbacks) as room:
+        ada = room.person("ada")
+        song = await ada.imports("Sea")
+        lost = room.vidgo.fault("submit", "lose_answer_before", times=5)
+        call = await ada.cover()
+        acknowledgement = await call.reply()
+        sent = [room.now()]
+        while room.submitted(song) < 6:
+            known = room.submitted(song)
+            await room.pass_until(lambda known=known: room.submitted(song) > known)  # type: ignore[misc]
+            sent.append(room.now())
+        pauses = [later - earlier for earlier, later in pairwise(sent[1:])]
+        assert pauses == sorted(pauses)
+        assert pauses[-1] > 10
+        assert lost.struck == 5
+        assert len(room.vidgo.accepted(COVER)) == 1
+        assert any("not confirmed" in words for words in acknowledgement.edits)
+        assert "Covering **Sea**. Started" in acknowledgement.content
+        await room.pass_until(lambda: posts(ada))
+        assert len(room.vidgo.charged) == 1
+
+
+@pytest.mark.parametrize("style", ["409_id", "409_error_id", "400_id"])
+async def test_a_cover_that_exists_already_is_adopted_by_its_id(tmp_path: Path, style: str) -> None:
+    async with open_room(tmp_path, callbacks=False) as room:
+        room.vidgo.duplicate_style = style  # type: ignore[assignment]
+        ada = room.person("ada")
+        await ada.imports("Sea")
+        room.vidgo.fault("submit", "lose_answer_after")
+        call = await ada.cover()
+        await call.reply()
+        await room.pass_until(lambda: posts(ada))
+        assert room.task("model = ?", COVER)["vidgo_id"] == room.vidgo.accepted(COVER)[0].task_id
+        assert len(room.vidgo.charged) == 1
+
+
+async def test_a_cover_whose_earlier_id_cannot_be_read_now_is_adopted_later(tmp_path: Path) -> None:
+    async with open_room(tmp_path, callbacks=False) as room:
+        room.vidgo.duplicate_style = "409_id"
+        ada = room.person("ada")
+        await ada.imports("Sea")
+        room.vidgo.fault("submit", "lose_answer_after")
+        room.vidgo.fault("detail", "status", status=500)
+        await (await ada.cover()).reply()
+        await room.pass_until(lambda: posts(ada))
+        assert len(room.vidgo.charged) == 1
+
+
+async def test_a_cover_that_was_ordered_elsewhere_is_adopted_although_its_first_read_fails(tmp_path: Path) -> None:
+    async with open_room(tmp_path, callbacks=False) as room:
+        room.vidgo.duplicate_style = "409_id"
+        ada = room.person("ada")
+        song = await ada.imports("Sea")
+        elsewhere = room.vidgo.runner.accept(COVER, {"task_id": song.id}, None)
+        room.vidgo.fault("detail", "no_route")
+        await (await ada.cover()).reply()
+        await room.pass_until(lambda: posts(ada))
+        assert room.task("model = ?", COVER)["vidgo_id"] == elsewhere.id
+
+
+async def test_a_cover_that_exists_without_an_id_is_waited_for(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        song = await ada.imports("Sea")
+        room.vidgo.fault("submit", "lose_answer_after")
+        await (await ada.cover()).reply()
+        await room.pass_until(lambda: posts(ada))
+        assert room.submitted(song) == 2
+        assert len(room.vidgo.charged) == 1
+
+
+async def test_a_cover_that_exists_without_an_id_and_never_comes_is_told_in_five_minutes(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        room.vidgo.hold(COVER)
+        ada = room.person("ada")
+        await ada.imports("Sea")
+        room.vidgo.fault("submit", "lose_answer_after")
+        call = await ada.cover()
+        acknowledgement = await call.reply()
+        await says(room, acknowledgement, "not confirmed")
+        _, passed = await room.pass_until(lambda: room.tasks("given_up"))
+        assert passed < CONFIRM_SECONDS + 30
+        assert "exists already, but does not hand it out" in (await ada.result(call)).content
+        # It comes after all.
+        room.vidgo.finish(room.vidgo.tasks[str(room.vidgo.accepted(COVER)[0].task_id)])
+        await room.pass_until(lambda: posts(ada))
+
+
+async def test_a_cover_that_vidgo_never_answers_is_given_up_after_a_day(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea")
+        room.vidgo.fault("submit", "lose_answer_before", times=None)
+        call = await ada.cover()
+        await call.reply()
+        _, passed = await room.pass_until(lambda: room.tasks("given_up"), limit=90_000)
+        assert passed > 86_000
+        assert "never confirmed" in (await ada.result(call)).content
+        assert "twice" not in posts_of(ada)
+
+
+def posts_of(person: Person) -> str:
+    return "\n".join(message.content for message in person.channel.messages)
+
+
+async def test_a_cover_under_way_at_a_death_is_sent_again(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        song = await ada.imports("Sea")
+        fault = room.vidgo.fault("submit", "slow", seconds=20)
+        call = await ada.cover()
+        await room.vidgo.wait_fault(fault)
+        await room.vidgo.wait_submission(lambda one: one.model == COVER)
+        await room.bot.kill()
+        assert room.tasks("submitting") == 1
+        await room.bot.start()
+        await room.pass_until(lambda: posts(ada))
+        assert call.original is not None
+        assert call.original.content
+        assert room.submitted(song) == 2
+        assert len(room.vidgo.charged) == 1
+
+
+# Any other model
+
+
+@pytest.mark.parametrize("kind", ["lose_answer_before", "lose_answer_after"])
+async def test_another_order_is_never_sent_again_and_told_within_five_minutes(tmp_path: Path, kind: str) -> None:
+    async with open_room(tmp_path, vidgo_seconds=100_000) as room:
+        ada, acknowledgement, _ = await a_lost_order(room, kind)
+        await says(room, acknowledgement, "not confirmed")
+        since = room.task()["submitted_at"]
+        await room.pass_until(lambda: room.tasks("given_up"))
+        assert room.now() - since <= CONFIRM_SECONDS + 5
+        told = await ada.channel.wait_for(lambda message: message.reference == acknowledgement.id)
+        assert "never confirmed the order" in told.content
+        assert len(room.vidgo.submissions) == 1
+
+
+async def test_another_order_is_told_at_once_where_no_callback_can_come(tmp_path: Path) -> None:
+    async with open_room(tmp_path, callbacks=False) as room:
+        ada = room.person("ada")
+        room.vidgo.fault("submit", "lose_answer_before")
+        call = await ada.use("music generate", prompt="the sea")
+        assert "never confirmed the order" in await ada.refusal(call)
+        assert len(room.vidgo.submissions) == 1
+
+
+async def test_an_order_that_hangs_is_told_of_as_soon_as_it_is_lost(tmp_path: Path) -> None:
+    async with open_room(tmp_path, vidgo_seconds=100_000) as room:
+        ada = room.person("ada")
+        fault = room.vidgo.fault("submit", "hang")
+        call = await ada.use("music generate", prompt="the sea")
+        await room.vidgo.wait_fault(fault)
+        room.advance(ORDER_SECONDS + 0.1)
+        acknowledgement = await call.reply()
+        assert "Making **the sea**. Started" in acknowledgement.content
+        room.advance(30)
+        await says(room, acknowledgement, "not confirmed")
+
+
+async def test_another_order_is_not_sent_again_after_a_death(tmp_path: Path) -> None:
+    async with open_room(tmp_path, vidgo_seconds=100_000) as room:
+        ada = room.person("ada")
+        fault = room.vidgo.fault("submit", "hang")
+        call = await ada.use("music generate", prompt="the sea")
+        await room.vidgo.wait_fault(fault)
+        await room.bot.kill()
+        await room.bot.start()
+        await room.pass_until(lambda: room.tasks("given_up"))
+        assert "never confirmed the order" in (await ada.result(call)).content
+        assert len(room.vidgo.submissions) == 1
+
+
+# It comes after all
+
+
+async def test_the_callback_of_a_lost_order_brings_its_result(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada, _, _ = await a_lost_order(room)
+        await room.pass_until(lambda: posts(ada))
+        assert len(posts(ada)) == 1
+        assert len(room.vidgo.submissions) == 1
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_what_was_called_lost_is_posted_once_when_it_comes_after_all(tmp_path: Path, times: int) -> None:
+    async with open_room(tmp_path) as room:
+        room.vidgo.hold(SONG)
+        ada, acknowledgement, _ = await a_lost_order(room)
+        await room.pass_until(lambda: room.tasks("given_up"))
+        await ada.channel.wait_for(lambda message: "never confirmed" in message.content)
+        await says(room, acknowledgement, "could not be made")
+        task = late_task(room)
+        room.vidgo.finish(task)
+        for _ in range(times - 1):
+            assert await room.vidgo.send_callback(task) == 200
+        await room.pass_until(lambda: posts(ada))
+        await says(room, acknowledgement, "is done")
+        room.advance(120)
+        await room.settle()
+        assert await room.vidgo.send_callback(task) == 200
+        await room.settle()
+        assert len(posts(ada)) == 1
+        assert f"<@{ada.member.id}>" in posts(ada)[0].content
+        assert "the sea" in (await ada.type_track(""))[0].name
+
+
+def late_task(room: Room) -> Task:
+    return room.vidgo.tasks[str(room.vidgo.accepted(SONG)[0].task_id)]
+
+
+async def test_a_result_that_comes_while_its_loss_is_being_told_is_posted_too(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        room.vidgo.hold(SONG)
+        ada, acknowledgement, _ = await a_lost_order(room)
+        posting = room.discord.hang("POST", r"^/channels/\d+/messages$", 5)
+        await room.pass_until(lambda: posting.struck)
+        room.vidgo.finish(late_task(room))
+        await room.until(lambda: room.tasks("finished"))
+        await room.pass_until(lambda: posts(ada))
+        await says(room, acknowledgement, "is done")
+        assert len(posts(ada)) == 1
+
+
+async def test_a_loss_that_is_not_told_yet_when_the_result_comes_is_not_told(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        room.vidgo.hold(SONG)
+        ada, _, _ = await a_lost_order(room)
+        room.discord.refuse_at_edge("POST", r"^/channels/\d+/messages$", 403)
+        await room.pass_until(lambda: room.rows("SELECT 1 FROM notifications WHERE state = 'sending'"))
+        room.vidgo.finish(late_task(room))
+        await room.until(lambda: room.tasks("finished"))
+        await room.pass_until(lambda: posts(ada))
+        assert "never confirmed" not in posts_of(ada)
+        assert len(posts(ada)) == 1

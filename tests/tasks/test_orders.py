@@ -1,0 +1,125 @@
+"""Orders that wait for their turn at VidGo: queued, not in doubt, and sent whatever happens meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.tasks.submission import ORDER_SECONDS, TRIES
+from tests.end_to_end.world import COVER, SONG
+from tests.tasks.room import open_room
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.discord import Call
+    from tests.tasks.room import Room
+
+
+async def six_orders(room: Room) -> list[Call]:
+    """Let somebody order six covers at a time at which VidGo takes nothing, and return them acknowledged."""
+    ada = room.person("ada")
+    songs = [await ada.imports(f"Song {number}") for number in range(6)]
+    slow = await ada.use("music generate", prompt="the sea")
+    await slow.reply()
+    room.vidgo.fault("detail", "busy_retry_after", seconds=60)
+    reads = room.reads()
+    await room.pass_until(lambda: room.reads() > reads)
+    calls = [await ada.cover(song.id) for song in songs]
+    await room.until(lambda: room.tasks("queued") == 6)
+    room.advance(ORDER_SECONDS + 0.1)
+    for call in calls:
+        await call.reply()
+    return calls
+
+
+async def test_orders_that_wait_for_their_turn_are_sent_after_a_stop(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        calls = await six_orders(room)
+        assert all("in my queue" in call.replies[0].content for call in calls)
+        await room.bot.stop()
+        assert room.tasks("queued") == 6
+        assert not room.vidgo.accepted(COVER)
+        await room.bot.start()
+        await room.pass_until(lambda: len(room.vidgo.accepted(COVER)) == 6)
+        assert len(room.vidgo.submissions) == 7
+        await room.pass_until(lambda: room.tasks("finished") == 13)
+
+
+async def test_orders_that_wait_for_their_turn_are_sent_after_a_death(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        await six_orders(room)
+        await room.bot.kill()
+        assert room.tasks("queued") == 6
+        await room.bot.start()
+        await room.pass_until(lambda: len(room.vidgo.accepted(COVER)) == 6)
+        assert len(room.vidgo.submissions) == 7
+
+
+async def test_orders_that_wait_for_the_bots_own_rate_limit_are_sent_after_a_stop(tmp_path: Path) -> None:
+    async with open_room(tmp_path, VIDGO_REQUESTS_PER_SECOND="0.05") as room:
+        ada = room.person("ada")
+        calls = [await ada.use("music generate", prompt=f"the sea, number {number}") for number in range(6)]
+        await room.until(lambda: room.vidgo.accepted(SONG))
+        await room.until(lambda: room.tasks("queued") == 5)
+        room.advance(ORDER_SECONDS + 0.1)
+        for call in calls:
+            await call.reply()
+        await room.bot.stop()
+        assert (room.tasks("queued"), room.tasks("submitting")) == (5, 0)
+        await room.bot.start()
+        await room.pass_until(lambda: len(room.vidgo.accepted(SONG)) == 6)
+        assert len(room.vidgo.submissions) == 6
+
+
+async def test_a_wait_for_the_turn_does_not_count_into_the_usual_time(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        await six_orders(room)
+        _, passed = await room.pass_until(lambda: room.tasks("finished") == 13)
+        assert passed > 90 + 45
+        rows = room.rows("SELECT finished_at - submitted_at AS took FROM tasks WHERE model = ?", COVER)
+        took = [row["took"] for row in rows]
+        assert max(took) < 90 + 15, took
+
+
+async def test_an_order_that_the_bot_was_off_for_is_sent_and_not_thrown_away(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        room.vidgo.fault("submit", "busy_plain")
+        call = await ada.use("music generate", prompt="the sea")
+        assert "in my queue" in (await call.reply()).content
+        await room.bot.stop()
+        assert room.task()["tries"] == 1
+        room.advance(1800)
+        await room.bot.start()
+        await room.pass_until(lambda: room.tasks("finished"))
+        await ada.result(call)
+        assert len(room.vidgo.submissions) == 2
+
+
+async def test_an_order_is_given_up_for_want_of_room_only_after_a_last_try(tmp_path: Path) -> None:
+    """Tries are counted, and the last of them is made after the time is over, however long the bot was off."""
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        busy = room.vidgo.fault("submit", "busy_plain", times=None)
+        call = await ada.use("music generate", prompt="the sea")
+        await call.reply()
+        await room.pass_until(lambda: busy.struck >= TRIES)
+        await room.settle()
+        await room.bot.stop()
+        room.advance(3600)
+        room.vidgo.clear_faults()
+        await room.bot.start()
+        await room.pass_until(lambda: room.tasks("finished"))
+        await ada.result(call)
+
+
+async def test_an_order_is_given_up_when_vidgo_has_no_room_again_and_again(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        busy = room.vidgo.fault("submit", "busy_plain", times=None)
+        call = await ada.use("music generate", prompt="the sea")
+        await call.reply()
+        _, passed = await room.pass_until(lambda: room.tasks("failed"))
+        assert passed >= 1800
+        assert busy.struck > TRIES
+        assert "VidGo had no room" in (await ada.result(call)).content

@@ -1,0 +1,224 @@
+"""What owners write into settings: understood where the meaning is clear, else refused in words that help."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.settings import Settings, SettingsError, load_settings
+
+TOKEN = "MTA5.a-token.of-nobody"
+KEY = "vg-a-key"
+KEYS = f"DISCORD_TOKEN={TOKEN}\nVIDGO_API_KEY={KEY}\n"
+SECRETS = ("discord_token", "vidgo_api_key", "vidgo_webhook_secret")
+LIBRARY = ("Input should", "validation", "pydantic", "Field required", "Value error", "decode")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory, and an environment without settings."""
+    for name in list(os.environ):
+        if name.lower() in Settings.model_fields:
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(folder: Path, lines: str) -> SettingsError:
+    """Read settings that are refused."""
+    (folder / ".env").write_text(KEYS + lines, "utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert [word for word in LIBRARY if word in str(caught.value)] == []
+    assert "\n" not in str(caught.value)
+    assert TOKEN not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (KEYS, "utf-8"),
+        (KEYS, "utf-8-sig"),
+        (KEYS, "utf-16"),
+        (codecs.BOM_UTF16_BE.decode("utf-16-be") + KEYS, "utf-16-be"),
+        (KEYS, "utf-16-le"),
+        (KEYS, "utf-16-be"),
+        (KEYS, "utf-32"),
+        (KEYS.replace("\n", "\r\n"), "utf-8"),
+        (KEYS.replace("\n", "\r\n"), "utf-16"),
+        (f"# für Zoë ✓\n{KEYS}", "utf-16"),
+        (f"DISCORD_TOKEN = \"{TOKEN}\"  # the bot\nexport VIDGO_API_KEY='{KEY}'\n", "utf-8"),
+        (f"discord_token={TOKEN}\nVidgo_Api_Key={KEY}", "utf-8"),
+    ],
+)
+def test_a_settings_file_is_read_however_an_editor_has_saved_it(folder: Path, text: str, encoding: str) -> None:
+    (folder / ".env").write_bytes(text.encode(encoding))
+    settings, hints = load_settings()
+    assert settings.discord_token.get_secret_value() == TOKEN
+    assert settings.vidgo_api_key.get_secret_value() == KEY
+    assert hints == []
+
+
+@pytest.mark.parametrize("around", ["{}\n", "  {}\r\n", '"{}"', "'{}'", " '{} ' ", "\u201c{}\u201d", "\ufeff{}\u200b"])
+@pytest.mark.parametrize("name", ["discord_token", "public_url", "listen_port", "log_level"])
+def test_what_surrounds_a_value_by_accident_is_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, around: str
+) -> None:
+    values = {"discord_token": TOKEN, "public_url": "https://covers.example", "listen_port": "81", "log_level": "ERROR"}
+    (folder / ".env").write_text(KEYS, "utf-8")
+    monkeypatch.setenv(name.upper(), around.format(values[name]))
+    found = getattr(load_settings()[0], name)
+    assert str(found.get_secret_value() if name in SECRETS else found) == values[name]
+
+
+@pytest.mark.parametrize("nothing", ["", " ", '""', "''", "\n"])
+def test_what_is_empty_is_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch, nothing: str) -> None:
+    (folder / ".env").write_text(f"{KEYS}LISTEN_PORT=81\n", "utf-8")
+    monkeypatch.setenv("LISTEN_PORT", nothing)
+    monkeypatch.setenv("DISCORD_TOKEN", nothing)
+    monkeypatch.setenv("PUBLIC_URL", nothing)
+    settings, _ = load_settings()
+    assert (settings.listen_port, settings.public_url) == (81, None)
+    assert settings.discord_token.get_secret_value() == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("ARCHIVE_MAX_BYTES", "5GB", 5_000_000_000),
+        ("ARCHIVE_MAX_BYTES", "5 GiB", 5 << 30),
+        ("ARCHIVE_MAX_BYTES", "1.5gb", 1_500_000_000),
+        ("ARCHIVE_MAX_BYTES", "2g", 2_000_000_000),
+        ("ARCHIVE_MAX_BYTES", "0", 0),
+        ("ARCHIVE_MAX_BYTES", "5368709120", 5 << 30),
+        ("MEDIA_MAX_BYTES", "512MB", 512_000_000),
+        ("MEDIA_MAX_BYTES", "512 MiB", 512 << 20),
+        ("MEDIA_MAX_BYTES", "512m", 512_000_000),
+        ("MEDIA_ALLOW_PRIVATE_HOSTS", "True", True),
+        ("MEDIA_ALLOW_PRIVATE_HOSTS", "YES", True),
+        ("MEDIA_ALLOW_PRIVATE_HOSTS", "on", True),
+        ("MEDIA_ALLOW_PRIVATE_HOSTS", "No", False),
+        ("LOG_LEVEL", "debug", "DEBUG"),
+        ("LOG_LEVEL", "Warn", "WARNING"),
+        ("LOG_FORMAT", "JSON", "json"),
+        ("LISTEN_HOST", "[::]", "::"),
+        ("LISTEN_HOST", "0::0", "::"),
+        ("LISTEN_HOST", "localhost", "localhost"),
+        ("DISCORD_GUILD_ID", "'1234567890'", 1234567890),
+        ("POLL_MIN_SECONDS", "0.5", 0.5),
+    ],
+)
+def test_values_are_taken_as_they_are_meant(folder: Path, name: str, text: str, value: Any) -> None:
+    (folder / ".env").write_text(f"{KEYS}{name}={text}\n", "utf-8")
+    assert getattr(load_settings()[0], name.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("ARCHIVE_MAX_BYTES", "lots", "must be a size such as 5GB"),
+        ("ARCHIVE_MAX_BYTES", "5XB", "must be a size such as 5GB"),
+        ("ARCHIVE_MAX_BYTES", "-1", "must be a size such as 5GB"),
+        ("ARCHIVE_MAX_BYTES", "900000TB", "must be a size up to 1PiB"),
+        ("MEDIA_MAX_BYTES", "0", "must be a size above 0"),
+        ("MEDIA_ALLOW_PRIVATE_HOSTS", "perhaps", "must be true or false"),
+        ("LOG_LEVEL", "loud", "must be DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+        ("LOG_FORMAT", "xml", "must be console or json"),
+        ("LISTEN_PORT", "http", "must be a port"),
+        ("LISTEN_PORT", "65536", "must be a port"),
+        ("LISTEN_HOST", "0.0.0.0:8080", "the port is LISTEN_PORT"),
+        ("LISTEN_HOST", "http://localhost", "the port is LISTEN_PORT"),
+        ("LISTEN_HOST", "my host", "must be an address or name"),
+        ("DISCORD_GUILD_ID", "my server", "must be a server's id"),
+        ("DISCORD_GUILD_ID", "0", "must be a server's id"),
+        ("POLL_MIN_SECONDS", "soon", "must be a number of seconds"),
+        ("POLL_MAX_SECONDS", "inf", "must be a number of seconds"),
+        ("POLL_MIN_SECONDS", "61", "POLL_MAX_SECONDS must not be below POLL_MIN_SECONDS"),
+        ("TASK_GIVE_UP_SECONDS", "60", "must not be below TASK_TIMEOUT_SECONDS"),
+        ("VIDGO_REQUESTS_PER_SECOND", "0", "must be a number above 0"),
+        ("PUBLIC_URL", "covers.example", "must be an address such as https://example.com"),
+        ("PUBLIC_URL", "https://covers.example:port", "must be an address such as https://example.com"),
+        ("PUBLIC_URL", "https://[covers", "must be an address such as https://example.com"),
+        ("DATABASE_URL", "sqlite:///:memory:", "must name a file"),
+        ("ARCHIVE_DIR", '"a\\nb"', "holds a line end"),
+        ("VIDGO_WEBHOOK_SECRET", "two words", "holds a space, a quote or another character"),
+        ("VIDGO_WEBHOOK_SECRET", '"\'half"', "holds a space, a quote or another character"),
+    ],
+)
+def test_what_is_not_clear_is_refused_with_its_name_and_what_was_expected(
+    folder: Path, name: str, text: str, words: str
+) -> None:
+    error = refused(folder, f"{name}={text}\n")
+    [problem] = error.problems
+    assert name in problem
+    assert words in problem
+    assert ".env" in problem or "POLL_MAX_SECONDS" in problem
+
+
+def test_every_setting_says_what_it_should_be() -> None:
+    own_words = {"discord_token", "vidgo_api_key", "vidgo_webhook_secret", "discord_api_url", "vidgo_api_url"}
+    own_words |= {"public_url", "listen_host", "database_url", "archive_dir"}
+    described = {name for name, field in Settings.model_fields.items() if field.description}
+    assert described | own_words == set(Settings.model_fields)
+    assert not described & own_words
+
+
+def test_all_that_is_wrong_is_said_at_once_with_where_it_stands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text("LISTEN_PORT=none\nPOLL_MIN_SECONDS=100\n", "utf-8")
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert caught.value.problems == [
+        "DISCORD_TOKEN is not set",
+        "VIDGO_API_KEY is not set",
+        "LISTEN_PORT in .env must be a port, a number from 1 to 65535",
+        "POLL_MAX_SECONDS must not be below POLL_MIN_SECONDS",
+        "LOG_LEVEL in the environment must be DEBUG, INFO, WARNING, ERROR or CRITICAL",
+    ]
+    assert caught.value.hints == [f"looked for in the environment and {folder}/.env"]
+
+
+def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert caught.value.hints == [f"looked for in the environment and {folder}/.env, which is not there"]
+    (folder / ".env").mkdir()
+    with pytest.raises(SettingsError, match="which is not there"):
+        load_settings()
+
+
+def test_names_that_are_nearly_right_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text(
+        f"DISCORD_TOKN={TOKEN}\nVIDGO_API_KEY={KEY}\nLISTEN_PORT=81\nLISTEN_PORTS=82\nTZ=UTC\n", "utf-8"
+    )
+    monkeypatch.setenv("PUBLIC_URI", "https://covers.example")
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert caught.value.hints[1:] == [
+        "PUBLIC_URI in the environment is no setting; did you mean PUBLIC_URL?",
+        "DISCORD_TOKN in .env is no setting; did you mean DISCORD_TOKEN?",
+    ]
+    monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
+    assert load_settings()[1] == ["PUBLIC_URI in the environment is no setting; did you mean PUBLIC_URL?"]
+
+
+def test_lines_that_say_nothing_are_told_without_what_stands_in_them(folder: Path) -> None:
+    (folder / ".env").write_text(f"{KEYS}\nPUBLIC_URL: https://a.example\nsome words {TOKEN}\n", "utf-8")
+    _, hints = load_settings()
+    assert hints == [
+        "line 4 of .env is left out, for it does not read PUBLIC_URL=value",
+        "line 5 of .env is left out, for it does not read NAME=value",
+    ]
+
+
+@pytest.mark.parametrize("data", [b"DISCORD_TOKEN=\xff\xfe\n", b"# f\xfcr mich\n", codecs.BOM_UTF16_LE + b"\x00\xd8"])
+def test_a_file_that_is_no_text_is_named(folder: Path, data: bytes) -> None:
+    (folder / ".env").write_bytes(data)
+    with pytest.raises(SettingsError, match=r"^\.env is no text that can be read; save it as UTF-8$"):
+        load_settings()
