@@ -289,14 +289,14 @@ async def test_it_says_when_all_places_have_been_taken_for_long(monkeypatch: pyt
     async with running(work, places=2) as worker:
         await until(lambda: worker.taken == 2)
         assert worker.problem(60) is None
-        monkeypatch.setattr(module, "FULL_SECONDS", -1.0)
+        monkeypatch.setattr(module, "FULL_SECONDS", 0.0)
         assert worker.problem(60) == "all 2 places are taken for 0 s"
         monkeypatch.setattr(module, "FULL_SECONDS", 60.0)
         go_on.release()  # one ends and another takes its place: that is no standstill
         await until(lambda: len(work.done) == 3)
         assert worker.taken == 2
         assert worker.problem(60) is None
-        monkeypatch.setattr(module, "FULL_SECONDS", -1.0)
+        monkeypatch.setattr(module, "FULL_SECONDS", 0.0)
         go_on.release()
         await until(lambda: worker.taken == 1)
         assert worker.problem(60) is None
