@@ -12,6 +12,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    exists,
     func,
     insert,
     null,
@@ -208,12 +209,14 @@ _RING = quick(
     )
     .returning(*tasks.c)
 )
+_taker = tasks.alias("taker")
 _RELEASE_VIDGO_ID = quick(
     update(tasks)
     .where(
         tasks.c.vidgo_id == bindparam("taken_id"),
         tasks.c.id != bindparam("row_id"),
         tasks.c.status.in_(ENDED_BADLY),
+        exists().where(_taker.c.id == bindparam("row_id"), _taker.c.status == TaskStatus.SUBMITTING),
     )
     .values(vidgo_id=null())
 )

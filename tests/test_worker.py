@@ -1,156 +1,374 @@
-"""The worker: places, rests, and its end, whatever happens at that moment."""
+"""A worker does what is due: no more at once than it has places, nothing twice at a time, and nothing is given up."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
 
 import pytest
 
-from bot.worker import FULL_SECONDS, TryLater, Worker
+from bot import worker as module
+from bot.worker import Worker
 from storage.planned import Due, Gone
 from storage.wakeups import Queue, Wakeups
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
-NOW = 1_790_000_000.0
+PAUSES = module._PAUSES
 
 
-@dataclass
-class Heap:
-    """Things to do; `ends` says what doing one comes to, by default that it is done."""
+class Items:
+    """Things to do, each with the time at which it is due; `do` is what is done."""
 
-    due: dict[str, float] = field(default_factory=dict)
-    ends: Callable[[str], Exception | None] = lambda _: None
-    begun: list[str] = field(default_factory=list)
-    most: int = 0
-    running: int = 0
-    hold: asyncio.Event | None = None
-    stays: bool = False
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self, due: dict[str, float], do: Callable[[str], Awaitable[None]] | None = None) -> None:
+        self.due = due
+        self.done: list[str] = []
+        self.claims: list[tuple[set[str], int]] = []
+        self._do = do or self._finish
 
     async def claim(self, skip: Collection[str], limit: int) -> list[Due]:
-        found = [Due(name, at) for name, at in self.due.items() if name not in skip and at <= NOW]
-        return found[:limit]
+        self.claims.append((set(skip), limit))
+        ready = sorted((at, item) for item, at in self.due.items() if item not in skip and at <= time.time())
+        return [Due(item, at) for at, item in ready[:limit]]
 
     async def next_due(self, skip: Collection[str]) -> float | None:
-        return min((at for name, at in self.due.items() if name not in skip), default=None)
+        return min((at for item, at in self.due.items() if item not in skip), default=None)
 
     async def do(self, item: str) -> None:
-        self.begun.append(item)
-        self.running += 1
-        self.most = max(self.most, self.running)
-        self.changed.set()
-        try:
-            if self.hold is not None:
-                await self.hold.wait()
-            if (error := self.ends(item)) is not None:
-                raise error
-            if not self.stays:
-                self.due.pop(item, None)
-        finally:
-            self.running -= 1
+        self.done.append(item)
+        await self._do(item)
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not condition():
-                self.changed.clear()
-                await self.changed.wait()
+    async def _finish(self, item: str) -> None:
+        del self.due[item]
 
 
-def a_worker(heap: Heap, wakeups: Wakeups, places: int = 4) -> Worker:
-    return Worker(Queue.POLLER, heap, wakeups, places=places, clock=lambda: NOW)
+class Patient(Worker):
+    """A worker whose rests are noted and over at once."""
+
+    def __init__(self, work: Items, places: int) -> None:
+        self.wakeups = Wakeups()
+        self.rests: list[tuple[str, float]] = []
+        super().__init__(Queue.POLLER, work, self.wakeups, places=places, clock=time.time)
+
+    def _rest(self, item: str, seconds: float) -> None:
+        self.rests.append((item, seconds))
+        super()._rest(item, 0.0)
 
 
-async def end(worker: Worker) -> None:
-    await worker.stop(asyncio.get_running_loop().time() + 5)
-
-
-async def test_a_worker_that_is_woken_at_its_end_ends_all_the_same() -> None:
-    wakeups = Wakeups()
-    worker = a_worker(Heap(), wakeups)
+@asynccontextmanager
+async def running(work: Items, places: int = 4) -> AsyncIterator[Patient]:
+    worker = Patient(work, places)
     worker.start()
-    for _ in range(10):  # until it rests
+    try:
+        yield worker
+    finally:
+        await worker.stop(asyncio.get_running_loop().time())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.001)
+
+
+async def turn(times: int = 20) -> None:
+    for _ in range(times):
         await asyncio.sleep(0)
-    wakeups.ring([Queue.POLLER])
-    stopping = asyncio.create_task(end(worker))
-    done, _ = await asyncio.wait({stopping}, timeout=10)
-    assert done
 
 
-async def test_no_more_is_done_at_once_than_there_are_places_and_nothing_twice() -> None:
-    heap = Heap({str(number): NOW for number in range(9)}, hold=asyncio.Event())
-    worker = a_worker(heap, Wakeups())
-    worker.start()
-    await heap.until(lambda: len(heap.begun) == 4)
-    assert worker.taken == 4
-    assert heap.hold is not None
-    heap.hold.set()
-    await heap.until(lambda: len(heap.begun) == 9)
-    await end(worker)
-    assert sorted(heap.begun) == sorted(set(heap.begun))
-    assert heap.most == 4
+# Places
 
 
-async def test_a_full_worker_is_a_problem_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    heap = Heap({"a": NOW, "b": NOW}, hold=asyncio.Event())
-    worker = a_worker(heap, Wakeups(), places=1)
-    worker.start()
-    await heap.until(lambda: bool(heap.begun))
-    assert worker.problem(60) is None
-    loop = asyncio.get_running_loop()
-    later = loop.time() + FULL_SECONDS + 1
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "time", lambda: later)
-        assert "all 1 places are taken" in str(worker.problem(60))
-    assert heap.hold is not None
-    heap.hold.set()
-    await heap.until(lambda: len(heap.begun) == 2)
-    await end(worker)
-    assert worker.problem(60) == "does not turn"
+async def test_it_does_as_much_at_once_as_it_has_places_and_nothing_twice_at_a_time() -> None:
+    now: Counter[str] = Counter()
+    most = 0
+    twice = False
+
+    async def do(item: str) -> None:
+        nonlocal most, twice
+        now[item] += 1
+        most = max(most, now.total())
+        twice = twice or now[item] > 1
+        worker.wakeups.ring([Queue.POLLER])  # somebody has committed something, again and again
+        await turn()
+        now[item] -= 1
+        del work.due[item]
+
+    work = Items({f"{number}": 0.0 for number in range(20)}, do)
+    async with running(work, places=3) as worker:
+        await until(lambda: not work.due)
+    assert sorted(work.done) == sorted(f"{number}" for number in range(20))
+    assert (most, twice) == (3, False)
+    assert all(0 < limit <= 3 and len(skip) <= 3 - limit for skip, limit in work.claims)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("broken"), TryLater("not now")])
-async def test_what_fails_rests_and_the_others_go_on(error: Exception) -> None:
-    heap = Heap({"bad": NOW, "good": NOW, "better": NOW}, ends=lambda item: error if item == "bad" else None)
-    worker = a_worker(heap, Wakeups(), places=1)
-    worker.start()
-    await heap.until(lambda: {"good", "better"} <= set(heap.begun))
-    await end(worker)
-    assert heap.begun.count("bad") == 1
+async def test_it_asks_again_when_it_is_woken() -> None:
+    work = Items({})
+    async with running(work) as worker:
+        await until(lambda: len(work.claims) == 1)
+        work.due["new"] = 0.0
+        await turn()
+        assert work.done == []
+        worker.wakeups.ring([Queue.DELIVERY])
+        await turn()
+        assert work.done == []
+        worker.wakeups.ring([Queue.POLLER])
+        await until(lambda: work.done == ["new"])
 
 
-async def test_what_somebody_else_has_done_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
-    heap = Heap({"theirs": NOW}, ends=lambda item: heap.due.pop(item) and Gone(item))  # type: ignore[arg-type,return-value]
-    worker = a_worker(heap, Wakeups())
-    with caplog.at_level(logging.WARNING):
-        worker.start()
-        await heap.until(lambda: bool(heap.begun))
-        await end(worker)
+async def test_it_wakes_by_itself_when_the_next_one_is_due() -> None:
+    at = time.time() + 0.05
+    work = Items({"later": at})
+    async with running(work):
+        await until(lambda: work.done == ["later"])
+        assert time.time() >= at
+
+
+async def test_it_asks_now_and_then_whatever_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.01)
+    work = Items({})
+    async with running(work):
+        await until(lambda: len(work.claims) >= 3)
+
+
+async def test_it_outlives_a_database_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_PAUSES", (0.0, 0.0))
+    failures = [OSError("no"), OSError("no")]
+
+    class Ill(Items):
+        async def claim(self, skip: Collection[str], limit: int) -> list[Due]:
+            if failures:
+                raise failures.pop()
+            return await super().claim(skip, limit)
+
+    work = Ill({"one": 0.0})
+    async with running(work):
+        await until(lambda: work.done == ["one"])
+    assert caplog.text.count("poller could not look for work") == 2
+
+
+# Rests
+
+
+async def test_what_fails_rests_for_a_growing_pause_and_is_never_left_while_others_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    times = 3 * len(PAUSES)
+
+    async def do(item: str) -> None:
+        if item == "bad" and work.done.count("bad") < times:
+            raise ValueError("no")
+        del work.due[item]
+
+    work = Items({"bad": 0.0, "good": 0.0}, do)
+    async with running(work, places=2) as worker:
+        await until(lambda: "good" not in work.due)
+        for number in range(10):  # whatever else there is
+            work.due[f"{number}"] = 0.0
+        worker.wakeups.ring([Queue.POLLER])
+        await until(lambda: not work.due)
+    growing = [*PAUSES, *[PAUSES[-1]] * times][: times - 1]
+    assert worker.rests == [("bad", pause) for pause in growing]
+    assert work.done.count("bad") == times
+    assert caplog.text.count("poller failed for bad") == times - 1
+    assert "unchanged" not in caplog.text
+
+
+async def test_pauses_begin_anew_after_a_success() -> None:
+    ends = iter([ValueError(), ValueError(), None, ValueError(), None])
+
+    async def do(item: str) -> None:
+        work.due[item] += 1
+        if (error := next(ends)) is not None:
+            raise error
+        if len(work.done) == 5:
+            del work.due[item]
+
+    work = Items({"one": 0.0}, do)
+    async with running(work) as worker:
+        await until(lambda: not work.due)
+    assert worker.rests == [("one", PAUSES[0]), ("one", PAUSES[1]), ("one", PAUSES[0])]
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["nothing", "gone"])
+async def test_what_is_due_again_unchanged_is_noticed_and_rests_and_is_done_again_all_the_same(
+    gone: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def do(item: str) -> None:
+        if len(worker.rests) == 7:
+            del work.due[item]
+        if gone:
+            raise Gone("task one")
+
+    work = Items({"spins": 0.0}, do)
+    async with running(work) as worker:
+        await until(lambda: not work.due)
+    assert worker.rests == [("spins", pause) for pause in (*PAUSES, PAUSES[-1], PAUSES[-1])]
+    assert len(work.done) == 3 + 7  # three times at once, then once after each rest
+    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert said == [f"poller: spins is due again unchanged, after it was done {3 + n} times" for n in range(7)]
+
+
+async def test_what_is_planned_anew_each_time_never_rests(caplog: pytest.LogCaptureFixture) -> None:
+    async def do(item: str) -> None:
+        work.due[item] += 1
+
+    work = Items({"one": 0.0}, do)
+    async with running(work) as worker:
+        await until(lambda: len(work.done) > 50)
+    assert worker.rests == []
     assert caplog.records == []
 
 
-async def test_what_comes_again_unchanged_is_said_and_rests(caplog: pytest.LogCaptureFixture) -> None:
-    heap = Heap({"spins": NOW, "turns": NOW - 1}, stays=True)
-    heap.ends = lambda item: heap.due.update({item: heap.due[item] - 1}) if item == "turns" else None
-    worker = a_worker(heap, Wakeups(), places=2)
-    worker.start()
-    await heap.until(lambda: heap.begun.count("turns") > 50)
-    await end(worker)
-    assert 1 < heap.begun.count("spins") < 10
-    said = [record.getMessage() for record in caplog.records if "due again unchanged" in record.getMessage()]
-    assert said
-    assert all("spins" in line for line in said)
+async def test_what_spins_keeps_nobody_from_the_only_place() -> None:
+    async def do(item: str) -> None:
+        if item != "spins":
+            del work.due[item]
 
-
-async def test_work_under_way_may_end_until_the_deadline() -> None:
-    heap = Heap({"slow": NOW, "stuck": NOW}, hold=asyncio.Event())
-    worker = a_worker(heap, Wakeups())
+    work = Items({"spins": 0.0, "waits": 1.0, "waits too": 2.0}, do)
+    wakeups = Wakeups()
+    worker = Worker(Queue.POLLER, work, wakeups, places=1, clock=time.time)  # its rests are real
     worker.start()
-    await heap.until(lambda: len(heap.begun) == 2)
+    await until(lambda: list(work.due) == ["spins"])
     await worker.stop(asyncio.get_running_loop().time())
-    assert heap.running == 0
-    assert heap.due.keys() == {"slow", "stuck"}
+    assert work.done == ["spins", "spins", "spins", "waits", "waits too"]
+
+
+async def test_it_does_not_remember_everything_that_ever_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_NOTES", 5)
+
+    async def do(item: str) -> None:
+        del work.due[item]
+        if int(item) % 2:
+            raise ValueError("no")
+
+    work = Items({f"{number}": 0.0 for number in range(40)}, do)
+    async with running(work) as worker:
+        await until(lambda: not work.due and worker.taken == 0)
+        assert len(worker._failures) <= 5
+        assert len(worker._done) <= 5
+        await until(lambda: not worker._rests)
+        assert worker._resting == set()
+
+
+# Health
+
+
+async def test_it_says_when_it_does_not_turn() -> None:
+    asked = asyncio.Event()
+
+    class Stuck(Items):
+        async def claim(self, _skip: Collection[str], _limit: int) -> list[Due]:
+            asked.set()
+            await asyncio.sleep(600)
+            raise AssertionError
+
+    work = Stuck({})
+    assert Patient(work, 1).problem(60) == "does not turn"  # not started
+    async with running(work) as worker:
+        await asked.wait()
+        assert worker.problem(60) is None
+        assert worker.problem(-module.IDLE_SECONDS - 1) == "does not turn"
+    assert worker.problem(60) == "does not turn"  # stopped
+
+
+async def test_it_says_when_all_places_have_been_taken_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = asyncio.Semaphore(0)
+
+    async def do(item: str) -> None:
+        await go_on.acquire()
+        del work.due[item]
+
+    work = Items({"one": 0.0, "two": 0.0, "three": 0.0}, do)
+    async with running(work, places=2) as worker:
+        await until(lambda: worker.taken == 2)
+        assert worker.problem(60) is None
+        monkeypatch.setattr(module, "FULL_SECONDS", 0.0)
+        assert worker.problem(60) == "all 2 places are taken for 0 s"
+        monkeypatch.setattr(module, "FULL_SECONDS", 60.0)
+        go_on.release()  # one ends and another takes its place: that is no standstill
+        await until(lambda: len(work.done) == 3)
+        assert worker.taken == 2
+        assert worker.problem(60) is None
+        monkeypatch.setattr(module, "FULL_SECONDS", 0.0)
+        go_on.release()
+        await until(lambda: worker.taken == 1)
+        assert worker.problem(60) is None
+        go_on.release()
+
+
+# The end
+
+
+async def test_at_its_end_it_takes_nothing_new_and_lets_end_what_is_under_way() -> None:
+    go_on = asyncio.Event()
+
+    async def do(item: str) -> None:
+        await go_on.wait()
+        work.due.pop(item)
+
+    work = Items({"one": 0.0}, do)
+    worker = Patient(work, 4)
+    worker.start()
+    await until(lambda: worker.taken == 1)
+    stopping = asyncio.create_task(worker.stop(asyncio.get_running_loop().time() + 60))
+    await turn()
+    work.due["new"] = 0.0
+    worker.wakeups.ring([Queue.POLLER])
+    await turn()
+    assert not stopping.done()
+    go_on.set()
+    await stopping
+    assert work.done == ["one"]
+    assert list(work.due) == ["new"]
+
+
+async def test_at_its_deadline_it_cancels_what_is_under_way_and_waits_for_that() -> None:
+    ends: list[str] = []
+
+    async def do(item: str) -> None:
+        try:
+            await asyncio.sleep(600)
+        finally:
+            await turn()  # what has to be put in order
+            ends.append(item)
+
+    work = Items({"one": 0.0, "two": 0.0}, do)
+    worker = Patient(work, 4)
+    worker.start()
+    await until(lambda: worker.taken == 2)
+    await worker.stop(asyncio.get_running_loop().time() + 0.01)
+    assert sorted(ends) == ["one", "two"]
+    assert worker.taken == 0
+
+
+async def test_nothing_is_left_of_it_after_its_end() -> None:
+    async def fail(_: str) -> None:
+        raise ValueError("no")
+
+    before = asyncio.all_tasks()
+    work = Items({f"{number}": 0.0 for number in range(5)}, fail)
+    worker = Worker(Queue.POLLER, work, Wakeups(), places=5, clock=time.time)
+    worker.start()
+    await until(lambda: len(work.done) == 5 and worker.taken == 0)
+    await worker.stop(asyncio.get_running_loop().time())
+    assert asyncio.all_tasks() == before
+    assert [handle for handle in worker._rests if not handle.cancelled()] == []
+
+
+async def test_a_worker_that_is_woken_at_its_end_ends_all_the_same() -> None:
+    work = Items({})
+    worker = Patient(work, 1)
+    worker.start()
+    await until(lambda: len(work.claims) == 1)
+    await turn()  # until it rests
+    worker.wakeups.ring([Queue.POLLER])
+    stopping = asyncio.create_task(worker.stop(asyncio.get_running_loop().time() + 1))
+    done, _ = await asyncio.wait({stopping}, timeout=5)
+    assert done

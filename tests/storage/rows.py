@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
+from storage import notifications, tasks
+from storage.database import Database
 from storage.files import File
 from storage.ids import new_id
 from storage.notifications import Notification
-from storage.schema import NotificationState, TaskStatus
+from storage.schema import Acknowledgement, NotificationState, TaskStatus
 from storage.tasks import Task
 
 NOW = 1_790_000_000.0
@@ -85,3 +88,49 @@ def a_file(task_id: str, position: int = 0, **changes: Any) -> File:
         audio_id=None,
     )
     return replace(file, **changes)
+
+
+def in_status(status: TaskStatus) -> Task:
+    """Make a task as it is in a status, with VidGo's id where it has one."""
+    task = a_task(status=status)
+    if status is TaskStatus.QUEUED:
+        return replace(task, doubt="time")
+    has_id = status is not TaskStatus.SUBMITTING
+    return a_task(
+        status=status,
+        vidgo_id=task.id if has_id else None,
+        submitted_at=NOW,
+        finished_at=NOW if status.is_final else None,
+        poll_at=None if status.is_final else NOW,
+        error_kind="time" if status in tasks.ENDED_BADLY else None,
+        doubt="time",
+    )
+
+
+def in_state(state: NotificationState, task: Task, *, is_tied: bool = True) -> Notification:
+    """Make a notification as it is in a state."""
+    early = state in (NotificationState.ASKED, NotificationState.ANSWERED)
+    is_open = state in (NotificationState.ASKED, NotificationState.DUE, NotificationState.SENDING)
+    unfinished = is_open or state is NotificationState.WAITING
+    return a_notification(
+        state=state,
+        task_id=None if state is NotificationState.ANSWERED or not is_tied else task.id,
+        attempt_at=NOW if is_open else None,
+        interaction_token="secret" if unfinished else None,
+        ack_message_id=None if early else 7,
+        ack_wanted=None if early else Acknowledgement.ORDERED,
+        message_id=8 if state is NotificationState.DELIVERED else None,
+    )
+
+
+async def add(database: Database, rows: Sequence[Task | Notification]) -> None:
+    """Put rows into a database."""
+    async with database.write(durable=False) as transaction:
+        for row in rows:
+            await (tasks.add(transaction, row) if isinstance(row, Task) else notifications.add(transaction, row))
+
+
+async def one(database: Database, name: str) -> Any:
+    """Return the task or the notification with an id."""
+    async with database.read() as snapshot:
+        return await tasks.get(snapshot, name) or await notifications.get(snapshot, name)

@@ -1,0 +1,156 @@
+"""What is particular about single transitions of tasks."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from storage import tasks
+from storage.database import Database
+from storage.planned import Gone
+from storage.schema import TaskStatus
+from storage.tasks import Task
+from tests.storage.rows import NOW, a_task, add, in_status, one
+
+LATER = NOW + 60
+
+
+async def test_a_task_begins_as_queued_and_only_once_for_what_would_make_the_same(database: Database) -> None:
+    await add(database, [a_task(order_key="same")])
+    with pytest.raises(IntegrityError):
+        await add(database, [a_task(order_key="same")])
+    song = a_task(status=TaskStatus.FINISHED)
+    await add(database, [song, a_task(model="generate-music-cover", source_id=song.id)])
+    with pytest.raises(IntegrityError):
+        await add(database, [a_task(model="generate-music-cover", source_id=song.id)])
+
+
+async def test_an_accepted_task_takes_its_id_from_one_that_ended_badly_and_from_no_other(database: Database) -> None:
+    bad = a_task(status=TaskStatus.GIVEN_UP, vidgo_id="VG1")
+    good = a_task(status=TaskStatus.WAITING, vidgo_id="VG2")
+    task, other = a_task(status=TaskStatus.SUBMITTING), a_task(status=TaskStatus.SUBMITTING)
+    await add(database, [bad, good, task, other])
+    async with database.write() as transaction:
+        await tasks.accept(transaction, task.id, "VG1", NOW, LATER)
+    assert ((await one(database, bad.id)).vidgo_id, (await one(database, task.id)).vidgo_id) == (None, "VG1")
+    with pytest.raises(IntegrityError):
+        async with database.write() as transaction:
+            await tasks.accept(transaction, other.id, "VG2", NOW, LATER)
+    assert await one(database, other.id) == other
+
+
+@pytest.mark.parametrize("status", [TaskStatus.QUEUED, TaskStatus.WAITING])
+async def test_a_task_that_is_not_accepted_takes_no_id_away(database: Database, status: TaskStatus) -> None:
+    bad, task = a_task(status=TaskStatus.GIVEN_UP, vidgo_id="VG1"), in_status(status)
+    await add(database, [bad, task])
+    async with database.write() as transaction:  # which goes on
+        with pytest.raises(Gone):
+            await tasks.accept(transaction, task.id, "VG1", NOW, LATER)
+    assert await one(database, bad.id) == bad
+
+
+async def test_a_callback_that_came_first_makes_the_accepted_task_due_and_keeps_the_unanswered_one_so(
+    database: Database,
+) -> None:
+    rung = [a_task(status=TaskStatus.SUBMITTING, rereads=3, vidgo_id=f"VG{n}", poll_at=NOW, tries=2) for n in range(2)]
+    await add(database, rung)
+    async with database.write() as transaction:
+        accepted = await tasks.accept(transaction, rung[0].id, "VG0", NOW, LATER)
+        unanswered = await tasks.unanswered(transaction, rung[1].id, LATER)
+    assert (accepted.poll_at, accepted.tries) == (NOW, 0)
+    assert (unanswered.poll_at, unanswered.tries) == (NOW, 3)
+
+
+async def test_a_callback_reaches_a_task_by_its_id_or_before_it_has_one(database: Database) -> None:
+    known, unknown, ended = (
+        a_task(status=TaskStatus.RUNNING, vidgo_id="VG1", poll_at=LATER),
+        a_task(status=TaskStatus.SUBMITTING),
+        a_task(status=TaskStatus.FAILED, vidgo_id="VG3", error_kind="content"),
+    )
+    await add(database, [known, unknown, ended])
+
+    async def ring(task: Task, vidgo_id: str, *, is_finished: bool = True, is_answering: bool = False) -> Task:
+        async with database.write() as transaction:
+            return await tasks.ring(
+                transaction, task.id, vidgo_id, NOW, 3, is_finished=is_finished, is_answering=is_answering
+            )
+
+    with pytest.raises(Gone):
+        await ring(known, "VG9")
+    with pytest.raises(IntegrityError):
+        await ring(unknown, "VG1")
+    with pytest.raises(Gone):
+        await ring(ended, "VG3", is_finished=False)
+    assert [await one(database, task.id) for task in (known, unknown, ended)] == [known, unknown, ended]
+    rung = await ring(unknown, "VG2", is_answering=True)
+    assert (rung.status, rung.vidgo_id, rung.poll_at, rung.rereads) == (TaskStatus.SUBMITTING, "VG2", NOW, 3)
+    rung = await ring(unknown, "VG2", is_finished=False)
+    assert rung.status is TaskStatus.WAITING
+    assert (await ring(known, "VG1")).poll_at == NOW
+
+
+async def test_a_callback_cannot_bring_back_a_cover_whose_place_is_taken(database: Database) -> None:
+    song = a_task(status=TaskStatus.FINISHED)
+    cover = {"model": "generate-music-cover", "source_id": song.id}
+    old = a_task(status=TaskStatus.GIVEN_UP, vidgo_id="VG1", **cover)
+    await add(database, [song, old, a_task(**cover)])
+    with pytest.raises(IntegrityError):
+        async with database.write() as transaction:
+            await tasks.ring(transaction, old.id, "VG1", NOW, 3, is_finished=True, is_answering=False)
+    with pytest.raises(IntegrityError):
+        async with database.write() as transaction:
+            await tasks.finish(transaction, old.id, "VG1", NOW)
+    assert await one(database, old.id) == old
+
+
+async def test_a_plan_yields_to_a_callback_that_came_meanwhile(database: Database) -> None:
+    task = a_task(status=TaskStatus.WAITING, vidgo_id="VG1", rereads=2)
+    await add(database, [task])
+    async with database.write() as transaction:
+        with pytest.raises(Gone):
+            await tasks.plan(transaction, task.id, LATER, rereads=1)
+        planned = await tasks.plan(transaction, task.id, LATER, rereads=2)
+    assert (planned.poll_at, planned.polls, planned.rereads) == (LATER, 1, 1)
+
+
+async def test_that_a_task_takes_longer_is_noted_once(database: Database) -> None:
+    task = in_status(TaskStatus.WAITING)
+    await add(database, [task])
+    async with database.write() as transaction:
+        await tasks.late(transaction, task.id, NOW)
+        with pytest.raises(Gone):
+            await tasks.late(transaction, task.id, LATER)
+    assert (await one(database, task.id)).late_at == NOW
+
+
+async def test_a_bad_word_counts_from_its_first_time_on_as_long_as_it_is_repeated(database: Database) -> None:
+    task = a_task(status=TaskStatus.WAITING)
+    await add(database, [task])
+    async with database.write() as transaction:
+        first = await tasks.doubt(transaction, task.id, "unknown", NOW, repeated=False)
+        again = await tasks.doubt(transaction, task.id, "unknown", LATER, repeated=True)
+        another = await tasks.doubt(transaction, task.id, "time", LATER, repeated=False)
+        trusted = await tasks.trust(transaction, task.id)
+    said = [(one.doubt, one.doubt_since, one.doubt_at, one.doubts) for one in (first, again, another, trusted)]
+    assert said == [
+        ("unknown", NOW, NOW, 1),
+        ("unknown", NOW, LATER, 2),
+        ("time", LATER, LATER, 1),
+        (None, None, None, 0),
+    ]
+
+
+async def test_a_finished_task_has_no_error_and_no_bad_word_and_keeps_its_id(database: Database) -> None:
+    ended = a_task(status=TaskStatus.GIVEN_UP, vidgo_id="VG1", error_kind="time", error="?", doubt="time", doubts=3)
+    unnamed = a_task(status=TaskStatus.SUBMITTING)
+    await add(database, [ended, unnamed])
+    async with database.write() as transaction:
+        one_finished = await tasks.finish(transaction, ended.id, "VG9", NOW)
+        other = await tasks.finish(transaction, unnamed.id, "VG2", NOW)
+    assert (one_finished.error_kind, one_finished.error, one_finished.doubt, one_finished.doubts) == (
+        None,
+        None,
+        None,
+        0,
+    )
+    assert (one_finished.vidgo_id, other.vidgo_id) == ("VG1", "VG2")

@@ -1,0 +1,202 @@
+"""Transitions: from which states each one leads where, and that it changes nothing in any other."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+import storage
+from storage.database import Database, Transaction
+from storage.planned import Gone
+from storage.schema import OPEN_NOTIFICATIONS, NotificationState, TaskStatus
+from storage.schema import notifications as notification_table
+from storage.schema import tasks as task_table
+from storage.wakeups import Queue
+from tests.storage.rows import a_task, add, in_state, in_status
+from tests.storage.transitions import (
+    LATER,
+    OF_NOTIFICATIONS,
+    OF_TASKS,
+    TIED_TO,
+    Row,
+    Transition,
+    table,
+)
+
+ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
+
+OTHER_WRITES = {
+    "storage.files.add",
+    "storage.library.add",
+    "storage.library.remove",
+    "storage.forget.forget_song",
+    "storage.forget.forget_member",
+    "storage.archive.index.plan",
+    "storage.archive.index.tried",
+    "storage.archive.index.archived",
+    "storage.archive.index.used",
+    "storage.archive.index.lost",
+    "storage.archive.index.evict",
+    "storage.archive.index.collect",
+}
+"""What writes and changes no state of a task or a notification; what is forgotten has none any more."""
+
+
+async def everything(transaction: Transaction | Any) -> dict[str, dict[str, Any]]:
+    return {
+        row.id: dict(row._mapping)
+        for entity in (task_table, notification_table)
+        for row in await transaction.execute(select(entity))
+    }
+
+
+async def rows_for(database: Database, transition: Transition) -> dict[Any, Any]:
+    """Put a row in each state into a database."""
+    live = a_task(id=TIED_TO, status=TaskStatus.WAITING)
+    await add(database, [live])
+    if transition in OF_TASKS:
+        found: dict[Any, Any] = {status: in_status(status) for status in TaskStatus}
+    else:
+        own = {state: a_task(status=TaskStatus.WAITING) for state in NotificationState}
+        await add(database, list(own.values()))
+        is_tied = transition.name not in ("tie", "abandon")
+        found = {state: in_state(state, own[state], is_tied=is_tied) for state in NotificationState}
+    await add(database, list(found.values()))
+    return found
+
+
+async def run(
+    database: Database, transition: Transition, row: Any
+) -> tuple[dict[str, tuple[Any, Any]], Any, set[Queue]]:
+    """Run a transition; return what it changed (before and after), what it returned or raised, and whom it wakes."""
+    async with database.write(durable=False) as transaction:
+        before = await everything(transaction)
+        try:
+            result = await transition.act(transaction, row)
+        except Gone as gone:
+            result = gone
+        after = await everything(transaction)
+        woken = set(transaction.woken)
+    changed = {
+        name: (before.get(name), after.get(name))
+        for name in before.keys() | after.keys()
+        if before.get(name) != after.get(name)
+    }
+    return changed, result, woken
+
+
+def state_of(row: dict[str, Any] | None) -> Any:
+    if row is None:
+        return None
+    return TaskStatus(row["status"]) if "status" in row else NotificationState(row["state"])
+
+
+def became(changed: dict[str, tuple[Any, Any]], row: Any) -> Any:
+    """Return what a row has become, where nothing else has changed."""
+    if changed == {}:
+        return "nothing"
+    assert len(changed) == 1, changed
+    [(name, (before, after))] = changed.items()
+    if before is None:
+        return Row.AGAIN if after["state"] == "due" and after["task_id"] == row.task_id else Row.NEW
+    assert name == row.id
+    return Row.DELETED if after is None else state_of(after)
+
+
+def assert_is_whole(row: dict[str, Any]) -> None:
+    """What is open is planned, and nobody looks again at what is over, nor keeps its token."""
+    state = state_of(row)
+    if isinstance(state, TaskStatus):
+        assert (row["poll_at"] is None) == state.is_final
+        return
+    if state is not NotificationState.ASKED:  # while its process lives, nobody has to look after it
+        assert (row["attempt_at"] is not None) == (state in OPEN_NOTIFICATIONS)
+    if state not in (*OPEN_NOTIFICATIONS, NotificationState.WAITING):
+        assert row["interaction_token"] is None
+
+
+# The table
+
+
+@pytest.mark.parametrize(
+    "transition",
+    [one for one in OF_TASKS + OF_NOTIFICATIONS if not one.is_for_all and one.name != "add"],
+    ids=lambda one: f"{'tasks' if one in OF_TASKS else 'notifications'}.{one.name}",
+)
+async def test_a_transition_leads_from_its_states_and_changes_nothing_in_any_other(
+    database: Database, transition: Transition
+) -> None:
+    found: dict[Any, Any] = {}
+    for state, row in (await rows_for(database, transition)).items():
+        changed, result, woken = await run(database, transition, row)
+        found[state] = became(changed, row)
+        if state not in transition.moves:
+            assert changed == {}, state
+            assert isinstance(result, Gone) or transition.is_quiet
+            continue
+        for after in (change[1] for change in changed.values() if change[1] is not None):
+            assert_is_whole(after)
+        if not transition.is_quiet:
+            assert asdict(result) == changed[row.id][1], "it returns the row as it is now"
+        assert woken == set(transition.wakes)
+    assert {state: to for state, to in found.items() if to != "nothing"} == transition.moves
+
+
+@pytest.mark.parametrize(
+    "transition",
+    [one for one in OF_TASKS + OF_NOTIFICATIONS if one.is_for_all],
+    ids=lambda one: f"{'tasks' if one in OF_TASKS else 'notifications'}.{one.name}",
+)
+async def test_a_transition_of_all_rows_leaves_those_in_other_states_alone(
+    database: Database, transition: Transition
+) -> None:
+    rows = await rows_for(database, transition)
+    if transition.name == "wake_orphans":
+        async with database.write() as transaction:
+            table_of = task_table if transition in OF_TASKS else notification_table
+            due = "poll_at" if transition in OF_TASKS else "attempt_at"
+            await transaction.execute(table_of.update().values({due: LATER}))
+    changed, _, woken = await run(database, transition, None)
+    states = {row.id: state for state, row in rows.items()}
+    assert {states[name]: became({name: change}, rows[states[name]]) for name, change in changed.items()} == (
+        transition.moves
+    )
+    assert woken == set(transition.wakes)
+
+
+def writes() -> Iterator[tuple[str, str]]:
+    """Every public function that takes a transaction, by its module and its name."""
+    for module in pkgutil.walk_packages(storage.__path__, "storage."):
+        if ".migrations" in module.name:
+            continue
+        for name, function in inspect.getmembers(import_module(module.name), inspect.iscoroutinefunction):
+            annotations = inspect.get_annotations(function).values()
+            if (
+                function.__module__ == module.name
+                and not name.startswith("_")
+                and "Transaction" in map(str, annotations)
+            ):
+                yield module.name, name
+
+
+def test_every_function_that_writes_is_in_the_table() -> None:
+    found = set(writes())
+    assert {name for module, name in found if module == "storage.tasks"} == {one.name for one in OF_TASKS}
+    assert {name for module, name in found if module == "storage.notifications"} == {
+        one.name for one in OF_NOTIFICATIONS
+    }
+    others = {f"{module}.{name}" for module, name in found if module not in ("storage.tasks", "storage.notifications")}
+    assert others == OTHER_WRITES
+
+
+@pytest.mark.parametrize("transitions", [OF_TASKS, OF_NOTIFICATIONS], ids=["tasks", "notifications"])
+def test_the_architecture_shows_the_table(transitions: list[Transition]) -> None:
+    assert "\n".join(table(transitions)) in ARCHITECTURE.read_text("utf-8")
