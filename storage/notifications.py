@@ -376,10 +376,11 @@ async def wait_again(transaction: Transaction, notification_id: str) -> Notifica
     return await _changed(transaction, _WAIT_AGAIN, notification_id)
 
 
-async def tell_again(transaction: Transaction, task_id: str, now: float) -> None:
+async def tell_again(transaction: Transaction, task_id: str, now: float, *, with_task: str | None = None) -> None:
     """Begin anew as `due` for everybody who was told, or is being told, that there is no result, for now there is.
 
-    What is being sent becomes `cancelled`, so that whoever sends it takes it back.
+    What is being sent becomes `cancelled`, so that whoever sends it takes it back. Where the result comes with another
+    task they begin anew as `waiting` for that.
     """
     told = [from_row(row) for row in await transaction.execute(_TOLD, {"of_task": task_id})]
     await transaction.execute(_TAKE_BACK, {"of_task": task_id})
@@ -387,10 +388,11 @@ async def tell_again(transaction: Transaction, task_id: str, now: float) -> None
         again = {
             "id": new_id(now),
             "interaction_id": None,
+            "task_id": with_task or task_id,
             "interaction_token": None,
-            "state": _DUE_STATE,
+            "state": _DUE_STATE if with_task is None else _WAITING,
             "attempts": 0,
-            "attempt_at": now,
+            "attempt_at": now if with_task is None else None,
             "sent_at": None,
             "failing_since": None,
             "message_id": None,

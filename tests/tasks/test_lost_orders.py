@@ -149,7 +149,7 @@ async def test_a_cover_that_vidgo_never_answers_is_given_up_in_the_end(tmp_path:
         room.vidgo.fault("submit", "lose_answer_before", times=None)
         call = await ada.cover()
         await call.reply()
-        _, passed = await room.pass_until(lambda: room.tasks("given_up"))
+        _, passed = await room.pass_until(lambda: room.tasks("given_up"), stride=20)
         assert passed > 3600
         assert "never confirmed" in (await ada.result(call)).content
         assert "twice" not in words_in(ada)
