@@ -215,7 +215,7 @@ async def test_an_altered_or_outdated_address_is_refused(public: World) -> None:
     ada = public.person("ada")
     song = await ada.imports("Signed", variants=2)
     await archived(public, song)
-    [row] = public.rows("SELECT id, token FROM tasks WHERE vidgo_id = ?", song.id)
+    [row] = public.rows("SELECT id, token, media_key FROM tasks WHERE vidgo_id = ?", song.id)
     [other] = public.rows("SELECT id FROM tasks WHERE id != ? LIMIT 1", row["id"])
     settings = Settings(_env_file=None, discord_token=TOKEN, vidgo_api_key=KEY, public_url=public.url)
     draft = new_task(GenerateMusic(prompt="x"), now=0, user_id=0, guild_id=None, title="Signed")
@@ -225,8 +225,8 @@ async def test_an_altered_or_outdated_address_is_refused(public: World) -> None:
         async with public.http.get(public.url + address.removeprefix(public.url)) as response:
             return response.status
 
-    def signed(now: float) -> str:
-        made = Links(settings, lambda: now).make(task, 0, FETCH_SECONDS)
+    def signed(now: float, key: str = task.media_key) -> str:
+        made = Links(settings, lambda: now).make(replace(task, media_key=key), 0, FETCH_SECONDS)
         assert made is not None
         return made[0]
 
@@ -241,6 +241,8 @@ async def test_an_altered_or_outdated_address_is_refused(public: World) -> None:
     assert await status(path(task_id, position, expires, signature)) == 200
     flipped = ("0" if signature[0] != "0" else "1") + signature[1:]
     altered = [
+        signed(time.time(), key=task.token),  # as whoever reads a proxy's log could
+        signed(time.time() + 30 * 86400),
         path(task_id, position, expires, flipped),
         path(task_id, position, expires, signature[:-1]),
         path(task_id, position, expires, "%F0%9F%8E%B5"),
