@@ -13,13 +13,15 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 import psutil
 import pytest
 
-from bot.media.decoder import CHILDREN, DecodeError
+from bot.media.decoder import CHILDREN, MEMORY_BYTES, DecodeError
+from bot.media.fetch import SOCKETS
 from bot.media.fetched import PART_SUFFIX
 from bot.media.tags import tag_mp3
 from bot.media.transcode import Fitted, fit_to
@@ -30,7 +32,6 @@ from tests.nursery import other_children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sandbox.music import Format
 
@@ -354,6 +355,14 @@ async def test_a_system_that_bounds_no_memory_decodes_without(
     fitted = await fit_to(song, folder / "fitted", limit=LIMIT)
     assert fitted is not None
     assert seconds_in(fitted.path) == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_documents_tell_the_bounds_as_they_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
+    assert f"with {MEMORY_BYTES >> 30} GiB of memory" in page
+    assert f"{SOCKETS} downloads at once" in page
+    assert CHILDREN == 2
+    assert "two of them at most" in page
 
 
 def test_every_other_bound_is_insisted_on(tmp_path: Path) -> None:
