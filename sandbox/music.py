@@ -312,7 +312,11 @@ def _render(title: str, style: str, seed: int, length: int) -> Samples:
             for step in (step for step, mark in enumerate(steps_text) if mark == "x"):
                 _lay(dry, kit[kind], place(start + step), (0.75, 0.6, 0.4)[kind], (0.0, 0.08, -0.25)[kind])
 
-    echo = int(3 * sixteenth * RATE)
+    return _mix(dry, wet, int(3 * sixteenth * RATE), period, length)
+
+
+def _mix(dry: Samples, wet: Samples, echo: int, period: int, length: int) -> Samples:
+    """Return both tracks together, (2, samples), with an echo after so many samples, as loud as it may be."""
     for times, level in ((1, 0.22), (2, 0.09)):  # crossing sides makes the room wide
         dry[:, echo * times :] += level * wet[:: (-1) ** times, : wet.shape[1] - echo * times]
     mix = dry + wet

@@ -184,7 +184,12 @@ _WAIT_AGAIN = quick(
     .values(state=_WAITING, attempt_at=None)
     .returning(*notifications.c)
 )
-_TOLD = select(notifications).where(_OF_TASK, notifications.c.state.in_((_DELIVERED, _UNDELIVERABLE)))
+_TOLD = select(notifications).where(_OF_TASK, notifications.c.state.in_((_SENDING, _DELIVERED, _UNDELIVERABLE)))
+_TAKE_BACK = (
+    update(notifications)
+    .where(_OF_TASK, notifications.c.state == _SENDING)
+    .values(state=_CANCELLED, ack_wanted=None, **_OVER)
+)
 _SEND = _change(
     _DUE_STATE,
     _SENDING,
@@ -370,18 +375,23 @@ async def wait_again(transaction: Transaction, notification_id: str) -> Notifica
     return await _changed(transaction, _WAIT_AGAIN, notification_id)
 
 
-async def tell_again(transaction: Transaction, task_id: str, now: float, *, only: str | None = None) -> None:
-    """Begin anew as `due` for everybody who was told that there is no result, or `only` for one, for now there is."""
+async def tell_again(transaction: Transaction, task_id: str, now: float, *, with_task: str | None = None) -> None:
+    """Begin anew as `due` for everybody who was told, or is being told, that there is no result, for now there is.
+
+    What is being sent becomes `cancelled`, so that whoever sends it takes it back. Where the result comes with another
+    task they begin anew as `waiting` for that.
+    """
     told = [from_row(row) for row in await transaction.execute(_TOLD, {"of_task": task_id})]
-    chosen = [row for row in told if only in (None, row.id)]
-    for row in chosen:
+    await transaction.execute(_TAKE_BACK, {"of_task": task_id})
+    for row in told:
         again = {
             "id": new_id(now),
             "interaction_id": None,
+            "task_id": with_task or task_id,
             "interaction_token": None,
-            "state": _DUE_STATE,
+            "state": _DUE_STATE if with_task is None else _WAITING,
             "attempts": 0,
-            "attempt_at": now,
+            "attempt_at": now if with_task is None else None,
             "sent_at": None,
             "failures": None,
             "message_id": None,
@@ -391,7 +401,7 @@ async def tell_again(transaction: Transaction, task_id: str, now: float, *, only
             "delivered_at": None,
         }
         await transaction.execute(_ADD, asdict(row) | again)
-    if chosen:
+    if told:
         transaction.wakes(Queue.DELIVERY)
 
 

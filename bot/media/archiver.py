@@ -126,8 +126,8 @@ class Archiver:
             if error.kind is FetchProblem.UNDER_WAY:
                 return _End.UNDER_WAY
             end = _End.LATER if self._may_come(file, error.kind, made_at) else _End.GIVEN_UP
-            level = logging.INFO if end is _End.LATER else logging.WARNING
-            log.log(level, "task %s: its %s is not archived: %s", file.task_id, what, error.reason)
+            tell = log.info if end is _End.LATER else log.warning
+            tell("task %s: its %s is not archived: %s", file.task_id, what, error.reason)
         except OSError as error:  # a full disk: tried again for as long as anybody else has the file
             end = _End.LATER
             log.error("the archive cannot keep a file of task %s: %s", file.task_id, error)

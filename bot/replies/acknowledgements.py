@@ -137,7 +137,8 @@ class Acknowledgements:
 
     async def _change(self, row: Notification, task: Task) -> int | None:
         with speaking(row.locale):
-            under_way = row.ack_wanted in (Acknowledgement.ORDERED, Acknowledgement.LATE) and not task.status.is_final
+            ordered = row.ack_wanted in (Acknowledgement.ORDERED, Acknowledgement.LATE) and not task.status.is_final
+            under_way = ordered or row.ack_wanted in (Acknowledgement.NOT_YET, Acknowledgement.STILL_NOT)
             text, view = await self._text(row, task), cards.waiting_buttons(row.id) if under_way else None
             if row.ack_message_id is not None:
                 channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)

@@ -150,7 +150,7 @@ class Delivery:
             if await self._post(row, task, post):
                 return
             # The server has lost its boosts since the command was typed.
-            row = replace(row, upload_limit=UNBOOSTED_LIMIT)
+            row = replace(row, upload_limit=min(row.upload_limit, UNBOOSTED_LIMIT))
             try:
                 smaller = await self._composer.compose(row, task, directory, limit=row.upload_limit, failures=failures)
             except NotYet as error:
@@ -224,17 +224,12 @@ class Delivery:
             says = Acknowledgement.ELSEWHERE
 
         async def write() -> None:
-            now = self._clock()
             async with self._database.write() as transaction:
-                await notifications.delivered(transaction, row.id, message_id, now, says)
-                current = await rows.get(transaction, task.id)
-                if current is not None and TaskStatus.FINISHED is current.status is not task.status:
-                    # It came after all, in the moment in which its failure was told.
-                    await notifications.tell_again(transaction, task.id, now, only=row.id)
+                await notifications.delivered(transaction, row.id, message_id, self._clock(), says)
 
         try:
             await self._database.insist(write)
-        except Gone:  # removed or forgotten in this very moment
+        except Gone:  # removed, forgotten, or not true any more in this very moment
             if not elsewhere:
                 await self._posting.take_back(row, message_id)
             return

@@ -98,13 +98,35 @@ class Reading:
                     is_answering=self._submission.is_answering(task_id),
                 )
         except IntegrityError:  # the id is another task's, or another one has taken this one's place
-            log.warning("task %s: a callback names an id that is another task's", task_id)
-            return False
+            if not (finished and await self._pass_on(task_id, vidgo_id)):
+                log.warning("task %s: a callback names an id that is another task's", task_id)
+                return False
         except Gone:
             async with self._database.read() as snapshot:
                 task = await rows.get(snapshot, task_id)
             return task is not None and task.vidgo_id in (None, vidgo_id)
         await self._database.sync()
+        return True
+
+    async def _pass_on(self, task_id: str, vidgo_id: str) -> bool:
+        """Give the cover that was called lost to the order that has taken its place, for VidGo makes it once."""
+        now = self._clock()
+        try:
+            async with self._database.write(durable=False) as transaction:
+                lost = await rows.get(transaction, task_id)
+                if lost is None or lost.model != CoverArt.model or lost.source_id is None:
+                    return False
+                live = await rows.cover_of(transaction, lost.source_id)
+                if live is None or live.vidgo_id is not None:
+                    return False
+                is_answering = self._submission.is_answering(live.id)
+                await rows.ring(
+                    transaction, live.id, vidgo_id, now, len(LAGS), is_finished=True, is_answering=is_answering
+                )
+                await notifications.tell_again(transaction, lost.id, now, with_task=live.id)
+        except (Gone, IntegrityError):
+            return False
+        log.info("task %s: the cover that was called lost comes to task %s", lost.id, live.id)
         return True
 
     async def _confirm(self, task: Task) -> None:

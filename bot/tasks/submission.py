@@ -191,7 +191,11 @@ class Submission:
 
     async def _refused(self, task: Task, error: VidGoError, *, again: bool) -> None:
         """Do what a refusal means; `again` when an earlier submission of the task may have been taken."""
-        if isinstance(error, Duplicate):
+        async with self._database.read() as snapshot:
+            current = await rows.get(snapshot, task.id)
+        if current is None or current.vidgo_id is not None:
+            log.info("task %s: its callback came before the answer (%s)", task.id, error.reason)
+        elif isinstance(error, Duplicate):
             await self._adopt(task, error, again=again)
         elif isinstance(error, AnswerLost) or (again and isinstance(error, Busy)):
             await self._unanswered(task, error)

@@ -83,8 +83,8 @@ def file_beyond_bounds(title: str) -> Text:
 
 def address_refused(title: str) -> Text:
     return Text(
-        "**{title}** is finished, but VidGo names an address for its file from which I must not fetch anything, so I "
-        "cannot post it. The owner finds the reason in the log.",
+        "**{title}** is finished, but VidGo names an address for its file that I must not fetch from, so I cannot post "
+        "it. The owner finds the reason in the log.",
         title=title,
     )
 

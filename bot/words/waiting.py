@@ -129,13 +129,14 @@ def status_line(task: Task, usual: float) -> Text:
 
 def not_yet(title: str) -> Text:
     return Text(
-        "**{title}** is finished, but its file is not to be had yet. I keep trying, and then post it.", title=title
+        "**{title}** is finished, but I cannot get its file yet. I keep trying, and post it as soon as I have it.",
+        title=title,
     )
 
 
 def still_not(title: str) -> Text:
     return Text(
-        "**{title}** is finished, but its file is still not to be had. VidGo keeps files for about a day: until then I "
+        "**{title}** is finished, but I still cannot get its file. VidGo keeps files for about a day: until then I "
         "keep trying, and post it as soon as I have it.",
         title=title,
     )

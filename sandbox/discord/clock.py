@@ -114,7 +114,7 @@ class Signal:
                 self._waiters.discard(waiter)
 
 
-class Lookout(Generic[T]):
+class Waiters(Generic[T]):
     """Look at things in the very moment in which they are new or changed, on behalf of whoever waits for one."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sandbox.discord.clock import Clock, Lookout, Signal, Snowflakes
+from sandbox.discord.clock import Clock, Signal, Snowflakes, Waiters
 from sandbox.discord.content import Attachment, Button, Revision, buttons, embed_urls
 from sandbox.discord.permissions import ALL_PERMISSIONS, BOT_PERMISSIONS, MEMBER_PERMISSIONS, bits
 
@@ -140,7 +140,7 @@ class Channel:
     locked: bool = False
     deleted: bool = False
     history: dict[int, Message] = field(default_factory=dict, repr=False)
-    lookout: Lookout[Message] = field(default_factory=Lookout, repr=False)
+    waiters: Waiters[Message] = field(default_factory=Waiters, repr=False)
     own_permissions: frozenset[str] | None = field(default=None, repr=False)
 
     @property
@@ -185,12 +185,12 @@ class Channel:
 
         Edits count too. Raises TimeoutError after `timeout` seconds.
         """
-        return await self.lookout.first(self.messages, predicate, timeout, f"such message in #{self.name}")
+        return await self.waiters.first(self.messages, predicate, timeout, f"such message in #{self.name}")
 
     def show(self, message: Message) -> None:
         """Let whoever waits for a message look at one that is new or changed."""
         if not message.ephemeral and not message.deleted:
-            self.lookout.show(message)
+            self.waiters.show(message)
 
 
 @dataclass(eq=False)

@@ -60,9 +60,11 @@ class SQLiteConnection:
         patient = create_async_engine(
             "sqlite+aiosqlite://", async_creator=lambda: thread, poolclass=StaticPool, hide_parameters=True
         )
+        at_once = engine.connect()
         try:
-            return cls(raw, engine.connect(), thread, await patient.connect())
+            return cls(raw, at_once, thread, await patient.connect())
         except BaseException:
+            at_once.close()
             raw.close()
             raise
 

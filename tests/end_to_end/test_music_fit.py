@@ -202,10 +202,11 @@ async def test_new_performances_are_made_to_fit_too(hidden: World, kind: str) ->
     await ada.imports(f"Other Way {kind}", seconds=20)
     with upload_limit(hidden, 300_000):
         if kind == "in another style":
-            post = await ada.result(await perform(ada, "jazz"))
+            call = await perform(ada, "jazz")
         else:
             hidden.vidgo.set_result(COVER, "audio", times=1)
-            post = await ada.covered()
+            call = await ada.cover()
+        post = await ada.result(call, timeout=60)
     assert "new performance" in post.content
     assert "quality is reduced" in post.content
     assert post.attachments[0].size <= 300_000

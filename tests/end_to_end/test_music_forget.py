@@ -253,8 +253,6 @@ async def test_everything_about_a_member_goes_after_a_confirmation(world: World)
     assert titles(await open_library(bob)) == bobs
     assert all(intact(path) for path in together)
     assert all(intact(path) for path in archive_files(world))
-    # Besides the database there is only what is noted for the case of a crash.
-    assert str(ada.member.id) not in (world.bot.directory / "coverbot.db-asked").read_text("utf-8")
 
     # What Ada waited for is not posted, and her buttons know nothing any more.
     world.vidgo.release()

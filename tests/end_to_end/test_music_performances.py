@@ -214,8 +214,9 @@ async def test_a_song_over_eight_minutes_is_refused(hidden: World) -> None:
 async def test_an_altered_or_outdated_address_is_refused(public: World) -> None:
     ada = public.person("ada")
     song = await ada.imports("Signed", variants=2)
+    await ada.imports("Signed By Another")
     await archived(public, song)
-    [row] = public.rows("SELECT id, token FROM tasks WHERE vidgo_id = ?", song.id)
+    [row] = public.rows("SELECT id, media_key FROM tasks WHERE vidgo_id = ?", song.id)
     [other] = public.rows("SELECT id FROM tasks WHERE id != ? LIMIT 1", row["id"])
     settings = Settings(discord_token=TOKEN, vidgo_api_key=KEY, public_url=public.url)
     draft = new_task(GenerateMusic(prompt="x"), now=0, user_id=0, guild_id=None, title="Signed")

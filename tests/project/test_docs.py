@@ -17,7 +17,7 @@ from discord import app_commands
 from bot import app, shutdown
 from bot.cli.commands import parser
 from bot.client import COGS, PERMISSIONS, Client, UseCases
-from bot.media import files, transcode
+from bot.media import decoder, sources
 from bot.metrics import Metrics
 from bot.settings import Settings, SettingsError, load_settings
 from bot.vidgo import client as vidgo
@@ -297,14 +297,14 @@ def test_every_reason_that_readyz_is_said_to_give_is_one_that_it_gives() -> None
 
 FIGURES = {
     "security.md": [
-        f"{transcode.MEMORY_BYTES >> 30} GiB of memory",
+        f"{decoder.MEMORY_BYTES >> 30} GiB of memory",
         f"A body may have {listener.MAX_BODY >> 10} KiB, also when unpacked, and {listener.BODY_SECONDS:.0f} s;",
         f"a header {connections.MAX_HEADER_BYTES >> 10} KiB, a request {connections.MAX_HEADERS} headers",
         f"{connections.MAX_CONNECTIONS} may be open;",
         f"A connection has {connections.IDLE_SECONDS:.0f} s to send a request,",
         f"an answer {connections.STUCK_SECONDS:.0f} s to find room at its reader",
         f"a download {listener.DOWNLOAD_SECONDS / 60:.0f} minutes; {listener.DOWNLOADS} downloads run at once",
-        f"{files.PICTURE_SECONDS:.0f} s for its pictures",
+        f"{sources.PICTURE_SECONDS:.0f} s for its pictures",
         f"Answers are bounded to {vidgo.MAX_BODY >> 20} MiB",
     ],
     "operating.md": [

@@ -59,7 +59,7 @@ class Client:
     async def made(self, model: str, data: Any, status: Any = "finished") -> Any:
         code, body = await self.submit(model, data)
         assert code == 200, body
-        await self.vidgo.wait_task(body["data"]["task_id"], status)
+        await self.vidgo.wait_task(body["data"]["task_id"], status, timeout=60)
         return await self.detail(body["data"]["task_id"])
 
 

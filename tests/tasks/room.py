@@ -35,8 +35,8 @@ T = TypeVar("T")
 PATIENCE = 20.0
 """How many real seconds a test waits for what should come at once."""
 
-STRIDE = (1.0, 30.0)
-"""How far time goes at once."""
+STRIDE = 30.0
+"""How far time goes at once, at most."""
 
 HANGS_SECONDS = 0.2
 """After how many real seconds without a sign of life work is taken to wait for something that time alone brings."""
@@ -62,9 +62,9 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         return super().time() + self.ahead
 
     def until_next(self) -> float:
-        """Return the seconds until the next planned moment, within the bounds of `STRIDE`."""
+        """Return the seconds until the next planned moment, at most `STRIDE`."""
         planned = [handle.when() for handle in self._scheduled if not handle.cancelled()]
-        return min(max(min(planned, default=0.0) - self.time(), STRIDE[0]), STRIDE[1])
+        return min(min(planned, default=0.0) - self.time(), STRIDE)
 
     def living(self, life: int) -> set[asyncio.Task[Any]]:
         """Return the tasks of a life of the bot that are not done."""
@@ -187,18 +187,19 @@ class Room(World):
         raise TimeoutError(f"{what} did not come; the log says:\n{self.bot.log[-4000:]}")
 
     async def pass_until(
-        self, probe: Callable[[], T | None], *, limit: float = 7200.0, settle: float = 0.05
+        self, probe: Callable[[], T | None], *, stride: float = 1.0, limit: float = 7200.0
     ) -> tuple[T, float]:
         """Let time pass until `probe` is true; return its result and how many seconds had passed.
 
-        Time goes from one planned moment to the next. In between everybody gets what real time they need.
+        Time goes from one planned moment to the next, by `stride` seconds at least. In between everybody gets what real
+        time they need.
         """
         began_at = self.now()
         while (passed := self.now() - began_at) <= limit:
-            await self.settle(settle)
+            await self.settle()
             if found := probe():
                 return found, passed
-            self.advance(self.bot.loop.until_next())
+            self.advance(max(self.bot.loop.until_next(), stride))
         raise TimeoutError(f"not within {limit:g} s; the log says:\n{self.bot.log[-4000:]}")
 
     async def settle(self, seconds: float = 0.05) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.tasks.submission import CONFIRM_SECONDS, ORDER_SECONDS
+from sandbox.discord.faults import POSTS
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
 
@@ -28,6 +29,16 @@ async def says(room: Room, message: Message, words: str) -> None:
 def posts(person: Person) -> list[Message]:
     """Return what was posted with a file in a person's channel."""
     return [message for message in person.channel.messages if message.files]
+
+
+def words_in(person: Person) -> str:
+    """Return all that everybody can read in a person's channel."""
+    return "\n".join(message.content for message in person.channel.messages)
+
+
+def late_task(room: Room) -> Task:
+    """Return the one new song that VidGo makes."""
+    return room.vidgo.tasks[str(room.vidgo.accepted(SONG)[0].task_id)]
 
 
 async def a_lost_order(room: Room, kind: str = "lose_answer_after") -> tuple[Person, Message, Fault]:
@@ -132,21 +143,17 @@ async def test_a_cover_that_exists_without_an_id_and_never_comes_is_told_in_five
         await room.pass_until(lambda: posts(ada))
 
 
-async def test_a_cover_that_vidgo_never_answers_is_given_up_after_a_day(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
+async def test_a_cover_that_vidgo_never_answers_is_given_up_in_the_end(tmp_path: Path) -> None:
+    async with open_room(tmp_path, TASK_GIVE_UP_SECONDS="3600") as room:
         ada = room.person("ada")
         await ada.imports("Sea")
         room.vidgo.fault("submit", "lose_answer_before", times=None)
         call = await ada.cover()
         await call.reply()
-        _, passed = await room.pass_until(lambda: room.tasks("given_up"), limit=90_000)
-        assert passed > 86_000
+        _, passed = await room.pass_until(lambda: room.tasks("given_up"), stride=20)
+        assert passed > 3600
         assert "never confirmed" in (await ada.result(call)).content
-        assert "twice" not in posts_of(ada)
-
-
-def posts_of(person: Person) -> str:
-    return "\n".join(message.content for message in person.channel.messages)
+        assert "twice" not in words_in(ada)
 
 
 async def test_a_cover_under_way_at_a_death_is_sent_again(tmp_path: Path) -> None:
@@ -252,31 +259,31 @@ async def test_what_was_called_lost_is_posted_once_when_it_comes_after_all(tmp_p
         assert "the sea" in (await ada.type_track(""))[0].name
 
 
-def late_task(room: Room) -> Task:
-    return room.vidgo.tasks[str(room.vidgo.accepted(SONG)[0].task_id)]
-
-
-async def test_a_result_that_comes_while_its_loss_is_being_told_is_posted_too(tmp_path: Path) -> None:
+async def test_a_loss_that_is_being_told_when_the_result_comes_is_taken_back(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         room.vidgo.hold(SONG)
         ada, acknowledgement, _ = await a_lost_order(room)
-        posting = room.discord.hang("POST", r"^/channels/\d+/messages$", 5)
+        posting = room.discord.hang("POST", POSTS, 5)
         await room.pass_until(lambda: posting.struck)
         room.vidgo.finish(late_task(room))
         await room.until(lambda: room.tasks("finished"))
         await room.pass_until(lambda: posts(ada))
         await says(room, acknowledgement, "is done")
+        await room.settle()
+        assert "never confirmed" not in words_in(ada)
         assert len(posts(ada)) == 1
 
 
-async def test_a_loss_that_is_not_told_yet_when_the_result_comes_is_not_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_loss_whose_telling_was_lost_is_followed_by_the_result(tmp_path: Path, when: str) -> None:
+    """Whether the sentence arrived or not, the result is posted once."""
     async with open_room(tmp_path) as room:
         room.vidgo.hold(SONG)
         ada, _, _ = await a_lost_order(room)
-        room.discord.refuse_at_edge("POST", r"^/channels/\d+/messages$", 403)
+        room.discord.lose_answer("POST", POSTS, when=when)  # type: ignore[arg-type]
         await room.pass_until(lambda: room.rows("SELECT 1 FROM notifications WHERE state = 'sending'"))
         room.vidgo.finish(late_task(room))
         await room.until(lambda: room.tasks("finished"))
         await room.pass_until(lambda: posts(ada))
-        assert "never confirmed" not in posts_of(ada)
+        await room.settle()
         assert len(posts(ada)) == 1

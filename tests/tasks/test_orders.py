@@ -103,7 +103,7 @@ async def test_an_order_is_given_up_for_want_of_room_only_after_a_last_try(tmp_p
         busy = room.vidgo.fault("submit", "busy_plain", times=None)
         call = await ada.use("music generate", prompt="the sea")
         await call.reply()
-        await room.pass_until(lambda: busy.struck >= TRIES)
+        await room.pass_until(lambda: busy.struck >= TRIES, stride=10)
         await room.settle()
         await room.bot.stop()
         room.advance(3600)
@@ -119,7 +119,7 @@ async def test_an_order_is_given_up_when_vidgo_has_no_room_again_and_again(tmp_p
         busy = room.vidgo.fault("submit", "busy_plain", times=None)
         call = await ada.use("music generate", prompt="the sea")
         await call.reply()
-        _, passed = await room.pass_until(lambda: room.tasks("failed"))
+        _, passed = await room.pass_until(lambda: room.tasks("failed"), stride=10)
         assert passed >= 1800
         assert busy.struck > TRIES
         assert "VidGo had no room" in (await ada.result(call)).content

@@ -1,0 +1,118 @@
+"""All that gets files, put together: a database, an archive and a fetcher, with a clock that is turned by hand."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import discord
+
+from bot.media.archiver import Archiver
+from bot.media.fetch import Fetcher
+from bot.media.files import Files
+from bot.media.sources import Sources
+from bot.metrics import Metrics
+from storage.archive.archive import Archive
+from storage.database import Database
+from tests.storage.songs import NOW, add_song, stored
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from storage.files import File
+
+
+@dataclass
+class Clock:
+    """A clock that is turned by hand."""
+
+    now: float = NOW
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@dataclass
+class Bench:
+    """What is under test."""
+
+    clock: Clock
+    database: Database
+    archive: Archive
+    files: Files
+    archiver: Archiver
+    metrics: Metrics
+    posting: Path
+    media: Path
+    place: Path
+    planned: list[float] = field(default_factory=list)
+
+    @property
+    def now(self) -> float:
+        """Return the time."""
+        return self.clock.now
+
+    @now.setter
+    def now(self, time: float) -> None:
+        self.clock.now = time
+
+    async def song(self, **values: Any) -> File:
+        """Add a song and return its file's row."""
+        return (await add_song(self.database, **values))[1]
+
+    async def again(self, file: File) -> File:
+        """Read a file's row again."""
+        return await stored(self.database, file)
+
+    async def archive_it(self, file: File) -> File:
+        """Let the archiver try a file, and return its row."""
+        await self.archiver.do(f"{file.task_id}.{file.position}")
+        return await self.again(file)
+
+    def forget_failures(self) -> None:
+        """Forget what could not be had, as if the time had passed that only this clock knows of."""
+        jobs = self.files._fetched._jobs
+        for name in [name for name, job in jobs.items() if job.has_failed]:
+            del jobs[name]
+
+    def counted(self, outcome: str) -> float:
+        """Return how often trying to archive a file had an outcome."""
+        return self.metrics.registry.get_sample_value("coverbot_archived_total", {"outcome": outcome}) or 0.0
+
+    def on_disk(self) -> list[Path]:
+        """Return what the archive has on disk."""
+        return [path for path in self.media.rglob("*") if path.is_file()]
+
+
+async def nobody(_channel: int, _message: int) -> NoReturn:
+    """Stand in for Discord where nothing was posted."""
+    raise discord.ClientException("nothing was posted")
+
+
+@asynccontextmanager
+async def open_bench(tmp_path: Path, **fetching: Any) -> AsyncIterator[Bench]:
+    """Put everything together; `fetching` are options of the fetcher."""
+    posting, media, place = tmp_path / "posting", tmp_path / "media", tmp_path / "place"
+    for path in (posting, place):
+        path.mkdir()
+    database = await Database.open(f"sqlite:///{tmp_path / 'c.db'}")
+    options = {"allow_private": True, "max_bytes": 1 << 24, "idle_timeout": 5.0, **fetching}
+    fetcher = Fetcher(**options)
+    clock = Clock()
+    archive = Archive(database, media, 1 << 26, clock)
+    files = Files(archive, Sources(database, fetcher, nobody), posting)
+    metrics = Metrics()
+    archiver = Archiver(database, archive, files, directory=posting, clock=clock, metrics=metrics)
+    it = Bench(clock, database, archive, files, archiver, metrics, posting, media, place)
+    await archive.open()
+    try:
+        yield it
+    finally:
+        await files.close()
+        assert list(posting.iterdir()) == []
+        await fetcher.close()
+        await archive.close()
+        await database.close()
