@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 CONNECTIONS = 4
 
+_ASK = text("SELECT 1")
+
 _PAUSES = (1.0, 2.0, 5.0, 15.0)
 """Seconds between the tries of what has to be written."""
 
@@ -80,7 +82,7 @@ class Database:
         try:
             with explained(path):
                 async with database.read() as snapshot:
-                    await snapshot.execute(text("SELECT 1"))
+                    await snapshot.execute(_ASK)
         except BaseException:
             await database.close()
             raise

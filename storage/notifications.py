@@ -29,6 +29,7 @@ from storage.planned import Due, Gone
 from storage.quick import quick
 from storage.schema import (
     IS_OPEN,
+    IS_PASSING,
     LIVE_TASKS,
     Acknowledgement,
     NotificationState,
@@ -116,7 +117,8 @@ _ADD = quick(insert(notifications))
 _GET = quick(select(notifications).where(notifications.c.id == bindparam("id")))
 _REQUESTERS = quick(select(notifications.c.user_id).where(_OF_TASK))
 _IS_AWAITED = quick(select(notifications.c.id).where(_OF_TASK, notifications.c.state.in_(_UNFINISHED)).limit(1))
-_RUNNING_FOR = quick(
+# Not quick: it looks at all that a member was ever told.
+_RUNNING_FOR = (
     select(notifications)
     .where(
         notifications.c.user_id == bindparam("user_id"),
@@ -254,10 +256,7 @@ _SHOWN = quick(
 _WAKE_ORPHANS = (
     update(notifications).where(IS_OPEN, notifications.c.state.in_((_ASKED, _SENDING))).values(attempt_at=_NOW)
 )
-_EXPIRE = delete(notifications).where(
-    notifications.c.created_at < bindparam("before"),
-    notifications.c.state.in_((_ANSWERED, _CANCELLED, _UNDELIVERABLE)),
-)
+_EXPIRE = delete(notifications).where(IS_PASSING, notifications.c.created_at < bindparam("before"))
 
 
 async def _changed(transaction: Transaction, statement: Update, row_id: str, **values: Any) -> Notification:

@@ -83,6 +83,8 @@ class Acknowledgement(StrEnum):
 
 LIVE_TASKS = (TaskStatus.QUEUED, TaskStatus.SUBMITTING, TaskStatus.WAITING, TaskStatus.RUNNING)
 OPEN_NOTIFICATIONS = (NotificationState.ASKED, NotificationState.DUE, NotificationState.SENDING)
+PASSING_NOTIFICATIONS = (NotificationState.ANSWERED, NotificationState.UNDELIVERABLE, NotificationState.CANCELLED)
+"""What serves nobody any more after some days; what was delivered is a place to find its files again."""
 
 
 def _any_of(column: str, values: tuple[StrEnum, ...]) -> str:
@@ -94,6 +96,7 @@ IS_LIVE = text(_any_of("status", LIVE_TASKS))
 HOLDS_COVER = text(f"model = 'generate-music-cover' AND {_any_of('status', (*LIVE_TASKS, TaskStatus.FINISHED))}")
 IS_ORDERED = text(f"order_key IS NOT NULL AND {_any_of('status', LIVE_TASKS)}")
 IS_OPEN = text(_any_of("state", OPEN_NOTIFICATIONS))
+IS_PASSING = text(_any_of("state", PASSING_NOTIFICATIONS))
 
 metadata = MetaData(
     naming_convention={
@@ -259,7 +262,8 @@ come to.
 Index("uq_notifications_interaction", notifications.c.interaction_id, unique=True)
 Index("ix_notifications_message", notifications.c.message_id)
 Index("ix_notifications_user", notifications.c.user_id, notifications.c.created_at)
-Index("ix_notifications_ack", notifications.c.ack_wanted, sqlite_where=text("ack_wanted IS NOT NULL"))
+Index("ix_notifications_ack", notifications.c.id, sqlite_where=text("ack_wanted IS NOT NULL"))
+Index("ix_notifications_passing", notifications.c.created_at, sqlite_where=IS_PASSING)
 Index("ix_notifications_task", notifications.c.task_id)
 Index(
     "ix_notifications_due",

@@ -118,7 +118,8 @@ _DURATIONS = quick(
 _DUE = planned.due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
 _NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
 _BY_STATUS = select(tasks.c.status, func.count()).where(IS_LIVE).group_by(tasks.c.status)
-_AHEAD = select(func.count()).where(IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id < bindparam("id"))
+# An expression instead of the id itself, for which SQLite would look at everything older instead of all that is live.
+_AHEAD = select(func.count()).where(IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id"))
 
 _SUBMIT = _change(TaskStatus.QUEUED, status=TaskStatus.SUBMITTING, submitted_at=_NOW, poll_at=_POLL_AT)
 _SUBMIT_AGAIN = _change(TaskStatus.SUBMITTING, poll_at=_POLL_AT)

@@ -48,6 +48,14 @@ def upgrade() -> None:
     ):
         op.add_column("notifications", column)
     op.create_index("uq_notifications_interaction", "notifications", ["interaction_id"], unique=True)
+    op.drop_index("ix_notifications_ack", "notifications")
+    op.create_index("ix_notifications_ack", "notifications", ["id"], sqlite_where=sa.text("ack_wanted IS NOT NULL"))
+    op.create_index(
+        "ix_notifications_passing",
+        "notifications",
+        ["created_at"],
+        sqlite_where=sa.text("state IN ('answered', 'undeliverable', 'cancelled')"),
+    )
     _bring_in_the_journal()
 
 
