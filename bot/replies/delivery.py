@@ -11,7 +11,7 @@ import asyncio
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -47,6 +47,9 @@ LONGEST_PAUSE_SECONDS = 300.0
 UNBOOSTED_LIMIT = 10 * 1024 * 1024
 """What Discord accepts in any server."""
 
+
+_Way = tuple[Callable[[Notification, Post], Awaitable[int]], Acknowledgement | None]
+"""A way to send a message, and what the acknowledgement says then."""
 
 _NEWS = {
     Stage.NOTHING: None,
@@ -170,7 +173,6 @@ class Delivery:
                 current = await rows.get(transaction, task.id)
                 if current is None or current.status is not task.status:
                     raise Gone(f"what was to be said about task {task.id}")
-            elsewhere = False
             try:
                 message_id = await self._posting.send(row, post)
             except FAILURES as error:
@@ -181,47 +183,56 @@ class Delivery:
                     log.info("task %s: its file is too large for channel %s now", task.id, row.channel_id)
                     return False
                 log.warning("task %s: channel %s refuses it: %s", task.id, row.channel_id, explain(error))
-                if meaning is not Refusal.CLOSED and post.embed is not None:
-                    return await self._post_plainly(row, task)
-                try:
-                    message_id = await self._posting.send_privately(row, post)
-                except FAILURES as refused:
-                    return await self._refused(row, task, refused, post)
-                elsewhere = True
-        await self._delivered(row, task, message_id, elsewhere=elsewhere)
+                return await self._post_elsewhere(row, task, post, is_open=meaning is not Refusal.CLOSED)
+        await self._delivered(row, task, message_id)
         return True
 
-    async def _post_plainly(self, row: Notification, task: Task) -> bool:
-        """Say in one sentence that Discord does not take the message, wherever it takes that."""
-        plain = self._composer.compose_plain(row, task)
+    async def _post_elsewhere(self, row: Notification, task: Task, post: Post, *, is_open: bool) -> bool:
+        """Send privately what a channel refuses; where that is refused too, say so in one sentence where that goes.
+
+        `is_open` tells that the channel has refused this message alone. Returns False where its file is too large.
+        """
         try:
-            message_id, elsewhere = await self._posting.send(row, plain), False
+            message_id = await self._posting.send_privately(row, post)
         except FAILURES as error:
-            if meaning_of(error) is Refusal.LATER:
+            meaning = meaning_of(error)
+            if meaning is Refusal.LATER:
                 raise
-            try:
-                message_id, elsewhere = await self._posting.send_privately(row, plain), True
-            except FAILURES as refused:
-                return await self._refused(row, task, refused, plain)
-        await self._delivered(row, task, message_id, elsewhere=elsewhere)
+            if meaning is Refusal.TOO_LARGE and post.files:
+                return False
+            log.warning("task %s: it cannot be sent privately: %s", task.id, explain(error))
+            ways: list[_Way] = [(self._posting.send, None)] if is_open else []
+            if meaning is not Refusal.CLOSED:
+                ways.append((self._posting.send_privately, Acknowledgement.FAILED))
+            await self._say_plainly(row, task, ways if post.embed is not None else [], explain(error))
+        else:
+            await self._delivered(row, task, message_id, Acknowledgement.ELSEWHERE)
         return True
 
-    async def _refused(self, row: Notification, task: Task, error: Exception, post: Post) -> bool:
-        meaning = meaning_of(error)
-        if meaning is Refusal.LATER:
-            raise error
-        if meaning is Refusal.TOO_LARGE and post.files:
-            return False
-        log.warning("task %s: its requester cannot be reached: %s", task.id, explain(error))
-        await self._give_up(row, explain(error))
-        return True
+    async def _say_plainly(self, row: Notification, task: Task, ways: list[_Way], reason: str) -> None:
+        """Say that Discord does not take the message in the first of some ways that is open, or give it up."""
+        plain = self._composer.compose_plain(row, task)
+        for send, says in ways:
+            try:
+                message_id = await send(row, plain)
+            except FAILURES as error:
+                if meaning_of(error) is Refusal.LATER:
+                    raise
+                reason = explain(error)
+            else:
+                await self._delivered(row, task, message_id, says)
+                return
+        log.warning("task %s: its requester cannot be reached: %s", task.id, reason)
+        await self._give_up(row, reason)
 
     # Ends
 
-    async def _delivered(self, row: Notification, task: Task, message_id: int, *, elsewhere: bool = False) -> None:
-        says = Acknowledgement.DONE if task.status is TaskStatus.FINISHED else Acknowledgement.FAILED
-        if elsewhere:
-            says = Acknowledgement.ELSEWHERE
+    async def _delivered(
+        self, row: Notification, task: Task, message_id: int, instead: Acknowledgement | None = None
+    ) -> None:
+        """Note that a message was sent, and let the acknowledgement say so, or something else `instead`."""
+        ended_well = task.status is TaskStatus.FINISHED
+        says = instead or (Acknowledgement.DONE if ended_well else Acknowledgement.FAILED)
 
         async def write() -> None:
             async with self._database.write() as transaction:
@@ -230,7 +241,7 @@ class Delivery:
         try:
             await self._database.insist(write)
         except Gone:  # removed, forgotten, or not true any more in this very moment
-            if not elsewhere:
+            if instead is None:
                 await self._posting.take_back(row, message_id)
             return
         log.info("task %s: its result is posted as message %s", task.id, message_id)

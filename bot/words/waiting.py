@@ -148,7 +148,7 @@ def done(title: str, guild_id: int | None, channel_id: int, message_id: int) -> 
 
 def done_elsewhere(title: str) -> Text:
     return Text(
-        "**{title}** is done. I may no longer post here, so whoever asked for it got it privately.", title=title
+        "**{title}** is done. It could not be posted here, so whoever asked for it got it privately.", title=title
     )
 
 

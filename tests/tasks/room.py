@@ -218,6 +218,13 @@ class Room(World):
         names = (task.get_name() for task in self.bot.loop.living(self.bot.life))
         return sum(name.startswith(_WORK) for name in names)
 
+    def check(self) -> None:
+        """Hold what must be true of every run, and of one in which all has come to its end."""
+        super().check()
+        assert "due again unchanged" not in self.bot.log
+        ended = "state NOT IN ('asked', 'waiting', 'due', 'sending') AND ack_wanted IS NULL"
+        assert self.rows(f"SELECT * FROM notifications WHERE {ended} AND interaction_token IS NOT NULL") == []
+
     def task(self, where: str = "1", *values: object) -> dict[str, Any]:
         """Return the one task that fits."""
         [row] = self.rows(f"SELECT * FROM tasks WHERE {where}", *values)
