@@ -3,13 +3,14 @@ FROM python:3.12-slim AS build
 WORKDIR /source
 COPY requirements/run.txt requirements/run.txt
 RUN python -m venv /opt/coverbot \
- && /opt/coverbot/bin/pip install --no-cache-dir --require-hashes -r requirements/run.txt
+ && /opt/coverbot/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/run.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY bot bot
 COPY cogs cogs
 COPY storage storage
 COPY sandbox sandbox
-RUN /opt/coverbot/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+RUN /opt/coverbot/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+ && /opt/coverbot/bin/pip check
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /home/coverbot --create-home coverbot \

@@ -1,9 +1,8 @@
-# Every target sets up what it needs: a virtual environment in .venv with pinned, hash-checked dependencies.
-# Only Python 3.11 or newer is needed on the machine.
+# Every target sets up what it needs: a virtual environment in .venv with locked, hash-checked dependencies.
+# Only Python 3.11 or newer is needed on the machine; requirements/install.sh says so where it lacks. Another one than the
+# first that fits: make PYTHON=python3.13 …, which makes .venv anew with it.
 
-PYTHON ?= python3
 BIN = .venv/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCALE = bot/words/locale
 SOURCES = bot cogs storage sandbox tests benchmarks
 
@@ -21,10 +20,10 @@ check: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Known flaws of the locked dependencies. Asks an outside service, so it is no part of the checks, and pip-audit is in no
-# lock: it is installed into a folder of its own.
-audit: .venv/audit
-	.venv/audit/bin/pip-audit --disable-pip --require-hashes -r requirements/dev.txt
+# Known flaws of the locked dependencies. Asks an outside service, so it is no part of the checks; fails without it.
+audit: .venv-tools/tools
+	.venv-tools/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/dev.txt
+	.venv-tools/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/tools.txt
 
 faults: .venv/dev
 	$(BIN)/python -m tests.faults
@@ -43,34 +42,22 @@ words: .venv/dev
 pictures: .venv/dev
 	$(BIN)/python -m sandbox.pictures
 
-lock: .venv/dev
-	@for set in run demo dev; do \
-	  extras="--extra build"; [ $$set = demo ] && extras="--extra demo --extra build"; [ $$set = dev ] && extras="--extra dev"; \
-	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	    --no-header $$extras pyproject.toml -o requirements/$$set.txt; \
-	done
+lock: .venv-tools/tools
+	requirements/lock.sh
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-tools
 
-# A stamp per set of dependencies; dev holds everything that demo needs.
-.venv/demo: requirements/demo.txt pyproject.toml | .venv/python
-	@echo "Setting up (once)…"
-	@$(PIP) install --no-deps --require-hashes -r requirements/demo.txt
-	@$(PIP) install --no-deps --no-build-isolation -e .
-	@touch $@
+# A stamp per set of dependencies.
+.venv/demo .venv/dev: .venv/%: requirements/%.txt pyproject.toml
+	@requirements/install.sh $*
 
-.venv/dev: requirements/dev.txt pyproject.toml | .venv/python
-	@echo "Setting up (once)…"
-	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
-	@$(PIP) install --no-deps --no-build-isolation -e .
-	@touch .venv/demo $@
+# What a lock lacks must not stand in the way of making it, so the tools need nothing of .venv.
+.venv-tools/tools: requirements/tools.txt
+	@requirements/install.sh tools
 
-.venv/audit: | .venv/python
-	@$(PYTHON) -m venv $@
-	@$@/bin/python -m pip --disable-pip-version-check --quiet install pip-audit
-
-.venv/python:
-	@$(PYTHON) -c 'import sys; sys.exit("Coverbot needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
-	@$(PYTHON) -m venv .venv
-	@touch $@
+ifneq ($(PYTHON),)
+ifneq ($(shell $(PYTHON) -V 2>/dev/null),$(shell $(BIN)/python -V 2>/dev/null))
+.PHONY: .venv/demo .venv/dev
+endif
+endif

@@ -360,24 +360,3 @@ def test_the_changelog_has_an_entry_for_this_version() -> None:
     )
     assert entry is not None
     assert re.search(r"^### (Added|Changed|Fixed)\n\n- ", entry[2], re.MULTILINE)
-
-
-@pytest.mark.parametrize("locked", ["run", "demo", "dev"])
-def test_what_the_readme_installs_has_every_dependency(locked: str) -> None:
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        project = tomllib.load(file)["project"]
-    extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["build"]]
-    if locked != "run":
-        wanted += extras["demo"]
-    if locked == "dev":
-        wanted += [one for one in extras["dev"] if not one.startswith("coverbot[")]
-    names = {normal(re.split(r"[^\w.-]", one)[0]) for one in wanted}
-    text = (ROOT / "requirements" / f"{locked}.txt").read_text("utf-8")
-    pinned = {normal(name) for name in re.findall(r"^([\w.-]+)(?:\[.*?\])?==", text, re.MULTILINE)}
-    assert sorted(names - pinned) == []
-
-
-def normal(name: str) -> str:
-    """Return a package's name as the Python Package Index compares it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
