@@ -56,12 +56,15 @@ named() {
 
 version() { "$1" -V 2>&1 || true; }
 
+# Minimal systems have no cmp.
+same() { [ "$(cat "$1")" = "$(cat "$2")" ]; }
+
 # Whether what is there will do: what another Python or an older lock has left behind must not stay beside this lock.
 usable() {
     $home/bin/python -c 'import pip' 2>/dev/null || return 1
     [ -z "${PYTHON:-}" ] || [ "$(version "$PYTHON")" = "$(version $home/bin/python)" ] || return 1
     for installed in demo dev tools; do
-        [ ! -e "$home/$installed" ] || cmp -s "requirements/$installed.txt" "$home/$installed" || return 1
+        [ ! -e "$home/$installed" ] || same "requirements/$installed.txt" "$home/$installed" || return 1
     done
 }
 
