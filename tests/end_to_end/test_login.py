@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from sandbox.discord import account_routes
 from sandbox.discord.faults import COMMAND_SYNC, GATEWAY, LOGIN
 from tests.end_to_end.process import free_port, run_program
 from tests.end_to_end.world import eventually, open_world
@@ -115,6 +116,26 @@ async def test_commands_that_exist_are_enough_and_are_not_registered_again(tmp_p
         await world.discord.wait_until(lambda: registrations(world.discord) == 2)
         [cover] = [one for one in world.discord.commands.scope(None) if one["name"] == "cover"]
         assert not cover["options"][0].get("required")
+
+
+async def test_the_commands_of_one_server_are_not_registered_again_either(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        world.bot.settings["DISCORD_GUILD_ID"] = str(world.guild.id)
+        for _ in range(2):
+            await world.bot.start()
+            await world.bot.stop()
+        assert registrations(world.discord) == 1
+        assert "Discord has the commands as they are" in world.bot.log
+
+
+async def test_a_day_without_sessions_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_routes, "IDENTIFIES_PER_DAY", 0)
+    async with open_world(tmp_path, start=False) as world:
+        await world.bot.launch()
+        await world.bot.wait_log("Discord lets this bot begin no more sessions today; the next try is in 86400 s")
+        await world.discord.wait_until(lambda: world.discord.commands.synced)
+        assert await world.bot.stop() < 5
+        assert world.discord.identified == 0
 
 
 async def test_the_entry_point_of_an_activity_stays(tmp_path: Path) -> None:
