@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -105,7 +104,7 @@ async def test_commands_that_exist_are_enough_and_are_not_registered_again(tmp_p
         await world.bot.stop()
         fault = world.discord.refuse_at_edge("*", COMMAND_SYNC, 403, times=None)
         await world.bot.start()
-        await fault.strikes(1)
+        await fault.strikes(1, timeout=30)
         await assert_usable(world)
         fault.end()
 
@@ -113,7 +112,7 @@ async def test_commands_that_exist_are_enough_and_are_not_registered_again(tmp_p
         [cover] = [one for one in world.discord.commands.scope(None) if one["name"] == "cover"]
         cover["options"][0]["required"] = True
         await world.bot.start()
-        await world.discord.wait_until(lambda: registrations(world.discord) == 2)
+        await world.discord.wait_until(lambda: registrations(world.discord) == 2, timeout=30)
         [cover] = [one for one in world.discord.commands.scope(None) if one["name"] == "cover"]
         assert not cover["options"][0].get("required")
 
@@ -133,7 +132,7 @@ async def test_a_day_without_sessions_is_waited_out(tmp_path: Path, monkeypatch:
     async with open_world(tmp_path, start=False) as world:
         await world.bot.launch()
         await world.bot.wait_log("Discord lets this bot begin no more sessions today; the next try is in 86400 s")
-        await world.discord.wait_until(lambda: world.discord.commands.synced)
+        await world.discord.wait_until(lambda: world.discord.commands.synced, timeout=30)
         assert await world.bot.stop() < 5
         assert world.discord.identified == 0
 
@@ -142,7 +141,7 @@ async def test_the_entry_point_of_an_activity_stays(tmp_path: Path) -> None:
     async with open_world(tmp_path, start=False) as world:
         world.discord.commands.add_entry_point("launch")
         await world.bot.launch()
-        await world.discord.wait_until(lambda: registrations(world.discord) == 1)
+        await world.discord.wait_until(lambda: registrations(world.discord) == 1, timeout=30)
         await world.bot.wait_log("the commands are registered anew")
         names = {one["name"] for one in world.discord.commands.scope(None)}
         assert names == {"launch", "cover", "music", "Cover this track"}
@@ -184,7 +183,7 @@ async def test_a_gateway_that_is_out_of_reach_is_tried_again(tmp_path: Path) -> 
     async with open_world(tmp_path, start=False) as world:
         world.discord.refuse_gateway()
         await world.bot.launch()
-        await eventually(lambda: sum("Failed to connect" in line for line in world.bot.log_lines) == 2)
+        await eventually(lambda: sum("Failed to connect" in line for line in world.bot.log_lines) == 2, seconds=40)
         world.discord.refuse_gateway(False)
         await world.discord.wait_ready()
         assert_short(world.bot.log_lines)
@@ -196,7 +195,7 @@ async def test_check_does_not_take_an_edge_for_discord(tmp_path: Path) -> None:
         settings = world.bot.settings | {"DISCORD_GUILD_ID": str(world.guild.id), "LISTEN_PORT": str(free_port())}
         for path in (LOGIN, rf"^/guilds/{world.guild.id}$"):
             world.discord.refuse_at_edge("GET", path, 403)
-            ended = await asyncio.wait_for(run_program(tmp_path, settings | {"PUBLIC_URL": ""}, "check"), 30)
+            ended = await run_program(tmp_path, settings | {"PUBLIC_URL": ""}, "check")
             wrong = [line for line in ended.out.splitlines() if line.startswith("WRONG")]
             assert wrong
             assert all("HTTP 403, without a word of Discord's" in line for line in wrong[:1])
