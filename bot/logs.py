@@ -41,10 +41,10 @@ class _RedactingHandler(logging.StreamHandler[TextIO]):
 
 def _cut_page(record: logging.LogRecord) -> None:
     """Leave out the page for browsers that an edge server answers with; whoever quotes an answer quotes it whole."""
-    if record.exc_info and not record.exc_text:
-        record.exc_text = logging.Formatter().formatException(record.exc_info)
-    if record.exc_text:
-        record.exc_text = _PAGE.sub("(a page)", record.exc_text)
+    trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
+    if _PAGE.search(trace):
+        # Each formatter would write it out anew as long as the error is there.
+        record.exc_text, record.exc_info = _PAGE.sub("(a page)", trace), None
     message = record.getMessage()
     if _PAGE.search(message):
         record.msg, record.args = _PAGE.sub("(a page)", message), ()

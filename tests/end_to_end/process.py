@@ -61,7 +61,7 @@ async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
         os.close(writing)
 
 
-async def run_program(directory: Path, settings: Mapping[str, str], *arguments: str, seconds: float = 30) -> Ended:
+async def run_program(directory: Path, settings: Mapping[str, str], *arguments: str, seconds: float = 60) -> Ended:
     """Run a command to its end in `directory`; raises TimeoutError, after killing it, when it takes longer."""
     async with _pipe() as (out, stdout), _pipe() as (err, stderr):
         started = shared().fork(
@@ -147,11 +147,11 @@ class Bot:
             self._living().kill()
             await self._end(SHUTDOWN_SECONDS)
 
-    async def ended(self, seconds: float = 20) -> int:
+    async def ended(self, seconds: float = 40) -> int:
         """Wait for the process to end by itself, and return its exit code."""
         return await self._end(seconds)
 
-    async def wait_log(self, *words: str, after: int = 0, timeout: float = 15) -> str:
+    async def wait_log(self, *words: str, after: int = 0, timeout: float = 30) -> str:
         """Return the first line of the log, of those `after` the first so many, that holds all `words`."""
 
         def find() -> str | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from sandbox.discord import account_routes
 from sandbox.discord.faults import COMMAND_SYNC, GATEWAY, LOGIN
 from tests.end_to_end.process import run_program
 from tests.end_to_end.world import eventually, open_world
@@ -105,7 +104,7 @@ async def test_commands_that_exist_are_enough_and_are_not_registered_again(tmp_p
         await world.bot.stop()
         fault = world.discord.refuse_at_edge("*", COMMAND_SYNC, 403, times=None)
         await world.bot.start()
-        await fault.strikes(1)
+        await fault.strikes(1, timeout=30)
         await assert_usable(world)
         fault.end()
 
@@ -113,16 +112,36 @@ async def test_commands_that_exist_are_enough_and_are_not_registered_again(tmp_p
         [cover] = [one for one in world.discord.commands.scope(None) if one["name"] == "cover"]
         cover["options"][0]["required"] = True
         await world.bot.start()
-        await world.discord.wait_until(lambda: registrations(world.discord) == 2)
+        await world.discord.wait_until(lambda: registrations(world.discord) == 2, timeout=30)
         [cover] = [one for one in world.discord.commands.scope(None) if one["name"] == "cover"]
         assert not cover["options"][0].get("required")
+
+
+async def test_the_commands_of_one_server_are_not_registered_again_either(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        world.bot.settings["DISCORD_GUILD_ID"] = str(world.guild.id)
+        for _ in range(2):
+            await world.bot.start()
+            await world.bot.stop()
+        assert registrations(world.discord) == 1
+        assert "Discord has the commands as they are" in world.bot.log
+
+
+async def test_a_day_without_sessions_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_routes, "IDENTIFIES_PER_DAY", 0)
+    async with open_world(tmp_path, start=False) as world:
+        await world.bot.launch()
+        await world.bot.wait_log("Discord lets this bot begin no more sessions today; the next try is in 86400 s")
+        await world.discord.wait_until(lambda: world.discord.commands.synced, timeout=30)
+        assert await world.bot.stop() < 5
+        assert world.discord.identified == 0
 
 
 async def test_the_entry_point_of_an_activity_stays(tmp_path: Path) -> None:
     async with open_world(tmp_path, start=False) as world:
         world.discord.commands.add_entry_point("launch")
         await world.bot.launch()
-        await world.discord.wait_until(lambda: registrations(world.discord) == 1)
+        await world.discord.wait_until(lambda: registrations(world.discord) == 1, timeout=30)
         await world.bot.wait_log("the commands are registered anew")
         names = {one["name"] for one in world.discord.commands.scope(None)}
         assert names == {"launch", "cover", "music", "Cover this track"}
@@ -160,16 +179,11 @@ async def test_a_token_that_is_refused_later_is_named_too(tmp_path: Path) -> Non
     assert ended.lines[-1].startswith("coverbot: DISCORD_TOKEN is refused")
 
 
-def failed_to_connect(world: World, times: int) -> bool:
-    return sum("Failed to connect" in one for one in world.bot.log_lines) >= times
-
-
 async def test_a_gateway_that_is_out_of_reach_is_tried_again(tmp_path: Path) -> None:
     async with open_world(tmp_path, start=False) as world:
         world.discord.refuse_gateway()
         await world.bot.launch()
-        for count in (1, 2):
-            await eventually(partial(failed_to_connect, world, count))
+        await eventually(lambda: sum("Failed to connect" in line for line in world.bot.log_lines) == 2, seconds=40)
         world.discord.refuse_gateway(False)
         await world.discord.wait_ready()
         assert_short(world.bot.log_lines)
@@ -181,7 +195,7 @@ async def test_check_does_not_take_an_edge_for_discord(tmp_path: Path) -> None:
         settings = world.bot.settings | {"DISCORD_GUILD_ID": str(world.guild.id), "LISTEN_PORT": "0"}
         for path in (LOGIN, rf"^/guilds/{world.guild.id}$"):
             world.discord.refuse_at_edge("GET", path, 403)
-            ended = await asyncio.wait_for(run_program(tmp_path, settings | {"PUBLIC_URL": ""}, "check"), 30)
+            ended = await run_program(tmp_path, settings | {"PUBLIC_URL": ""}, "check")
             wrong = [line for line in ended.out.splitlines() if line.startswith("WRONG")]
             assert wrong
             assert all("HTTP 403, without a word of Discord's" in line for line in wrong[:1])

@@ -43,7 +43,7 @@ async def begin(directory: Path, settings: dict[str, str], command: str) -> asyn
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
     """Return exit code and what was written to stdout and stderr."""
-    out, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 
@@ -103,7 +103,7 @@ async def test_a_pipe_for_settings_that_nobody_writes_to_can_be_left(tmp_path: P
 
     await eventually(is_read)
     process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 30)
+    _, err = await asyncio.wait_for(process.communicate(), 60)
     os.close(writing[0])
     assert (process.returncode, err) == (0, b"")
 

@@ -14,51 +14,29 @@ import pytest
 from aiohttp import hdrs
 from discord import app_commands
 
-from bot import app, shutdown
 from bot.cli.commands import parser
 from bot.client import COGS, PERMISSIONS, Client, UseCases
-from bot.media import decoder, sources
 from bot.metrics import Metrics
 from bot.settings import Settings, SettingsError, load_settings
-from bot.vidgo import client as vidgo
-from bot.web import connections, listener
 from bot.words import cards, errors
 from bot.words.pages import Page
 from bot.words.text import LANGUAGES, LOCALE_DIR
 from storage.database import Database
 from storage.library import Song
 from storage.schema import metadata
+from tests.project.pages import DOCS, OPERATING, README, ROOT, rows, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "requirements" / "README.md", *sorted(DOCS.glob("*.md"))]
 PROMISED = ("architecture.md", "operating.md", "privacy.md", "reliability.md", "security.md")
-README = PAGES[0].read_text("utf-8")
-OPERATING = (DOCS / "operating.md").read_text("utf-8")
-PACKAGES = ("bot", "cogs", "storage")
 
 LANGUAGE_NAMES = {"de": "German", "es": "Spanish", "ja": "Japanese", "pt_BR": "Brazilian Portuguese"}
 
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-_SEVERAL = re.compile("…(?: …)+")
 _NAME = re.compile(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`")
-
-
-def rows(text: str, heading: str) -> dict[str, list[str]]:
-    """Return the rows of the first table under a heading's name or a table head, by their first cell."""
-    lines = text[text.index(heading) :].splitlines()
-    start = next(number for number, line in enumerate(lines) if re.match(r"\|[ -]+\|", line))
-    found: dict[str, list[str]] = {}
-    for line in lines[start + 1 :]:
-        if not line.startswith("|"):
-            break
-        first, *others = (cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1])
-        found[first.strip("`")] = others
-    return found
 
 
 def default_of(name: str) -> str | None:
@@ -248,95 +226,6 @@ def test_every_metric_is_documented_and_no_other() -> None:
     }
     assert set(rows(OPERATING, "| Metric | Labels |")) == known
     assert set(re.findall(r"coverbot_[a-z_]+", OPERATING)) == known
-
-
-def logged_errors() -> Iterator[str]:
-    """Every text that can stand in an ERROR line of the program's own, with "…" where a value goes."""
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if not isinstance(node, ast.Call) or not node.args:
-                    continue
-                called = ast.unparse(node.func)
-                if called in ("log.error", "log.exception", "log.critical", "_log.error", "_log.exception", "Failed"):
-                    yield _SEVERAL.sub("…", written(node.args[0]))
-
-
-def logged_lines() -> Iterator[re.Pattern[str]]:
-    """Every line that the program itself can log, as a pattern."""
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if isinstance(node, ast.Call) and re.fullmatch(r"log\.(info|warning)", ast.unparse(node.func)):
-                    text = _SEVERAL.sub("…", written(node.args[0]))
-                    if re.search("[a-z]", text):
-                        yield re.compile(".+".join(re.escape(part) for part in text.split("…")))
-
-
-@pytest.mark.parametrize("heading", ["### Lines of a good day", "### Warnings"])
-def test_every_line_of_the_log_that_is_explained_can_be_there(heading: str) -> None:
-    # What stands in the second place of a hint is a sentence of its own.
-    hints = {"… in … is no setting; did you mean …?"}
-    lines = {line for cell in rows(OPERATING, heading) for line in cell.split("` / `")} - hints
-    known = list(logged_lines())
-    assert len(lines) > 4
-    assert sorted(line for line in lines if not any(pattern.fullmatch(line) for pattern in known)) == []
-
-
-def constants() -> set[str]:
-    """Every text that stands in the bot's code."""
-    trees = [ast.parse(path.read_text("utf-8")) for path in sorted((ROOT / "bot").rglob("*.py"))]
-    return {str(node.value) for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-
-
-def test_every_reason_that_readyz_is_said_to_give_is_one_that_it_gives() -> None:
-    reasons = {re.findall(r"`([^`]+)`", f"`{cell}`")[-1] for cell in rows(OPERATING, "| Reason | What to do |")}
-    assert len(reasons) > 3
-    assert reasons - constants() == set()
-
-
-FIGURES = {
-    "security.md": [
-        f"{decoder.MEMORY_BYTES >> 30} GiB of memory",
-        f"A body may have {listener.MAX_BODY >> 10} KiB, also when unpacked, and {listener.BODY_SECONDS:.0f} s;",
-        f"a header {connections.MAX_HEADER_BYTES >> 10} KiB, a request {connections.MAX_HEADERS} headers",
-        f"{connections.MAX_CONNECTIONS} may be open;",
-        f"A connection has {connections.IDLE_SECONDS:.0f} s to send a request,",
-        f"an answer {connections.STUCK_SECONDS:.0f} s to find room at its reader",
-        f"a download {listener.DOWNLOAD_SECONDS / 60:.0f} minutes; {listener.DOWNLOADS} downloads run at once",
-        f"{sources.PICTURE_SECONDS:.0f} s for its pictures",
-        f"Answers are bounded to {vidgo.MAX_BODY >> 20} MiB",
-    ],
-    "operating.md": [
-        f"gives what is under way {shutdown.SECONDS - app.RESERVED_SECONDS:g} s to end",
-    ],
-    "architecture.md": [
-        f"gets {shutdown.SECONDS - app.RESERVED_SECONDS:g} s; then",
-    ],
-}
-
-
-@pytest.mark.parametrize("page", FIGURES)
-def test_figures_are_those_of_the_program(page: str) -> None:
-    text = " ".join((DOCS / page).read_text("utf-8").split())
-    assert [figure for figure in FIGURES[page] if figure not in text] == []
-
-
-def written(node: ast.expr) -> str:
-    if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
-    assert isinstance(node, ast.Constant), f"no fixed text: {ast.unparse(node)}"
-    return re.sub(r"%[-.\d]*[sdrf]", "…", str(node.value))
-
-
-def test_every_error_in_the_log_is_documented_with_what_to_do() -> None:
-    table = rows(OPERATING, "### Errors, and what to do")
-    # One line may stand there several times, once for each value that asks for something else.
-    documented = [re.sub(r"VidGo (refuses|has) .* \(…\)", "VidGo … (…)", line) for line in table]
-    errors = set(logged_errors())
-    assert len(errors) > 10
-    assert sorted(set(documented)) == sorted(errors)
-    assert [line for line, cells in table.items() if not cells[0]] == []
 
 
 def test_the_privacy_page_names_every_table_and_column() -> None:

@@ -253,7 +253,7 @@ async def test_an_acknowledgement_that_is_refused_for_ever_is_left_alone(tmp_pat
 @pytest.mark.parametrize("downtime", [0, 3600])
 async def test_a_post_whose_answer_was_lost_is_found_again_in_a_busy_channel(tmp_path: Path, downtime: int) -> None:
     async with open_room(tmp_path) as room:
-        ada, eve = room.person("ada"), room.person("eve")
+        ada, _eve = room.person("ada"), room.person("eve")
         await an_order(room, ada)
         for _ in range(4):
             room.advance(60)

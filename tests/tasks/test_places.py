@@ -1,4 +1,4 @@
-"""Nothing that waits holds a place that somebody else could use; and what must not be repeated goes over a fresh line."""
+"""Nothing that waits holds a place that others could use; what must not be repeated goes over a fresh line."""
 
 from __future__ import annotations
 

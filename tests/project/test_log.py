@@ -1,0 +1,102 @@
+"""What the documents say of the log, of readiness and of limits, against the program."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot import app, shutdown
+from bot.media import decoder, sources
+from bot.vidgo import client as vidgo
+from bot.web import connections, listener
+from tests.project.pages import DOCS, OPERATING, PACKAGES, ROOT, rows, written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SEVERAL = re.compile("…(?: …)+")
+
+
+def logged_errors() -> Iterator[str]:
+    """Every text that can stand in an ERROR line of the program's own, with "…" where a value goes."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if not isinstance(node, ast.Call) or not node.args:
+                    continue
+                called = ast.unparse(node.func)
+                if called in ("log.error", "log.exception", "log.critical", "_log.error", "_log.exception", "Failed"):
+                    yield _SEVERAL.sub("…", written(node.args[0]))
+
+
+def logged_lines() -> Iterator[re.Pattern[str]]:
+    """Every line that the program itself can log, as a pattern."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and re.fullmatch(r"log\.(info|warning)", ast.unparse(node.func)):
+                    text = _SEVERAL.sub("…", written(node.args[0]))
+                    if re.search("[a-z]", text):
+                        yield re.compile(".+".join(re.escape(part) for part in text.split("…")))
+
+
+@pytest.mark.parametrize("heading", ["### Lines of a good day", "### Warnings"])
+def test_every_line_of_the_log_that_is_explained_can_be_there(heading: str) -> None:
+    # What stands in the second place of a hint is a sentence of its own.
+    hints = {"… in … is no setting; did you mean …?"}
+    lines = {line for cell in rows(OPERATING, heading) for line in cell.split("` / `")} - hints
+    known = list(logged_lines())
+    assert len(lines) > 4
+    assert sorted(line for line in lines if not any(pattern.fullmatch(line) for pattern in known)) == []
+
+
+def constants() -> set[str]:
+    """Every text that stands in the bot's code."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in sorted((ROOT / "bot").rglob("*.py"))]
+    return {str(node.value) for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+
+
+def test_every_reason_that_readyz_is_said_to_give_is_one_that_it_gives() -> None:
+    reasons = {re.findall(r"`([^`]+)`", f"`{cell}`")[-1] for cell in rows(OPERATING, "| Reason | What to do |")}
+    assert len(reasons) > 3
+    assert reasons - constants() == set()
+
+
+FIGURES = {
+    "security.md": [
+        f"{decoder.MEMORY_BYTES >> 30} GiB of memory",
+        f"A body may have {listener.MAX_BODY >> 10} KiB, also when unpacked, and {listener.BODY_SECONDS:.0f} s;",
+        f"a header {connections.MAX_HEADER_BYTES >> 10} KiB, a request {connections.MAX_HEADERS} headers",
+        f"{connections.MAX_CONNECTIONS} may be open;",
+        f"A connection has {connections.IDLE_SECONDS:.0f} s to send a request,",
+        f"an answer {connections.STUCK_SECONDS:.0f} s to find room at its reader",
+        f"a download {listener.DOWNLOAD_SECONDS / 60:.0f} minutes; {listener.DOWNLOADS} downloads run at once",
+        f"{sources.PICTURE_SECONDS:.0f} s for its pictures",
+        f"Answers are bounded to {vidgo.MAX_BODY >> 20} MiB",
+    ],
+    "operating.md": [
+        f"gives what is under way {shutdown.SECONDS - app.RESERVED_SECONDS:g} s to end",
+    ],
+    "architecture.md": [
+        f"gets {shutdown.SECONDS - app.RESERVED_SECONDS:g} s; then",
+    ],
+}
+
+
+@pytest.mark.parametrize("page", FIGURES)
+def test_figures_are_those_of_the_program(page: str) -> None:
+    text = " ".join((DOCS / page).read_text("utf-8").split())
+    assert [figure for figure in FIGURES[page] if figure not in text] == []
+
+
+def test_every_error_in_the_log_is_documented_with_what_to_do() -> None:
+    table = rows(OPERATING, "### Errors, and what to do")
+    # One line may stand there several times, once for each value that asks for something else.
+    documented = [re.sub(r"VidGo (refuses|has) .* \(…\)", "VidGo … (…)", line) for line in table]
+    errors = set(logged_errors())
+    assert len(errors) > 10
+    assert sorted(set(documented)) == sorted(errors)
+    assert [line for line, cells in table.items() if not cells[0]] == []
