@@ -217,6 +217,7 @@ class Channel:
 
         Edits count too. Raises TimeoutError after `timeout` seconds.
         """
+        timeout *= Signal.patience
         for message in self.messages:
             if predicate(message):
                 return message

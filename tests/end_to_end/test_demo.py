@@ -21,9 +21,10 @@ import pytest
 
 from sandbox.artwork import paint
 from sandbox.delivered import audio_seconds, cover_picture, picture_size
+from tests.patience import patient
 
 ROOT = Path(__file__).parents[2]
-DEMO_SECONDS = 60
+DEMO_SECONDS = patient(60)
 WIDTH = 100
 SONGS = {
     "Harbour_Lights.mp3": 20,
@@ -42,19 +43,18 @@ def running_demo(directory: Path, **environment: str) -> Iterator[subprocess.Pop
     (work / ".env").write_text("POLL_MIN_SECONDS=nonsense\n")
     env = {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "PATH", "LC_", "LANG"))}
     env |= {"HOME": str(home), "PYTHONPATH": str(ROOT), "DATABASE_URL": "nonsense", "DISCORD_TOKEN": "a users own"}
-    demo = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "bot", "demo"],
         cwd=work,
         env=env | environment,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
-    try:
-        yield demo
-    finally:
-        demo.kill()
-        demo.wait()
+    ) as demo:
+        try:
+            yield demo
+        finally:
+            demo.kill()
 
 
 def bot_of(demo: subprocess.Popen[str]) -> psutil.Process:
@@ -105,7 +105,7 @@ def test_it_plays_every_step_and_leaves_the_songs(tmp_path: Path) -> None:
 def test_a_bot_that_is_killed_is_reported_at_once(tmp_path: Path) -> None:
     with running_demo(tmp_path) as demo:
         bot_of(demo).kill()
-        shown, _ = demo.communicate(timeout=15)
+        shown, _ = demo.communicate(timeout=DEMO_SECONDS)
     assert demo.returncode == 1
     assert "failed: the bot ended by itself: ended by SIGKILL" in " ".join(shown.split())
 
@@ -115,7 +115,7 @@ def test_a_bot_that_discord_refuses_fails_the_demo_with_the_bots_own_words(tmp_p
     description = tmp_path / "description.json"
     description.write_text(json.dumps({"paths": {"/applications/{application_id}/commands": {"put": schema}}}))
     with running_demo(tmp_path, DISCORD_OPENAPI=str(description)) as demo:
-        shown, _ = demo.communicate(timeout=30)
+        shown, _ = demo.communicate(timeout=DEMO_SECONDS)
     assert demo.returncode == 1
     assert "failed: the bot ended by itself: exit code 1" in " ".join(shown.split())
     assert re.search(r"│ .* ERROR +coverbot: Discord ", shown)
@@ -127,11 +127,11 @@ def test_an_interrupted_demo_leaves_no_bot_behind(tmp_path: Path, number: signal
     with running_demo(tmp_path) as demo:
         bot = bot_of(demo)
         demo.send_signal(number)
-        shown, _ = demo.communicate(timeout=15)
+        shown, _ = demo.communicate(timeout=DEMO_SECONDS)
         assert demo.returncode == 1, shown
         assert "The demo was interrupted" in shown
         assert "Traceback" not in shown
-        psutil.wait_procs([bot], timeout=5)
+        psutil.wait_procs([bot], timeout=patient(5))
         assert not bot.is_running()
 
 
@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "demo-output").write_text("a file where the folder should be")
     with running_demo(tmp_path) as demo:
-        shown, _ = demo.communicate(timeout=15)
+        shown, _ = demo.communicate(timeout=DEMO_SECONDS)
     assert demo.returncode == 1
     assert "The preparation failed: File exists: demo-output" in shown
 
