@@ -12,7 +12,7 @@ demo: .venv/demo
 	@$(BIN)/coverbot demo
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 
 check: .venv/dev
 	$(BIN)/ruff format --check $(SOURCES)

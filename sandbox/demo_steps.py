@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sandbox.discord import Choice, Message
     from sandbox.vidgo import Task
 
-EVENT_SECONDS = 40.0
+EVENT_SECONDS = 120.0
 TOKEN = "demo.discord.token"  # noqa: S105 (the stand-in's own)
 KEY = "demo-vidgo-key"
 COVER = "generate-music-cover"

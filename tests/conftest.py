@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,17 @@ from tests.nursery import shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+LONG = ("faults", "hostile", "end_to_end", "benchmarks", "media")
+"""The directories with the longest files; the short ones come last, so that no worker is left alone with a long one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    tests = Path(__file__).parent
+    rank = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(tests).parts[0], len(LONG)))
 
 
 @pytest.fixture(scope="module", autouse=True)

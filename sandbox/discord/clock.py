@@ -125,6 +125,7 @@ class Waiters(Generic[T]):
 
         Raises TimeoutError that names `what` after `timeout` seconds.
         """
+        timeout *= Signal.patience
         for item in present:
             if predicate(item):
                 return item

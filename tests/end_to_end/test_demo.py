@@ -21,9 +21,10 @@ import pytest
 
 from sandbox.artwork import paint
 from sandbox.delivered import audio_seconds, cover_picture, picture_size
+from tests.patience import patient
 
 ROOT = Path(__file__).parents[2]
-DEMO_SECONDS = 100
+DEMO_SECONDS = patient(60)
 WIDTH = 100
 SONGS = {
     "Harbour_Lights.mp3": 20,
@@ -47,20 +48,19 @@ def running_demo(
     (work / ".env").write_text("POLL_MIN_SECONDS=nonsense\n")
     env = {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "PATH", "LC_", "LANG"))}
     env |= {"HOME": str(home), "PYTHONPATH": str(ROOT), "DATABASE_URL": "nonsense", "DISCORD_TOKEN": "a users own"}
-    demo = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "bot", "demo"],
         cwd=work,
         env=env | environment,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
-    try:
-        resource.prlimit(demo.pid, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
-        yield demo
-    finally:
-        demo.kill()
-        demo.wait()
+    ) as demo:
+        try:
+            resource.prlimit(demo.pid, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+            yield demo
+        finally:
+            demo.kill()
 
 
 def bot_of(demo: subprocess.Popen[str]) -> psutil.Process:
@@ -111,14 +111,14 @@ def test_it_plays_every_step_and_leaves_the_songs(tmp_path: Path) -> None:
 def test_a_bot_that_is_killed_is_reported_at_once(tmp_path: Path) -> None:
     with running_demo(tmp_path) as demo:
         bot_of(demo).kill()
-        shown, _ = demo.communicate(timeout=15)
+        shown, _ = demo.communicate(timeout=DEMO_SECONDS)
     assert demo.returncode == 1
     assert "failed: the bot ended by itself: ended by SIGKILL" in " ".join(shown.split())
 
 
 def test_a_bot_that_cannot_start_fails_the_demo_with_the_bots_own_words(tmp_path: Path) -> None:
     with running_demo(tmp_path, file_bytes=8192) as demo:
-        shown, _ = demo.communicate(timeout=30)
+        shown, _ = demo.communicate(timeout=DEMO_SECONDS)
     assert demo.returncode == 1
     assert "failed: the bot ended by itself: exit code 2" in " ".join(shown.split())
     assert re.search(r"│ coverbot: DATABASE_URL: ", shown)
@@ -130,11 +130,11 @@ def test_an_interrupted_demo_leaves_no_bot_behind(tmp_path: Path, number: signal
     with running_demo(tmp_path) as demo:
         bot = bot_of(demo)
         demo.send_signal(number)
-        shown, _ = demo.communicate(timeout=15)
+        shown, _ = demo.communicate(timeout=DEMO_SECONDS)
         assert demo.returncode == 1, shown
         assert "The demo was interrupted" in shown
         assert "Traceback" not in shown
-        psutil.wait_procs([bot], timeout=5)
+        psutil.wait_procs([bot], timeout=patient(5))
         assert not bot.is_running()
 
 
@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "demo-output").write_text("a file where the folder should be")
     with running_demo(tmp_path) as demo:
-        shown, _ = demo.communicate(timeout=15)
+        shown, _ = demo.communicate(timeout=DEMO_SECONDS)
     assert demo.returncode == 1
     assert "The preparation failed: File exists: demo-output" in shown
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.end_to_end.process import Bot
+from tests.end_to_end.process import SHUTDOWN_SECONDS, Bot
 from tests.faults.audit import assert_sound, audit
 from tests.faults.crashing import Launch
 from tests.faults.flows import POSTED
 from tests.faults.harness import COVER, SONG, Stage, open_stage
+from tests.patience import idle_seconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -220,7 +221,7 @@ async def test_sigterm_with_work_in_flight_loses_nothing(nursery: Nursery, tmp_p
         stage.program.lives += 1
         await asyncio.gather(*(stage.generate() for _ in range(6)), *(stage.cover(stage.song()) for _ in range(6)))
         await stage.until(lambda: len(stage.vidgo.submissions) > 3, "submissions")
-        assert await program.stop() < 10
+        assert await idle_seconds(program.stop()) < SHUTDOWN_SECONDS
         await stage.recover()
         verdict = await assert_sound(stage)
         assert verdict.unconfirmed == 0
@@ -238,7 +239,7 @@ async def test_sigterm_ends_in_time_when_nobody_answers(nursery: Nursery, tmp_pa
         orders = [await stage.generate(), await stage.cover(stage.song())]
         await stage.vidgo.wait_submission(lambda one: one.model == SONG)
         await hanging.used_up()
-        assert await program.stop() < 10
+        assert await idle_seconds(program.stop()) < SHUTDOWN_SECONDS
         stage.vidgo.clear_faults()
         stage.discord.faults.clear()
         await stage.recover()
@@ -257,6 +258,6 @@ async def test_a_second_sigterm_changes_nothing(nursery: Nursery, tmp_path: Path
         await stage.until(lambda: any("/files/" in point.name for point in stage.wire_trail), "file that is asked for")
         ending = asyncio.create_task(program.stop())
         await program.wait_log("shutting down")
-        assert max(await asyncio.gather(ending, program.stop())) < 10
+        assert await idle_seconds(asyncio.gather(ending, program.stop())) < SHUTDOWN_SECONDS
         await stage.recover()
         await assert_sound(stage)

@@ -192,6 +192,7 @@ async def besiege(directory: Path, **settings: str) -> AsyncIterator[Siege]:
         task = world.vidgo.tasks[str(submission.task_id)]
         _, own_id, token = str(task.callback_url).rsplit("/", 2)
         process = psutil.Process(world.bot.pid)
+        await world.bot.wait_log("connected to Discord")
         yield Siege(world, ada, call, task, Target(own_id, token, UNKNOWN), process)
         world.vidgo.release(COVER)
         result = await ada.result(call)

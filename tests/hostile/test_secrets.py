@@ -128,14 +128,14 @@ async def files_are_bad(world: World) -> None:
         {"kind": "html"},
         {"kind": "endless"},
         {"kind": "disguised"},
-        {"kind": "bytes", "data": compose("Broken", style="folk", seconds=1)[:1000] + TOKEN.encode()},
+        {"kind": "bytes", "data": compose("Broken", style="folk", seconds=1)[:100] + TOKEN.encode()},  # not one frame
         {"kind": "redirect", "location": there},
     ):
         ada = world.person("ada")
         song = world.vidgo.add_song("Bad File", variants=1)
+        world.vidgo.set_song_files(task=song, **rule)
         await ada.brings_in(song)
         call = await ada.cover(song.id)
-        world.vidgo.set_song_files(task=song, **rule)
         # The last one is tried again and again, so nothing is posted while we look.
         if rule.get("location") is not there:
             await ada.result(call, 30)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from alembic import command
 from alembic.config import Config
 
-from storage.database import MIGRATIONS, Database
+from storage.database import Database
+from storage.sqlite.opening import MIGRATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
