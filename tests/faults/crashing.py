@@ -34,15 +34,13 @@ from bot.vidgo import VidGo
 from storage.database import Database
 from storage.sqlite.journal import Journal
 from storage.tasks import File
+from tests.faults.watching import let_time_pass, watch_workers, wrong_clock
 
 ARMED = "crash-at"
 """The file in the working directory that names the commit at which to die."""
 
 TRAIL = "commits"
 """The file in the working directory that every commit is noted in, where that is asked for."""
-
-CLOCK = "clock"
-"""The file in the working directory that says by how many seconds the program's clock is wrong."""
 
 AT_HAND = "at-hand"
 """The file in the working directory that says how many files wait for the archive; small ones wait in memory."""
@@ -57,14 +55,15 @@ SETTLE_SECONDS = 0.1
 class Launch:
     """How to start the program: where, with which environment, and what is different about it.
 
-    `trail` notes every commit, `clock` lets the clock be set, `patience` bounds requests to VidGo and `fetching` those
-    to file hosts (both in seconds).
+    `trail` notes every commit, `clock` lets the clock be set, and `passing` lets time pass at once, for everything that
+    waits too. `patience` bounds requests to VidGo and `fetching` those to file hosts (both in seconds).
     """
 
     directory: str
     environment: dict[str, str] = field(default_factory=dict)
     trail: bool = False
     clock: bool = False
+    passing: bool = False
     patience: float | None = None
     fetching: float | None = None
 
@@ -143,27 +142,19 @@ def _show_at_hand(launch: Launch) -> None:
         setattr(Files, name, method)
 
 
-def _wrong_clock(launch: Launch) -> None:
-    path = Path(launch.directory, CLOCK)
-
-    def clock() -> float:
-        try:
-            return time.time() + float(path.read_text())
-        except (FileNotFoundError, ValueError):
-            return time.time()
-
-    setattr(bot.app, "run", partial(bot.app.run, clock=clock))  # noqa: B010 (typed as a function)
-
-
 def _program(launch: Launch) -> int:
     os.chdir(launch.directory)
     os.environ.clear()
     os.environ.update(launch.environment)
+    directory = Path(launch.directory)
+    clock = wrong_clock(directory) if launch.clock or launch.passing else time.time
     _commit_points(launch)
+    watch_workers(directory, clock)
     bot.media.files.SETTLE_SECONDS = SETTLE_SECONDS
     _show_at_hand(launch)
-    if launch.clock:
-        _wrong_clock(launch)
+    setattr(bot.app, "run", partial(bot.app.run, clock=clock))  # noqa: B010 (typed as a function)
+    if launch.passing:
+        let_time_pass(directory)
     if launch.patience is not None:
         setattr(bot.app, "VidGo", partial(VidGo, timeout=launch.patience))  # noqa: B010 (typed as a class)
     if launch.fetching is not None:

@@ -15,6 +15,7 @@ from sandbox.discord import DiscordStandIn
 from sandbox.vidgo import VidGoStandIn
 from tests.end_to_end.process import free_port
 from tests.faults.crashing import Launch
+from tests.faults.passing import Time
 from tests.faults.program import Program
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 COVER = "generate-music-cover"
 SONG = "generate-music"
+EXTENSION = "extend-music"
+MODELS = {COVER: "task_id", SONG: "prompt", EXTENSION: "audio_id"}
+"""What is ordered here, with the field of a request by which one order is told from another."""
+
 TOKEN = "MTA5OTUxMTYyNzc3Ng.GwY2aK.a-token-that-survives-every-fault"
 KEY = "vg-fault-injection-key-77c1"
 
@@ -35,7 +40,8 @@ LOOK_SECONDS = 0.05
 """How often the database is read while the harness waits for it; nothing tells it of a commit."""
 
 OPEN = ("asked", "due", "sending", "waiting")
-Kind = Literal["cover", "generate", "refused", "import"]
+Kind = Literal["cover", "generate", "refused", "import", "extend", "post", "library", "forget"]
+ORDERED: dict[Kind, str] = {"cover": COVER, "generate": SONG, "extend": EXTENSION}
 LIVE = ("queued", "submitting", "waiting", "running")
 
 
@@ -45,6 +51,12 @@ _ENDPOINTS: dict[str, Endpoint] = {
     "/api/generate/detail": "detail",
     "/files/": "files",
 }
+
+
+def key_of(model: object, fields: object) -> tuple[str, str]:
+    """Return by what an order is known, of VidGo's name for what is made and the fields of the request."""
+    name = MODELS.get(str(model), "")
+    return str(model), str(fields.get(name) if isinstance(fields, dict) else None)
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,7 @@ class Order:
     member: Member
     channel: Channel
     key: str
-    """The id of VidGo's song for a cover, the prompt for a new song."""
+    """The id of VidGo's song for a cover, the prompt for a new song, the id of its audio for an extension."""
     call: Call
     life: int
     """Which life of the program the command was sent to."""
@@ -76,6 +88,20 @@ class Order:
     """Whether every way to the member is closed."""
     untold: int = 0
     """How often the program died with a private sentence said that was not recorded yet."""
+    due: bool = False
+    """Whether nothing stands in the way of its result for good, so that any other end is a loss."""
+    patience: float | None = None
+    """Within how many seconds of its end at VidGo the member has to have it; None: nobody looks."""
+
+    @property
+    def model(self) -> str | None:
+        """Return VidGo's name for what is ordered, None where nothing is."""
+        return ORDERED.get(self.kind)
+
+    @property
+    def wanted(self) -> tuple[str, str]:
+        """Return by what VidGo's submissions and the rows of tasks for it are known."""
+        return self.model or "", self.key
 
     @property
     def place(self) -> tuple[int, int]:
@@ -116,6 +142,9 @@ class Stage:
     wire: Point | None = None
     wire_trail: list[Point] = field(default_factory=list)
     """Every kind of moment on the wires so far."""
+    time: Time = field(default_factory=Time)
+    kept: dict[str, str] = field(default_factory=dict)
+    """What audits have seen in the archive: by its hash, the task that it is of."""
 
     def __post_init__(self) -> None:
         self.discord.on_request(lambda method, path, phase: self._heard("discord", method, path, phase))
@@ -223,6 +252,8 @@ class Stage:
         """Return the messages in an order's channel that address its member, the oldest first."""
         address = f"<@{order.member.id}>"
         found = [one for one in order.channel.messages if one.content.startswith(address)]
+        if sum(one.place == order.place for one in self.orders) > 1 and order.call.original is not None:
+            found = [one for one in found if one.reference == order.call.original.id]
         return [one for one in found if "takes longer than usual" not in one.content]
 
     @property
@@ -347,10 +378,10 @@ async def open_stage(
 
     With callbacks the program asks by itself too, three times more slowly; without them it has to.
     """
-    port = free_port()
+    port, clock = free_port(), Time()
     async with (
         DiscordStandIn(token=TOKEN, openapi=None) as discord,
-        VidGoStandIn(key=KEY, credits=1_000_000, seconds=0.3, audio_seconds=1) as vidgo,
+        VidGoStandIn(key=KEY, credits=1_000_000, seconds=0.3, audio_seconds=1, clock=clock.now) as vidgo,
     ):
         guild = discord.add_guild("Harbour")
         places = [guild.add_channel(f"music{number}") for number in range(channels)]
@@ -371,9 +402,10 @@ async def open_stage(
             "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
             **(settings or {}),
         }
-        program = Program(nursery, directory, defaults, discord, launch or Launch(str(directory)))
+        program = Program(nursery, directory, defaults, discord, launch or Launch(str(directory)), clock)
         backstage = guild.add_channel("backstage")
-        stage = Stage(discord, vidgo, program, guild, places, Path(defaults["ARCHIVE_DIR"]), backstage)
+        archive = Path(defaults["ARCHIVE_DIR"])
+        stage = Stage(discord, vidgo, program, guild, places, archive, backstage, time=clock)
         try:
             if start:
                 assert await program.start(), program.log
