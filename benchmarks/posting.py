@@ -11,8 +11,7 @@ from benchmarks.stage import COVER, Side
 from sandbox.artwork import paint
 from sandbox.discord import Message
 from sandbox.music import compose_of_size
-from sandbox.vidgo import VidGoStandIn
-from sandbox.vidgo.records import Task
+from sandbox.vidgo import Task, VidGoStandIn
 
 P50_TARGET = 1.3
 TITLE = "Benchmark"

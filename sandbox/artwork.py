@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import colorsys
 import hashlib
+import io
 import math
+import os
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -15,15 +17,17 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ImageFormat: TypeAlias = Literal["png", "jpeg"]
+ImageFormat: TypeAlias = Literal["png", "jpeg", "avif"]
 Plane: TypeAlias = "NDArray[np.float64]"
 
 
 @lru_cache(maxsize=64)
 def paint(title: str, *, seed: int = 0, fmt: ImageFormat = "png", size: int = 512) -> bytes:
-    """Paint a square picture of `size` pixels a side (a multiple of two) as PNG or JPEG bytes."""
+    """Paint a square picture of `size` pixels a side (a multiple of two) as PNG, JPEG or AVIF bytes."""
     picture = np.round(_picture(title, seed, size) * 255).astype(np.uint8)
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+    if fmt == "avif":
+        return _avif(frame)
     if fmt == "png":
         encoder = av.VideoCodecContext.create("png", "w")
         encoder.pix_fmt = "rgb24"
@@ -35,6 +39,16 @@ def paint(title: str, *, seed: int = 0, fmt: ImageFormat = "png", size: int = 51
     encoder.width = encoder.height = size
     encoder.time_base = Fraction(1, 25)
     return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+
+
+def _avif(frame: av.VideoFrame) -> bytes:
+    os.environ.setdefault("SVT_LOG", "0")  # the encoder tells its settings on stderr
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="avif") as container:
+        stream = container.add_stream("libsvtav1", rate=1, options={"preset": "9"})
+        stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
+        container.mux([*stream.encode(frame.reformat(format="yuv420p")), *stream.encode(None)])
+    return buffer.getvalue()
 
 
 def _colour(hue: float, saturation: float, value: float) -> NDArray[np.float64]:

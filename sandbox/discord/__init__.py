@@ -1,10 +1,11 @@
 """A local Discord: REST API v10 and gateway over real sockets, judged by Discord's own description."""
 
 from sandbox.discord.commands import UnknownCommandError
+from sandbox.discord.content import Attachment, Button, Revision
 from sandbox.discord.faults import Fault
 from sandbox.discord.interactions import Call
 from sandbox.discord.judge import Violation
-from sandbox.discord.model import Attachment, Button, Channel, Guild, Member, Message, User
+from sandbox.discord.model import Channel, Guild, Member, Message, User
 from sandbox.discord.people import Choice, NoSuchComponentError
 from sandbox.discord.rest import Refusal, Request
 from sandbox.discord.standin import DiscordStandIn
@@ -23,6 +24,7 @@ __all__ = [
     "NoSuchComponentError",
     "Refusal",
     "Request",
+    "Revision",
     "UnknownCommandError",
     "User",
     "Violation",

@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox.discord import payloads
 from sandbox.discord.errors import invalid, refuse
-from sandbox.discord.messages import create_message, delete_message, edit_message
+from sandbox.discord.messages import create_message, delete_message, edit_message, require_unlocked
 from sandbox.discord.model import Channel, Message
 from sandbox.discord.permissions import PERMISSION_BITS
 from sandbox.discord.rest import Context, Route
@@ -62,9 +62,6 @@ def post_message(context: Context) -> tuple[int, Any]:
     else:
         _check_may_post(channel, body, bool(context.uploads))
     message = create_message(channel, state.bot, body, context.uploads)
-    if channel.archived:
-        channel.archived = False
-        state.publish("THREAD_UPDATE", channel.guild, lambda: payloads.channel(channel))
     return 200, payloads.message(message)
 
 
@@ -76,8 +73,7 @@ def _check_may_post(channel: Channel, body: dict[str, Any], uploads: bool) -> No
         _require(channel, "embed_links")
     if body.get("message_reference") and not _may(channel, "read_message_history"):
         raise refuse(160002)
-    if channel.locked:
-        raise refuse(50083)
+    require_unlocked(channel)
 
 
 def list_messages(context: Context) -> tuple[int, Any]:
@@ -134,6 +130,8 @@ def remove_message(context: Context) -> tuple[int, Any]:
     message = _message(context, channel)
     if message.author is not context.state.bot:
         _require(channel, "manage_messages")
+    if channel.archived:
+        raise refuse(50083)
     delete_message(message)
     return 204, None
 

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.discord import payloads
-from sandbox.discord.errors import invalid
+from sandbox.discord.errors import invalid, refuse
 from sandbox.discord.model import Channel, Member, State, User
 
 Json = dict[str, Any]
 Path = list[str | int]
 
-CHAT_INPUT, USER_MENU, MESSAGE_MENU = 1, 2, 3
+CHAT_INPUT, USER_MENU, MESSAGE_MENU, ENTRY_POINT = 1, 2, 3, 4
 SUBCOMMAND, GROUP, STRING, INTEGER, BOOLEAN, USER, CHANNEL, NUMBER = 1, 2, 3, 4, 5, 6, 7, 10
-COUNT_LIMITS = {CHAT_INPUT: 100, USER_MENU: 15, MESSAGE_MENU: 15}
+COUNT_LIMITS = {CHAT_INPUT: 100, USER_MENU: 15, MESSAGE_MENU: 15, ENTRY_POINT: 1}
+CREATES_A_DAY = 200
 TOTAL_TEXT_LIMIT = 8000
 NAME = re.compile(r"[-_'\w]{1,32}")
 
@@ -25,9 +26,13 @@ class UnknownCommandError(LookupError):
 
 
 class CommandRegistry:
-    """Keep the synced commands, global and per guild, and look them up as Discord's client does."""
+    """Keep the synced commands, global and per guild, and look them up as Discord's client does.
+
+    `creates_left` is how many more new commands may come today; those that exist may be sent again at any time.
+    """
 
     def __init__(self, state: State) -> None:
+        self.creates_left = CREATES_A_DAY
         self._state = state
         self._scopes: dict[int | None, list[Json]] = {}
 
@@ -41,28 +46,29 @@ class CommandRegistry:
         return self._scopes.get(guild_id, [])
 
     def replace(self, guild_id: int | None, commands: Sequence[Json]) -> list[Json]:
-        """Replace the commands of a scope; raise ApiError 50035 when one breaks Discord's rules."""
+        """Replace the commands of a scope; raise ApiError 50035, 50240 or 30034 when Discord would not."""
         check_commands(commands)
         known = {(item["type"], item["name"]): item["id"] for item in self.scope(guild_id)}
+        sent = {(command.get("type") or CHAT_INPUT, command["name"]) for command in commands}
+        if any(kind == ENTRY_POINT for kind, _ in known.keys() - sent):
+            raise refuse(50240)
+        created = len(sent - known.keys())
+        if created > self.creates_left:
+            raise refuse(30034)
+        self.creates_left -= created
         stored = []
         for command in commands:
             kind = command.get("type") or CHAT_INPUT
-            permissions = command.get("default_member_permissions")
-            fresh = {
-                "id": known.get((kind, command["name"])) or str(self._state.ids.now()),
-                "application_id": str(self._state.application_id),
-                "version": str(self._state.ids.now()),
-                "type": kind,
-                "description": command.get("description") or "",
-                "default_member_permissions": None if permissions is None else str(permissions),
-                "nsfw": bool(command.get("nsfw")),
-            }
-            if guild_id is not None:
-                fresh["guild_id"] = str(guild_id)
+            fresh = self._stored(command, known.get((kind, command["name"])), guild_id)
             stored.append({key: value for key, value in command.items() if value is not None} | fresh)
         self._scopes[guild_id] = stored
         self._state.changed.notify()
         return stored
+
+    def add_entry_point(self, name: str = "launch") -> None:
+        """Add the command that Discord itself makes for an application with Activities."""
+        command: Json = {"name": name, "type": ENTRY_POINT, "handler": 2}
+        self._scopes[None] = [*self.scope(None), command | self._stored(command, None, None)]
 
     def find(self, name: str, kind: int, channel: Channel) -> Json:
         """Return the command a person would find in a channel, the guild's own first."""
@@ -118,6 +124,21 @@ class CommandRegistry:
         if resolved:
             data["resolved"] = resolved
         return data
+
+    def _stored(self, command: Json, command_id: str | None, guild_id: int | None) -> Json:
+        permissions = command.get("default_member_permissions")
+        fresh: Json = {
+            "id": command_id or str(self._state.ids.now()),
+            "application_id": str(self._state.application_id),
+            "version": str(self._state.ids.now()),
+            "type": command.get("type") or CHAT_INPUT,
+            "description": command.get("description") or "",
+            "default_member_permissions": None if permissions is None else str(permissions),
+            "nsfw": bool(command.get("nsfw")),
+        }
+        if guild_id is not None:
+            fresh["guild_id"] = str(guild_id)
+        return fresh
 
 
 def _chosen_options(
@@ -190,7 +211,7 @@ def check_commands(commands: Sequence[Json]) -> None:
             _check_options(at, command.get("options") or [])
             if _text_length(command) > TOTAL_TEXT_LIMIT:
                 raise invalid(at, "APPLICATION_COMMAND_TOO_LARGE", "Command exceeds maximum size (8000)")
-        elif not 1 <= len(command.get("name") or "") <= 32 or command.get("description"):
+        elif (kind != ENTRY_POINT and not 1 <= len(command.get("name") or "") <= 32) or command.get("description"):
             raise invalid(at, "CONTEXT_MENU_DESCRIPTION", "A menu command has a short name and no description.")
         if (kind, command["name"]) in seen:
             raise invalid(at, "APPLICATION_COMMANDS_DUPLICATE_NAME", "Application command names must be unique")

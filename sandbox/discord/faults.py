@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from sandbox.discord.clock import Clock, Signal
+from sandbox.discord.content import texts
 from sandbox.discord.errors import REFUSALS
 from sandbox.discord.limits import Scope, limited_answer
 
@@ -82,7 +83,7 @@ class Fault:
         if self.over or self.when != when or self.method not in {"*", method}:
             return False
         return self.pattern.search(path) is not None and (
-            self.text is None or any(self.text.search(words) for words in _texts(body))
+            self.text is None or any(self.text.search(words) for words in texts(body))
         )
 
     def answer(self) -> tuple[int, Any, dict[str, str]]:
@@ -261,15 +262,3 @@ def edge_page(status: int) -> str:
         f"  <h1>Error {status}</h1>\n  <p>{phrase}: the request was not passed on.</p>\n"
         f'  <div class="cf-wrapper">\n{rows}\n  </div>\n</body>\n</html>\n'
     )
-
-
-def _texts(body: Any) -> Iterator[str]:
-    """Yield every text in a body, whatever it is nested in."""
-    if isinstance(body, str):
-        yield body
-    elif isinstance(body, dict):
-        for value in body.values():
-            yield from _texts(value)
-    elif isinstance(body, list):
-        for value in body:
-            yield from _texts(value)

@@ -103,7 +103,7 @@ class Session:
 
 
 class Gateway:
-    """Serve WebSockets and send events to the session whose shard they belong to.
+    """Serve WebSockets and send events to the sessions whose shard they belong to; `current` holds the newest of each.
 
     `identified` and `resumed` count the sessions begun and taken up again. While `refusing`, new connections
     are answered 503 and counted in `refused`. `allowed_intents` are the privileged ones switched on for the
@@ -150,18 +150,18 @@ class Gateway:
 
     def publish(self, event: str, guild: Guild | None, build: Callable[[], Json]) -> None:
         """Send an event to the shard of a guild, or to shard 0, if the intents ask for it."""
-        session = self.session_for(guild)
-        if session is None or not session.complete:
-            return
-        if session.intents & _needed_intent(event, guild):
-            session.dispatch(event, build())
+        needed = _needed_intent(event, guild)
+        for session in self.sessions_for(guild):
+            if session.complete and session.intents & needed:
+                session.dispatch(event, build())
 
-    def session_for(self, guild: Guild | None) -> Session | None:
-        """Return the newest session that is in charge of a guild or, with None, of direct messages."""
-        for session in self.current.values():
-            if (guild.id >> 22 if guild is not None else 0) % session.count == session.shard:
-                return session
-        return None
+    def sessions_for(self, guild: Guild | None) -> list[Session]:
+        """Return the sessions in charge of a guild or, with None, of direct messages.
+
+        There are several while an older process is still connected: each of them gets every event.
+        """
+        number = guild.id >> 22 if guild is not None else 0
+        return [session for session in self._sessions.values() if number % session.count == session.shard]
 
     def drop(self, code: int | None) -> None:
         """Break every connection: with a close code, or as if the cable was cut."""
@@ -175,7 +175,7 @@ class Gateway:
 
     def invalidate(self, *, resumable: bool) -> None:
         """Send INVALID_SESSION to every session; unless resumable they are forgotten."""
-        for session in list(self.current.values()):
+        for session in list(self._sessions.values()):
             if session.connection is not None:
                 session.connection.send_op(INVALID_SESSION, resumable)
             if not resumable:
@@ -218,8 +218,9 @@ class Gateway:
         if intents & PRIVILEGED_INTENTS & ~self.allowed_intents:
             connection.close(4014)
             return
-        if shard in self.current:
-            self._forget(self.current[shard])
+        for earlier in list(self._sessions.values()):
+            if earlier.shard == shard and earlier.connection is None:
+                self._forget(earlier)
         session = Session(shard, count, intents)
         self._sessions[session.id] = self.current[shard] = session
         self._attach(connection, session)
@@ -279,6 +280,9 @@ class Gateway:
         self._sessions.pop(session.id, None)
         if self.current.get(session.shard) is session:
             del self.current[session.shard]
+            for other in self._sessions.values():
+                if other.shard == session.shard:
+                    self.current[session.shard] = other
 
 
 def _needed_intent(event: str, guild: Guild | None) -> int:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from sandbox.discord import payloads
+from sandbox.discord.content import Attachment, Revision, embed_urls, walk_components
 from sandbox.discord.errors import invalid, refuse
-from sandbox.discord.model import EPHEMERAL, LOADING, Attachment, Channel, Message, State, User
+from sandbox.discord.model import EPHEMERAL, LOADING, Channel, Message, State, User
+from sandbox.discord.permissions import PERMISSION_BITS
 from sandbox.discord.rules import Upload, check_message, check_upload_sizes
 
 if TYPE_CHECKING:
@@ -41,6 +43,15 @@ AUDIO_TYPES = {
 def upload_limit(channel: Channel) -> int:
     """Return the largest file, in bytes, that may be uploaded to a channel."""
     return channel.guild.upload_limit if channel.guild is not None else DIRECT_UPLOAD_LIMIT
+
+
+def require_unlocked(channel: Channel) -> None:
+    """Refuse what would write into a locked thread: 403 50083 where it is archived, 400 160005 where it is open.
+
+    Seen for posts, follow-ups and first answers alike, private ones too (discord-api-docs, issues 6884 and 7707).
+    """
+    if channel.locked and not channel.bot_bits & PERMISSION_BITS["manage_threads"]:
+        raise refuse(50083, 403) if channel.archived else refuse(160005)
 
 
 def create_message(
@@ -100,7 +111,7 @@ def edit_message(message: Message, body: Json, uploads: Sequence[Upload] = ()) -
     listed = body.get("attachments")
     kept_ids = None if listed is None else {int(entry["id"]) for entry in listed}
     kept = [file for file in message.files if kept_ids is None or file.id in kept_ids]
-    shown = payloads.embed_urls(message.embeds)
+    shown = embed_urls(message.embeds)
     if kept_ids is not None and "embeds" not in body:
         # A file an embed shows is no attachment any more, so nobody can list it; it stays with its embed.
         kept = [file for file in message.files if file in kept or file.url in shown]
@@ -113,10 +124,10 @@ def edit_message(message: Message, body: Json, uploads: Sequence[Upload] = ()) -
     if not (content or embeds or files or components):
         raise refuse(50006)
     if not message.thinking:
-        message.edits.append(message.content)
         message.edited_at = message.channel.state.clock.wall()
     message.content, message.embeds, message.components, message.files = content, embeds, components, files
     message.flags = (message.flags & ~LOADING) | ((body.get("flags") or 0) & SETTABLE_FLAGS)
+    _revise(message)
     _announce(message, "MESSAGE_UPDATE")
 
 
@@ -136,8 +147,21 @@ def delete_message(message: Message) -> None:
 
 
 def _enter(message: Message) -> None:
-    message.channel.history[message.id] = message
+    channel = message.channel
+    channel.history[message.id] = message
+    if message.author is channel.state.bot:
+        channel.state.said.append(message)
+    if not message.thinking:
+        _revise(message)
     _announce(message, "MESSAGE_CREATE")
+    if channel.archived and not message.ephemeral:
+        channel.archived = False
+        channel.state.publish("THREAD_UPDATE", channel.guild, lambda: payloads.channel(channel))
+
+
+def _revise(message: Message) -> None:
+    names = [file.filename for file in message.files]
+    message.revisions.append(Revision(message.content, message.embeds, message.components, names))
 
 
 def _announce(message: Message, event: str) -> None:
@@ -219,7 +243,7 @@ def _shown_embeds(embeds: Sequence[Json], files: Sequence[Attachment]) -> list[J
 def _numbered(components: Sequence[Json]) -> list[Json]:
     numbered = copy.deepcopy(list(components))
     numbers = itertools.count(1)
-    for item in payloads.walk_components(numbered):
+    for item in walk_components(numbered):
         item.setdefault("id", next(numbers))
     return numbered
 

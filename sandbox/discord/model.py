@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.discord import payloads
 from sandbox.discord.clock import Clock, Signal, Snowflakes
+from sandbox.discord.content import Attachment, Button, Revision, buttons, embed_urls
 from sandbox.discord.permissions import ALL_PERMISSIONS, BOT_PERMISSIONS, MEMBER_PERMISSIONS, bits
 
 if TYPE_CHECKING:
@@ -58,37 +59,8 @@ class Member:
 
 
 @dataclass(eq=False)
-class Attachment:
-    """A file uploaded with a message; `url` serves its bytes while the message exists."""
-
-    id: int
-    filename: str
-    content_type: str
-    data: bytes = field(repr=False)
-    url: str
-    description: str | None = None
-    title: str | None = None
-
-    @property
-    def size(self) -> int:
-        """Return the size in bytes."""
-        return len(self.data)
-
-
-@dataclass(frozen=True)
-class Button:
-    """A button under a message; a link has a `url` and no `custom_id`."""
-
-    label: str | None
-    custom_id: str | None
-    url: str | None
-    disabled: bool
-    style: int
-
-
-@dataclass(eq=False)
 class Message:
-    """A message as people see it now; `edits` keeps what it said before, `pings` whom it notified."""
+    """A message as people see it now; `revisions` keeps all it ever said, `pings` whom it notified."""
 
     id: int
     channel: Channel = field(repr=False)
@@ -104,7 +76,7 @@ class Message:
     mentions: list[User] = field(default_factory=list)
     mention_everyone: bool = False
     pings: set[int] = field(default_factory=set)
-    edits: list[str] = field(default_factory=list)
+    revisions: list[Revision] = field(default_factory=list, repr=False)
     edited_at: float | None = None
     deleted: bool = False
     interaction_call: Call | None = field(default=None, repr=False)
@@ -114,6 +86,11 @@ class Message:
     def author_id(self) -> int:
         """Return the id of who wrote it."""
         return self.author.id
+
+    @property
+    def edits(self) -> list[str]:
+        """Return what it said before."""
+        return [revision.content for revision in self.revisions[:-1]]
 
     @property
     def ephemeral(self) -> bool:
@@ -128,7 +105,7 @@ class Message:
     @property
     def attachments(self) -> list[Attachment]:
         """Return the files shown as attachments; those an embed shows are only in `files`, as on Discord."""
-        shown = payloads.embed_urls(self.embeds)
+        shown = embed_urls(self.embeds)
         return [file for file in self.files if file.url not in shown]
 
     @property
@@ -139,17 +116,7 @@ class Message:
     @property
     def buttons(self) -> list[Button]:
         """Return every button, row by row."""
-        return [
-            Button(
-                item.get("label"),
-                item.get("custom_id"),
-                item.get("url"),
-                bool(item.get("disabled")),
-                item["style"],
-            )
-            for item in payloads.walk_components(self.components)
-            if item["type"] == 2
-        ]
+        return buttons(self.components)
 
     @property
     def substantial(self) -> bool:
@@ -301,7 +268,10 @@ def _publish_nothing(_event: str, _guild: Guild | None, _build: Callable[[], Jso
 
 
 class State:
-    """Everything the stand-in knows, and the signal that something of it changed."""
+    """Everything the stand-in knows, and the signal that something of it changed.
+
+    `said` holds every message of the bot's, private and deleted ones too, in order.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -318,6 +288,8 @@ class State:
         self.calls: dict[int, Call] = {}
         self.calls_by_token: dict[str, Call] = {}
         self.nonces: dict[tuple[int, str], tuple[float, Message]] = {}
+        self.said: list[Message] = []
+        self.follow_up_after_deletion = True
         self.changed = Signal()
         self.publish: Callable[[str, Guild | None, Callable[[], Json]], None] = _publish_nothing
 

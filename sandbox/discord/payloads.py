@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sandbox.discord.clock import snowflake_seconds
 from sandbox.discord.permissions import ALL_PERMISSIONS, PERMISSION_BITS, bits
 
 if TYPE_CHECKING:
-    from sandbox.discord.model import Attachment, Channel, Guild, Member, Message, State, User
+    from sandbox.discord.content import Attachment
+    from sandbox.discord.model import Channel, Guild, Member, Message, State, User
 
 Json = dict[str, Any]
 
@@ -280,27 +280,6 @@ def message(post: Message, *, resolve: bool = True) -> Json:
         data |= {"webhook_id": str(state.application_id), "application_id": str(state.application_id)}
         data["interaction_metadata"] = call.metadata()
     return data
-
-
-def walk_components(components: Iterable[Json]) -> Iterator[Json]:
-    """Yield every component, whatever it is nested in."""
-    for item in components:
-        yield item
-        yield from walk_components(item.get("components") or ())
-        accessory = item.get("accessory") or item.get("component")
-        if accessory:
-            yield from walk_components([accessory])
-
-
-def embed_urls(embeds: Iterable[Json]) -> set[str]:
-    """Return every address that an embed shows a picture from."""
-    urls: set[str] = set()
-    for embed in embeds:
-        for part, key in (("image", "url"), ("thumbnail", "url"), ("author", "icon_url"), ("footer", "icon_url")):
-            url = (embed.get(part) or {}).get(key)
-            if url:
-                urls.add(url)
-    return urls
 
 
 def member_permissions(who: Member | None) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from sandbox.discord import payloads
 from sandbox.discord.commands import MESSAGE_MENU, CommandRegistry
-from sandbox.discord.gateway import Gateway, Session
+from sandbox.discord.content import walk_components
+from sandbox.discord.gateway import Gateway
 from sandbox.discord.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Call
 from sandbox.discord.messages import create_message, delete_message
 from sandbox.discord.model import Channel, Guild, Json, Member, Message, State, User
@@ -53,10 +54,10 @@ class People:
         Options are checked against the synced definition; a user is given as Member, a channel as Channel.
         Waits up to `timeout` seconds for a session of the guild's shard. Raises UnknownCommandError.
         """
-        session = await self._session(channel, timeout)
+        await self._session(channel, timeout)
         actor = _actor(who, channel)
         data = self.commands.invocation(actor, channel, command, options)
-        return self._send(session, Call(self.state, COMMAND, actor, channel, data))
+        return self._send(Call(self.state, COMMAND, actor, channel, data))
 
     async def autocomplete(
         self,
@@ -88,10 +89,10 @@ class People:
         **others: Any,
     ) -> Call:
         """Type into an option and return the Call at once, for measuring its answer."""
-        session = await self._session(channel, timeout)
+        await self._session(channel, timeout)
         actor = _actor(who, channel)
         data = self.commands.invocation(actor, channel, command, others | {option: typed}, focused=option)
-        return self._send(session, Call(self.state, AUTOCOMPLETE, actor, channel, data))
+        return self._send(Call(self.state, AUTOCOMPLETE, actor, channel, data))
 
     async def message_menu(
         self,
@@ -102,7 +103,7 @@ class People:
     ) -> Call:
         """Choose an entry of a message's menu."""
         channel = message.channel
-        session = await self._session(channel, timeout)
+        await self._session(channel, timeout)
         actor = _actor(who, channel)
         command = self.commands.find(name, MESSAGE_MENU, channel)
         self.commands.check_usable(command, actor)
@@ -113,7 +114,7 @@ class People:
             "target_id": str(message.id),
             "resolved": {"messages": {str(message.id): payloads.message(message)}},
         }
-        return self._send(session, Call(self.state, COMMAND, actor, channel, data))
+        return self._send(Call(self.state, COMMAND, actor, channel, data))
 
     async def press(
         self,
@@ -144,13 +145,13 @@ class People:
 
         A forged button is shown to the bot as the message's only one, since discord.py looks for it there.
         """
-        session = await self._session(message.channel, timeout)
+        await self._session(message.channel, timeout)
         data = {"custom_id": custom_id, "component_type": BUTTON}
         call = Call(self.state, COMPONENT, _actor(who, message.channel), message.channel, data, message)
         if all(button.custom_id != custom_id for button in message.buttons):
             forged = {"type": BUTTON, "id": 2, "style": 2, "label": "forged", "custom_id": custom_id}
             call.forged_components = [{"type": ROW, "id": 1, "components": [forged]}]
-        return self._send(session, call)
+        return self._send(call)
 
     async def select(
         self,
@@ -161,30 +162,34 @@ class People:
         timeout: float = 10.0,
     ) -> Call:
         """Choose values in a menu of texts; raises NoSuchComponentError when it does not offer them."""
-        for item in payloads.walk_components(message.components):
+        for item in walk_components(message.components):
             if item["type"] == STRING_MENU and item["custom_id"] == custom_id and not item.get("disabled"):
                 offered = {choice["value"] for choice in item["options"]}
                 if set(values) <= offered:
                     data = {"custom_id": custom_id, "component_type": STRING_MENU, "values": values}
-                    session = await self._session(message.channel, timeout)
+                    await self._session(message.channel, timeout)
                     actor = _actor(who, message.channel)
-                    return self._send(session, Call(self.state, COMPONENT, actor, message.channel, data, message))
+                    return self._send(Call(self.state, COMPONENT, actor, message.channel, data, message))
         raise NoSuchComponentError(f"no menu {custom_id!r} that offers {values}")
 
     async def submit_modal(self, who: Member, call: Call, values: dict[str, str]) -> Call:
         """Fill in the modal a call was answered with, by custom id, and send it."""
         if call.modal is None:
             raise NoSuchComponentError("the interaction was not answered with a modal")
-        session = await self._session(call.channel, 10.0)
+        await self._session(call.channel, 10.0)
         data = {"custom_id": call.modal["custom_id"], "components": _filled(call.modal["components"], values)}
         actor = _actor(who, call.channel)
         submitted = Call(self.state, MODAL_SUBMIT, actor, call.channel, data, call.message)
         submitted.opened_by = call
-        return self._send(session, submitted)
+        return self._send(submitted)
 
     def post_as(self, who: Member, channel: Channel, content: str) -> Message:
         """Write an ordinary message as a person."""
         return create_message(channel, who.user, {"content": content})
+
+    def chat(self, who: Member, channel: Channel, count: int) -> list[Message]:
+        """Write `count` ordinary messages as a person, one after the other; hundreds cost next to nothing."""
+        return [self.post_as(who, channel, f"line {number}") for number in range(1, count + 1)]
 
     def dm(self, who: Member) -> Channel:
         """Return the direct conversation between a person and the bot."""
@@ -220,6 +225,11 @@ class People:
         thread.archived, thread.locked = True, locked
         self.state.publish("THREAD_UPDATE", thread.guild, lambda: payloads.channel(thread))
 
+    def lock_thread(self, thread: Channel) -> None:
+        """Lock a thread but leave it open, which `archive_thread` does not; who manages threads may still write."""
+        thread.locked = True
+        self.state.publish("THREAD_UPDATE", thread.guild, lambda: payloads.channel(thread))
+
     def remove_member(self, who: Member) -> None:
         """Let a member leave the guild."""
         who.guild.members.pop(who.id, None)
@@ -232,13 +242,21 @@ class People:
         self.state.publish("GUILD_DELETE", guild, lambda: {"id": str(guild.id)})
         self.state.guilds.pop(guild.id, None)
 
-    async def _session(self, channel: Channel, timeout: float) -> Session:
-        return await self.state.changed.wait_for(
-            lambda: self.gateway.session_for(channel.guild), timeout, "gateway session of the channel's shard"
+    def deliver_again(self, call: Call, shard: int | None = None) -> None:
+        """Send an interaction once more under the same id: to the sessions that had it, or to that of a `shard`."""
+        if shard is None:
+            self._send(call)
+        else:
+            self.gateway.current[shard].dispatch("INTERACTION_CREATE", call.event())
+
+    async def _session(self, channel: Channel, timeout: float) -> None:
+        await self.state.changed.wait_for(
+            lambda: bool(self.gateway.sessions_for(channel.guild)), timeout, "gateway session of the channel's shard"
         )
 
-    def _send(self, session: Session, call: Call) -> Call:
-        session.dispatch("INTERACTION_CREATE", call.event())
+    def _send(self, call: Call) -> Call:
+        for session in self.gateway.sessions_for(call.guild):
+            session.dispatch("INTERACTION_CREATE", call.event())
         return call
 
 

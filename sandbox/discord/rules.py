@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.discord.content import walk_components
 from sandbox.discord.errors import ApiError, invalid, refuse, too_long
-from sandbox.discord.payloads import walk_components
 
 Json = dict[str, Any]
 Path = list[str | int]

@@ -17,7 +17,7 @@ from sandbox.discord.faults import FaultPlan
 from sandbox.discord.gateway import Gateway
 from sandbox.discord.judge import Judge, Violation, find_description
 from sandbox.discord.limits import RateLimits
-from sandbox.discord.model import Guild, State
+from sandbox.discord.model import Guild, Message, State
 from sandbox.discord.people import People
 from sandbox.discord.rest import API_PREFIX, BODY_LIMIT, Refusal, Request, Rest
 
@@ -146,6 +146,11 @@ class DiscordStandIn(People, FaultPlan):
         """Return how many gateway sessions were taken up again."""
         return self.gateway.resumed
 
+    @property
+    def said(self) -> list[Message]:
+        """Return every message of the bot's, private and deleted ones too, each with all its `revisions`."""
+        return self.state.said
+
     def add_guild(self, name: str, upload_limit: int = 10 * 2**20, locale: str = "en-US") -> Guild:
         """Create a guild with the bot in it; `upload_limit` in bytes."""
         return self.state.add_guild(name, upload_limit, locale)
@@ -193,6 +198,13 @@ class DiscordStandIn(People, FaultPlan):
     def request_reconnect(self) -> None:
         """Ask every shard to reconnect and resume."""
         self.gateway.request_reconnect()
+
+    def refuse_follow_ups_after_deletion(self, refuse: bool = True) -> None:
+        """Refuse follow-ups with 10008 once the "thinking" message is deleted, until called with False.
+
+        Sources tell both (discord-api-docs, issues 2739 and 3087); unless told so they are taken.
+        """
+        self.state.follow_up_after_deletion = not refuse
 
     def refuse_gateway(self, refuse: bool = True) -> None:
         """Answer 503 to new gateway connections, as in an outage, until called with False."""

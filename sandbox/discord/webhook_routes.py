@@ -7,7 +7,13 @@ from typing import Any
 from sandbox.discord import payloads
 from sandbox.discord.errors import invalid, refuse
 from sandbox.discord.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Call
-from sandbox.discord.messages import create_message, create_thinking, delete_message, edit_message
+from sandbox.discord.messages import (
+    create_message,
+    create_thinking,
+    delete_message,
+    edit_message,
+    require_unlocked,
+)
 from sandbox.discord.model import EPHEMERAL, Message
 from sandbox.discord.rest import Context, Route
 from sandbox.discord.rules import check_choices
@@ -64,6 +70,7 @@ def _take_component_message(call: Call, data: dict[str, Any], context: Context, 
     if call.message is None or call.message.deleted:
         raise refuse(10008)
     if update:
+        require_unlocked(call.channel)
         edit_message(call.message, data, context.uploads)
         call.updated = True
     call.original = call.message
@@ -82,6 +89,7 @@ def _reply_type(call: Call) -> int:
 def _open_channel(call: Call) -> Any:
     if call.channel.deleted:
         raise refuse(10003)
+    require_unlocked(call.channel)
     return call.channel
 
 
@@ -115,6 +123,9 @@ def follow_up(context: Context) -> tuple[int, Any]:
     call = _call(context)
     channel = _open_channel(call)
     body = context.body or {}
+    deferral_deleted = call.original is not None and call.original.thinking and call.original.deleted
+    if deferral_deleted and not context.state.follow_up_after_deletion:
+        raise refuse(10008)
     if call.thinking and call.original is not None:
         edit_message(call.original, body, context.uploads)
         call.changed.notify()
@@ -134,6 +145,7 @@ def patch_own(context: Context) -> tuple[int, Any]:
     """Answer `PATCH /webhooks/{webhook_id}/{webhook_token}/messages/{message_id}`."""
     call = _call(context)
     message = _own_message(context, call)
+    require_unlocked(call.channel)
     edit_message(message, context.body or {}, context.uploads)
     if message is call.original:
         call.updated = True

@@ -1,7 +1,8 @@
 """A stand-in of the VidGo music API: the documented protocol, real audio and pictures, many ways to fail."""
 
 from sandbox.vidgo.faults import Fault
-from sandbox.vidgo.records import CallbackFaults, Delivery, RequestRecord, Submission, Task, Variant
+from sandbox.vidgo.records import CallbackFaults, Delivery, RequestRecord, Submission, Variant
+from sandbox.vidgo.results import Task
 from sandbox.vidgo.stand_in import VidGoStandIn
 
 __all__ = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -13,8 +15,12 @@ from sandbox.vidgo.rules import RefusedError, check_envelope, check_input, error
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from sandbox.vidgo.records import Json, Task
-    from sandbox.vidgo.stand_in import VidGoStandIn
+    from sandbox.vidgo.faults import FaultPlan
+    from sandbox.vidgo.files import FileHost
+    from sandbox.vidgo.records import Json
+    from sandbox.vidgo.results import Task
+    from sandbox.vidgo.runner import TaskRunner
+    from sandbox.vidgo.state import State
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -31,8 +37,12 @@ _SUBMISSION = web.RequestKey("submission", Submission)
 class Api:
     """Answers the provider's routes on behalf of a stand-in."""
 
-    def __init__(self, vidgo: VidGoStandIn) -> None:
+    def __init__(self, vidgo: State, runner: TaskRunner, faults: FaultPlan, host: FileHost) -> None:
         self._vidgo = vidgo
+        self._runner = runner
+        self._faults = faults
+        self._host = host
+        self._connections: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
 
     def application(self) -> web.Application:
         """Return the aiohttp application with all routes."""
@@ -49,10 +59,15 @@ class Api:
         """Log the request, let a planned fault strike, check the key, give refusals their shape."""
         vidgo = self._vidgo
         endpoint = next((name for prefix, name in _PREFIXES.items() if request.path.startswith(prefix)), "")
+        reused = self._seen_before(request)
         body = _loads(await request.read()) if endpoint == "submit" else None
-        vidgo.announce("before", request.method, request.path)
         model = body.get("model") if isinstance(body, dict) else None
-        fault = vidgo.faults.take(endpoint, model)
+        fault = self._faults.take(endpoint, model, reused=reused)
+        if fault is not None:
+            vidgo.changes.notify()
+            if fault.kind == "stale_connection":  # the provider never saw this request
+                return await self._faults.apply(fault, request, handler)
+        vidgo.announce("before", request.method, request.path)
         preempted = fault is not None and endpoint == "submit" and not fault.takes_effect
         if fault is not None and preempted and fault.loses_answer:
             self._record_submission(request, body, status=None, task=None)
@@ -76,7 +91,7 @@ class Api:
         if fault is None:
             response = await guarded(request)
         else:
-            response = await vidgo.faults.apply(fault, request, guarded)
+            response = await self._faults.apply(fault, request, guarded)
             if preempted and not fault.loses_answer:
                 self._record_submission(request, body, status=response.status, task=None)
         if fault is not None and fault.kind == "lose_answer_after" and _SUBMISSION in request:
@@ -85,6 +100,13 @@ class Api:
         if fault is None or not fault.loses_answer:
             self._record_request(request, response.status)
         return response
+
+    def _seen_before(self, request: web.Request) -> bool:
+        connection = request.transport
+        if connection is None or connection in self._connections:
+            return connection is not None
+        self._connections.add(connection)
+        return False
 
     def _authorize(self, request: web.Request) -> None:
         if request.headers.get("Authorization") != f"Bearer {self._vidgo.key}" or self._vidgo.revoked:
@@ -99,10 +121,10 @@ class Api:
         body = _loads(await request.read())
         model, data, callback_url = check_envelope(body)
         check_input(model, data, refuse_simple_instrumental=vidgo.refuse_simple_instrumental)
-        task = vidgo.runner.accept(model, data, callback_url)
+        task = self._runner.accept(model, data, callback_url)
         self._record_submission(request, body, status=200, task=task)
         if vidgo.callback_faults.before_answer:
-            await vidgo.finish_and_deliver(task)
+            await self._runner.finish_and_deliver(task)
         answer = {"task_id": task.id, "status": "not_started", "created_time": task.created_time}
         return self._success(answer)
 
@@ -127,7 +149,7 @@ class Api:
         task = self._vidgo.tasks.get(request.match_info["task_id"])
         if task is None:
             raise web.HTTPNotFound(text="no such file")
-        return await self._vidgo.host.serve(request, task, request.match_info["name"])
+        return await self._host.serve(request, task, request.match_info["name"])
 
     def _record_submission(self, request: web.Request, body: Any, *, status: int | None, task: Task | None) -> None:
         fields = body if isinstance(body, dict) else {}

@@ -16,8 +16,9 @@ from sandbox.vidgo.records import Delivery
 from sandbox.vidgo.results import payload
 
 if TYPE_CHECKING:
-    from sandbox.vidgo.records import CallbackFaults, Json, Task
-    from sandbox.vidgo.stand_in import VidGoStandIn
+    from sandbox.vidgo.records import CallbackFaults, Json
+    from sandbox.vidgo.results import Task
+    from sandbox.vidgo.state import State
 
 RETRY_PAUSES = (1.0, 2.0, 4.0)  # seconds, from VidGo's webhook page
 ANSWER_TIMEOUT = 10.0  # seconds, from the same page
@@ -44,18 +45,24 @@ def sign(secret: str, task_id: str, timestamp: str) -> str:
 class CallbackSender:
     """Posts callbacks over one session and logs every attempt with the stand-in."""
 
-    def __init__(self, vidgo: VidGoStandIn) -> None:
+    def __init__(self, vidgo: State) -> None:
         self._vidgo = vidgo
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT))
+        self._session: aiohttp.ClientSession | None = None
 
     @property
     def session(self) -> aiohttp.ClientSession:
         """Return the session, which also fetches the sources of uploads."""
+        if self._session is None:
+            raise RuntimeError("the stand-in has not been started")
         return self._session
+
+    def open(self) -> None:
+        """Open the session, in a running event loop."""
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT))
 
     async def close(self) -> None:
         """Close the session."""
-        await self._session.close()
+        await self.session.close()
 
     def wants(self, task: Task, faults: CallbackFaults) -> bool:
         """Return whether anything at all is to be posted about this task."""
@@ -84,7 +91,7 @@ class CallbackSender:
         body = self.body(self._vidgo.final_payload(task))
         if faults.wrong_task:
             inner = body.get("data", body)
-            inner["task_id"] = self._vidgo.runner.new_task_id()
+            inner["task_id"] = self._vidgo.new_task_id()
         for pause in (0.0, *RETRY_PAUSES):
             await asyncio.sleep(pause * self._vidgo.time_scale)
             status = await self.attempt(task, body, faults)
@@ -100,7 +107,7 @@ class CallbackSender:
         url = task.callback_url or ""
         status: int | None = None
         try:
-            async with self._session.post(
+            async with self.session.post(
                 url, json=body, headers=self._headers(body, faults), allow_redirects=False
             ) as answer:
                 await answer.read()

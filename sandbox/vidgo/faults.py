@@ -30,18 +30,34 @@ FaultKind: TypeAlias = Literal[
     "busy_text",
     "busy_plain",
     "no_credits_429",
+    "no_route",
+    "slow",
+    "large_headers",
+    "stale_connection",
 ]
+"""How answers of the API go wrong.
+
+Without effect on the provider: status (`status`, `body`), html (a page), error_in_200, no_route (a gateway's 404),
+busy_retry_after (429 with `seconds` in its header), busy_text (in words), busy_plain, no_credits_429, hang (no answer),
+lose_answer_before, stale_connection (the next request on a connection that served one before finds it closed; it is
+never seen, so it is logged nowhere).
+With the request's effect: lose_answer_after, slow (answered after `seconds`), trickle, broken_json, unknown_status
+(`body`), large_headers (one of `size` bytes).
+"""
 
 ENDPOINTS = frozenset(get_args(Endpoint))
 FAULT_KINDS = frozenset(get_args(FaultKind))
 
 # Faults in which the request takes effect before its answer goes wrong.
-_AFTER_EFFECT = frozenset({"lose_answer_after", "trickle", "broken_json", "unknown_status"})
+_AFTER_EFFECT = frozenset({"lose_answer_after", "trickle", "broken_json", "unknown_status", "slow", "large_headers"})
 
 
 @dataclass
 class Fault:
-    """One planned fault; `times` counts down at each use, None stays. `seconds` is a wait that it names."""
+    """One planned fault; `times` counts down at each use, None stays. `seconds` is a wait that it names.
+
+    With `lasting` it strikes whatever fits until so many seconds after its first strike. `struck` counts its strikes.
+    """
 
     endpoint: Endpoint
     kind: FaultKind
@@ -51,6 +67,10 @@ class Fault:
     times: int | None = 1
     model: str | None = None
     seconds: float = 2.0
+    size: int = 9_000
+    lasting: float | None = None
+    struck: int = 0
+    until: float | None = None
 
     @property
     def takes_effect(self) -> bool:
@@ -66,8 +86,9 @@ class Fault:
 class FaultPlan:
     """The faults that wait for their request, used in the order in which they were planned."""
 
-    def __init__(self, closing: asyncio.Event) -> None:
+    def __init__(self, closing: asyncio.Event, clock: Callable[[], float]) -> None:
         self._closing = closing
+        self._clock = clock
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
@@ -80,16 +101,33 @@ class FaultPlan:
         """Forget the planned faults of one endpoint, or all."""
         self._faults = [fault for fault in self._faults if endpoint not in {None, fault.endpoint}]
 
-    def take(self, endpoint: str, model: object) -> Fault | None:
-        """Return the fault that hits this request, if any, and use it up."""
-        for fault in self._faults:
-            if fault.endpoint == endpoint and fault.model in {None, model}:
-                if fault.times is not None:
-                    fault.times -= 1
-                    if fault.times <= 0:
-                        self._faults.remove(fault)
-                return fault
+    def take(self, endpoint: str, model: object, *, reused: bool) -> Fault | None:
+        """Return the fault that hits this request, if any, and use it up.
+
+        `reused` tells that the connection has served a request before.
+        """
+        for fault in list(self._faults):
+            if fault.endpoint != endpoint or fault.model not in {None, model} or self._over(fault):
+                continue
+            if fault.kind == "stale_connection" and not reused:
+                continue
+            if fault.times is not None and fault.lasting is None:
+                fault.times -= 1
+                if fault.times <= 0:
+                    self._faults.remove(fault)
+            fault.struck += 1
+            return fault
         return None
+
+    def _over(self, fault: Fault) -> bool:
+        if fault.lasting is None:
+            return False
+        now = self._clock()
+        if fault.until is None:
+            fault.until = now + fault.lasting
+        if now >= fault.until:
+            self._faults.remove(fault)
+        return now >= fault.until
 
     async def apply(
         self,
@@ -103,13 +141,19 @@ class FaultPlan:
         if fault.kind == "hang":
             await self._closing.wait()
             return web.Response(status=503)
-        if fault.kind == "lose_answer_before":
+        if fault.kind in {"lose_answer_before", "stale_connection"}:
             return _hang_up(request)
         return _refuse(fault)
 
     async def _mangle(self, fault: Fault, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
         if fault.kind == "lose_answer_after":
             return _hang_up(request)
+        if fault.kind == "slow":
+            await closed_within(self._closing, fault.seconds)
+            return response
+        if fault.kind == "large_headers":
+            response.headers["X-Trace"] = "0" * fault.size
+            return response
         if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
             return response
         text = response.body
@@ -145,7 +189,7 @@ async def closed_within(closing: asyncio.Event, seconds: float) -> bool:
 
 def _hang_up(request: web.Request) -> web.Response:
     if request.transport is not None:
-        request.transport.abort()
+        request.transport.close()
     return web.Response(status=499)  # goes nowhere: the connection is gone
 
 
@@ -163,6 +207,8 @@ def _refuse(fault: Fault) -> web.Response:
         if isinstance(body, str):
             return web.Response(text=body, status=status, headers=headers)
         return web.json_response(body, status=status, headers=headers)
+    if kind == "no_route":  # what the gateway Kong says when it has lost its routes
+        return web.json_response({"message": "no Route matched with those values"}, status=404, headers=headers)
     if kind == "no_credits_429":
         text = "insufficient credits, please top up your balance"
     elif kind == "busy_text":

@@ -8,22 +8,26 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from aiohttp import web
 
 from sandbox.artwork import paint
+from sandbox.containers import ENCODINGS, repack
 from sandbox.music import compose, compose_of_size
 from sandbox.vidgo.faults import closed_within
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
-    from sandbox.vidgo.records import FileRule, Media, Task
+    from sandbox.vidgo.records import FileRule, Media
+    from sandbox.vidgo.results import Task
 
 FileKind: TypeAlias = Literal[
     "not_found",
+    "forbidden",
+    "unavailable",
     "html",
     "empty",
+    "hang",
     "endless",
     "too_large",
     "trickle",
-    "hang",
     "reset",
     "lying_length",
     "short_length",
@@ -33,13 +37,34 @@ FileKind: TypeAlias = Literal[
     "redirect_loop",
     "private",
     "url",
+    "spaced",
+    "long",
     "bytes",
     "size",
     "wav",
+    "m4a",
+    "webm",
+    "aiff",
+    "wma",
+    "flac",
+    "line_end",
     "broken",
+    "avif",
 ]
+"""How result files misbehave.
+
+Answers: not_found (404), forbidden (403), unavailable (503), html, empty, hang (none at all), redirect (`status`, to
+`location`), redirect_loop.
+Transfers: endless, too_large (`size` bytes), trickle (64 bytes each `pause` seconds, or `rate` bytes a second, with
+`data` at the end), reset (cut off half-way), lying_length (promises twice as much), short_length (promises half).
+Declarations: wrong_type (right bytes, declared as `content_type`), disguised (a picture declared as audio).
+Addresses: private, url (`location`), spaced (with spaces in it), long (of more than 2,400 characters).
+Contents: bytes (`data` as they are), size (a true MP3 of `size` bytes), wav, m4a (AAC in MP4 of the brand `isom`), webm
+(Opus), aiff, wma, flac, line_end (an MP3 after a line end), broken (an MP3 whose rest is rubbish), avif (a picture).
+"""
 FILE_KINDS = frozenset(get_args(FileKind))
 
+REFUSALS = {"not_found": 404, "forbidden": 403, "unavailable": 503}
 TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "jpeg": "image/jpeg", "png": "image/png"}
 HTML = "<!doctype html><title>Sign in</title><p>This page is not a song."
 _COVER_SEED = 100  # so that new artwork never looks like the song's own picture
@@ -49,18 +74,19 @@ _CHUNK = 64 * 1024
 class FileHost:
     """Serves the files of tasks; `closing` ends answers that would otherwise never end."""
 
-    def __init__(self, closing: asyncio.Event) -> None:
+    def __init__(self, closing: asyncio.Event, clock: Callable[[], float]) -> None:
         self._closing = closing
+        self._clock = clock
         self._studio = asyncio.Lock()  # composing takes a core, so one at a time
 
     async def serve(self, request: web.Request, task: Task, name: str) -> web.StreamResponse:
         """Answer the request for the file `name` of a finished task."""
-        stem, _, suffix = name.rpartition(".")
+        stem, _, suffix = name.rpartition(" ")[2].rpartition(".")
         media: Media = "audio" if suffix in {"mp3", "wav"} else "image"
         if suffix not in TYPES or task.status != "finished" or task.expired:
             raise web.HTTPNotFound(text="no such file")
         rule = task.file_rules.get(media)
-        if rule is None or rule.kind in {"private", "url"}:
+        if rule is None or not rule.holds(self._clock()) or rule.kind in {"private", "url", "spaced", "long"}:
             return web.Response(body=await self.content(task, stem, suffix), content_type=TYPES[suffix])
         return await self._misbehave(request, rule, task, stem, suffix)
 
@@ -90,8 +116,8 @@ class FileHost:
         self, request: web.Request, rule: FileRule, task: Task, stem: str, suffix: str
     ) -> web.StreamResponse:
         kind, declared = rule.kind, rule.content_type or TYPES[suffix]
-        if kind == "not_found":
-            raise web.HTTPNotFound(text="no such file")
+        if kind in REFUSALS:
+            return web.Response(text="no such file", status=REFUSALS[kind])
         if kind == "hang":
             await self._closing.wait()
             return web.Response(status=503)
@@ -107,6 +133,12 @@ class FileHost:
         if kind == "wav":
             body = await self.content(task, stem, "wav")
             return web.Response(body=body, content_type=rule.content_type or TYPES["wav"])
+        if kind == "avif":
+            picture = await asyncio.to_thread(paint, task.title, fmt="avif")
+            return web.Response(body=picture, content_type=rule.content_type or "image/avif")
+        if kind in ENCODINGS:
+            body = await asyncio.to_thread(repack, await self.content(task, stem, "wav"), kind)
+            return web.Response(body=body, content_type=rule.content_type or ENCODINGS[kind].media_type)
         if kind == "disguised":
             return web.Response(body=await asyncio.to_thread(paint, task.title), content_type="audio/mpeg")
         body = await self.content(task, stem, suffix, size=rule.size if kind == "size" else 0)
@@ -114,6 +146,8 @@ class FileHost:
             return web.Response(body=body, content_type=declared)
         if kind == "wrong_type":
             return web.Response(body=body, content_type=rule.content_type or "text/plain")
+        if kind == "line_end":
+            return web.Response(body=b"\r\n" + body, content_type=declared)
         if kind == "broken":
             return web.Response(body=_spoil(body), content_type=declared)
         return await self._stream(request, rule, body, declared)
@@ -143,8 +177,9 @@ class FileHost:
 
     async def _chunks(self, rule: FileRule, body: bytes) -> AsyncIterator[bytes]:
         if rule.kind == "trickle":
-            for at in range(0, len(body), 64):
-                yield body[at : at + 64]
+            piece = max(1, round(rule.rate * rule.pause)) if rule.rate else 64
+            for at in range(0, len(body), piece):
+                yield body[at : at + piece]
                 if await closed_within(self._closing, rule.pause):
                     return
         elif rule.kind in {"endless", "too_large"}:

@@ -1,9 +1,9 @@
-"""What the stand-in remembers: tasks, submissions, requests and callback attempts."""
+"""What the stand-in remembers: submissions, requests and callback attempts, and what songs are made of."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -41,41 +41,17 @@ class FileRule:
     content_type: str = ""
     status: int = 302
     pause: float = 0.05
+    rate: int = 0
+    lasting: float | None = None
+    until: float | None = None
 
+    def begun(self, now: float) -> FileRule:
+        """Return the rule as it holds from now on, for as long as it lasts."""
+        return self if self.lasting is None else replace(self, until=now + self.lasting)
 
-@dataclass(eq=False)
-class Task:
-    """A task of the provider; `status` is the truth, which an answer may report late or in other words."""
-
-    id: str
-    model: str
-    input: Json
-    callback_url: str | None
-    created_time: str
-    origin: str
-    title: str = ""
-    price: int = 0
-    status: Status = "not_started"
-    error_message: str | None = None
-    source: Task | None = None
-    products: list[Task] = field(default_factory=list)
-    variants: list[Variant] = field(default_factory=list)
-    shape: str = ""
-    file_rules: dict[Media, FileRule] = field(default_factory=dict)
-    expired: bool = False
-    visible_at: float = 0.0
-
-    @property
-    def final(self) -> bool:
-        """Return whether the task has ended."""
-        return self.status in FINAL
-
-    @property
-    def files(self) -> list[Json] | None:
-        """Return `files` as the API answers it once the task is finished."""
-        from sandbox.vidgo.results import files_of  # noqa: PLC0415  (results builds on this module)
-
-        return files_of(self)
+    def holds(self, now: float) -> bool:
+        """Return whether it still holds."""
+        return self.until is None or now < self.until
 
 
 @dataclass

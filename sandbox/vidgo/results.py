@@ -1,19 +1,23 @@
-"""The shapes in which results arrive: the documented ones and those that real clients have met."""
+"""Tasks, and the shapes in which their results arrive: the documented ones and those that real clients have met."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sandbox.music import seconds_for_size
+from sandbox.vidgo.records import FINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.vidgo.records import FileRule, Json, Media, Task, Variant
+    from sandbox.vidgo.records import FileRule, Json, Media, Status, Variant
 
 PICTURES = 2  # the upstream makes two in different styles
 PRIVATE_URL = "http://10.0.0.7/internal/result"
+
+LONG_URL = 2_400  # characters; many clients and databases stop at 2,048
 
 DEFAULT_SHAPES = {
     "generate-music": "audio",
@@ -25,9 +29,42 @@ DEFAULT_SHAPES = {
 }
 
 
-def files_of(task: Task) -> list[Json] | None:
-    """Return the `files` of a finished task in its shape, an empty list before."""
-    return SHAPES[task.shape](task) if task.status == "finished" else []
+@dataclass(eq=False)
+class Task:
+    """A task of the provider; `status` is the truth, which an answer may report late or in other words.
+
+    `accepted_at`, `visible_at` (its end) and `files_at` are Unix seconds from which answers know of it.
+    """
+
+    id: str
+    model: str
+    input: Json
+    callback_url: str | None
+    created_time: str
+    origin: str
+    title: str = ""
+    price: int = 0
+    status: Status = "not_started"
+    error_message: str | None = None
+    source: Task | None = None
+    products: list[Task] = field(default_factory=list)
+    variants: list[Variant] = field(default_factory=list)
+    shape: str = ""
+    file_rules: dict[Media, FileRule] = field(default_factory=dict)
+    expired: bool = False
+    accepted_at: float = 0.0
+    visible_at: float = 0.0
+    files_at: float = 0.0
+
+    @property
+    def final(self) -> bool:
+        """Return whether the task has ended."""
+        return self.status in FINAL
+
+    @property
+    def files(self) -> list[Json] | None:
+        """Return `files` as the API answers it once the task is finished."""
+        return SHAPES[self.shape](self) if self.status == "finished" else []
 
 
 def file_url(task: Task, name: str, media: Media) -> str:
@@ -35,6 +72,10 @@ def file_url(task: Task, name: str, media: Media) -> str:
     rule = task.file_rules.get(media)
     if rule is not None and rule.kind in {"private", "url"}:
         return rule.location or f"{PRIVATE_URL}/{name}"
+    if rule is not None and rule.kind == "spaced":
+        name = f"{task.title} {name}"
+    if rule is not None and rule.kind == "long":
+        name += "?signature=" + "0123456789abcdef" * (LONG_URL // 16)
     return f"{task.origin}/files/{task.id}/{name}"
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import random
-import string
-import time
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,15 +14,16 @@ import aiohttp
 import av
 
 from sandbox.vidgo.callbacks import is_local
-from sandbox.vidgo.records import FileRule, Media, Task, Variant
-from sandbox.vidgo.results import DEFAULT_SHAPES
+from sandbox.vidgo.records import FileRule, Media, Variant
+from sandbox.vidgo.results import DEFAULT_SHAPES, Task
 from sandbox.vidgo.rules import PRICES, SONG_MODELS, RefusedError, error_body
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from sandbox.vidgo.callbacks import CallbackSender
     from sandbox.vidgo.records import Json, Status
-    from sandbox.vidgo.stand_in import VidGoStandIn
+    from sandbox.vidgo.state import State
 
 _UPLOAD_MAX_BYTES = 200_000_000
 _UPLOAD_MAX_SECONDS = 480.0
@@ -44,13 +42,12 @@ class _Plan:
 class TaskRunner:
     """Makes tasks and brings them to their end, as the stand-in's settings have it."""
 
-    def __init__(self, vidgo: VidGoStandIn) -> None:
+    def __init__(self, vidgo: State, sender: CallbackSender) -> None:
         self._vidgo = vidgo
-        self._random = random.Random()
+        self._sender = sender
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._callbacks: set[asyncio.Task[None]] = set()
-        self.tasks: dict[str, Task] = {}
-        self.accepted_at: dict[str, float] = {}
+        self.tasks = vidgo.tasks
         self.durations: dict[str, float] = {}
         self.held: set[str] = set()
         self.shapes: dict[str, _Plan] = {}
@@ -63,10 +60,6 @@ class TaskRunner:
         for job in running:
             job.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-    def new_task_id(self) -> str:
-        """Return an unused id of 16 upper-case letters and digits."""
-        return "".join(self._random.choices(string.ascii_uppercase + string.digits, k=16))
 
     def plan(self, plans: dict[str, _Plan], model: str, what: str | None, times: int | None) -> None:
         """Set or, with None, clear what happens to the next tasks of a model."""
@@ -82,7 +75,7 @@ class TaskRunner:
         """Make a task that has not started; nothing runs yet."""
         now = datetime.fromtimestamp(self._vidgo.clock(), UTC).replace(tzinfo=None)
         task = Task(
-            id=self.new_task_id(),
+            id=self._vidgo.new_task_id(),
             model=model,
             input=data,
             callback_url=callback_url,
@@ -90,9 +83,9 @@ class TaskRunner:
             origin=self._vidgo.api_url,
             title=title,
             shape=DEFAULT_SHAPES[model],
+            accepted_at=self._vidgo.clock(),
         )
         self.tasks[task.id] = task
-        self.accepted_at[task.id] = time.monotonic()
         return task
 
     def accept(self, model: str, data: Json, callback_url: str | None) -> Task:
@@ -166,7 +159,7 @@ class TaskRunner:
         task.status = "running"
         vidgo.changes.notify()
         if vidgo.callback_faults.stages:
-            self._in_background(vidgo.sender.stage(task, vidgo.callback_faults, partial=False))
+            self._in_background(self._sender.stage(task, vidgo.callback_faults, partial=False))
         await asyncio.sleep(seconds * 0.9)
         problem, heard = await self.listen(task)
         await vidgo.changes.until(lambda: task.model not in self.held or None, None)
@@ -181,7 +174,7 @@ class TaskRunner:
             return "upload_url could not be fetched", 0.0
         try:
             timeout = aiohttp.ClientTimeout(total=_FETCH_TIMEOUT)
-            async with self._vidgo.sender.session.get(url, timeout=timeout) as answer:
+            async with self._sender.session.get(url, timeout=timeout) as answer:
                 if answer.status != 200:
                     return f"upload_url answered with status {answer.status}", 0.0
                 body = bytearray()
@@ -215,11 +208,22 @@ class TaskRunner:
             if task.price:
                 vidgo.credits -= task.price
                 vidgo.charged.append((task.id, task.price))
-        task.visible_at = time.monotonic() + (faults.delay + vidgo.detail_lag) * vidgo.time_scale
+        now = vidgo.clock()
+        task.visible_at = now + (faults.delay + vidgo.detail_lag) * vidgo.time_scale
+        task.files_at = now + (faults.delay + vidgo.files_lag) * vidgo.time_scale if vidgo.files_lag else 0.0
         if (run := self._runs.get(task.id)) and run is not asyncio.current_task():
             run.cancel()
-        self._in_background(vidgo.sender.final(task, faults))
+        self._in_background(self._sender.final(task, faults))
         vidgo.changes.notify()
+
+    async def finish_and_deliver(self, task: Task) -> None:
+        """End a task and return once its callback has been posted for the first time."""
+        vidgo = self._vidgo
+        problem, heard = await self.listen(task)
+        wanted = self._sender.wants(task, vidgo.callback_faults)
+        self.complete(task, problem, heard=heard)
+        if wanted:
+            await vidgo.changes.until(lambda: any(one.task_id == task.id for one in vidgo.deliveries) or None, 10)
 
     def _in_background(self, posting: Coroutine[None, None, None]) -> None:
         job = asyncio.get_running_loop().create_task(posting)
@@ -231,7 +235,7 @@ class TaskRunner:
         for entry in list(self.file_rules):
             rule, model, media, plan = entry
             if model in {None, task.model} and media not in task.file_rules:
-                task.file_rules[media] = rule
+                task.file_rules[media] = rule.begun(self._vidgo.clock())
                 if plan.times is not None:
                     plan.times -= 1
                     if plan.times <= 0:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
@@ -13,9 +12,10 @@ from sandbox.vidgo.api import Api
 from sandbox.vidgo.callbacks import CallbackSender
 from sandbox.vidgo.faults import Fault, FaultPlan
 from sandbox.vidgo.files import FILE_KINDS, FileHost
-from sandbox.vidgo.records import CallbackFaults, Changes, FileRule, Media
-from sandbox.vidgo.results import DEFAULT_SHAPES, SHAPES, payload
+from sandbox.vidgo.records import FileRule, Media
+from sandbox.vidgo.results import DEFAULT_SHAPES, SHAPES
 from sandbox.vidgo.runner import TaskRunner, song_status
+from sandbox.vidgo.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
     from sandbox.vidgo.faults import Endpoint, FaultKind
     from sandbox.vidgo.files import FileKind
-    from sandbox.vidgo.records import Delivery, Json, RequestRecord, Status, Submission, Task
+    from sandbox.vidgo.records import Delivery, Json, RequestRecord, Status, Submission
+    from sandbox.vidgo.results import Task
 
-DuplicateStyle = Literal["409", "409_id", "409_error_id", "400_text", "400_id", "400_upstream_id"]
 
-
-class VidGoStandIn:
+class VidGoStandIn(State):
     """A VidGo that runs on 127.0.0.1, charges credits of its own, and does whatever it is told to do.
 
     `seconds` is how long a task takes. Every wait of the provider (tasks, callback repeats and delays, detail
-    lag) is multiplied by `time_scale`; waits of this class's own methods and of faults are real seconds.
+    lag) is multiplied by `time_scale`; waits of this class's own methods and of faults are real seconds. `clock`
+    returns seconds since 1970; what lasts or lags goes by it.
     """
 
     def __init__(
@@ -47,33 +47,12 @@ class VidGoStandIn:
         seed: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.key, self.port, self.credits = key, port, credits
-        self.seconds, self.time_scale, self.audio_seconds = seconds, time_scale, audio_seconds
-        self.clock = clock
-        self.revoked = False
-        self.duplicate_style: DuplicateStyle = "409"
-        self.refuse_simple_instrumental = True  # as one production system met it
-        self.unknown_task_status = 404
-        self.success_code: int | str | None = 200
-        self.status_words: dict[str, str] = {}  # e.g. {"finished": "SUCCESS"}
-        self.noise = True  # progress and credits_amount come and go in answers
-        self.detail_lag = 0.0
-        self.detail_unknown_for = 0.0  # seconds after the submission in which detail does not know the task
-        self.callbacks: Literal["wrapped", "unwrapped", "off"] = "wrapped"
-        self.callback_faults = CallbackFaults()
-        self.webhook_secret: str | None = None
-        self.submissions: list[Submission] = []
-        self.requests: list[RequestRecord] = []
-        self.deliveries: list[Delivery] = []
-        self.charged: list[tuple[str, int]] = []
-        self.changes = Changes()
-        self._random = random.Random(seed)
-        self._listeners: list[Callable[[str, str, str], None]] = []
+        super().__init__(key, port, credits, seconds, time_scale, audio_seconds=audio_seconds, seed=seed, clock=clock)
         self._closing = asyncio.Event()
-        self.faults = FaultPlan(self._closing)
-        self.host = FileHost(self._closing)
-        self.runner = TaskRunner(self)
-        self.tasks = self.runner.tasks
+        self.faults = FaultPlan(self._closing, self.clock)
+        self.host = FileHost(self._closing, self.clock)
+        self.sender = CallbackSender(self)
+        self.runner = TaskRunner(self, self.sender)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -86,8 +65,9 @@ class VidGoStandIn:
 
     async def start(self) -> None:
         """Open the port; afterwards `api_url` and `port` are true."""
-        self.sender = CallbackSender(self)
-        self._web = web.AppRunner(Api(self).application(), access_log=None, shutdown_timeout=0.5)
+        self.sender.open()
+        api = Api(self, self.runner, self.faults, self.host)
+        self._web = web.AppRunner(api.application(), access_log=None, shutdown_timeout=0.5)
         await self._web.setup()
         await self.go_online()
 
@@ -112,11 +92,6 @@ class VidGoStandIn:
             connection.force_close()
             if connection.transport is not None:
                 connection.transport.abort()
-
-    @property
-    def api_url(self) -> str:
-        """Return the base URL, without a slash at its end."""
-        return f"http://127.0.0.1:{self.port}"
 
     # What the provider does.
 
@@ -176,21 +151,19 @@ class VidGoStandIn:
         content_type: str = "",
         status: int = 302,
         pause: float = 0.05,
+        rate: int = 0,
+        lasting: float | None = None,
     ) -> None:
         """Let the result files of `task`, or of the next tasks (of `model`), misbehave.
 
-        Kinds: not_found, html, empty, hang (no answer), endless, too_large (`size` bytes), trickle (64 bytes each
-        `pause` seconds, with `data` at the end), reset (cut off half-way), lying_length (promises twice as much),
-        short_length (promises half), wrong_type (right bytes, declared as `content_type`), disguised (a picture
-        declared as audio), redirect (`status`, to `location`), redirect_loop, private (the result names a private
-        address), url (the result names `location`), bytes (`data` as they are), size (a true MP3 of `size` bytes), wav,
-        broken (an MP3 whose rest is rubbish). Raises `ValueError` for another.
+        `files.FileKind` says what each kind does. With `lasting` they do so for that many seconds after the task's
+        end, then they are fine. Raises `ValueError` for an unknown kind.
         """
         if kind not in FILE_KINDS:
             raise ValueError(f"no such behaviour of files: {kind}")
-        rule = FileRule(kind, data, size, location, content_type, status, pause)
+        rule = FileRule(kind, data, size, location, content_type, status, pause, rate, lasting)
         if task is not None:
-            task.file_rules[media] = rule
+            task.file_rules[media] = rule.begun(self.clock())
         else:
             self.runner.plan_files(rule, model, media, times)
 
@@ -216,9 +189,16 @@ class VidGoStandIn:
         times: int | None = 1,
         model: str | None = None,
         seconds: float = 2.0,
+        size: int = 9_000,
+        lasting: float | None = None,
     ) -> Fault:
-        """Plan a fault for the next `times` requests to an endpoint (None: until cleared), of `model`."""
-        fault = Fault(endpoint, kind, status, body, headers or {}, times, model, seconds)
+        """Plan a fault for the next `times` requests to an endpoint (None: until cleared), of `model`.
+
+        With `lasting` it strikes every request until so many seconds after the first one.
+
+        `faults.FaultKind` says what each kind does. Raises `ValueError` for an unknown kind or endpoint.
+        """
+        fault = Fault(endpoint, kind, status, body, headers or {}, times, model, seconds, size, lasting)
         self.faults.add(fault)
         return fault
 
@@ -300,75 +280,12 @@ class VidGoStandIn:
 
         return await self.changes.until(find, timeout)
 
+    async def wait_fault(self, fault: Fault, count: int = 1, timeout: float = 10) -> None:
+        """Wait until a planned fault has struck `count` times in all."""
+        await self.changes.until(lambda: fault.struck >= count or None, timeout)
+
     async def send_callback(self, task: Task, body: Json | None = None) -> int | None:
         """Post a callback once more, or one with a forged body, and return the receiver's status."""
         if body is None:
             body = self.sender.body(self.final_payload(task))
         return await self.sender.attempt(task, body, self.callback_faults)
-
-    def on_request(self, callback: Callable[[str, str, str], None]) -> Callable[[], None]:
-        """Call back with (phase, method, path) during each request; the returned function ends that.
-
-        Phase "before": read, nothing done. Phase "after": done, the answer not yet sent.
-        """
-        self._listeners.append(callback)
-        return lambda: self._listeners.remove(callback)
-
-    # What the HTTP side asks and tells.
-
-    def announce(self, phase: str, method: str, path: str) -> None:
-        """Call the listeners of `on_request`."""
-        for listener in list(self._listeners):
-            listener(phase, method, path)
-
-    def log_submission(self, submission: Submission) -> None:
-        """Remember a submission and wake those who wait for it."""
-        self.submissions.append(submission)
-        self.changes.notify()
-
-    def log_request(self, record: RequestRecord) -> None:
-        """Remember a request and wake those who wait for it."""
-        self.requests.append(record)
-        self.changes.notify()
-
-    def log_delivery(self, delivery: Delivery) -> None:
-        """Remember a callback attempt and wake those who wait for it."""
-        self.deliveries.append(delivery)
-        self.changes.notify()
-
-    async def finish_and_deliver(self, task: Task) -> None:
-        """End a task and return once its callback has been posted for the first time."""
-        problem, heard = await self.runner.listen(task)
-        wanted = self.sender.wants(task, self.callback_faults)
-        self.runner.complete(task, problem, heard=heard)
-        if wanted:
-            await self.wait_delivery(lambda one: one.task_id == task.id)
-
-    def visible_task(self, task_id: str) -> Task | None:
-        """Return a task if the detail endpoint knows it yet."""
-        grace = self.detail_unknown_for * self.time_scale
-        if time.monotonic() - self.runner.accepted_at.get(task_id, 0.0) < grace:
-            return None
-        return self.tasks.get(task_id)
-
-    def detail_payload(self, task: Task) -> Json:
-        """Return `data` of a detail answer, with the lag and the noise that are set."""
-        if task.final and time.monotonic() >= task.visible_at:
-            return self.final_payload(task, extra=self._noise(task, done=True))
-        status = "running" if task.final else task.status
-        return payload(
-            task, status=self.status_words.get(status, status), files=[], extra=self._noise(task, done=False)
-        )
-
-    def final_payload(self, task: Task, *, extra: Json | None = None) -> Json:
-        """Return a task as a callback shows it at its end."""
-        status = self.status_words.get(task.status, task.status)
-        return payload(task, status=status, files=task.files, error_message=task.error_message, extra=extra)
-
-    def _noise(self, task: Task, *, done: bool) -> Json:
-        if not self.noise:
-            return {}
-        # A finished result with progress 0 was captured from the real service.
-        progress = self._random.choice((0, 100)) if done else self._random.choice((0, 0, 37, "42%"))
-        every = {"progress": progress, "credits_amount": float(task.price)}
-        return {name: value for name, value in every.items() if self._random.random() < 0.5}

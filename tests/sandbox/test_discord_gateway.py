@@ -221,3 +221,52 @@ async def test_restarted_bot_gets_the_new_events_only() -> None:
             assert isinstance(second, Bot)
             call = await standin.slash(ada, guild.channels[0], "music import", task_id="again")
             assert (await call.reply(5)).content.startswith("again")
+
+
+async def test_two_sessions_of_one_shard_both_get_every_interaction() -> None:
+    async with DiscordStandIn() as standin:
+        guild = furnish(standin)
+        ada = next(member for member in guild.members.values() if member.name == "ada")
+        async with running(standin) as older, running(standin) as newer:
+            seen: list[tuple[Bot, int]] = []
+
+            async def act(interaction: discord.Interaction[Bot]) -> None:
+                seen.append((interaction.client, interaction.id))
+                try:
+                    await interaction.response.send_message("mine")
+                except discord.HTTPException as error:
+                    assert error.code == 40060  # noqa: PT017  (one of the two comes second)
+                standin.state.changed.notify()
+
+            older.acts["act"] = newer.acts["act"] = act
+            call = await standin.slash(ada, guild.channels[0], "act", how="act")
+            await standin.wait_until(lambda: len(seen) == 2)
+            assert {bot for bot, _ in seen} == {older, newer}
+            assert {number for _, number in seen} == {call.id}
+            events = [bot.wait_for("guild_channel_create", timeout=5) for bot in (older, newer)]
+            channel = guild.add_channel("later")
+            assert [created.id for created in await asyncio.gather(*events)] == [channel.id] * 2
+            await newer.close()
+            await standin.wait_until(lambda: len(standin.gateway.sessions_for(guild)) == 1)
+            call = await standin.slash(ada, guild.channels[0], "act", how="act")
+            await standin.wait_until(lambda: len(seen) == 3)
+            assert seen[-1] == (older, call.id)
+
+
+@pytest.mark.parametrize("other_shard", [False, True])
+async def test_one_interaction_delivered_twice(other_shard: bool) -> None:
+    async with DiscordStandIn(shards=2) as standin:
+        guild = furnish(standin)
+        ada = next(member for member in guild.members.values() if member.name == "ada")
+        async with running(standin) as bot:
+            seen: list[int] = []
+
+            async def act(interaction: discord.Interaction[Bot]) -> None:
+                seen.append(interaction.id)
+                standin.state.changed.notify()
+
+            bot.acts["act"] = act
+            call = await standin.slash(ada, guild.channels[0], "act", how="act")
+            standin.deliver_again(call, 1 - (guild.id >> 22) % 2 if other_shard else None)
+            await standin.wait_until(lambda: len(seen) == 2)
+            assert seen == [call.id] * 2

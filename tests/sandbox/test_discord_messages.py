@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -216,7 +217,7 @@ async def test_channels_and_threads_that_go_away(scene: Scene) -> None:
     await place.send("awake again")
     assert not thread.archived
     scene.standin.archive_thread(thread, locked=True)
-    assert await refused(place.send("no")) == (400, 50083)
+    assert await refused(place.send("no")) == (403, 50083)
     text = scene.text
     scene.standin.delete_channel(scene.channel)
     assert await refused(text.send("gone")) == (404, 10003)
@@ -282,3 +283,28 @@ async def test_message_events_only_for_who_asked() -> None:
             standin.delete_message(said)
             gone = await bot.wait_for("raw_message_delete", timeout=5)
             assert gone.message_id == said.id
+
+
+async def test_everything_the_bot_ever_said_is_kept(scene: Scene) -> None:
+    sent = await scene.text.send("one", embed=discord.Embed(title="Song", url="https://songs.invalid/1"))
+    await sent.edit(content="two", embed=None)
+    await sent.edit(view=discord.ui.View().add_item(discord.ui.Button(label="Again", custom_id="again")))
+    await sent.delete()
+    scene.standin.post_as(scene.ada, scene.channel, "not the bot")
+    [message] = scene.standin.said
+    assert message.deleted
+    assert [revision.words for revision in message.revisions] == ["one\nSong", "two", "two\nAgain"]
+    assert message.edits == ["one", "two"]
+    assert [revision.at for revision in message.revisions] == sorted(revision.at for revision in message.revisions)
+
+
+async def test_hundreds_of_messages_of_others_are_cheap(scene: Scene) -> None:
+    sent = await scene.text.send("song")
+    begun = time.process_time()
+    others = scene.standin.chat(scene.ada, scene.channel, 1000)
+    assert time.process_time() - begun < 1
+    after = [message.id async for message in scene.text.history(limit=None, after=sent, oldest_first=True)]
+    assert after == [message.id for message in others]
+    assert after == sorted(after)
+    newest = [message async for message in scene.text.history(limit=300)]
+    assert sent.id not in [message.id for message in newest]

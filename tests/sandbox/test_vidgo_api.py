@@ -284,11 +284,26 @@ async def test_statuses_codes_and_noise_come_in_other_words() -> None:
         ("400_upstream_id", 400, "unknown"),
     ],
 )
-async def test_a_second_cover_is_refused(style: Any, code: int, has_id: str | None) -> None:
+@pytest.mark.parametrize("under_way", [False, True])
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_second_cover_is_refused(
+    style: Any, code: int, has_id: str | None, under_way: bool, lost: bool
+) -> None:
     async with started() as client:
         song = client.vidgo.add_song("One")
         client.vidgo.duplicate_style = style
-        first = await client.made("generate-music-cover", {"task_id": song.id})
+        if under_way:
+            client.vidgo.hold("generate-music-cover")
+        if lost:
+            client.vidgo.fault("submit", "lose_answer_after")
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await client.submit("generate-music-cover", {"task_id": song.id})
+        else:
+            assert (await client.submit("generate-music-cover", {"task_id": song.id}))[0] == 200
+        [submission] = client.vidgo.accepted()
+        first = {"task_id": submission.task_id}
+        if not under_way:
+            await client.vidgo.wait_task(str(submission.task_id), "finished")
         status, body = await client.submit("generate-music-cover", {"task_id": song.id})
         assert status == body["code"] == code
         assert re.search("exists|already", body["error"]["message"])
@@ -300,6 +315,11 @@ async def test_a_second_cover_is_refused(style: Any, code: int, has_id: str | No
             assert (await client.get(f"/api/generate/detail/music?task_id={other}"))[0] == 404
         else:
             assert other is None
+        assert client.vidgo.accepted() == [submission]
+        if under_way:
+            client.vidgo.release()
+        await client.vidgo.wait_task(str(submission.task_id), "finished")
+        assert client.vidgo.charged == [(submission.task_id, 1)]
 
 
 async def test_a_failed_cover_may_be_repeated_but_one_under_way_may_not() -> None:

@@ -21,11 +21,11 @@ LOST = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
 @asynccontextmanager
-async def started() -> AsyncIterator[tuple[VidGoStandIn, aiohttp.ClientSession]]:
+async def started(**settings: Any) -> AsyncIterator[tuple[VidGoStandIn, aiohttp.ClientSession]]:
     # A connection for each request: aiohttp silently repeats a GET that fails on a kept one.
     connector = aiohttp.TCPConnector(force_close=True)
     async with (
-        VidGoStandIn(seconds=0.02, audio_seconds=0.5) as vidgo,
+        VidGoStandIn(seconds=0.02, audio_seconds=0.5, **settings) as vidgo,
         aiohttp.ClientSession(headers=KEY, connector=connector) as session,
     ):
         yield vidgo, session
@@ -161,3 +161,90 @@ async def test_the_provider_can_be_away_and_come_back_with_its_tasks() -> None:
         assert vidgo.api_url == address
         async with session.get(f"{address}/api/generate/detail/music?task_id={song.id}") as answer:
             assert (await answer.json())["data"]["status"] == "finished"
+
+
+async def detail(vidgo: VidGoStandIn, session: aiohttp.ClientSession, task_id: str) -> tuple[int, Any]:
+    async with session.get(f"{vidgo.api_url}/api/generate/detail/music?task_id={task_id}") as answer:
+        return answer.status, await answer.json()
+
+
+async def test_one_read_is_refused_for_a_minute() -> None:
+    async with started() as (vidgo, session):
+        song = vidgo.add_song("One")
+        fault = vidgo.fault("detail", "busy_retry_after", seconds=60)
+        url = f"{vidgo.api_url}/api/generate/detail/music?task_id={song.id}"
+        async with session.get(url) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "60")
+        assert (await detail(vidgo, session, song.id))[0] == 200
+        assert fault.struck == 1
+
+
+async def test_a_gateway_in_front_forgets_its_routes_for_a_moment() -> None:
+    async with started() as (vidgo, session):
+        song = vidgo.add_song("One")
+        vidgo.fault("detail", "no_route")
+        assert await detail(vidgo, session, song.id) == (404, {"message": "no Route matched with those values"})
+        status, body = await detail(vidgo, session, song.id)
+        assert (status, body["data"]["status"]) == (200, "finished")
+
+
+async def test_reads_that_hang_leave_room_for_others() -> None:
+    async with started() as (vidgo, session):
+        song = vidgo.add_song("One")
+        fault = vidgo.fault("detail", "hang", times=8)
+        hanging = [asyncio.create_task(detail(vidgo, session, song.id)) for _ in range(8)]
+        await vidgo.wait_fault(fault, 8)
+        assert (await detail(vidgo, session, song.id))[0] == 200
+        assert not any(task.done() for task in hanging)
+        await vidgo.stop()
+        await asyncio.gather(*hanging, return_exceptions=True)
+
+
+async def test_an_answer_may_come_late_after_the_effect() -> None:
+    async with started() as (vidgo, session):
+        vidgo.fault("submit", "slow", seconds=60)
+        submitting = asyncio.create_task(submit(vidgo, session))
+        submission = await vidgo.wait_submission()
+        assert submission.accepted
+        await vidgo.wait_task(str(submission.task_id), "finished")
+        assert not submitting.done()
+        submitting.cancel()
+        vidgo.fault("submit", "slow", seconds=0.3)
+        begun = time.monotonic()
+        assert (await submit(vidgo, session))[0] == 200
+        assert time.monotonic() - begun >= 0.3
+
+
+async def test_an_order_is_taken_and_answered_with_larger_headers_than_clients_read() -> None:
+    async with started() as (vidgo, session):
+        vidgo.fault("submit", "large_headers", times=2)
+        with pytest.raises(aiohttp.ClientResponseError, match="8190"):
+            await submit(vidgo, session)
+        assert [one.accepted for one in vidgo.submissions] == [True]
+        async with aiohttp.ClientSession(headers=KEY, max_field_size=16_384) as patient:
+            status, _, headers = await submit(vidgo, patient)
+        assert (status, len(headers["X-Trace"])) == (200, 9_000)
+
+
+async def test_a_kept_connection_is_closed_just_as_it_is_used() -> None:
+    async with started() as (vidgo, _), aiohttp.ClientSession(headers=KEY) as session:
+        fault = vidgo.fault("submit", "stale_connection")
+        assert (await submit(vidgo, session))[0] == 200  # a new connection
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await submit(vidgo, session)
+        assert fault.struck == 1
+        assert len(vidgo.submissions) == len(vidgo.requests) == len(vidgo.tasks) == 1
+        assert (await submit(vidgo, session))[0] == 200
+
+
+async def test_a_fault_lasts_for_a_time_after_its_first_strike() -> None:
+    now = 1_000_000.0
+    async with started(clock=lambda: now) as (vidgo, session):
+        song = vidgo.add_song("One", seconds=0.5)
+        fault = vidgo.fault("detail", "status", status=500, lasting=80)
+        statuses = []
+        for pause in (30, 0, 50, 29, 1, 0):
+            now += pause
+            statuses.append((await detail(vidgo, session, song.id))[0])
+        assert statuses == [500, 500, 500, 500, 200, 200]
+        assert fault.struck == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def started() -> AsyncIterator[tuple[VidGoStandIn, aiohttp.ClientSession]]:
-    async with VidGoStandIn(seconds=0.02, audio_seconds=0.5) as vidgo, aiohttp.ClientSession() as session:
+async def started(**settings: Any) -> AsyncIterator[tuple[VidGoStandIn, aiohttp.ClientSession]]:
+    standin = VidGoStandIn(seconds=0.02, audio_seconds=0.5, **settings)
+    async with standin as vidgo, aiohttp.ClientSession() as session:
         yield vidgo, session
 
 
@@ -215,3 +217,108 @@ async def test_an_unknown_behaviour_is_a_mistake_of_the_test() -> None:
     async with started() as (vidgo, _):
         with pytest.raises(ValueError, match="no such behaviour"):
             vidgo.set_song_files("haunted")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "size"),
+    [("not_found", 404, 12), ("forbidden", 403, 12), ("unavailable", 503, 12), ("empty", 200, 0)],
+)
+async def test_files_may_be_there_some_time_after_the_end(kind: Any, status: int, size: int) -> None:
+    now = 1_000_000.0
+    async with started(clock=lambda: now) as (vidgo, session):
+        vidgo.set_song_files(kind, lasting=80)
+        now += 1000
+        song = vidgo.add_song("One", seconds=0.5)
+        for pause in (0, 79):
+            now += pause
+            code, _, body = await fetch(session, first_url(song))
+            assert (code, len(body)) == (status, size)
+        now += 1
+        code, _, body = await fetch(session, first_url(song))
+        assert (code, round(length(body), 1)) == (200, 0.5)
+        vidgo.set_song_files(kind, task=song, lasting=5)
+        assert (await fetch(session, first_url(song)))[0] == status
+        now += 5
+        assert (await fetch(session, first_url(song)))[2] == body
+
+
+async def test_the_file_host_may_be_away_for_a_time() -> None:
+    now = 1_000_000.0
+    async with started(clock=lambda: now) as (vidgo, session):
+        songs = [vidgo.add_song(title, seconds=0.5) for title in ("One", "Two")]
+        vidgo.fault("files", "status", status=503, lasting=80)
+        assert [(await fetch(session, first_url(song)))[0] for song in songs] == [503, 503]
+        now += 80
+        assert [(await fetch(session, first_url(song)))[0] for song in songs] == [200, 200]
+
+
+async def test_a_finished_task_may_get_its_files_later() -> None:
+    now = 1_000_000.0
+    async with started(clock=lambda: now) as (vidgo, session):
+        vidgo.files_lag = 20
+        order = {"model": "generate-lyrics", "callback_url": "https://callbacks.invalid/", "input": {"prompt": "rain"}}
+        headers = {"Authorization": "Bearer test-key"}
+        async with session.post(vidgo.api_url + "/api/generate/submit", json=order, headers=headers) as answer:
+            task_id = (await answer.json())["data"]["task_id"]
+        task = await vidgo.wait_task(task_id, "finished")
+        assert len(task.files or []) == 2
+        url = f"{vidgo.api_url}/api/generate/detail/music?task_id={task_id}"
+        seen = []
+        for pause in (0, 19, 1):
+            now += pause
+            async with session.get(url, headers=headers) as answer:
+                data = (await answer.json())["data"]
+                seen.append((data["status"], len(data["files"])))
+        assert seen == [("finished", 0), ("finished", 0), ("finished", 2)]
+
+
+async def test_a_file_trickles_at_a_rate() -> None:
+    async with started() as (vidgo, session):
+        song = vidgo.add_song("One", seconds=0.5)
+        right = (await fetch(session, first_url(song)))[2]
+        vidgo.set_song_files("trickle", task=song, rate=len(right) * 2)
+        begun = time.monotonic()
+        assert (await fetch(session, first_url(song)))[2] == right
+        assert time.monotonic() - begun > 0.4
+
+
+async def test_addresses_may_hold_spaces_or_be_very_long() -> None:
+    async with started() as (vidgo, session):
+        song = vidgo.add_song("Harbour Lights", seconds=0.5)
+        right = (await fetch(session, first_url(song)))[2]
+        vidgo.set_song_files("spaced", task=song)
+        assert first_url(song).endswith("/Harbour Lights 1.mp3")
+        assert (await fetch(session, first_url(song)))[2] == right
+        vidgo.set_song_files("long", task=song)
+        assert len(first_url(song)) > 2_400
+        assert (await fetch(session, first_url(song)))[2] == right
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type", "beginning"),
+    [
+        ("m4a", "audio/mp4", b"\x00\x00\x00\x1cftypisom"),
+        ("webm", "audio/webm", b"\x1aE\xdf\xa3"),
+        ("aiff", "audio/aiff", b"FORM"),
+        ("wma", "audio/x-ms-wma", b"0&\xb2u"),
+        ("flac", "audio/flac", b"fLaC"),
+        ("line_end", "audio/mpeg", b"\r\nID3"),
+    ],
+)
+async def test_songs_come_in_other_containers(kind: Any, media_type: str, beginning: bytes) -> None:
+    async with started() as (vidgo, session):
+        song = vidgo.add_song("One", seconds=2)
+        vidgo.set_song_files(kind, task=song)
+        status, declared, body = await fetch(session, first_url(song))
+        assert (status, declared) == (200, media_type)
+        assert body.startswith(beginning)
+        assert abs(length(body) - 2) < 0.1
+
+
+async def test_artwork_may_be_avif() -> None:
+    async with started() as (vidgo, session):
+        song = vidgo.add_song("One", seconds=0.5)
+        vidgo.set_song_files("avif", task=song, media="image")
+        status, declared, body = await fetch(session, first_url(song, "image_url"))
+        assert (status, declared, body[4:12]) == (200, "image/avif", b"ftypavif")
+        assert picture_size(body) == (512, 512)
