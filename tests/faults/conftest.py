@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-_NAMES = ("audit", "harness", "points", "program")
+_NAMES = ("audit", "harness", "members", "passing", "points", "program", "troubles")
 pytest.register_assert_rewrite(*(f"tests.faults.{name}" for name in _NAMES))
 
 from tests.faults.program import Nursery, open_nursery  # noqa: E402 (its assertions are rewritten)

@@ -227,6 +227,10 @@ class Stage:
         member = member or self.guild.add_member(f"member{number}")
         place = channel or self.channels[number % len(self.channels)]
         call = await self.discord.slash(member, place, command, **options)
+        return self.note(kind, member, place, key, call)
+
+    def note(self, kind: Kind, member: Member, place: Channel, key: str, call: Call) -> Order:
+        """Add to the list what a member has just asked for."""
         order = Order(kind, member, place, key, call, self.program.lives)
         self.orders.append(order)
         return order

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.harness import Stage
+
+STEP_SECONDS = 10.0
+"""How much time passes at once, at most: less than anything that is under way may take."""
+
+QUIET_SECONDS = 0.04
+BUSY_SECONDS = 3.0
+"""How long the machine's time may take until the program has done what the time that passed has brought."""
 
 
 class Time:
@@ -28,3 +42,45 @@ class Time:
         """Return when something happened of which only `time.monotonic()` was noted."""
         passed = next(seconds for since, seconds in reversed(self._passed) if since <= monotonic)
         return time.time() - time.monotonic() + monotonic + passed
+
+
+async def pass_time(stage: Stage, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+    """Let time pass for the program, Discord and VidGo, in steps, so that what comes up in between is done; or `until`.
+
+    The program has to be started with `Launch.passing`.
+    """
+    left = seconds
+    while left > 0 and not until():
+        step = min(left, STEP_SECONDS)
+        left -= step
+        sleep(stage, step)
+        await _quiet(stage)
+
+
+def sleep(stage: Stage, seconds: float) -> None:
+    """Let time pass at once: for a program that is dead, or that was suspended."""
+    stage.time.advance(seconds)
+    stage.discord.advance(seconds)
+    stage.program.pass_time()
+
+
+async def settle_in_time(stage: Stage, seconds: float) -> None:
+    """Wait until nothing is under way any more, as long as that takes, but not for more than `seconds`."""
+    await stage.settle(2)
+    await pass_time(stage, seconds, lambda: stage.unsettled() is None)
+    await stage.settle(2)
+
+
+async def _quiet(stage: Stage) -> None:
+    """Wait until the program does nothing that can be seen."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    seen: object = None
+    while (now := _traces(stage)) != seen and time.monotonic() < deadline:
+        seen = now
+        await asyncio.sleep(QUIET_SECONDS)
+
+
+def _traces(stage: Stage) -> object:
+    answered = sum(one.status is not None for one in stage.discord.requests)
+    vidgo = stage.vidgo
+    return len(stage.discord.requests), answered, len(vidgo.requests), len(vidgo.deliveries), stage.program.work

@@ -148,6 +148,12 @@ class Program:
         part.write_text(str(seconds))
         part.replace(self.directory / name)
 
+    @property
+    def work(self) -> int:
+        """Return a number that grows whenever a worker begins some work."""
+        path = self.directory / WORKED
+        return path.stat().st_size if path.is_file() else 0
+
     def worked(self) -> list[tuple[str, float]]:
         """Return what the workers worked on, with the time by the program's clock at which they began."""
         path = self.directory / WORKED

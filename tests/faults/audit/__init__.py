@@ -19,7 +19,7 @@ from tests.faults.audit.ledgers import Ledgers
 from tests.faults.audit.payments import audit_payments, audit_tasks
 from tests.faults.audit.promptness import audit_promptness
 from tests.faults.audit.spinning import audit_spinning
-from tests.faults.audit.truths import audit_sentences
+from tests.faults.audit.truths import audit_doubts, audit_sentences
 from tests.faults.audit.verdict import KINDS, Damage, Kind, Verdict
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ RULES = (
     audit_payments,
     audit_tasks,
     audit_sentences,
+    audit_doubts,
     audit_promptness,
     audit_forgetting,
     audit_spinning,

@@ -126,10 +126,16 @@ def in_doubt(case: Case) -> str | None:
     for one in case.before:
         if one.accepted and one.status == 200 and not any(one.at <= end <= one.at + KNOWN_SECONDS for end in ends):
             return f"VidGo had confirmed {one.task_id}"
-    sent = case.row["submitted_at"] if case.row is not None else None
-    if case.before or (sent is not None and any(sent <= end <= sent + INTENT_SECONDS for end in ends)):
+    return None if case.before or died_on_the_way(case.ledgers, case.order) else "VidGo was never sent it"
+
+
+def died_on_the_way(ledgers: Ledgers, order: Order) -> float | None:
+    """Return at which of its deaths the program may have been about to send an order that VidGo never saw."""
+    row = ledgers.task_row(order)
+    sent = row["submitted_at"] if row is not None else None
+    if sent is None or ledgers.submissions(order):
         return None
-    return "VidGo was never sent it"
+    return next((end for end in ledgers.stage.program.ends if sent <= end <= sent + INTENT_SECONDS), None)
 
 
 def under_way(case: Case) -> str | None:
@@ -178,7 +184,7 @@ def joined(case: Case) -> str | None:
 def made_before(case: Case) -> str | None:
     """Demand that VidGo had finished it before the member asked."""
     asked = case.ledgers.asked_at(case.order)
-    return None if case.ledgers.finished(case.order, asked + KNOWN_SECONDS) else "it was never made before"
+    return None if case.ledgers.finished(case.order, asked) else "it was not made before"
 
 
 def stopped(case: Case) -> str | None:
@@ -233,11 +239,10 @@ def unknown_to_vidgo(case: Case) -> str | None:
 def shown_there(case: Case) -> str | None:
     """Demand that the message that is linked has the result in it."""
     number = int(case.values["link"].rpartition("/")[2])
-    linked = [shown for shown in case.ledgers.shown if shown.message_id == number]
+    linked = [shown for shown in case.ledgers.shown if shown.message.id == number]
     if not linked:
         return "the message that it names does not exist"
-    with_link = any(case.ledgers.stage.vidgo.api_url in button for shown in linked for button in shown.buttons)
-    whole = with_link or any(shown.has_audio or shown.has_picture for shown in linked)
+    whole = any(shown.has_audio or shown.has_picture or shown.links for shown in linked)
     return None if whole else f"the message that it names says: {linked[-1].text}"
 
 
@@ -290,15 +295,12 @@ def _stays(answers: list[RequestRecord], by: float) -> bool:
 
 def no_music(case: Case) -> str | None:
     """Demand that what VidGo hands out cannot be played, and was so for long where it is nothing at all."""
-    for task in case.finished():
-        rule = task.file_rules.get("audio")
-        if rule is None or (rule.kind == "bytes" and is_music(rule.data)):
-            continue
-        if rule.kind in _NO_MEDIA and case.finished(STAYS_SECONDS):
-            return None
-        if rule.kind in _UNUSABLE or (rule.kind == "bytes" and not is_music(rule.data)):
-            return None
-    return "VidGo hands out music"
+    rules = [rule for task in case.finished() if (rule := task.file_rules.get("audio")) is not None]
+    if any(rule.kind in _UNUSABLE or (rule.kind == "bytes" and not is_music(rule.data)) for rule in rules):
+        return None
+    if not any(rule.kind in _NO_MEDIA and rule.lasting is None for rule in rules):
+        return "VidGo hands out music"
+    return None if case.finished(STAYS_SECONDS) else "it was young, and nothing had come yet"
 
 
 def is_music(data: bytes) -> bool:
@@ -335,7 +337,7 @@ def with_artwork(case: Case) -> str | None:
 
 def in_future(case: Case) -> str | None:
     """Demand that a time that is named does not pass while the words are shown."""
-    if case.ledgers.stage.program.was_wrong or case.shown.gone:
+    if case.ledgers.stage.program.was_wrong or case.shown.message.deleted:
         return None
     promised = int(re.findall(r"-?\d+", case.values["when"])[0])
     until = min(case.shown.until or case.ledgers.now, case.ledgers.forgotten.get(case.order.member.id, float("inf")))

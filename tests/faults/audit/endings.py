@@ -65,7 +65,7 @@ def _audit_result(ledgers: Ledgers, order: Order, verdict: Verdict) -> None:
 
 def _templates(ledgers: Ledgers, message: Message) -> set[str]:
     """Return the sentences that a message says now."""
-    versions = [said for shown, _, said in ledgers.said if shown.message_id == message.id]
+    versions = [said for shown, _, said in ledgers.said if shown.message.id == message.id]
     return {sentence.template for sentence in (versions[-1] or () if versions else ())}
 
 

@@ -40,7 +40,7 @@ def audit_files(ledgers: Ledgers, verdict: Verdict) -> None:
 
 def _audit_archiving(ledgers: Ledgers, row: Row, verdict: Verdict) -> None:
     """Demand that a song goes into the archive as long as VidGo hands it out."""
-    made = ledgers.stage.vidgo.tasks.get(ledgers.task_of.get(row["task_id"], {}).get("vidgo_id"))
+    made = ledgers.stage.vidgo.tasks.get(str(ledgers.task_of.get(row["task_id"], {}).get("vidgo_id")))
     on = ledgers.stage.program.settings.get("ARCHIVE_MAX_BYTES") != "0"
     if not on or made is None or made.expired or made.file_rules or not row["audio_url"]:
         return

@@ -18,9 +18,9 @@ def audit_forgetting(ledgers: Ledgers, verdict: Verdict) -> None:
         for table, column in ledgers.rows_with(number):
             verdict.note("remembered", f"{name} stands in {table}.{column} after being forgotten")
         for shown, addressed, _ in ledgers.said:
-            later = shown.first and shown.at > at
-            direct = ledgers.stage.discord.state.directs.get(number)
-            if later and (addressed == number or (direct is not None and shown.channel_id == direct.id)):
+            recipient = shown.message.channel.recipient
+            to_them = addressed == number or (recipient is not None and recipient.id == number)
+            if to_them and shown.first and shown.at > at:
                 verdict.note("remembered", f"{name} was addressed after being forgotten: {shown.text}")
 
 

@@ -117,7 +117,7 @@ class Ledgers:
         """Return when VidGo finished a task or failed it, None before; 0 for a song that was there from the start."""
         if not task.final:
             return None
-        return self.stage.time.at(task.visible_at) if task.visible_at else 0.0
+        return task.visible_at
 
     def finished(self, order: Order, by: float) -> list[Task]:
         """Return what VidGo had finished of an order by some time."""
@@ -174,20 +174,20 @@ class Ledgers:
         for shown in self.shown:
             for button in shown.buttons:
                 if (own := _OWN_BUTTON.fullmatch(button)) and own[1] in self.order_of:
-                    found[shown.message_id] = self.order_of[own[1]]
+                    found[shown.message.id] = self.order_of[own[1]]
         return found
 
     def order_shown(self, shown: Shown, addressed: int | None) -> Order | None:
         """Return the order that a message is about."""
-        order = self._order_of_message.get(shown.message_id)
+        order = self._order_of_message.get(shown.message.id)
         if order is None and shown.call is not None and shown.call.message is not None:
             order = self._order_of_message.get(shown.call.message.id)
         if order is not None:
             return order
-        direct = self.stage.discord.state.channels.get(shown.channel_id)
-        who = direct.recipient.id if direct is not None and direct.recipient is not None else addressed
+        recipient = shown.message.channel.recipient
+        who = recipient.id if recipient is not None else addressed
         before = [one for one in self.stage.orders if one.member.id == who and self.asked_at(one) <= shown.at]
-        here = [one for one in before if one.channel.id == shown.channel_id]
+        here = [one for one in before if one.channel is shown.message.channel]
         return next(reversed(here or before), None)
 
     @cached_property

@@ -49,7 +49,7 @@ def _patience_ended(ledgers: Ledgers, order: Order) -> float | None:
 
 def _result_by(ledgers: Ledgers, order: Order, latest: float) -> bool:
     posts = {message.id for message in (*ledgers.stage.posts(order), *order.sentences)}
-    return any(shown.message_id in posts and shown.at <= latest for shown in ledgers.shown)
+    return any(shown.message.id in posts and shown.at <= latest for shown in ledgers.shown)
 
 
 def _unconfirmed_since(ledgers: Ledgers, order: Order) -> float | None:

@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sandbox.discord.model import EPHEMERAL
+from sandbox.discord.content import Revision, buttons
+from sandbox.discord.model import LOADING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.discord import Call, Message
-    from sandbox.discord.rest import Request
     from tests.faults.harness import Stage
 
 AUDIO = (".mp3", ".wav", ".ogg", ".m4a", ".flac", ".opus")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif")
-_WITH_CONTENT = (4, 7)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Shown:
-    """One version of one message: what it said from `at` on, and `until` when (None: still, or nobody knows).
+    """One version of one message: what it said from `at` on, and `until` when, None where it still does.
 
-    Times are true ones, in Unix seconds. `files` are the names of what came with it.
+    Times are true ones, in Unix seconds. `buttons` are custom ids, `links` the addresses of others, `files` the names
+    of what came with it. `first` tells whether the message was new.
     """
 
-    message_id: int
-    channel_id: int
+    message: Message
     text: str
     at: float
-    ephemeral: bool
-    call: Call | None = None
-    buttons: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    until: float | None = None
-    gone: bool = False
-    first: bool = True
+    until: float | None
+    first: bool
+    buttons: tuple[str, ...]
+    links: tuple[str, ...]
+    files: tuple[str, ...]
+
+    @property
+    def call(self) -> Call | None:
+        """Return the interaction that it answers."""
+        return self.message.interaction_call
 
     @property
     def has_audio(self) -> bool:
@@ -51,105 +52,29 @@ class Shown:
 
 
 def read_shown(stage: Stage) -> list[Shown]:
-    """Return everything that was shown, in the order in which it was asked for."""
-    return _Reader(stage).read()
+    """Return everything that was shown, in order."""
+    return sorted(
+        (shown for message in stage.discord.said for shown in _versions(stage, message)), key=lambda one: one.at
+    )
 
 
-class _Reader:
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._last: dict[int, Shown] = {}
-        self._all: list[Shown] = []
-
-    def read(self) -> list[Shown]:
-        for request in self._stage.discord.requests:
-            at = self._stage.time.at(request.at)
-            if request.method == "DELETE" and request.status == 204:
-                self._end(self._deleted(request), at)
-            elif isinstance(request.answer, dict):
-                self._version(request, request.answer, at)
-        for message in self._messages():
-            self._compare(message)
-        for shown in self._last.values():
-            shown.gone = shown.until is None and shown.message_id not in self._there
-        return self._all
-
-    def _call(self, request: Request) -> Call | None:
-        parts = request.path.split("/")
-        if parts[1] not in {"webhooks", "interactions"}:
-            return None
-        return self._stage.discord.state.calls_by_token.get(parts[3])
-
-    def _deleted(self, request: Request) -> int:
-        name = request.path.rpartition("/")[2]
-        call = self._call(request)
-        if call is not None and not name.isdigit():
-            return call.original.id if call.original is not None else 0
-        return int(name) if name.isdigit() else 0
-
-    def _version(self, request: Request, answer: dict[str, Any], at: float) -> None:
-        call = self._call(request)
-        if "interaction" in answer:
-            if (request.body or {}).get("type") not in _WITH_CONTENT:
-                return
-            answer = answer.get("resource", {}).get("message") or {}
-        if "content" not in answer or "id" not in answer or request.method == "GET":
-            return
-        buttons = tuple(
-            item["custom_id"]
-            for row in answer.get("components") or ()
-            for item in (row, *row.get("components", ()))
-            if item.get("custom_id")
+def _versions(stage: Stage, message: Message) -> Iterator[Shown]:
+    seen = [revision for revision in message.revisions if revision.content]
+    if message.content and not message.flags & LOADING and (not seen or seen[-1].content != message.content):
+        # No request has made it say so, but there it stands.
+        seen.append(Revision(message.content, [], message.components, [file.filename for file in message.files]))
+    for number, revision in enumerate(seen):
+        later = next((one for one in seen[number + 1 :] if one.content != revision.content), None)
+        if number > 0 and seen[number - 1].content == revision.content:
+            continue  # the same once more
+        shown = buttons(revision.components)
+        yield Shown(
+            message,
+            revision.content,
+            stage.time.at(revision.at),
+            stage.time.at(later.at) if later is not None else None,
+            number == 0,
+            tuple(button.custom_id for button in shown if button.custom_id),
+            tuple(button.url for button in shown if button.url),
+            tuple(revision.files),
         )
-        self._show(
-            Shown(
-                int(answer["id"]),
-                int(answer["channel_id"]),
-                answer["content"],
-                at,
-                bool(int(answer.get("flags") or 0) & EPHEMERAL),
-                call,
-                buttons,
-                tuple(request.files),
-            )
-        )
-
-    def _show(self, shown: Shown) -> None:
-        before = self._last.get(shown.message_id)
-        if before is not None and before.text == shown.text:
-            return  # the same once more, or a message that a nonce has found again
-        if before is not None:
-            before.until = shown.at
-            shown.first = False
-            shown.files = shown.files or before.files
-        self._last[shown.message_id] = shown
-        if shown.text:
-            self._all.append(shown)
-
-    def _end(self, message_id: int, at: float) -> None:
-        if message_id in self._last:
-            self._last[message_id].until = at
-
-    def _messages(self) -> Iterator[Message]:
-        """Return every message of the bot that is there, whoever may see it."""
-        state = self._stage.discord.state
-        calls = state.calls.values()
-        said = (one for call in calls for one in (call.original, *call.followups) if one is not None)
-        places = {id(one): one for one in (*self._stage.places, *state.directs.values())}.values()
-        listed = (one for place in places for one in place.history.values())
-        found = {one.id: one for one in chain(listed, said) if not one.deleted and one.author is state.bot}
-        self._there = set(found)
-        return iter(found.values())
-
-    def _compare(self, message: Message) -> None:
-        """Take in what a message says of which no request is known."""
-        if message.thinking:
-            return
-        at = self._stage.time.at(message.created_at_monotonic)
-        last = self._last.get(message.id)
-        buttons = tuple(button.custom_id or "" for button in message.buttons)
-        files = tuple(file.filename for file in message.files)
-        call, now = message.interaction_call, self._stage.time.now()
-        for text in (*message.edits, message.content) if last is None else (message.content,):
-            at = at if last is None else now
-            self._show(Shown(message.id, message.channel.id, text, at, message.ephemeral, call, buttons, files))

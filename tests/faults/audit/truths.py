@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from tests.faults.audit.conditions import (
@@ -11,6 +12,7 @@ from tests.faults.audit.conditions import (
     always,
     closed,
     demand,
+    died_on_the_way,
     failed,
     file_gone,
     in_doubt,
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
 KEYLESS = (401, 403)
 PENNILESS = (402, 429)
 BUSY = (429, 430, 455, 503)
+
+ON_THE_WAY = 3
+"""How many orders may be between their turn and the wire at once."""
 
 NO_SENTENCES = {"labels"}
 """Files of words that stand on buttons and in fields; what of them is a sentence is in the table all the same."""
@@ -269,6 +274,15 @@ def _is_being_posted(case: Case) -> bool:
 def sentences() -> set[str]:
     """Return the templates that need an entry."""
     return {template for template, file in templates().items() if file not in NO_SENTENCES} - PARTS
+
+
+def audit_doubts(ledgers: Ledgers, verdict: Verdict) -> None:
+    """Demand that what is called in doubt is what was on its way when the program died, never all that waited."""
+    told = [order for order in ledgers.stage.orders if ledgers.has_said(order, LOST, NONSENSE)]
+    deaths = Counter(end for order in told if (end := died_on_the_way(ledgers, order)) is not None)
+    for count in deaths.values():
+        if count > ON_THE_WAY:
+            verdict.note("falsehood", f"{count} orders were called in doubt at one death, and VidGo saw none of them")
 
 
 def audit_sentences(ledgers: Ledgers, verdict: Verdict) -> None:
