@@ -39,7 +39,10 @@ IN_DOUBT = (
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """What a program has left that nothing disturbed: songs, and one sentence."""
-    directory, patient = tmp_path_factory.mktemp("sound"), {"TASK_TIMEOUT_SECONDS": "600"}
+    directory, patient = (
+        tmp_path_factory.mktemp("sound"),
+        {"TASK_TIMEOUT_SECONDS": "600", "TASK_GIVE_UP_SECONDS": "600"},
+    )
     async with open_stage(nursery, directory, channels=10, settings=patient) as stage:
         for number in range(ORDERS):
             await stage.generate()
