@@ -18,7 +18,7 @@ from typing import Any, cast
 from benchmarks.figures import Figure, p50, p99
 from bot.songs.finding import IMPORTED, Songs
 from bot.songs.library import Library
-from storage.archive.disk import Archive
+from storage.archive.archive import Archive
 from storage.database import Database
 from storage.ids import new_id
 
@@ -73,9 +73,10 @@ async def finding_songs(directory: Path, load: Load) -> list[Figure]:
 
 
 def _actions(database: Database, songs: int, rng: random.Random) -> dict[str, Callable[[], Awaitable[object]]]:
-    found = Songs(database, cast("Any", None), cast("Any", None), time.time)
+    nobody = cast("Any", None)
+    found = Songs(database, nobody, nobody, nobody, nobody, time.time)
     archive = Archive(database, Path("unused"), 0, time.time)
-    library = Library(database, found, archive)
+    library = Library(database, found, archive, time.time)
 
     async def page() -> None:
         with TemporaryDirectory() as directory:

@@ -11,15 +11,16 @@ from pathlib import Path
 
 from benchmarks.programs import KEY, Program
 from bot.songs.finding import IMPORTED
-from bot.tasks.life import new_task
+from bot.tasks.new import new_task
 from bot.vidgo import CoverArt, GenerateMusic
 from sandbox.discord import Call, Channel, DiscordStandIn, Member
 from sandbox.vidgo import VidGoStandIn
+from storage import files as file_rows
 from storage import library
 from storage import tasks as rows
 from storage.database import Database
+from storage.files import File
 from storage.schema import TaskStatus
-from storage.tasks import File
 
 COVER = CoverArt.model
 MEMBERS = 50
@@ -100,7 +101,7 @@ async def _fill(path: Path, vidgo: VidGoStandIn, user_ids: list[int], songs: int
             task = replace(draft, vidgo_id=made.id, model=IMPORTED, status=TaskStatus.FINISHED, poll_at=None)
             file = File(task.id, 0, f"{vidgo.api_url}/files/{made.id}/1.mp3", [], title, "folk", 120.0, None)
             await rows.add(connection, task)
-            await rows.add_files(connection, [file])
+            await file_rows.add(connection, [file])
             await library.add(connection, [user_id], [file], "song", now)
             tracks.append(task.id)
     await database.close()

@@ -3,48 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import random
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import discord
 from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
 
 from bot.client import Client, UseCases
+from bot.login import log_in, stay_connected
+from bot.media.archiver import Archiver, make_archiver
 from bot.media.fetch import Fetcher
-from bot.media.files import SETTLE_SECONDS, Files, make_archiver
+from bot.media.files import Files
 from bot.media.links import Links
+from bot.media.sources import Sources
 from bot.metrics import Metrics
-from bot.replies.acknowledgements import make_acknowledgements
-from bot.replies.delivery import Delivery
+from bot.refusals import LOGIN_REFUSED
+from bot.replies.abandoned import Abandoned
+from bot.replies.acknowledgements import Acknowledgements, make_acknowledger
+from bot.replies.delivery import Delivery, make_delivery_worker
 from bot.replies.interactions import Interactions
+from bot.replies.posting import Posting
 from bot.replies.posts import Composer
 from bot.settings import Settings, SettingsError
+from bot.shutdown import Deadline, ignore_signals, stop_requested
 from bot.songs.covers import Covers
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
-from bot.tasks.life import Tasks
+from bot.tasks.ending import Ending
+from bot.tasks.owner import OwnerNotices
 from bot.tasks.poller import make_poller
+from bot.tasks.reading import Reading
 from bot.tasks.schedule import Schedule
+from bot.tasks.submission import Submission
 from bot.vidgo import VidGo
+from bot.web.addresses import show_address
 from bot.web.listener import Listener
 from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
-from storage.archive.disk import Archive
-from storage.database import Database, DatabaseError, hold_alone
-from storage.sqlite.journal import Journal
+from storage.archive.archive import Archive
+from storage.database import Database
+from storage.sqlite.opening import DatabaseError, hold_alone, path_of, unusable
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +64,14 @@ STALLED_SECONDS = 60.0
 SWITCH_SECONDS = 0.0005
 """After how long a thread that works lets another one on, where that waits."""
 
-LOGIN_PAUSES = (2.0, 5.0, 15.0, 60.0)
+CONNECTIONS = 512
+"""How many requests to VidGo may be under way: more than its rate and their patience allow."""
 
-GRACE_SECONDS = 5.0
-"""How long work under way may take at a shutdown; Docker kills after 10 s."""
+MAX_HEADER_BYTES = 64 * 1024
+"""How long a line of VidGo's headers may be; an answer that is refused for its header is an order that is lost."""
+
+KEEP_SECONDS = 7 * 86400.0
+"""How long rows are kept that serve nobody any more."""
 
 
 class Failed(Exception):  # noqa: N818 (a word says what happened)
@@ -67,26 +81,24 @@ class Failed(Exception):  # noqa: N818 (a word says what happened)
 async def run(settings: Settings, *, clock: Callable[[], float] = time.time, rng: random.Random | None = None) -> None:
     """Run until SIGINT or SIGTERM, then shut down in order.
 
-    Raises `SettingsError` for a setting that turns out to be wrong, and `Failed` when the program cannot go on.
+    Both signals may be blocked before, and are ignored after. Raises `SettingsError` for a setting that turns out to be
+    wrong, and `Failed` when the program cannot go on.
     """
     # A thread that has waited for the disk would wait 5 ms more for the interpreter while this one works.
     sys.setswitchinterval(SWITCH_SECONDS)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as stack:
-        parts = await _build(settings, stack, clock, rng or random.Random())  # noqa: S311 (jitter)
-        connection = asyncio.create_task(_connect(parts, settings), name="gateway")
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({connection, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        try:
-            if connection.done() and not stop.is_set():
+    stop = stop_requested()
+    stack = AsyncExitStack()
+    connection: asyncio.Task[None] | None = None
+    building = asyncio.create_task(_build(settings, stack, clock, rng or random.Random()))  # noqa: S311 (jitter)
+    try:
+        if await _done_before(building, stop):
+            connection = asyncio.create_task(_connect(_built(building, settings), settings))
+            if await _done_before(connection, stop):
                 _explain_end(connection)
-            log.info("shutting down")
-        finally:
-            await _shut_down(parts, connection)
+        log.info("shutting down")
+    finally:
+        await _shut_down(Deadline(exit_code=0 if stop.is_set() else 1), stack, building, connection)
+        ignore_signals()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +106,8 @@ class _Parts:
     """What is started and stopped."""
 
     client: Client
-    tasks: Tasks
+    vidgo: VidGo
+    submission: Submission
     workers: list[Worker]
 
 
@@ -102,88 +115,148 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     """Make the parts and start to listen; the stack closes what the parts stand on."""
     database = await _open_database(settings, stack)
     directory = await asyncio.to_thread(_empty_directory, settings)
-    session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
-    vidgo = VidGo(
-        session,
-        settings.vidgo_api_url,
-        settings.vidgo_api_key.get_secret_value(),
-        requests_per_second=settings.vidgo_requests_per_second,
-    )
+    vidgo = await _open_vidgo(settings, stack)
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
+    stack.push_async_callback(archive.close)
     client = Client(settings)
-    files = Files(database, archive, fetcher, client.find_post, directory)
+    files = Files(archive, Sources(database, fetcher, client.find_post), directory)
     stack.push_async_callback(files.close)
     links = Links(settings, clock)
     metrics = Metrics()
     schedule = Schedule(database, settings, clock=clock, rng=rng)
-    tasks = Tasks(database, vidgo, settings, schedule, clock=clock, metrics=metrics)
-    songs = Songs(database, vidgo, tasks, clock)
-    interactions = Interactions(database, _open_journal(settings, stack), tasks, schedule, clock)
-    await interactions.recover()
+    owner = OwnerNotices()
+    ending = Ending(database, clock=clock, metrics=metrics)
+    submission = Submission(database, vidgo, ending, schedule, owner, settings, clock=clock, metrics=metrics)
+    reading = Reading(database, vidgo, submission, ending, schedule, owner, settings, clock=clock, metrics=metrics)
+    songs = Songs(database, vidgo, submission, ending, owner, clock)
+    acknowledgements = Acknowledgements(database, client, schedule, clock)
     client.use_cases = UseCases(
         database=database,
-        interactions=interactions,
+        interactions=Interactions(database, acknowledgements, clock),
+        acknowledgements=acknowledgements,
         songs=songs,
-        covers=Covers(database, songs, tasks, clock),
-        performances=Performances(database, songs, tasks, files, links, directory=directory, clock=clock),
-        library=Library(database, songs, archive),
+        covers=Covers(database, songs, submission, clock),
+        performances=Performances(database, songs, submission, files, links, directory=directory, clock=clock),
+        library=Library(database, songs, archive, clock),
         directory=directory,
     )
-    composer = Composer(database, files, links)
-    delivery = Delivery(database, client, composer, interactions, directory=directory, clock=clock, metrics=metrics)
-    poller = make_poller(database, tasks, schedule, clock)
-    archiver = make_archiver(database, archive, files, directory=directory, clock=clock)
-    faces = make_acknowledgements(database, client, interactions, clock)
-    tasks.on_due, tasks.on_planned, tasks.on_face = delivery.worker.wake, poller.wake, faces.wake
-    tasks.on_wanted, tasks.on_result = files.expect, delivery.start
-    archive.on_lost = archiver.wake
-    tasks.on_files = partial(archiver.wake, SETTLE_SECONDS)
-    delivery.on_face = client.use_cases.library.on_face = faces.wake
-    async with database.write() as connection:
-        await rows.wake_orphans(connection, clock())
-        await notifications.wake_orphans(connection, clock())
-    parts = _Parts(client, tasks, [poller, delivery.worker, archiver, faces])
+    delivery = Delivery(
+        database,
+        Posting(client, clock),
+        Composer(database, files, links, clock),
+        Abandoned(database, client, acknowledgements, clock),
+        directory=directory,
+        clock=clock,
+        metrics=metrics,
+    )
+    archiver = Archiver(database, archive, files, directory=directory, clock=clock, metrics=metrics)
+    workers = [
+        make_poller(database, reading, schedule, clock),
+        make_delivery_worker(delivery, database, clock),
+        make_archiver(archiver, database, clock),
+        make_acknowledger(acknowledgements, database, clock),
+    ]
+    async with database.write() as transaction:
+        # With SQLite nobody else lives who could be at work on these.
+        await rows.wake_orphans(transaction, clock())
+        await notifications.wake_orphans(transaction, clock())
+        await notifications.expire(transaction, clock() - KEEP_SECONDS)
+    parts = _Parts(client, vidgo, submission, workers)
     listener = Listener(
         settings,
         database,
-        tasks,
+        reading,
         clock=clock,
         metrics=metrics,
         links=links,
         files=files,
         directory=directory,
+        workers=workers,
         not_ready=lambda: _not_ready(parts),
-        look=poller.start_now,
     )
     await _listen(listener, settings)
     stack.push_async_callback(listener.stop)
     return parts
 
 
+async def _open_vidgo(settings: Settings, stack: AsyncExitStack) -> VidGo:
+    sessions = [
+        await stack.enter_async_context(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, force_close=force_close),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                max_line_size=MAX_HEADER_BYTES,
+                max_field_size=MAX_HEADER_BYTES,
+            )
+        )
+        for force_close in (False, True)
+    ]
+    return VidGo(
+        sessions[0],
+        settings.vidgo_api_url,
+        settings.vidgo_api_key.get_secret_value(),
+        orders=sessions[1],
+        requests_per_second=settings.vidgo_requests_per_second,
+    )
+
+
+async def _done_before(task: asyncio.Task[Any], stop: asyncio.Event) -> bool:
+    """Wait for a task or for the wish to stop, and return whether the task was done without it."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    return task.done() and not stop.is_set()
+
+
+def _built(building: asyncio.Task[_Parts], settings: Settings) -> _Parts:
+    try:
+        return building.result()
+    except DBAPIError as error:  # the disk has become full since the database was opened
+        raise SettingsError(f"DATABASE_URL: {unusable(path_of(settings.database_url), error)}") from error
+
+
 async def _connect(parts: _Parts, settings: Settings) -> None:
-    """Log in, however long Discord is out of reach, and stay connected."""
-    pauses = itertools.chain(LOGIN_PAUSES, itertools.repeat(LOGIN_PAUSES[-1]))
-    while (problem := await _log_in(parts.client, settings)) is not None:
-        pause = next(pauses)
-        log.warning("Discord cannot be reached (%s); the next try is in %.0f s", problem, pause)
-        # discord.py opens a session at each try and leaves the last one open.
-        await parts.client.http.close()
-        parts.client.http.connector = discord.utils.MISSING
-        await asyncio.sleep(pause)
+    """Log in, begin to work, and stay connected."""
+    await log_in(parts.client, settings)
     for worker in parts.workers:
         worker.start()
-    await parts.client.connect()
+    await stay_connected(parts.client, settings)
 
 
-async def _shut_down(parts: _Parts, connection: asyncio.Task[None]) -> None:
-    """End the work under way, then the connection that it needs."""
-    await asyncio.gather(*(worker.stop(GRACE_SECONDS) for worker in parts.workers))
-    await parts.tasks.drain()
-    await parts.client.close()
-    connection.cancel()
-    await asyncio.gather(connection, return_exceptions=True)
+async def _shut_down(
+    deadline: Deadline,
+    stack: AsyncExitStack,
+    building: asyncio.Task[_Parts],
+    connection: asyncio.Task[None] | None,
+) -> None:
+    """End the work under way, then the connection that it needs, then what both stand on."""
+    if connection is not None:
+        parts = building.result()
+        await deadline.end("the work under way", _end_work(parts, deadline), reserve=4.0)
+        await deadline.end("the connection to Discord", parts.client.close(), reserve=2.5)
+        await parts.client.http.close()
+        await deadline.end("the way to Discord", _cancel(connection), reserve=2.5)
+    else:
+        await deadline.end("the start", _cancel(building), reserve=2.5)
+    await deadline.end("what the program stands on", stack.aclose())
+
+
+async def _end_work(parts: _Parts, deadline: Deadline) -> None:
+    grace = deadline.left(reserve=4.5)
+    parts.vidgo.stop()
+    until = asyncio.get_running_loop().time() + grace
+    await asyncio.gather(
+        parts.client.end_commands(grace),
+        parts.submission.stop(until),
+        *(worker.stop(until) for worker in parts.workers),
+    )
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
@@ -195,16 +268,6 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
         raise SettingsError(f"DATABASE_URL: {error}") from error
     stack.push_async_callback(database.close)
     return database
-
-
-def _open_journal(settings: Settings, stack: AsyncExitStack) -> Journal:
-    database = Path(make_url(settings.database_url).database or "coverbot.db")
-    try:
-        journal = Journal(database.with_name(f"{database.name}-asked"))
-    except OSError as error:
-        raise SettingsError(f"DATABASE_URL: its directory cannot be used: {error.strerror}") from error
-    stack.callback(journal.close)
-    return journal
 
 
 async def _open_archive(database: Database, settings: Settings, clock: Callable[[], float]) -> Archive:
@@ -220,30 +283,9 @@ async def _listen(listener: Listener, settings: Settings) -> None:
     try:
         port = await listener.start()
     except OSError as error:
-        where = f"{settings.listen_host}:{settings.listen_port}"
+        where = show_address(settings.listen_host, settings.listen_port)
         raise SettingsError(f"LISTEN_HOST/LISTEN_PORT: cannot listen on {where}: {error.strerror}") from error
-    log.info("listening on %s:%d", settings.listen_host, port)
-
-
-async def _log_in(client: Client, settings: Settings) -> str | None:
-    """Log in, and return what kept Discord out of reach; raises for what another try cannot mend."""
-    try:
-        await client.login(settings.discord_token.get_secret_value())
-    except discord.LoginFailure as error:
-        raise SettingsError("DISCORD_TOKEN is refused by Discord; copy it again from the developer portal") from error
-    except discord.Forbidden as error:
-        if settings.discord_guild_id is None:
-            raise Failed(f"Discord refuses the commands: {error.text}") from error
-        raise SettingsError("DISCORD_GUILD_ID names a server that the bot is not a member of") from error
-    except discord.GatewayNotFound as error:
-        return type(error).__name__
-    except discord.HTTPException as error:
-        if error.status < 500:
-            raise Failed(f"Discord refuses the commands: {error.status} {error.text}") from error
-        return f"HTTP {error.status}"
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        return type(error).__name__
-    return None
+    log.info("listening on %s", show_address(settings.listen_host, port))
 
 
 def _empty_directory(settings: Settings) -> Path:
@@ -259,7 +301,8 @@ def _empty_directory(settings: Settings) -> Path:
 
 
 def _not_ready(parts: _Parts) -> dict[str, str]:
-    reasons = {worker.name: "does not turn" for worker in parts.workers if worker.stalled_seconds > STALLED_SECONDS}
+    problems = {worker.name: worker.problem(STALLED_SECONDS) for worker in parts.workers}
+    reasons = {name: problem for name, problem in problems.items() if problem is not None}
     discord_reason = parts.client.not_ready()
     return reasons if discord_reason is None else {**reasons, "discord": discord_reason}
 
@@ -271,5 +314,5 @@ def _explain_end(gateway: asyncio.Task[None]) -> None:
     if isinstance(error, discord.PrivilegedIntentsRequired):
         raise Failed("Discord demands privileged intents that this bot does not use") from error
     if isinstance(error, discord.ConnectionClosed) and error.code == 4004:
-        raise SettingsError("DISCORD_TOKEN is refused by Discord; copy it again from the developer portal")
-    raise Failed(f"the connection to Discord ended: {type(error).__name__}") from error
+        raise SettingsError(LOGIN_REFUSED)
+    raise Failed(f"the connection to Discord ended: {'closed' if error is None else type(error).__name__}") from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +15,8 @@ from discord import app_commands
 from discord.ext import commands
 from yarl import URL
 
+from bot.refusals import asked_to_wait
+from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.interactions import Interactions
 from bot.settings import Settings
 from bot.songs.covers import Covers
@@ -28,7 +32,16 @@ from storage.ids import new_id
 
 log = logging.getLogger(__name__)
 
+LONGEST_WAIT_SECONDS = 30.0
+"""How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
+
 COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons")
+
+COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-")
+"""How discord.py names the tasks in which it runs commands and buttons."""
+
+LAUNCH_PAUSES = (0.0, 5.0, 25.0, 55.0)
+"""Seconds between the tries to begin a shard's first session, beside the 5 that discord.py takes."""
 
 PERMISSIONS = discord.Permissions(
     view_channel=True,
@@ -47,11 +60,16 @@ class UseCases:
 
     database: Database
     interactions: Interactions
+    acknowledgements: Acknowledgements
     songs: Songs
     covers: Covers
     performances: Performances
     library: Library
     directory: Path
+
+
+class _LaunchFailed(Exception):  # noqa: N818 (a word says what happened)
+    """A shard's first session could not be begun."""
 
 
 class Tree(app_commands.CommandTree["Client"]):
@@ -67,6 +85,10 @@ class Tree(app_commands.CommandTree["Client"]):
             text = cause.text
         elif isinstance(error, app_commands.NoPrivateMessage):
             text = errors.server_only()
+        elif isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
+            # The commands at Discord are registered when Discord lets the bot, and members' apps keep them for a while.
+            log.warning("a command of another version was used: %s", error)
+            text = errors.stale_command()
         else:
             reference = new_id(interaction.created_at.timestamp())
             log.error("interaction %s failed", reference, exc_info=cause)
@@ -100,26 +122,36 @@ class Client(commands.AutoShardedBot):
             max_messages=None,
             chunk_guilds_at_startup=False,
             allowed_mentions=discord.AllowedMentions.none(),
+            # A longer wait is planned, so that it holds nobody else up.
+            max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
         )
-        self._settings = settings
         self._custom_ids: list[re.Pattern[str]] = []
+        self._launching: set[int] = set()
 
     async def setup_hook(self) -> None:
-        """Load the cogs and tell Discord the commands."""
-        # discord.py falls back to a constant address when a session is invalidated; the address is Discord's to say.
-        _, gateway, _ = await self.http.get_bot_gateway()
-        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = URL(gateway)
+        """Load the cogs."""
         for cog in COGS:
             if cog not in self.extensions:  # this is called again when an earlier try to log in failed later on
                 await self.load_extension(cog)
         await self.tree.set_translator(Translator())
-        guild_id = self._settings.discord_guild_id
-        if guild_id is None:
-            await self.tree.sync()
-        else:
-            guild = discord.Object(guild_id)
-            self.tree.copy_global_to(guild=guild)
-            await self.tree.sync(guild=guild)
+
+    async def launch_shard(self, gateway: URL, shard_id: int, *, initial: bool = False) -> None:
+        """Begin a shard's first session, however often that takes.
+
+        discord.py calls this again from within itself, 5 s after each failure, until Python's stack is full.
+        """
+        if shard_id in self._launching:
+            raise _LaunchFailed
+        self._launching.add(shard_id)
+        try:
+            for pause in chain(LAUNCH_PAUSES, repeat(LAUNCH_PAUSES[-1])):
+                try:
+                    return await super().launch_shard(gateway, shard_id, initial=initial)
+                except _LaunchFailed as failure:
+                    # Where it was raised the error before it was being handled.
+                    await asyncio.sleep(max(pause, asked_to_wait(failure.__context__)))
+        finally:
+            self._launching.discard(shard_id)
 
     def add_dynamic_items(self, *items: type[discord.ui.DynamicItem[Any]]) -> None:
         """Make buttons known by their custom ids."""
@@ -145,6 +177,15 @@ class Client(commands.AutoShardedBot):
     async def on_ready(self) -> None:
         """Say that the bot is there."""
         log.info("connected to Discord as %s in %d servers", self.user, len(self.guilds))
+
+    async def end_commands(self, grace: float) -> None:
+        """Wait up to `grace` seconds for the commands and buttons under way, then cancel them."""
+        running = [task for task in asyncio.all_tasks() if task.get_name().startswith(COMMAND_TASKS)]
+        if running:
+            _, late = await asyncio.wait(running, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def not_ready(self) -> str | None:
         """Return why Discord is not to be reached, or None."""

@@ -8,8 +8,10 @@ import sys
 from typing import TextIO
 
 import aiohttp
+import discord
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from discord.gateway import ReconnectWebSocket
 
 from bot.settings import Settings
 
@@ -17,6 +19,8 @@ SHORTEST_SECRET = 8
 
 _ADDRESS = re.compile(r"(/(?:callbacks/vidgo/[^/\s]+|webhooks/\d+|interactions/\d+)/)[\w-]+")
 """Addresses whose last part is a credential: VidGo's way to the listener, and the bot's to one interaction."""
+
+_PAGE = re.compile(r"<(?:!doctype html|html)\b.*?(?:</html>|\Z)", re.IGNORECASE | re.DOTALL)
 
 
 class _RedactingHandler(logging.StreamHandler[TextIO]):
@@ -28,16 +32,28 @@ class _RedactingHandler(logging.StreamHandler[TextIO]):
         self._secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
 
     def format(self, record: logging.LogRecord) -> str:
+        _cut_page(record)
         text = super().format(record)
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
         return _ADDRESS.sub(r"\1[secret]", text)
 
 
+def _cut_page(record: logging.LogRecord) -> None:
+    """Leave out the page for browsers that an edge server answers with; whoever quotes an answer quotes it whole."""
+    if record.exc_info and not record.exc_text:
+        record.exc_text = logging.Formatter().formatException(record.exc_info)
+    if record.exc_text:
+        record.exc_text = _PAGE.sub("(a page)", record.exc_text)
+    message = record.getMessage()
+    if _PAGE.search(message):
+        record.msg, record.args = _PAGE.sub("(a page)", message), ()
+
+
 def _shorten(record: logging.LogRecord) -> bool:
     """Put a connection's end in one line, where discord.py writes a whole traceback at each attempt."""
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, OSError | aiohttp.ClientError | TimeoutError):
+    if isinstance(error, OSError | aiohttp.ClientError | discord.ConnectionClosed | ReconnectWebSocket):
         record.msg, record.args = f"{record.getMessage()} ({type(error).__name__}: {error})", ()
         record.exc_info = None
     return True

@@ -27,8 +27,22 @@ class Metrics:
         self.tasks_live = Gauge(
             "coverbot_tasks_live", "Tasks that are not done, by status", ["status"], registry=self.registry
         )
-        self.files_at_hand = Gauge(
-            "coverbot_files_at_hand", "Files got and not yet brought into the archive", registry=self.registry
+        self.archived = Counter(
+            "coverbot_archived", "Attempts to archive a file, by outcome", ["outcome"], registry=self.registry
+        )
+        self.files_in_transit = Gauge(
+            "coverbot_files_in_transit",
+            "Files being fetched or made smaller, or not archived yet",
+            registry=self.registry,
+        )
+        self.places_taken = Gauge(
+            "coverbot_worker_places_taken", "Things that a worker is at work on", ["worker"], registry=self.registry
+        )
+        self.places_full = Gauge(
+            "coverbot_worker_full_seconds",
+            "For how long a worker has had no free place",
+            ["worker"],
+            registry=self.registry,
         )
         self.notifications_open = Gauge(
             "coverbot_notifications_open", "Notifications with something to do", registry=self.registry

@@ -1,109 +1,206 @@
-"""Everything that an owner can set; the only reader of the environment."""
+"""Everything that an owner can set, and what it may be."""
 
 from __future__ import annotations
 
+import ipaddress
+import os
+import re
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from bot.environment import Environment, read_environment
 
 
 class SettingsError(Exception):
-    """A setting is missing or malformed; the text names it and never holds a value."""
+    """Settings are missing or wrong; the text is one line that names them and never holds a secret.
+
+    `problems` has a sentence for each, `hints` what may be behind them.
+    """
+
+    def __init__(self, *problems: str, hints: Iterable[str] = ()) -> None:
+        self.problems = list(problems)
+        self.hints = list(hints)
+        super().__init__("; ".join([*self.problems, *self.hints]))
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises ValueError for a port that is no number
+    except ValueError:
+        raise ValueError("must be an address such as https://example.com") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", value):
         raise ValueError("must be an address such as https://example.com")
     if parts.username or parts.password:
         raise ValueError("must not contain a user name or password")
     if parts.query or parts.fragment:
         raise ValueError("must not contain a query or fragment")
-    _ = parts.port  # raises ValueError for a port that is no number
     return value.rstrip("/")
 
 
 def _database_url(value: str) -> str:
     scheme, _, rest = value.partition("://")
     if scheme in ("postgres", "postgresql"):
-        raise ValueError("names a PostgreSQL server, which this version does not support; use sqlite:///…")
+        raise ValueError("names a PostgreSQL server, which this version does not support, use sqlite:///…")
     if scheme != "sqlite" or not rest.startswith("/") or rest in ("/", "//"):
         raise ValueError("must look like sqlite:///data/coverbot.db")
+    if rest == "/:memory:":
+        raise ValueError("must name a file, for what is kept in memory is gone after each restart")
     return value
+
+
+def _host(value: str) -> str:
+    host = value.removeprefix("[").removesuffix("]")
+    if ":" in host:
+        try:
+            return str(ipaddress.IPv6Address(host))
+        except ValueError:
+            raise ValueError("must be an address or name alone, the port is LISTEN_PORT") from None
+    if not re.fullmatch(r"[\w.-]+", host):
+        raise ValueError("must be an address or name such as 127.0.0.1, 0.0.0.0 or ::")
+    return host
 
 
 def _secret(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("holds a space or a character that no key has; copy it again")
+    if not re.fullmatch(r"[!#-&(-\[\]-~]+", value.get_secret_value()):
+        raise ValueError("holds a space, a quote or another character that no key has, copy it again")
     return value
+
+
+def _size(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        # `5G` means `5GB`, which the library does not know.
+        return int(TypeAdapter(ByteSize).validate_python(re.sub(r"(?<=[\d\s])([kmgtKMGT])\Z", r"\1B", value)))
+    except ValidationError:
+        raise ValueError("must be a size such as 5GB, 512MB or 5368709120 (bytes)") from None
+
+
+def _level(value: Any) -> Any:
+    name = str(value).upper()
+    return {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(name, name)
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
-Seconds = Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
+Size = Annotated[int, BeforeValidator(_size)]
+Seconds = Annotated[
+    float,
+    Field(
+        gt=0, le=30 * 86400, allow_inf_nan=False, description="a number of seconds such as 5 or 0.5, at most 30 days"
+    ),
+]
 
 
-class Settings(BaseSettings):
-    """The settings of the contract, read from the environment and then from `.env` in the working directory."""
+class Settings(BaseModel):
+    """The settings of the contract. A `description` is what a value that does not fit should have been."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True)
 
     discord_token: Secret
     discord_api_url: HttpUrl = "https://discord.com/api/v10"
-    discord_guild_id: Annotated[int, Field(gt=0, lt=1 << 63)] | None = None
+    discord_guild_id: Annotated[
+        int | None, Field(gt=0, lt=1 << 63, description="a server's id, a number of 17 to 20 digits")
+    ] = None
     vidgo_api_key: Secret
     vidgo_api_url: HttpUrl = "https://api.vidgo.ai"
-    vidgo_requests_per_second: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 5
+    vidgo_requests_per_second: Annotated[
+        float,
+        Field(gt=0, le=1000, allow_inf_nan=False, description="a number above 0 and up to 1000, such as 5 or 0.5"),
+    ] = 5
     vidgo_webhook_secret: Secret | None = None
     public_url: HttpUrl | None = None
-    listen_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    listen_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    listen_host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    listen_port: Annotated[int, Field(ge=0, le=65535, description="a port, a number from 1 to 65535")] = 8080
     database_url: Annotated[str, AfterValidator(_database_url)] = "sqlite:///data/coverbot.db"
     archive_dir: Path = Path("data/media")
-    archive_max_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = 5368709120
+    archive_max_bytes: Annotated[Size, Field(ge=0, le=1 << 50, description="a size up to 1PiB; 0 keeps nothing")] = (
+        5368709120
+    )
     poll_min_seconds: Seconds = 5
     poll_max_seconds: Seconds = 60
     task_timeout_seconds: Seconds = 1800
     task_give_up_seconds: Seconds = 86400
-    media_allow_private_hosts: bool = False
-    media_max_bytes: Annotated[int, Field(gt=0, le=1 << 34)] = 104857600
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    log_format: Literal["console", "json"] = "console"
+    media_allow_private_hosts: Annotated[bool, Field(description="true or false")] = False
+    media_max_bytes: Annotated[Size, Field(gt=0, le=1 << 34, description="a size above 0 and up to 16GiB")] = 104857600
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+        BeforeValidator(_level),
+        Field(description="DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+    ] = "INFO"
+    log_format: Annotated[
+        Literal["console", "json"],
+        BeforeValidator(lambda value: str(value).lower()),
+        Field(description="console or json"),
+    ] = "console"
 
-    @model_validator(mode="after")
-    def _check_order(self) -> Settings:
-        if self.poll_max_seconds < self.poll_min_seconds:
-            raise ValueError("POLL_MAX_SECONDS must not be below POLL_MIN_SECONDS")
-        if self.task_give_up_seconds < self.task_timeout_seconds:
-            raise ValueError("TASK_GIVE_UP_SECONDS must not be below TASK_TIMEOUT_SECONDS")
-        return self
+    @field_validator("*", mode="before")
+    @classmethod
+    def _can_be_seen(cls, value: Any) -> Any:
+        if isinstance(value, str) and re.search(r"[\x00-\x1f\x7f]", value):
+            raise ValueError("holds a line end or another control character, write it anew")
+        return value
+
+    @field_validator("poll_max_seconds", "task_give_up_seconds")
+    @classmethod
+    def _is_not_below(cls, value: float, info: ValidationInfo) -> float:
+        lower = {"poll_max_seconds": "poll_min_seconds", "task_give_up_seconds": "task_timeout_seconds"}
+        name = lower[str(info.field_name)]
+        if value < info.data.get(name, 0):
+            raise ValueError(f"must not be below {name.upper()}")
+        return value
 
 
-def load_settings(*, with_vidgo: bool = True) -> Settings:
-    """Read the settings; `with_vidgo` off does without VidGo's key, for commands that only need Discord.
+def load_settings(*, without: Collection[str] = (), file: Path = Path(".env")) -> tuple[Settings, list[str]]:
+    """Read the settings, and return them with hints at what looks like a slip.
 
-    Raises `SettingsError` with one line that names the first setting that is wrong.
+    `without` names settings that are required for `run` and not for this command. Raises `SettingsError`, which has all
+    that is wrong.
     """
     try:
-        return Settings() if with_vidgo else Settings(vidgo_api_key=SecretStr("not-needed"))
+        environment = read_environment([name.upper() for name in Settings.model_fields], os.environ, file)
+    except OSError as error:
+        raise SettingsError(f"{file.name} cannot be read: {error.strerror}") from None
+    except UnicodeError:
+        raise SettingsError(f"{file.name} is no text that can be read; save it as UTF-8") from None
+    found = {name.lower(): value for name, value in environment.values.items()}
+    try:
+        return Settings(**dict.fromkeys(without, "not-needed") | found), environment.hints
     except ValidationError as error:
-        raise SettingsError(_explain(error)) from None
-    except (OSError, UnicodeError) as error:
-        raise SettingsError(f".env cannot be read: {type(error).__name__}") from None
+        raise _explain(error, environment) from None
 
 
-def _explain(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:
-        return message
-    name = str(first["loc"][0]).upper()
-    if first["type"] == "missing":
-        return f"{name} is not set"
-    return f"{name} {message}" if first["type"] == "value_error" else f"{name}: {message}"
+def _explain(error: ValidationError, environment: Environment) -> SettingsError:
+    problems, hints = [], list(environment.hints)
+    missing = False
+    for one in error.errors(include_url=False, include_input=False, include_context=False):
+        field = str(one["loc"][0])
+        name = field.upper()
+        if one["type"] == "missing":
+            problems.append(f"{name} is not set")
+            missing = True
+            continue
+        where = f" in {environment.origins[name]}" if name in environment.origins else ""
+        expected = f"must be {Settings.model_fields[field].description}"
+        reason = one["msg"].removeprefix("Value error, ") if one["type"] == "value_error" else expected
+        problems.append(f"{name}{where} {reason}")
+    if missing:
+        hints.insert(0, f"looked for in {environment.searched}")
+    return SettingsError(*problems, hints=hints)

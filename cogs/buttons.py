@@ -9,7 +9,8 @@ from typing import Any, Self
 import discord
 
 from bot.client import Client
-from bot.words import answers, cards, errors, waiting
+from bot.songs.orders import Answer, Ordered, Requester
+from bot.words import answers, cards, errors
 from bot.words.errors import MemberError
 
 
@@ -31,10 +32,12 @@ class CoverButton(
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
         """Do what `/cover` does with the song of this message; a custom id altered by hand changes nothing."""
         use = interaction.client.use_cases
-        async with use.interactions.asked(interaction, ephemeral=False) as asked:
-            message_id = interaction.message.id if interaction.message is not None else 0
-            track = await use.songs.from_post(interaction.user.id, message_id)
-            await use.interactions.acknowledge(asked, await use.covers.cover(asked.requester, track))
+
+        async def work(requester: Requester) -> Ordered:
+            track = await use.songs.from_post(requester.user_id, _message_id(interaction))
+            return await use.covers.cover(requester, track)
+
+        await use.interactions.order(interaction, work)
 
 
 class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"stop:(?P<notification>[0-9a-z]{24})"):
@@ -52,13 +55,13 @@ class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"stop
         return cls(match["notification"])
 
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
-        """Stop the post, and show that in the acknowledgement."""
+        """Stop the post; the acknowledgement then says so."""
         use = interaction.client.use_cases
-        async with use.interactions.updating(interaction) as asked:
-            message_id = interaction.message.id if interaction.message is not None else 0
-            title = await use.library.stop(interaction.user.id, self._notification_id, message_id)
-            shown = await asked.answer(str(waiting.cancelled(title)), None)
-            await use.library.show_stop(self._notification_id, shown=shown is not None)
+
+        async def work() -> None:
+            await use.library.stop(interaction.user.id, self._notification_id, _message_id(interaction))
+
+        await use.interactions.update(interaction, work)
 
 
 class ForgetButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"forget:(?P<user>\d{1,20})"):
@@ -78,11 +81,14 @@ class ForgetButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"fo
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
         """Forget everything about the member who presses, who must be the one who was asked."""
         use = interaction.client.use_cases
-        async with use.interactions.updating(interaction) as asked:
+
+        async def work() -> Answer:
             if interaction.user.id != self._user_id:
                 raise MemberError(errors.stale_button())
             await use.library.forget_member(interaction.user.id)
-            await asked.answer(str(answers.all_forgotten()), None)
+            return Answer(answers.all_forgotten())
+
+        await use.interactions.update(interaction, work)
 
 
 class RemoveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"remove:(?P<notification>[0-9a-z]{24})"):
@@ -103,11 +109,12 @@ class RemoveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"re
         """Delete the message if the presser asked for it or manages messages here."""
         use = interaction.client.use_cases
         message = interaction.message
-        async with use.interactions.updating(interaction):
-            await use.library.check_removal(
+
+        async def work() -> None:
+            await use.library.remove_post(
                 interaction.user.id,
                 self._notification_id,
-                message.id if message is not None else 0,
+                _message_id(interaction),
                 manages=interaction.permissions.manage_messages,
             )
             with suppress(discord.NotFound):
@@ -115,6 +122,12 @@ class RemoveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"re
                     await message.delete()
                 else:  # only the interaction's own token reaches a message that nobody else sees
                     await interaction.delete_original_response()
+
+        await use.interactions.update(interaction, work)
+
+
+def _message_id(interaction: discord.Interaction[Client]) -> int:
+    return interaction.message.id if interaction.message is not None else 0
 
 
 async def setup(client: Client) -> None:

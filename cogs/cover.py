@@ -8,6 +8,7 @@ from discord.app_commands import locale_str as _
 from discord.ext import commands
 
 from bot.client import Client
+from bot.songs.orders import Ordered, Requester
 from cogs.options import Style, Track
 
 
@@ -38,18 +39,22 @@ class Cover(commands.Cog):
         self, interaction: discord.Interaction, track: Track | None = None, style: Style | None = None
     ) -> None:
         """Order the cover of a song, or bring the one that exists; with a style, order a new performance."""
-        async with self._use.interactions.asked(interaction, ephemeral=False) as asked:
+
+        async def work(requester: Requester) -> Ordered:
             if style is None:
-                ordered = await self._use.covers.cover(asked.requester, track)
-            else:
-                ordered = await self._use.performances.perform(asked.requester, track, style)
-            await self._use.interactions.acknowledge(asked, ordered)
+                return await self._use.covers.cover(requester, track)
+            return await self._use.performances.perform(requester, track, style)
+
+        await self._use.interactions.order(interaction, work)
 
     async def cover_message(self, interaction: discord.Interaction, message: discord.Message) -> None:
         """Order the cover of the song that a message carries."""
-        async with self._use.interactions.asked(interaction, ephemeral=False) as asked:
-            track = await self._use.songs.from_post(interaction.user.id, message.id)
-            await self._use.interactions.acknowledge(asked, await self._use.covers.cover(asked.requester, track))
+
+        async def work(requester: Requester) -> Ordered:
+            track = await self._use.songs.from_post(requester.user_id, message.id)
+            return await self._use.covers.cover(requester, track)
+
+        await self._use.interactions.order(interaction, work)
 
 
 async def setup(client: Client) -> None:

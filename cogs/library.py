@@ -10,22 +10,17 @@ from typing import Any, Self
 import discord
 
 from bot.client import Client
-from bot.replies.interactions import Asked
+from bot.songs.orders import Answer, Ordered, Requester
 from bot.words import answers, cards
 from bot.words.pages import Page
 
 _TRACK = r"[0-9a-z]{24}(?:\.\d{1,3})?"
 
 
-async def answer_with_page(asked: Asked, page: Page) -> None:
-    """Show a page of songs to the member who asked."""
+def page_answer(page: Page) -> Answer:
+    """Show a page of songs."""
     text, embeds, view = cards.library_page(page)
-    files = [discord.File(path, filename=name) for path, name in page.pictures.values()]
-    try:
-        await asked.answer(text, view, embeds=embeds, attachments=files)
-    finally:
-        for file in files:
-            file.close()
+    return Answer(text, view, embeds, list(page.pictures.values()))
 
 
 class TurnButton(
@@ -49,10 +44,13 @@ class TurnButton(
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
         """Show the other page in the place of this one."""
         use = interaction.client.use_cases
-        async with use.interactions.updating(interaction) as asked:
-            with tempfile.TemporaryDirectory(dir=use.directory) as directory:
-                page = await use.library.page(interaction.user.id, self._search, self._number, Path(directory))
-                await answer_with_page(asked, page)
+        with tempfile.TemporaryDirectory(dir=use.directory) as directory:
+
+            async def work() -> Answer:
+                user_id = interaction.user.id
+                return page_answer(await use.library.page(user_id, self._search, self._number, Path(directory)))
+
+            await use.interactions.update(interaction, work)
 
 
 class SongButton(
@@ -76,19 +74,21 @@ class SongButton(
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
         """Post, cover or extend the song in the channel, or take it out of the library."""
         use = interaction.client.use_cases
-        if self._action == "remove":
-            async with use.interactions.asked(interaction, ephemeral=True) as asked:
-                title = await use.library.remove(interaction.user.id, self._track)
-                await asked.answer(str(answers.removed(title)))
-            return
-        async with use.interactions.asked(interaction, ephemeral=False) as asked:
+
+        async def remove() -> Answer:
+            return Answer(answers.removed(await use.library.remove(interaction.user.id, self._track)))
+
+        async def order(requester: Requester) -> Ordered:
             if self._action == "post":
-                ordered = await use.library.post(asked.requester, self._track)
-            elif self._action == "cover":
-                ordered = await use.covers.cover(asked.requester, self._track)
-            else:
-                ordered = await use.performances.extend(asked.requester, self._track, None, None)
-            await use.interactions.acknowledge(asked, ordered)
+                return await use.library.post(requester, self._track)
+            if self._action == "cover":
+                return await use.covers.cover(requester, self._track)
+            return await use.performances.extend(requester, self._track, None, None)
+
+        if self._action == "remove":
+            await use.interactions.reply(interaction, remove)
+        else:
+            await use.interactions.order(interaction, order)
 
 
 async def setup(client: Client) -> None:

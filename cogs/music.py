@@ -11,8 +11,9 @@ from discord.app_commands import locale_str as _
 from discord.ext import commands
 
 from bot.client import Client
+from bot.songs.orders import Answer, Ordered, Requester
 from bot.words import answers, cards
-from cogs.library import answer_with_page
+from cogs.library import page_answer
 from cogs.options import Owned, Prompt, Style, Title, Track
 
 
@@ -27,9 +28,12 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, br
     @app_commands.describe(task_id=_("VidGo's id of the finished music task"))
     async def import_(self, interaction: discord.Interaction, task_id: app_commands.Range[str, 1, 200]) -> None:
         """Add a song to the caller's library."""
-        async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
+
+        async def work() -> Answer:
             songs = await self._use.songs.bring_in(interaction.user.id, interaction.guild_id, task_id.strip())
-            await asked.answer(str(answers.imported([song.title for song in songs])))
+            return Answer(answers.imported([song.title for song in songs]))
+
+        await self._use.interactions.reply(interaction, work)
 
     @app_commands.command(description=_("Make a new song"))
     @app_commands.describe(
@@ -47,11 +51,13 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, br
         instrumental: bool = False,
     ) -> None:
         """Order a new song."""
-        async with self._use.interactions.asked(interaction, ephemeral=False) as asked:
-            ordered = await self._use.songs.generate(
-                asked.requester, prompt=prompt, style=style, title=title, instrumental=instrumental
+
+        async def work(requester: Requester) -> Ordered:
+            return await self._use.songs.generate(
+                requester, prompt=prompt, style=style, title=title, instrumental=instrumental
             )
-            await self._use.interactions.acknowledge(asked, ordered)
+
+        await self._use.interactions.order(interaction, work)
 
     @app_commands.command(description=_("Continue one of your songs"))
     @app_commands.describe(
@@ -67,9 +73,9 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, br
         at: app_commands.Range[float, 1, 3600] | None = None,
     ) -> None:
         """Order a continuation of a song."""
-        async with self._use.interactions.asked(interaction, ephemeral=False) as asked:
-            ordered = await self._use.performances.extend(asked.requester, track, prompt, at)
-            await self._use.interactions.acknowledge(asked, ordered)
+        await self._use.interactions.order(
+            interaction, lambda requester: self._use.performances.extend(requester, track, prompt, at)
+        )
 
     @app_commands.command(description=_("Page through your songs and covers"))
     @app_commands.describe(search=_("Only titles that contain this"))
@@ -77,29 +83,35 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, br
         self, interaction: discord.Interaction, search: app_commands.Range[str, 1, 60] | None = None
     ) -> None:
         """Show the caller's songs, with what can be done with them."""
-        async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
-            with tempfile.TemporaryDirectory(dir=self._use.directory) as directory:
-                page = await self._use.library.page(interaction.user.id, search or "", 0, Path(directory))
-                await answer_with_page(asked, page)
+        with tempfile.TemporaryDirectory(dir=self._use.directory) as directory:
+
+            async def work() -> Answer:
+                return page_answer(await self._use.library.page(interaction.user.id, search or "", 0, Path(directory)))
+
+            await self._use.interactions.reply(interaction, work)
 
     @app_commands.command(description=_("See what you are waiting for"))
     async def status(self, interaction: discord.Interaction) -> None:
         """Show the caller's running tasks and when to expect them."""
-        async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
+
+        async def work() -> Answer:
             running = await self._use.library.running(interaction.user.id)
-            lines = [await self._use.interactions.status_line(task) for task in running]
-            await asked.answer("\n".join(lines) or str(answers.nothing_running()))
+            lines = [str(await self._use.acknowledgements.status_line(task)) for task in running]
+            return Answer("\n".join(lines) or answers.nothing_running())
+
+        await self._use.interactions.reply(interaction, work)
 
     @app_commands.command(description=_("Remove a song, or everything that I keep about you"))
     @app_commands.describe(track=_("One of your songs; left out: everything, after a confirmation"))
     async def forget(self, interaction: discord.Interaction, track: Owned | None = None) -> None:
         """Forget a song at once, or ask before everything is forgotten."""
-        async with self._use.interactions.asked(interaction, ephemeral=True) as asked:
-            if track is not None:
-                title = await self._use.library.forget_song(interaction.user.id, track)
-                await asked.answer(str(answers.song_forgotten(title)))
-                return
-            await asked.answer(str(answers.confirm_forgetting()), cards.forget_confirmation(interaction.user.id))
+
+        async def work() -> Answer:
+            if track is None:
+                return Answer(answers.confirm_forgetting(), cards.forget_confirmation(interaction.user.id))
+            return Answer(answers.song_forgotten(await self._use.library.forget_song(interaction.user.id, track)))
+
+        await self._use.interactions.reply(interaction, work)
 
 
 async def setup(client: Client) -> None:

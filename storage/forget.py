@@ -2,68 +2,118 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from collections.abc import Collection, Iterator
+from typing import Any
 
-from storage.schema import HOLDS_COVER, LIVE_TASKS, library, notifications, tasks
+from sqlalchemy import BindParameter, and_, bindparam, delete, exists, or_, select, update
+
+from storage.database import Transaction
+from storage.schema import (
+    HOLDS_COVER,
+    LIVE_TASKS,
+    OPEN_NOTIFICATIONS,
+    NotificationState,
+    TaskStatus,
+    library,
+    notifications,
+    tasks,
+)
 
 NOBODY = 0
 """The owner of a task that others still use after its own owner was forgotten."""
 
+_AT_ONCE = 500
+"""How many ids one statement names."""
 
-async def forget_song(connection: AsyncConnection, user_id: int, task_id: str) -> bool:
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_USER: BindParameter[Any] = bindparam("of_user")
+_child = tasks.alias("child")
+
+_DROP_SONG = delete(library).where(library.c.user_id == _USER, library.c.task_id == bindparam("task_id"))
+_TOUCHED = select(tasks.c.id).where(
+    or_(
+        tasks.c.user_id == _USER,
+        tasks.c.id.in_(
+            select(notifications.c.task_id).where(
+                notifications.c.user_id == _USER, notifications.c.task_id.is_not(None)
+            )
+        ),
+        tasks.c.id.in_(select(library.c.task_id).where(library.c.user_id == _USER)),
+    )
+)
+_DROP_NOTIFICATIONS = delete(notifications).where(notifications.c.user_id == _USER)
+_DROP_LIBRARY = delete(library).where(library.c.user_id == _USER)
+# What was asked for in the member's own words is needed until VidGo has it, not longer.
+_DROP_WORDS = update(tasks).where(tasks.c.user_id == _USER, tasks.c.status.not_in(LIVE_TASKS)).values(request={})
+_DROP_NAME = update(tasks).where(tasks.c.user_id == _USER).values(user_id=NOBODY, guild_id=None)
+
+_MADE_FROM = select(tasks.c.id).where(
+    tasks.c.source_id.in_(_IDS), or_(HOLDS_COVER, tasks.c.status.in_((TaskStatus.FAILED, TaskStatus.GIVEN_UP)))
+)
+_UNUSED = select(tasks.c.id, tasks.c.source_id).where(
+    tasks.c.id.in_(_IDS),
+    ~exists().where(library.c.task_id == tasks.c.id),
+    ~exists().where(
+        notifications.c.task_id == tasks.c.id,
+        or_(
+            notifications.c.user_id != _USER,
+            notifications.c.state.in_((*OPEN_NOTIFICATIONS, NotificationState.WAITING)),
+        ),
+    ),
+    # What was made from a song needs it while it lives or where it is finished.
+    ~exists().where(_child.c.source_id == tasks.c.id, _child.c.status.in_((*LIVE_TASKS, TaskStatus.FINISHED))),
+    # VidGo makes a song's cover once, so it is needed by everybody who has the song.
+    ~and_(HOLDS_COVER, exists().where(library.c.task_id == tasks.c.source_id, library.c.user_id != _USER)),
+)
+_UNTIE = update(tasks).where(tasks.c.source_id.in_(_IDS)).values(source_id=None)
+_DELETE_NOTIFICATIONS = delete(notifications).where(notifications.c.task_id.in_(_IDS))
+_DELETE_TASKS = delete(tasks).where(tasks.c.id.in_(_IDS))
+
+
+async def forget_song(transaction: Transaction, user_id: int, task_id: str) -> bool:
     """Remove a song from a member's library, and the song itself where nobody else has it; tell whether it was there.
 
     What the member still waits for is left to come.
     """
-    gone = await connection.execute(delete(library).where(library.c.user_id == user_id, library.c.task_id == task_id))
-    await _drop_unused(connection, user_id, [task_id])
+    gone = await transaction.execute(_DROP_SONG, {"of_user": user_id, "task_id": task_id})
+    await _drop_unused(transaction, user_id, [task_id])
     return gone.rowcount > 0
 
 
-async def forget_member(connection: AsyncConnection, user_id: int) -> None:
+async def forget_member(transaction: Transaction, user_id: int) -> None:
     """Remove every row about a member; tasks that others share lose only their owner's name."""
-    asked = select(notifications.c.task_id).where(
-        notifications.c.user_id == user_id, notifications.c.task_id.is_not(None)
-    )
-    listed = select(library.c.task_id).where(library.c.user_id == user_id)
-    query = select(tasks.c.id).where(or_(tasks.c.user_id == user_id, tasks.c.id.in_(asked), tasks.c.id.in_(listed)))
-    touched = list((await connection.execute(query)).scalars())
-    await connection.execute(delete(notifications).where(notifications.c.user_id == user_id))
-    await connection.execute(delete(library).where(library.c.user_id == user_id))
-    await _drop_unused(connection, user_id, touched)
-    await connection.execute(
-        # What was asked for in the member's own words is needed until VidGo has it, not longer.
-        update(tasks).where(tasks.c.user_id == user_id, tasks.c.status.not_in(LIVE_TASKS)).values(request={})
-    )
-    await connection.execute(update(tasks).where(tasks.c.user_id == user_id).values(user_id=NOBODY, guild_id=None))
+    user = {"of_user": user_id}
+    touched = list((await transaction.execute(_TOUCHED, user)).scalars())
+    await transaction.execute(_DROP_NOTIFICATIONS, user)
+    await transaction.execute(_DROP_LIBRARY, user)
+    await _drop_unused(transaction, user_id, touched)
+    await transaction.execute(_DROP_WORDS, user)
+    await transaction.execute(_DROP_NAME, user)
 
 
-async def _drop_unused(connection: AsyncConnection, user_id: int, task_ids: list[str]) -> None:
+async def _drop_unused(transaction: Transaction, user_id: int, task_ids: Collection[str]) -> None:
     """Delete those tasks that nobody else has asked for, keeps or builds on, and what they alone were made from."""
-    covers = select(tasks.c.id).where(tasks.c.source_id.in_(task_ids), HOLDS_COVER)
-    left = {*task_ids, *(await connection.execute(covers)).scalars()}
+    left = set(task_ids)
+    for ids in _portions(task_ids):
+        left.update((await transaction.execute(_MADE_FROM, {"ids": ids})).scalars())
     while left:
-        task_id = max(left)  # the newest first: what is made from a song is newer than the song
-        left.remove(task_id)
-        others = (
-            select(library.c.user_id).where(library.c.task_id == task_id),
-            select(notifications.c.id).where(notifications.c.task_id == task_id, notifications.c.user_id != user_id),
-            select(notifications.c.id).where(
-                notifications.c.task_id == task_id,
-                notifications.c.state.in_(["asked", "waiting", "due", "sending"]),
-            ),
-            select(tasks.c.id).where(tasks.c.source_id == task_id),
-            # VidGo makes a song's cover once, so it is needed by everybody who has the song.
-            select(tasks.c.id)
-            .join(library, library.c.task_id == tasks.c.source_id)
-            .where(tasks.c.id == task_id, HOLDS_COVER, library.c.user_id != user_id),
-        )
-        for query in others:
-            if (await connection.execute(query.limit(1))).first() is not None:
-                break
-        else:
-            source = select(tasks.c.source_id).where(tasks.c.id == task_id, tasks.c.source_id.is_not(None))
-            left.update((await connection.execute(source)).scalars())
-            await connection.execute(delete(notifications).where(notifications.c.task_id == task_id))
-            await connection.execute(delete(tasks).where(tasks.c.id == task_id))
+        sources: set[str] = set()
+        dropped: set[str] = set()
+        for ids in _portions(left):
+            unused = (await transaction.execute(_UNUSED, {"ids": ids, "of_user": user_id})).all()
+            if not unused:
+                continue
+            gone = [row.id for row in unused]
+            sources.update(row.source_id for row in unused if row.source_id is not None)
+            dropped.update(gone)
+            for statement in (_UNTIE, _DELETE_NOTIFICATIONS, _DELETE_TASKS):
+                await transaction.execute(statement, {"ids": gone})
+        if not dropped:
+            return
+        left = (left | sources) - dropped
+
+
+def _portions(ids: Collection[str]) -> Iterator[list[str]]:
+    found = sorted(ids)
+    for start in range(0, len(found), _AT_ONCE):
+        yield found[start : start + _AT_ONCE]

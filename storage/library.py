@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Integer, Select, and_, bindparam, delete, insert, select
 
+from storage.database import Snapshot, Transaction
+from storage.files import File
+from storage.quick import quick
 from storage.schema import files, library, tasks
-from storage.tasks import File
+
+_ESCAPED = re.compile(r"([/%_])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Song:
 
 
 _NEWEST = (library.c.added_at.desc(), library.c.task_id.desc(), library.c.position)
-_ADD = insert(library).prefix_with("OR IGNORE")
+_ADD = quick(insert(library).prefix_with("OR IGNORE"))
 
 
 def _songs(chosen: Select[Any]) -> Select[Any]:
@@ -38,7 +42,7 @@ def _songs(chosen: Select[Any]) -> Select[Any]:
     The choice reads nothing but an index, however many of a member's rows it looks at or skips.
     """
     keys = chosen.subquery()
-    return (
+    return quick(
         select(
             library.c.task_id,
             library.c.position,
@@ -63,12 +67,32 @@ def _songs(chosen: Select[Any]) -> Select[Any]:
     )
 
 
-def _keys(user_id: int) -> Select[Any]:
-    return select(library.c.user_id, library.c.task_id, library.c.position).where(library.c.user_id == user_id)
+_OF_USER = library.c.user_id == bindparam("user_id")
+_THE_ONE = and_(_OF_USER, library.c.task_id == bindparam("task_id"), library.c.position == bindparam("position"))
+_KEYS = select(library.c.user_id, library.c.task_id, library.c.position)
+_FIND = _songs(_KEYS.where(_THE_ONE))
+_REMOVE = quick(delete(library).where(_THE_ONE))
+
+
+def _search(*, of_kind: bool, with_text: bool) -> Select[Any]:
+    chosen = _KEYS.where(_OF_USER).order_by(*_NEWEST).limit(bindparam("most", type_=Integer))
+    chosen = chosen.offset(bindparam("first", type_=Integer))
+    if of_kind:
+        chosen = chosen.where(library.c.kind == bindparam("kind"))
+    if with_text:
+        chosen = chosen.where(library.c.folded_title.contains(bindparam("text"), autoescape=False, escape="/"))
+    return _songs(chosen)
+
+
+_SEARCHES = {
+    (of_kind, with_text): _search(of_kind=of_kind, with_text=with_text)
+    for of_kind in (False, True)
+    for with_text in (False, True)
+}
 
 
 async def add(
-    connection: AsyncConnection,
+    transaction: Transaction,
     user_ids: Iterable[int],
     rows: Iterable[File],
     kind: str,
@@ -92,32 +116,28 @@ async def add(
         for row in variants
     ]
     if entries:
-        await connection.execute(_ADD, entries)
+        await transaction.execute(_ADD, entries)
 
 
-async def find(connection: AsyncConnection, user_id: int, task_id: str, position: int) -> Song | None:
+async def find(snapshot: Snapshot, user_id: int, task_id: str, position: int) -> Song | None:
     """Return one variant of a task from a member's library."""
-    chosen = _keys(user_id).where(library.c.task_id == task_id, library.c.position == position)
-    row = (await connection.execute(_songs(chosen))).first()
+    values = {"user_id": user_id, "task_id": task_id, "position": position}
+    row = (await snapshot.execute(_FIND, values)).first()
     return None if row is None else Song(**row._mapping)
 
 
 async def search(
-    connection: AsyncConnection, user_id: int, text: str, limit: int, *, kind: str | None = "song", offset: int = 0
+    snapshot: Snapshot, user_id: int, text: str, limit: int, *, kind: str | None = "song", offset: int = 0
 ) -> list[Song]:
     """Return a member's newest songs whose title contains `text`, whatever its case; `kind` None adds the covers."""
-    chosen = _keys(user_id).order_by(*_NEWEST).limit(limit).offset(offset)
+    values: dict[str, Any] = {"user_id": user_id, "most": limit, "first": offset}
     if kind is not None:
-        chosen = chosen.where(library.c.kind == kind)
+        values["kind"] = kind
     if text:
-        chosen = chosen.where(library.c.folded_title.contains(text.casefold(), autoescape=True))
-    return [Song(**row._mapping) for row in await connection.execute(_songs(chosen))]
+        values["text"] = _ESCAPED.sub(r"/\1", text.casefold())
+    return [Song(**row._mapping) for row in await snapshot.execute(_SEARCHES[kind is not None, bool(text)], values)]
 
 
-async def remove(connection: AsyncConnection, user_id: int, task_id: str, position: int) -> None:
+async def remove(transaction: Transaction, user_id: int, task_id: str, position: int) -> None:
     """Take one variant of a task out of a member's library."""
-    await connection.execute(
-        delete(library).where(
-            library.c.user_id == user_id, library.c.task_id == task_id, library.c.position == position
-        )
-    )
+    await transaction.execute(_REMOVE, {"user_id": user_id, "task_id": task_id, "position": position})

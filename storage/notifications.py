@@ -1,39 +1,52 @@
-"""Queries about notifications: who has to be told, and where."""
+"""Notifications: who has to be told, and where, and every way in which the state of one can change."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
-    Select,
     Update,
     and_,
     bindparam,
+    case,
+    delete,
     exists,
     func,
     insert,
+    null,
     or_,
     select,
-    true,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.exc import IntegrityError
 
 from storage import planned
+from storage.database import Snapshot, Transaction
+from storage.ids import new_id
+from storage.planned import Due, Gone
+from storage.quick import quick
 from storage.schema import (
-    HOLDS_COVER,
     IS_OPEN,
-    OPEN_NOTIFICATIONS,
-    Face,
+    LIVE_TASKS,
+    Acknowledgement,
     NotificationState,
-    files,
     notifications,
     tasks,
 )
+from storage.wakeups import Queue
+
+_ASKED, _ANSWERED, _WAITING, _DUE_STATE = (
+    NotificationState.ASKED,
+    NotificationState.ANSWERED,
+    NotificationState.WAITING,
+    NotificationState.DUE,
+)
+_SENDING, _DELIVERED = NotificationState.SENDING, NotificationState.DELIVERED
+_UNDELIVERABLE, _CANCELLED = NotificationState.UNDELIVERABLE, NotificationState.CANCELLED
+_UNFINISHED = (_ASKED, _WAITING, _DUE_STATE, _SENDING)
+_ACKNOWLEDGEMENTS = list(Acknowledgement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +54,7 @@ class Notification:
     """A row of `notifications`."""
 
     id: str
-    kind: str
+    interaction_id: int | None
     task_id: str | None
     position: int
     user_id: int
@@ -58,226 +71,365 @@ class Notification:
     state: NotificationState
     attempts: int
     attempt_at: float | None
+    sent_at: float | None
+    failures: str | None
     message_id: int | None
     error: str | None
     created_at: float
     delivered_at: float | None
 
 
-def _notification(row: Any) -> Notification:
+@dataclass(frozen=True, slots=True)
+class DueNotification(Due):
+    """A notification whose time has come, and its channel."""
+
+    channel_id: int
+
+
+def from_row(row: Any) -> Notification:
+    """Return what a row of the table says."""
     values = dict(row._mapping)
     return Notification(**{**values, "state": NotificationState(values["state"])})
 
 
-_GET = select(notifications).where(notifications.c.id == bindparam("id"))
-_REQUESTERS = select(notifications.c.user_id).where(
-    notifications.c.task_id == bindparam("task_id"), notifications.c.kind == "result"
-)
-_MAKE_DUE = (
-    update(notifications)
+def _change(*only: NotificationState, **values: Any) -> Update:
+    """Build a transition: one statement that returns the row where it was in one of the states `only`."""
+    statement = update(notifications).where(notifications.c.id == bindparam("row_id"), notifications.c.state.in_(only))
+    return quick(statement.values(values).returning(*notifications.c))
+
+
+_NOW: Any = bindparam("now")
+_AT: Any = bindparam("at")
+_OF_TASK = notifications.c.task_id == bindparam("of_task")
+_TASK_IS_LIVE = exists().where(tasks.c.id == notifications.c.task_id, tasks.c.status.in_(LIVE_TASKS))
+_OVER: dict[str, Any] = {"attempt_at": None, "interaction_token": None}
+
+_HAS_NO_MESSAGE = and_(notifications.c.ack_message_id.is_(None), notifications.c.ack_wanted.is_not(None))
+_CAN_CHANGE = or_(notifications.c.ack_message_id.is_not(None), notifications.c.ack_wanted.is_not(None))
+
+_ADD = quick(insert(notifications))
+_GET = quick(select(notifications).where(notifications.c.id == bindparam("id")))
+_REQUESTERS = quick(select(notifications.c.user_id).where(_OF_TASK))
+_IS_AWAITED = quick(select(notifications.c.id).where(_OF_TASK, notifications.c.state.in_(_UNFINISHED)).limit(1))
+_RUNNING_FOR = quick(
+    select(notifications)
     .where(
-        notifications.c.task_id == bindparam("of_task"),
-        notifications.c.kind == "result",
-        notifications.c.state == NotificationState.WAITING,
+        notifications.c.user_id == bindparam("user_id"),
+        notifications.c.task_id.is_not(None),
+        notifications.c.state.in_(_UNFINISHED),
     )
-    .values(
-        state=bindparam("new_state"),
-        attempts=notifications.c.attempts + bindparam("tries"),
-        attempt_at=bindparam("now"),
-    )
-    .returning(*notifications.c)
+    .order_by(notifications.c.created_at.desc())
+    .limit(planned.MOST)
 )
-_DUE_NOW = planned.due(notifications.c.id, notifications.c.attempt_at, IS_OPEN)
-_NEXT_DUE = planned.next_due(notifications.c.id, notifications.c.attempt_at, IS_OPEN)
-_FACES_WANTED = (
-    select(notifications.c.id)
+_COUNT_OPEN = select(func.count()).select_from(notifications).where(IS_OPEN)
+_DUE = quick(
+    planned.due(notifications.c.id, notifications.c.attempt_at, IS_OPEN)
+    .add_columns(notifications.c.channel_id)
+    .where(notifications.c.channel_id.not_in(bindparam("busy", expanding=True)))
+)
+_NEXT_DUE = planned.next_due(notifications.c.id, notifications.c.attempt_at, IS_OPEN).where(
+    notifications.c.channel_id.not_in(bindparam("busy", expanding=True))
+)
+_TO_CHANGE = quick(
+    select(notifications.c.id, notifications.c.ack_wanted)
     .where(notifications.c.ack_wanted.is_not(None), notifications.c.id.not_in(planned.SKIPPED))
     .order_by(notifications.c.id)
     .limit(planned.MOST)
 )
 
+_TIE = quick(
+    update(notifications)
+    .where(
+        notifications.c.id == bindparam("row_id"),
+        notifications.c.state == _ASKED,
+        notifications.c.task_id.is_(None),
+        notifications.c.error.is_(None),
+    )
+    .values(task_id=bindparam("new_task"), position=bindparam("new_position"))
+    .returning(*notifications.c)
+)
+_LEAVE = _change(_ASKED, attempt_at=_NOW)
+_ABANDON = quick(
+    update(notifications)
+    .where(
+        notifications.c.id == bindparam("row_id"), notifications.c.state == _ASKED, notifications.c.task_id.is_(None)
+    )
+    .values(error="abandoned")
+    .returning(*notifications.c)
+)
+_ANSWER = _change(_ASKED, state=_ANSWERED, **_OVER)
+_ACKNOWLEDGE = _change(
+    _ASKED,
+    state=case((_TASK_IS_LIVE, _WAITING), else_=_DUE_STATE),
+    attempt_at=case((_TASK_IS_LIVE, null()), else_=_NOW),
+    ack_message_id=bindparam("new_message"),
+    ack_wanted=case((bindparam("later"), Acknowledgement.ORDERED), else_=null()),
+)
+_MAKE_DUE = quick(
+    update(notifications)
+    .where(_OF_TASK, notifications.c.state == _WAITING)
+    .values(state=_DUE_STATE, attempt_at=_NOW)
+    .returning(notifications.c.id)
+)
+_TOLD_BADLY = select(notifications).where(_OF_TASK, notifications.c.state.in_((_DELIVERED, _UNDELIVERABLE)))
+_SEND = _change(
+    _DUE_STATE,
+    _SENDING,
+    state=_SENDING,
+    attempts=notifications.c.attempts + 1,
+    attempt_at=_AT,
+    sent_at=func.coalesce(notifications.c.sent_at, _NOW),
+)
+_POSTPONE = _change(
+    _DUE_STATE,
+    _SENDING,
+    attempt_at=_AT,
+    error=bindparam("new_error"),
+    attempts=notifications.c.attempts + case((notifications.c.state == _SENDING, 0), else_=1),
+)
+_FETCH_LATER = _change(
+    _DUE_STATE,
+    _SENDING,
+    attempt_at=_AT,
+    failures=bindparam("new_failures"),
+    ack_wanted=case(
+        (and_(bindparam("says").is_not(None), _CAN_CHANGE), bindparam("says")), else_=notifications.c.ack_wanted
+    ),
+)
+_END = _change(
+    _DUE_STATE,
+    _SENDING,
+    state=bindparam("new_state"),
+    message_id=bindparam("new_message"),
+    error=bindparam("new_error"),
+    delivered_at=_NOW,
+    ack_wanted=case((notifications.c.ack_message_id.is_not(None), bindparam("says")), else_=null()),
+    **_OVER,
+)
+_CANCEL = _change(_ASKED, _WAITING, _DUE_STATE, state=_CANCELLED, ack_wanted=Acknowledgement.CANCELLED, **_OVER)
+_REMOVE = _change(_DUE_STATE, _SENDING, _DELIVERED, state=_CANCELLED, ack_wanted=None, **_OVER)
+_WANT = quick(
+    update(notifications)
+    .where(_OF_TASK, notifications.c.state == _WAITING, _CAN_CHANGE)
+    .values(ack_wanted=bindparam("says"))
+)
+_SHOWN = quick(
+    update(notifications)
+    .where(notifications.c.id == bindparam("row_id"), notifications.c.ack_wanted == bindparam("says"))
+    .values(
+        ack_wanted=None,
+        ack_message_id=bindparam("new_message"),
+        interaction_token=case(
+            (notifications.c.state.in_(_UNFINISHED), notifications.c.interaction_token), else_=null()
+        ),
+    )
+)
+_WAKE_ORPHANS = (
+    update(notifications).where(IS_OPEN, notifications.c.state.in_((_ASKED, _SENDING))).values(attempt_at=_NOW)
+)
+_EXPIRE = delete(notifications).where(
+    notifications.c.created_at < bindparam("before"),
+    notifications.c.state.in_((_ANSWERED, _CANCELLED, _UNDELIVERABLE)),
+)
 
-async def add(connection: AsyncConnection, notification: Notification) -> None:
-    """Insert a notification."""
-    await connection.execute(insert(notifications).values(asdict(notification)))
+
+async def _changed(transaction: Transaction, statement: Update, row_id: str, **values: Any) -> Notification:
+    row = (await transaction.execute(statement, {"row_id": row_id, **values})).first()
+    if row is None:
+        raise Gone(f"notification {row_id}")
+    return from_row(row)
 
 
-async def get(connection: AsyncConnection, notification_id: str) -> Notification | None:
+# Looking
+
+
+async def get(snapshot: Snapshot, notification_id: str) -> Notification | None:
     """Return one notification."""
-    row = (await connection.execute(_GET, {"id": notification_id})).first()
-    return None if row is None else _notification(row)
+    row = (await snapshot.execute(_GET, {"id": notification_id})).first()
+    return None if row is None else from_row(row)
 
 
-async def change(
-    connection: AsyncConnection,
-    notification_id: str,
-    *,
-    only: Collection[NotificationState],
-    **values: Any,
-) -> bool:
-    """Update a notification if its state is one of `only`, and tell whether it was."""
-    query = _change(tuple(only), tuple(values))
-    new = {f"new_{name}": value for name, value in values.items()}
-    return (await connection.execute(query, {"row_id": notification_id, **new})).rowcount == 1
-
-
-@cache
-def _change(only: tuple[NotificationState, ...], names: tuple[str, ...]) -> Update:
-    # A statement that is built once costs a fraction of one that is built each time.
-    return (
-        update(notifications)
-        .where(notifications.c.id == bindparam("row_id"), notifications.c.state.in_(only))
-        .values({name: bindparam(f"new_{name}") for name in names})
-    )
-
-
-async def waiting_for(connection: AsyncConnection, task_id: str) -> list[Notification]:
-    """Return the results that wait for a task to end."""
-    query = select(notifications).where(
-        notifications.c.task_id == task_id,
-        notifications.c.kind == "result",
-        notifications.c.state == NotificationState.WAITING,
-    )
-    return [_notification(row) for row in await connection.execute(query)]
-
-
-async def is_awaited(connection: AsyncConnection, task_id: str) -> bool:
+async def is_awaited(snapshot: Snapshot, task_id: str) -> bool:
     """Tell whether somebody still wants a task's result, be it acknowledged already or not."""
-    open_states = [*OPEN_NOTIFICATIONS, NotificationState.WAITING]
-    query = select(notifications.c.id).where(
-        notifications.c.task_id == task_id, notifications.c.kind == "result", notifications.c.state.in_(open_states)
-    )
-    return (await connection.execute(query.limit(1))).first() is not None
+    return (await snapshot.execute(_IS_AWAITED, {"of_task": task_id})).first() is not None
 
 
-async def requesters_of(connection: AsyncConnection, task_id: str) -> set[int]:
+async def requesters_of(snapshot: Snapshot, task_id: str) -> set[int]:
     """Return everybody who asked for a task's result."""
-    return set((await connection.execute(_REQUESTERS, {"task_id": task_id})).scalars())
+    return set((await snapshot.execute(_REQUESTERS, {"of_task": task_id})).scalars())
 
 
-async def posts_of(
-    connection: AsyncConnection, task_id: str, position: int | None, limit: int, *, with_artwork: bool
-) -> list[Notification]:
-    """Return the newest posts of a task's variant, or of any variant.
-
-    `with_artwork` adds the posts of artwork made for the task, which carry its audio.
-    """
-    query = _posts_of(position is None, with_artwork)
-    values = {"of_task": task_id, "of_position": position, "most": limit}
-    return [_notification(row) for row in await connection.execute(query, values)]
-
-
-@cache
-def _posts_of(any_position: bool, with_artwork: bool) -> Select[Any]:
-    of_task: BindParameter[Any] = bindparam("of_task")
-    has_audio = exists().where(files.c.task_id == tasks.c.id, files.c.audio_url.is_not(None))
-    artwork = and_(tasks.c.source_id == of_task, HOLDS_COVER, ~has_audio)
-    return (
-        select(notifications)
-        .join(tasks, tasks.c.id == notifications.c.task_id)
-        .where(
-            or_(tasks.c.id == of_task, artwork) if with_artwork else tasks.c.id == of_task,
-            true() if any_position else notifications.c.position == bindparam("of_position"),
-            notifications.c.kind == "result",
-            notifications.c.state == NotificationState.DELIVERED,
-            notifications.c.message_id.is_not(None),
-        )
-        .order_by(notifications.c.delivered_at.desc())
-        .limit(planned.MOST)
-    )
-
-
-async def by_message(connection: AsyncConnection, message_id: int) -> Notification | None:
-    """Return the notification that was delivered as a message."""
-    query = select(notifications).where(
-        notifications.c.message_id == message_id,
-        notifications.c.state == NotificationState.DELIVERED,
-        notifications.c.kind == "result",
-    )
-    row = (await connection.execute(query)).first()
-    return None if row is None else _notification(row)
-
-
-async def running_for(connection: AsyncConnection, user_id: int, limit: int) -> list[Notification]:
+async def running_for(snapshot: Snapshot, user_id: int, limit: int) -> list[Notification]:
     """Return what a member waits for, the newest first."""
-    states = [NotificationState.ASKED, NotificationState.WAITING, NotificationState.DUE, NotificationState.SENDING]
-    query = (
-        select(notifications)
-        .where(
-            notifications.c.user_id == user_id,
-            notifications.c.kind == "result",
-            notifications.c.task_id.is_not(None),
-            notifications.c.state.in_(states),
-        )
-        .order_by(notifications.c.created_at.desc())
-        .limit(limit)
-    )
-    return [_notification(row) for row in await connection.execute(query)]
+    found = await snapshot.execute(_RUNNING_FOR, {"user_id": user_id, "most": limit})
+    return [from_row(row) for row in found]
 
 
-async def make_due(
-    connection: AsyncConnection, task_id: str, now: float, *, sending: bool = False
-) -> list[Notification]:
-    """Make every result that waits for a task due, or even `sending` for whoever sends them at once; return them."""
-    state = NotificationState.SENDING if sending else NotificationState.DUE
-    values = {"of_task": task_id, "new_state": state, "tries": int(sending), "now": now}
-    return [_notification(row) for row in await connection.execute(_MAKE_DUE, values)]
+async def claim(
+    snapshot: Snapshot, now: float, horizon: float, skip: Collection[str], limit: int, *, busy: Collection[int] = ()
+) -> list[DueNotification]:
+    """Return notifications with something to do outside of channels that are `busy`, the longest waiting first."""
+    values = planned.asked(now, horizon, skip, limit) | {"busy": list(busy)}
+    return [DueNotification(*row) for row in await snapshot.execute(_DUE, values)]
 
 
-async def want_face(connection: AsyncConnection, task_id: str, face: Face) -> None:
-    """Make the acknowledgements of everybody who waits for a task show something else."""
-    await connection.execute(
-        update(notifications)
-        .where(
-            notifications.c.task_id == task_id,
-            notifications.c.kind == "result",
-            notifications.c.state == NotificationState.WAITING,
-            notifications.c.ack_message_id.is_not(None),
-        )
-        .values(ack_wanted=face)
-    )
-
-
-async def faces_wanted(connection: AsyncConnection, skip: Collection[str], limit: int) -> list[str]:
-    """Return ids of notifications whose acknowledgement should show something else."""
-    values = {"skip": list(skip), "most": limit}
-    return list((await connection.execute(_FACES_WANTED, values)).scalars())
-
-
-async def face_shown(connection: AsyncConnection, notification_id: str, face: str) -> None:
-    """Note that an acknowledgement shows what was wanted, unless something else is wanted by now."""
-    await connection.execute(
-        update(notifications)
-        .where(notifications.c.id == notification_id, notifications.c.ack_wanted == face)
-        .values(ack_wanted=None)
-    )
-
-
-async def wake_orphans(connection: AsyncConnection, now: float) -> None:
-    """Make due what somebody was answering or sending; at a start, nobody is doing so any more."""
-    await connection.execute(
-        update(notifications)
-        .where(notifications.c.state.in_([NotificationState.ASKED, NotificationState.SENDING]))
-        .values(attempt_at=now)
-    )
-
-
-async def due(connection: AsyncConnection, now: float, horizon: float, skip: Collection[str], limit: int) -> list[str]:
-    """Return ids of notifications with something to do, the longest waiting first.
-
-    A time beyond `horizon` is due too: nothing is ever planned that far, so the clock was set back.
-    """
-    values = {"now": now, "horizon": horizon, "skip": list(skip), "most": limit}
-    return list((await connection.execute(_DUE_NOW, values)).scalars())
-
-
-async def next_due(connection: AsyncConnection, skip: Collection[str]) -> float | None:
+async def next_due(snapshot: Snapshot, skip: Collection[str], *, busy: Collection[int] = ()) -> float | None:
     """Return when the next notification is due."""
-    found: float | None = (await connection.execute(_NEXT_DUE, {"skip": list(skip)})).scalar_one()
+    values = {"skip": list(skip), "busy": list(busy)}
+    found: float | None = (await snapshot.execute(_NEXT_DUE, values)).scalar_one()
     return found
 
 
-async def count_open(connection: AsyncConnection) -> int:
+async def acknowledgements_to_change(snapshot: Snapshot, skip: Collection[str], limit: int) -> list[Due]:
+    """Return notifications whose acknowledgement should say something else."""
+    found = await snapshot.execute(_TO_CHANGE, {"skip": list(skip), "most": limit})
+    # There is no planned time; what is wanted stands for it, so that a change that never comes about is noticed.
+    return [Due(row[0], float(_ACKNOWLEDGEMENTS.index(row[1]))) for row in found]
+
+
+async def count_open(snapshot: Snapshot) -> int:
     """Return how many notifications still have something to do now."""
-    query = select(func.count()).select_from(notifications).where(IS_OPEN)
-    return int((await connection.execute(query)).scalar_one())
+    return int((await snapshot.execute(_COUNT_OPEN)).scalar_one())
+
+
+# Transitions: one statement each, which returns the row as it is now, or raises `Gone` where it was in another state
+
+
+async def add(transaction: Transaction, notification: Notification) -> None:
+    """Begin as `asked`; raises `Gone` where its interaction has a notification already."""
+    try:
+        await transaction.execute(_ADD, asdict(notification))
+    except IntegrityError as error:
+        raise Gone(f"interaction {notification.interaction_id} arrived twice") from error
+
+
+async def tie(transaction: Transaction, notification_id: str, task_id: str, position: int = 0) -> Notification:
+    """Tie an `asked` notification to the task whose end will answer it."""
+    return await _changed(transaction, _TIE, notification_id, new_task=task_id, new_position=position)
+
+
+async def leave(transaction: Transaction, notification_id: str, now: float) -> Notification:
+    """Let the delivery answer an `asked` notification, in the place of who could not."""
+    transaction.wakes(Queue.DELIVERY)
+    return await _changed(transaction, _LEAVE, notification_id, now=now)
+
+
+async def abandon(transaction: Transaction, notification_id: str) -> Notification:
+    """Stay `asked`, and let nothing be ordered for it any more."""
+    return await _changed(transaction, _ABANDON, notification_id)
+
+
+async def answer(transaction: Transaction, notification_id: str) -> Notification:
+    """From `asked` to `answered`: a private sentence has said it all."""
+    return await _changed(transaction, _ANSWER, notification_id)
+
+
+async def acknowledge(
+    transaction: Transaction, notification_id: str, message_id: int | None, now: float, *, later: bool = False
+) -> Notification:
+    """From `asked` to `waiting`, or to `due` where the task has ended already; `later` tries the words again."""
+    values = {"new_message": message_id, "now": now, "later": later}
+    row = await _changed(transaction, _ACKNOWLEDGE, notification_id, **values)
+    if later:
+        transaction.wakes(Queue.ACKNOWLEDGEMENTS)
+    if row.state is _DUE_STATE:
+        transaction.wakes(Queue.DELIVERY)
+    return row
+
+
+async def make_due(transaction: Transaction, task_id: str, now: float) -> int:
+    """From `waiting` to `due`, everybody who waits for a task; return how many."""
+    transaction.wakes(Queue.DELIVERY)
+    return len((await transaction.execute(_MAKE_DUE, {"of_task": task_id, "now": now})).all())
+
+
+async def tell_again(transaction: Transaction, task_id: str, now: float) -> None:
+    """Begin anew as `due` for everybody who was told that there is no result, for now there is one."""
+    told = [from_row(row) for row in await transaction.execute(_TOLD_BADLY, {"of_task": task_id})]
+    for row in told:
+        again = {
+            "id": new_id(now),
+            "interaction_id": None,
+            "interaction_token": None,
+            "state": _DUE_STATE,
+            "attempts": 0,
+            "attempt_at": now,
+            "sent_at": None,
+            "failures": None,
+            "message_id": None,
+            "error": None,
+            "ack_wanted": None,
+            "created_at": now,
+            "delivered_at": None,
+        }
+        await transaction.execute(_ADD, asdict(row) | again)
+    if told:
+        transaction.wakes(Queue.DELIVERY)
+
+
+async def send(transaction: Transaction, notification_id: str, now: float, again_at: float) -> Notification:
+    """From `due` or `sending` to `sending`: Discord is asked right after the commit."""
+    return await _changed(transaction, _SEND, notification_id, now=now, at=again_at)
+
+
+async def postpone(transaction: Transaction, notification_id: str, at: float, error: str) -> Notification:
+    """Try a `due` or `sending` notification again later."""
+    transaction.wakes(Queue.DELIVERY)
+    return await _changed(transaction, _POSTPONE, notification_id, at=at, new_error=error)
+
+
+async def fetch_later(
+    transaction: Transaction, notification_id: str, at: float, failures: str, says: Acknowledgement | None
+) -> Notification:
+    """Try a `due` or `sending` notification again later, for its file cannot be had now; `says` what is news."""
+    transaction.wakes(Queue.DELIVERY, Queue.ACKNOWLEDGEMENTS)
+    return await _changed(transaction, _FETCH_LATER, notification_id, at=at, new_failures=failures, says=says)
+
+
+async def delivered(
+    transaction: Transaction, notification_id: str, message_id: int, now: float, says: Acknowledgement
+) -> Notification:
+    """From `due` or `sending` to `delivered`."""
+    transaction.wakes(Queue.ACKNOWLEDGEMENTS)
+    values = {"new_state": _DELIVERED, "new_message": message_id, "new_error": None}
+    return await _changed(transaction, _END, notification_id, now=now, says=says, **values)
+
+
+async def undeliverable(transaction: Transaction, notification_id: str, now: float, error: str) -> Notification:
+    """From `due` or `sending` to `undeliverable`: nobody can be reached."""
+    transaction.wakes(Queue.ACKNOWLEDGEMENTS)
+    values = {"new_state": _UNDELIVERABLE, "new_message": None, "new_error": error}
+    return await _changed(transaction, _END, notification_id, now=now, says=Acknowledgement.FAILED, **values)
+
+
+async def cancel(transaction: Transaction, notification_id: str) -> Notification:
+    """To `cancelled`, as long as nothing is being sent: its requester does not want it any more."""
+    transaction.wakes(Queue.ACKNOWLEDGEMENTS)
+    return await _changed(transaction, _CANCEL, notification_id)
+
+
+async def remove(transaction: Transaction, notification_id: str) -> Notification:
+    """To `cancelled`, from `due`, `sending` or `delivered`: its message was removed and is never sent again."""
+    return await _changed(transaction, _REMOVE, notification_id)
+
+
+async def want(transaction: Transaction, task_id: str, says: Acknowledgement) -> None:
+    """Have the acknowledgements of everybody who waits for a task say something else."""
+    transaction.wakes(Queue.ACKNOWLEDGEMENTS)
+    await transaction.execute(_WANT, {"of_task": task_id, "says": says})
+
+
+async def shown(transaction: Transaction, notification_id: str, says: str, message_id: int | None) -> None:
+    """Note that an acknowledgement says what was wanted, unless something else is wanted by now."""
+    await transaction.execute(_SHOWN, {"row_id": notification_id, "says": says, "new_message": message_id})
+
+
+async def wake_orphans(transaction: Transaction, now: float) -> None:
+    """Make due what somebody was answering or sending when the last process ended."""
+    await transaction.execute(_WAKE_ORPHANS, {"now": now})
+    transaction.wakes(Queue.DELIVERY)
+
+
+async def expire(transaction: Transaction, before: float) -> int:
+    """Delete what serves nobody any more and is older than `before`; return how many."""
+    return (await transaction.execute(_EXPIRE, {"before": before})).rowcount

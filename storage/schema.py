@@ -24,14 +24,16 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 
 class TaskStatus(StrEnum):
     """The life of a task: `queued → submitting → waiting → running → finished | failed | given_up`.
 
-    `queued` has certainly not reached VidGo and may be sent; `submitting` may have, and is never sent again.
+    `queued` has certainly not reached VidGo and may be sent; `submitting` may have, and is sent again only where VidGo
+    cannot be paid twice for it. A task that was called failed or given up and is finished at VidGo after all becomes
+    `finished`.
     """
 
     QUEUED = "queued"
@@ -44,7 +46,7 @@ class TaskStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the status never changes again."""
+        """Whether nobody waits for the task any more."""
         return self in (TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.GIVEN_UP)
 
 
@@ -66,11 +68,13 @@ class NotificationState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Face(StrEnum):
-    """What an acknowledgement can be changed to show."""
+class Acknowledgement(StrEnum):
+    """What the acknowledgement of a command can be changed to say."""
 
     ORDERED = "ordered"
     LATE = "late"
+    NOT_YET = "not_yet"
+    STILL_NOT = "still_not"
     DONE = "done"
     ELSEWHERE = "elsewhere"
     FAILED = "failed"
@@ -88,7 +92,7 @@ def _any_of(column: str, values: tuple[StrEnum, ...]) -> str:
 # Literals, not parameters: SQLite uses a partial index only where it can see that the query implies its condition.
 IS_LIVE = text(_any_of("status", LIVE_TASKS))
 HOLDS_COVER = text(f"model = 'generate-music-cover' AND {_any_of('status', (*LIVE_TASKS, TaskStatus.FINISHED))}")
-IS_RESTYLING = text(f"model = 'upload-and-cover-audio' AND {_any_of('status', LIVE_TASKS)}")
+IS_ORDERED = text(f"order_key IS NOT NULL AND {_any_of('status', LIVE_TASKS)}")
 IS_OPEN = text(_any_of("state", OPEN_NOTIFICATIONS))
 
 metadata = MetaData(
@@ -106,9 +110,10 @@ tasks = Table(
     Column("id", String(24), primary_key=True),
     Column("vidgo_id", String(200), unique=True),
     Column("token", String(64), nullable=False),
+    Column("media_key", String(64), nullable=False, server_default=""),
     Column("model", String(40), nullable=False),
     Column("source_id", ForeignKey("tasks.id")),
-    Column("style", String(1000)),
+    Column("order_key", String(64)),
     Column("user_id", BigInteger, nullable=False),
     Column("guild_id", BigInteger),
     Column("title", String(200), nullable=False),
@@ -121,10 +126,20 @@ tasks = Table(
     Column("finished_at", Float),
     Column("poll_at", Float),
     Column("polls", Integer, nullable=False, server_default="0"),
-    Column("bells", Integer, nullable=False, server_default="0"),
+    Column("rereads", Integer, nullable=False, server_default="0"),
     Column("late_at", Float),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("doubt", String(12)),
+    Column("doubt_since", Float),
+    Column("doubt_at", Float),
+    Column("doubts", Integer, nullable=False, server_default="0"),
 )
-"""What VidGo makes. `bells` counts the reads left after a callback whose detail still lagged behind."""
+"""What VidGo makes. `token` is in the address of its callback, `media_key` signs addresses of its files.
+
+`order_key` is the same for orders that would make the same. `tries` counts submissions without a yes or no. `rereads`
+counts the reads left after a callback whose detail still lagged behind. A bad word about a task is a `doubt` until it
+was repeated: which one, since when, when last, and how often.
+"""
 
 # One cover per song: VidGo makes a cover once, so everybody who asks for one shares this row.
 Index(
@@ -133,8 +148,8 @@ Index(
     unique=True,
     sqlite_where=HOLDS_COVER,
 )
-# A song may be performed anew in any number of styles, in each of them once at a time.
-Index("uq_tasks_one_restyling", tasks.c.source_id, tasks.c.style, unique=True, sqlite_where=IS_RESTYLING)
+# The same thing asked for twice is made once at a time.
+Index("uq_tasks_one_order", tasks.c.order_key, unique=True, sqlite_where=IS_ORDERED)
 Index("ix_tasks_source", tasks.c.source_id)
 Index("ix_tasks_user", tasks.c.user_id)
 Index("ix_tasks_due", tasks.c.poll_at, sqlite_where=IS_LIVE)
@@ -209,7 +224,7 @@ notifications = Table(
     "notifications",
     metadata,
     Column("id", String(24), primary_key=True),
-    Column("kind", String(8), nullable=False),
+    Column("interaction_id", BigInteger),
     Column("task_id", ForeignKey("tasks.id")),
     Column("position", Integer, nullable=False, server_default="0"),
     Column("user_id", BigInteger, nullable=False),
@@ -226,6 +241,8 @@ notifications = Table(
     Column("state", String(14), nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("attempt_at", Float),
+    Column("sent_at", Float),
+    Column("failures", Text),
     Column("message_id", BigInteger),
     Column("error", Text),
     Column("created_at", Float, nullable=False),
@@ -233,11 +250,13 @@ notifications = Table(
 )
 """Who has to be told, and where.
 
-`kind` is `result`, or `late` for the word that a task takes longer than usual. `position` is the variant that is meant:
-of the task's own files where they are audio, else of its source's. `ack_wanted` is what the acknowledgement should say
-and does not say yet.
+`interaction_id` is Discord's, by which an interaction that arrives twice is known. `position` is the variant that is
+meant: of the task's own files where they are audio, else of its source's. `ack_wanted` is what the acknowledgement
+should say and does not say yet. `sent_at` is when the post was first sent, `failures` what asking for its files has
+come to.
 """
 
+Index("uq_notifications_interaction", notifications.c.interaction_id, unique=True)
 Index("ix_notifications_message", notifications.c.message_id)
 Index("ix_notifications_user", notifications.c.user_id, notifications.c.created_at)
 Index("ix_notifications_ack", notifications.c.ack_wanted, sqlite_where=text("ack_wanted IS NOT NULL"))

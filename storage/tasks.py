@@ -1,31 +1,36 @@
-"""Queries about tasks and their files."""
+"""Tasks: what VidGo makes, and every way in which the state of one can change."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     Select,
-    String,
     Update,
     and_,
     bindparam,
-    cast,
+    case,
     func,
     insert,
+    null,
+    or_,
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import planned
-from storage.schema import HOLDS_COVER, IS_LIVE, IS_RESTYLING, LIVE_TASKS, TaskStatus, files, tasks
+from storage.database import Snapshot, Transaction
+from storage.planned import Due, Gone
+from storage.quick import quick
+from storage.schema import HOLDS_COVER, IS_LIVE, IS_ORDERED, LIVE_TASKS, TaskStatus, tasks
+from storage.wakeups import Queue
 
-MEDIAN_OF = 50
-"""How many of the newest finished tasks of a model the expected duration is taken from."""
+DURATIONS = 50
+"""How many of the newest finished tasks of a model tell how long the next one takes."""
+
+ENDED_BADLY = (TaskStatus.FAILED, TaskStatus.GIVEN_UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,10 @@ class Task:
     id: str
     vidgo_id: str | None
     token: str
+    media_key: str
     model: str
     source_id: str | None
-    style: str | None
+    order_key: str | None
     user_id: int
     guild_id: int | None
     title: str
@@ -49,27 +55,14 @@ class Task:
     submitted_at: float | None
     finished_at: float | None
     poll_at: float | None
-    polls: int
-    bells: int
-    late_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A row of `files`: one variant of a result."""
-
-    task_id: str
-    position: int
-    audio_url: str | None
-    image_urls: list[str]
-    title: str
-    tags: str
-    duration: float | None
-    audio_id: str | None
-    audio_sha256: str | None = None
-    image_sha256: str | None = None
-    archive_at: float | None = None
-    archive_tries: int = 0
+    polls: int = 0
+    rereads: int = 0
+    late_at: float | None = None
+    tries: int = 0
+    doubt: str | None = None
+    doubt_since: float | None = None
+    doubt_at: float | None = None
+    doubts: int = 0
 
 
 def _task(row: Any) -> Task:
@@ -77,200 +70,338 @@ def _task(row: Any) -> Task:
     return Task(**{**values, "status": TaskStatus(values["status"])})
 
 
-_GET = select(tasks).where(tasks.c.id == bindparam("id"))
-_RING = (
-    update(tasks)
-    .where(
-        tasks.c.id == bindparam("row_id"),
-        tasks.c.vidgo_id == bindparam("known_id"),
-        tasks.c.status.in_(LIVE_TASKS),
+def _change(*only: TaskStatus, **values: Any) -> Update:
+    """Build a transition: one statement that returns the row where it was in one of the states `only`."""
+    statement = update(tasks).where(tasks.c.id == bindparam("row_id"), tasks.c.status.in_(only)).values(values)
+    return quick(statement.returning(*tasks.c))
+
+
+_NOW: Any = bindparam("now")
+_POLL_AT: Any = bindparam("new_poll_at")
+_NO_DOUBT = {"doubt": None, "doubt_since": None, "doubt_at": None, "doubts": 0}
+
+_ADD = quick(insert(tasks))
+_GET = quick(select(tasks).where(tasks.c.id == bindparam("id")))
+_BY_VIDGO_ID = quick(select(tasks).where(tasks.c.vidgo_id == bindparam("vidgo_id")))
+_COVER_OF = quick(select(tasks).where(tasks.c.source_id == bindparam("source_id"), HOLDS_COVER))
+_SAME_ORDER = quick(select(tasks).where(tasks.c.order_key == bindparam("order_key"), IS_ORDERED))
+_TOKEN_OF = quick(
+    select(
+        func.coalesce(
+            select(tasks.c.token).where(tasks.c.id == bindparam("id")).scalar_subquery(), bindparam("instead")
+        )
     )
-    .values(bells=bindparam("new_bells"), poll_at=bindparam("new_poll_at"))
 )
-
-
-_TOKEN_OF = select(
-    func.coalesce(select(tasks.c.token).where(tasks.c.id == bindparam("id")).scalar_subquery(), bindparam("instead"))
+_LOST_COVER: Select[Any] = quick(
+    select(tasks.c.vidgo_id)
+    .where(
+        tasks.c.source_id == bindparam("source_id"),
+        tasks.c.model == bindparam("model"),
+        tasks.c.status.in_(ENDED_BADLY),
+        tasks.c.vidgo_id.is_not(None),
+    )
+    .order_by(tasks.c.created_at.desc())
+    .limit(1)
+)
+_DURATIONS = quick(
+    select(tasks.c.finished_at - tasks.c.submitted_at)
+    .where(
+        tasks.c.model == bindparam("model"),
+        tasks.c.status == TaskStatus.FINISHED,
+        tasks.c.finished_at.is_not(None),
+        tasks.c.submitted_at.is_not(None),
+    )
+    .order_by(tasks.c.finished_at.desc())
+    .limit(DURATIONS)
 )
 _DUE = planned.due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
 _NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
-_FILE_NAME = files.c.task_id + "." + cast(files.c.position, String)
-_TO_ARCHIVE = planned.due(_FILE_NAME, files.c.archive_at, files.c.archive_at.is_not(None))
-_NEXT_TO_ARCHIVE = planned.next_due(_FILE_NAME, files.c.archive_at, files.c.archive_at.is_not(None))
-_ADD_FILES = insert(files).prefix_with("OR IGNORE")
-_DURATIONS = (
-    select(tasks.c.finished_at - tasks.c.submitted_at)
-    .where(
-        and_(
-            tasks.c.model == bindparam("model"),
-            tasks.c.status == TaskStatus.FINISHED,
-            tasks.c.finished_at.is_not(None),
-            tasks.c.submitted_at.is_not(None),
-        )
-    )
-    .order_by(tasks.c.finished_at.desc())
-    .limit(MEDIAN_OF)
+_BY_STATUS = select(tasks.c.status, func.count()).where(IS_LIVE).group_by(tasks.c.status)
+_AHEAD = select(func.count()).where(IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id < bindparam("id"))
+
+_SUBMIT = _change(TaskStatus.QUEUED, status=TaskStatus.SUBMITTING, submitted_at=_NOW, poll_at=_POLL_AT)
+_SUBMIT_AGAIN = _change(TaskStatus.SUBMITTING, poll_at=_POLL_AT)
+_ACCEPT = _change(
+    TaskStatus.SUBMITTING,
+    status=TaskStatus.WAITING,
+    vidgo_id=bindparam("new_vidgo_id"),
+    # A callback that has overtaken the answer has made the task due.
+    poll_at=case((tasks.c.rereads > 0, _NOW), else_=_POLL_AT),
+    tries=0,
 )
+_HOLD = _change(TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=_POLL_AT, tries=tasks.c.tries + 1)
+_UNANSWERED = _change(TaskStatus.SUBMITTING, poll_at=_POLL_AT, tries=tasks.c.tries + 1)
+_RUN = _change(TaskStatus.WAITING, status=TaskStatus.RUNNING)
+_FINISH = _change(
+    *LIVE_TASKS,
+    *ENDED_BADLY,
+    status=TaskStatus.FINISHED,
+    finished_at=_NOW,
+    poll_at=None,
+    error=None,
+    error_kind=None,
+    vidgo_id=func.coalesce(tasks.c.vidgo_id, bindparam("new_vidgo_id")),
+    **_NO_DOUBT,
+)
+_END = _change(
+    *LIVE_TASKS,
+    status=bindparam("new_status"),
+    error_kind=bindparam("new_kind"),
+    error=bindparam("new_error"),
+    finished_at=_NOW,
+    poll_at=None,
+)
+_DROP = _change(TaskStatus.QUEUED, status=TaskStatus.FAILED, error_kind="cancelled", finished_at=_NOW, poll_at=None)
+_LATE = quick(
+    update(tasks)
+    .where(tasks.c.id == bindparam("row_id"), tasks.c.status.in_(LIVE_TASKS), tasks.c.late_at.is_(None))
+    .values(late_at=_NOW)
+    .returning(*tasks.c)
+)
+_DOUBT = _change(
+    *LIVE_TASKS,
+    doubt=bindparam("new_doubt"),
+    doubt_since=case((bindparam("repeated"), tasks.c.doubt_since), else_=_NOW),
+    doubt_at=_NOW,
+    doubts=case((bindparam("repeated"), tasks.c.doubts + 1), else_=1),
+)
+_TRUST = _change(*LIVE_TASKS, **_NO_DOUBT)
+_PLAN = quick(
+    update(tasks)
+    .where(
+        tasks.c.id == bindparam("row_id"),
+        tasks.c.status.in_(LIVE_TASKS),
+        # Rung while it was being read, it is due already.
+        tasks.c.rereads <= bindparam("seen_rereads"),
+    )
+    .values(
+        poll_at=_POLL_AT,
+        polls=tasks.c.polls + 1,
+        rereads=case((tasks.c.rereads > 0, tasks.c.rereads - 1), else_=0),
+    )
+    .returning(*tasks.c)
+)
+_RING = quick(
+    update(tasks)
+    .where(
+        tasks.c.id == bindparam("row_id"),
+        tasks.c.status.in_((*LIVE_TASKS, *ENDED_BADLY)),
+        or_(tasks.c.vidgo_id == bindparam("rung_id"), tasks.c.vidgo_id.is_(None)),
+        # What was given up or failed is looked at again only when it is said to be finished.
+        or_(tasks.c.status.in_(LIVE_TASKS), bindparam("is_finished")),
+    )
+    .values(
+        rereads=bindparam("new_rereads"),
+        poll_at=_NOW,
+        vidgo_id=func.coalesce(tasks.c.vidgo_id, bindparam("rung_id")),
+        status=case(
+            # The answer to the submission may still come; it finds the id here.
+            (and_(tasks.c.status == TaskStatus.SUBMITTING, bindparam("is_answering")), TaskStatus.SUBMITTING),
+            (tasks.c.status.in_((TaskStatus.WAITING, TaskStatus.RUNNING)), tasks.c.status),
+            else_=TaskStatus.WAITING,
+        ),
+    )
+    .returning(*tasks.c)
+)
+_RELEASE_VIDGO_ID = quick(
+    update(tasks)
+    .where(
+        tasks.c.vidgo_id == bindparam("taken_id"),
+        tasks.c.id != bindparam("row_id"),
+        tasks.c.status.in_(ENDED_BADLY),
+    )
+    .values(vidgo_id=null())
+)
+_WAKE_ORPHANS = update(tasks).where(IS_LIVE, tasks.c.status == TaskStatus.SUBMITTING).values(poll_at=_NOW)
 
 
-async def _one(connection: AsyncConnection, query: Select[Any]) -> Task | None:
-    row = (await connection.execute(query)).first()
+async def _one(snapshot: Snapshot, query: Select[Any], **values: Any) -> Task | None:
+    row = (await snapshot.execute(query, values)).first()
     return None if row is None else _task(row)
 
 
-async def add(connection: AsyncConnection, task: Task) -> None:
-    """Insert a task; raises `IntegrityError` where the song has a live or finished cover already."""
-    await connection.execute(insert(tasks).values(asdict(task)))
+async def _changed(transaction: Transaction, statement: Update, task_id: str, **values: Any) -> Task:
+    row = (await transaction.execute(statement, {"row_id": task_id, **values})).first()
+    if row is None:
+        raise Gone(f"task {task_id}")
+    return _task(row)
 
 
-async def get(connection: AsyncConnection, task_id: str) -> Task | None:
+# Looking
+
+
+async def get(snapshot: Snapshot, task_id: str) -> Task | None:
     """Return the task with the program's own id."""
-    row = (await connection.execute(_GET, {"id": task_id})).first()
-    return None if row is None else _task(row)
+    return await _one(snapshot, _GET, id=task_id)
 
 
-async def token_of(connection: AsyncConnection, task_id: str, instead: str) -> str:
+async def token_of(snapshot: Snapshot, task_id: str, instead: str) -> str:
     """Return a task's callback token, or `instead` where there is no such task, by the same query for both."""
-    found: str = (await connection.execute(_TOKEN_OF, {"id": task_id, "instead": instead})).scalar_one()
+    found: str = (await snapshot.execute(_TOKEN_OF, {"id": task_id, "instead": instead})).scalar_one()
     return found
 
 
-async def by_vidgo_id(connection: AsyncConnection, vidgo_id: str) -> Task | None:
+async def by_vidgo_id(snapshot: Snapshot, vidgo_id: str) -> Task | None:
     """Return the task that has VidGo's id."""
-    return await _one(connection, select(tasks).where(tasks.c.vidgo_id == vidgo_id))
+    return await _one(snapshot, _BY_VIDGO_ID, vidgo_id=vidgo_id)
 
 
-async def cover_of(connection: AsyncConnection, source_id: str) -> Task | None:
+async def cover_of(snapshot: Snapshot, source_id: str) -> Task | None:
     """Return the one live or finished cover of a song."""
-    return await _one(connection, select(tasks).where(tasks.c.source_id == source_id, HOLDS_COVER))
+    return await _one(snapshot, _COVER_OF, source_id=source_id)
 
 
-async def restyling_of(connection: AsyncConnection, source_id: str, style: str) -> Task | None:
-    """Return the new performance of a song in a style that is under way."""
-    return await _one(
-        connection, select(tasks).where(tasks.c.source_id == source_id, tasks.c.style == style, IS_RESTYLING)
-    )
+async def same_order(snapshot: Snapshot, order_key: str) -> Task | None:
+    """Return the live task that makes the same."""
+    return await _one(snapshot, _SAME_ORDER, order_key=order_key)
 
 
-async def lost_cover_id(connection: AsyncConnection, source_id: str, model: str) -> str | None:
-    """Return VidGo's id of an earlier cover of the song that was given up, newest first."""
-    query = (
-        select(tasks.c.vidgo_id)
-        .where(
-            tasks.c.source_id == source_id,
-            tasks.c.model == model,
-            tasks.c.status == TaskStatus.GIVEN_UP,
-            tasks.c.vidgo_id.is_not(None),
-        )
-        .order_by(tasks.c.created_at.desc())
-        .limit(1)
-    )
-    return (await connection.execute(query)).scalar_one_or_none()
+async def lost_cover_id(snapshot: Snapshot, source_id: str, model: str) -> str | None:
+    """Return VidGo's id of an earlier cover of the song that ended without a result, newest first."""
+    return (await snapshot.execute(_LOST_COVER, {"source_id": source_id, "model": model})).scalar_one_or_none()
 
 
-async def change(
-    connection: AsyncConnection, task_id: str, *, only: Collection[TaskStatus] = LIVE_TASKS, **values: Any
-) -> bool:
-    """Update a task if its status is one of `only`, and tell whether it was.
-
-    The default keeps rule one of the table: a final status never changes.
-    """
-    query = _change(tuple(only), tuple(values))
-    new = {f"new_{name}": value for name, value in values.items()}
-    return (await connection.execute(query, {"row_id": task_id, **new})).rowcount == 1
-
-
-@cache
-def _change(only: tuple[TaskStatus, ...], names: tuple[str, ...]) -> Update:
-    # A statement that is built once costs a fraction of one that is built each time.
-    return (
-        update(tasks)
-        .where(tasks.c.id == bindparam("row_id"), tasks.c.status.in_(only))
-        .values({name: bindparam(f"new_{name}") for name in names})
-    )
-
-
-async def ring(connection: AsyncConnection, task_id: str, vidgo_id: str, poll_at: float, bells: int) -> bool:
-    """Make a live task due whose id at VidGo is known, and tell whether it is that one; one statement."""
-    values = {"row_id": task_id, "known_id": vidgo_id, "new_bells": bells, "new_poll_at": poll_at}
-    return (await connection.execute(_RING, values)).rowcount == 1
-
-
-async def release_vidgo_id(connection: AsyncConnection, vidgo_id: str) -> None:
-    """Take VidGo's id from tasks that failed or were given up, so that another task can adopt it."""
-    await connection.execute(
-        update(tasks)
-        .where(tasks.c.vidgo_id == vidgo_id, tasks.c.status.in_([TaskStatus.FAILED, TaskStatus.GIVEN_UP]))
-        .values(vidgo_id=None)
-    )
-
-
-async def due(connection: AsyncConnection, now: float, horizon: float, skip: Collection[str], limit: int) -> list[str]:
-    """Return ids of live tasks that are due, the longest waiting first.
-
-    A time beyond `horizon` is due too: nothing is ever planned that far, so the clock was set back.
-    """
-    values = {"now": now, "horizon": horizon, "skip": list(skip), "most": limit}
-    return list((await connection.execute(_DUE, values)).scalars())
-
-
-async def next_due(connection: AsyncConnection, skip: Collection[str]) -> float | None:
-    """Return when the next live task is due."""
-    found: float | None = (await connection.execute(_NEXT_DUE, {"skip": list(skip)})).scalar_one()
-    return found
-
-
-async def wake_orphans(connection: AsyncConnection, now: float) -> None:
-    """Make tasks due whose submission was under way; at a start, nobody waits for their answers any more."""
-    await connection.execute(update(tasks).where(tasks.c.status == TaskStatus.SUBMITTING).values(poll_at=now))
-
-
-async def count_by_status(connection: AsyncConnection) -> dict[str, int]:
-    """Return how many tasks there are in each live status."""
-    query = select(tasks.c.status, func.count()).where(IS_LIVE).group_by(tasks.c.status)
-    return {str(row[0]): int(row[1]) for row in await connection.execute(query)}
-
-
-async def durations(connection: AsyncConnection, model: str) -> list[float]:
+async def durations(snapshot: Snapshot, model: str) -> list[float]:
     """Return how many seconds the newest finished tasks of a model took, from the submission on."""
-    return [float(seconds) for seconds in (await connection.execute(_DURATIONS, {"model": model})).scalars()]
+    return [float(seconds) for seconds in (await snapshot.execute(_DURATIONS, {"model": model})).scalars()]
 
 
-async def add_files(connection: AsyncConnection, rows: Sequence[File]) -> None:
-    """Insert the files of a task, unless they stand there already."""
-    if rows:
-        await connection.execute(_ADD_FILES, [asdict(row) for row in rows])
+async def claim(snapshot: Snapshot, now: float, horizon: float, skip: Collection[str], limit: int) -> list[Due]:
+    """Return live tasks that are due, the longest waiting first; a time beyond `horizon` shows a clock set back."""
+    found = await snapshot.execute(_DUE, planned.asked(now, horizon, skip, limit))
+    return [Due(*row) for row in found]
 
 
-async def file_of(connection: AsyncConnection, task_id: str, position: int) -> File | None:
-    """Return one file of a task."""
-    query = select(files).where(files.c.task_id == task_id, files.c.position == position)
-    row = (await connection.execute(query)).first()
-    return None if row is None else File(**row._mapping)
-
-
-async def change_file(connection: AsyncConnection, file: File, **values: Any) -> None:
-    """Update one file of a task."""
-    await connection.execute(
-        update(files).where(files.c.task_id == file.task_id, files.c.position == file.position).values(**values)
-    )
-
-
-async def files_to_archive(
-    connection: AsyncConnection, now: float, horizon: float, skip: Collection[str], limit: int
-) -> list[str]:
-    """Return which files the archive should try to get now, as `task_id.position`."""
-    values = {"now": now, "horizon": horizon, "skip": list(skip), "most": limit}
-    return list((await connection.execute(_TO_ARCHIVE, values)).scalars())
-
-
-async def next_to_archive(connection: AsyncConnection, skip: Collection[str]) -> float | None:
-    """Return when the archive should try the next file."""
-    found: float | None = (await connection.execute(_NEXT_TO_ARCHIVE, {"skip": list(skip)})).scalar_one()
+async def next_due(snapshot: Snapshot, skip: Collection[str]) -> float | None:
+    """Return when the next live task is due."""
+    found: float | None = (await snapshot.execute(_NEXT_DUE, {"skip": list(skip)})).scalar_one()
     return found
 
 
-async def files_of(connection: AsyncConnection, task_id: str) -> list[File]:
-    """Return the files of a task in VidGo's order."""
-    query = select(files).where(files.c.task_id == task_id).order_by(files.c.position)
-    return [File(**row._mapping) for row in await connection.execute(query)]
+async def ahead_of(snapshot: Snapshot, task_id: str) -> int:
+    """Return how many queued tasks were asked for before this one."""
+    return int((await snapshot.execute(_AHEAD, {"id": task_id})).scalar_one())
+
+
+async def count_by_status(snapshot: Snapshot) -> dict[str, int]:
+    """Return how many tasks there are in each live status."""
+    return {str(row[0]): int(row[1]) for row in await snapshot.execute(_BY_STATUS)}
+
+
+# Transitions: one statement each, which returns the row as it is now, or raises `Gone` where it was in another state
+
+
+async def add(transaction: Transaction, task: Task) -> None:
+    """Begin as `queued`; raises `IntegrityError` where the same is under way, or the song has its cover already."""
+    await transaction.execute(_ADD, asdict(task))
+
+
+async def submit(transaction: Transaction, task_id: str, now: float, poll_at: float) -> Task:
+    """From `queued` to `submitting`: VidGo is asked right after the commit."""
+    return await _changed(transaction, _SUBMIT, task_id, now=now, new_poll_at=poll_at)
+
+
+async def submit_again(transaction: Transaction, task_id: str, poll_at: float) -> Task:
+    """Ask once more for a task in `submitting`, which VidGo must not be paid twice for."""
+    return await _changed(transaction, _SUBMIT_AGAIN, task_id, new_poll_at=poll_at)
+
+
+async def accept(transaction: Transaction, task_id: str, vidgo_id: str, now: float, poll_at: float) -> Task:
+    """From `submitting` to `waiting`: VidGo has it; raises `IntegrityError` where another task has that id."""
+    await transaction.execute(_RELEASE_VIDGO_ID, {"taken_id": vidgo_id, "row_id": task_id})
+    transaction.wakes(Queue.POLLER)
+    return await _changed(transaction, _ACCEPT, task_id, new_vidgo_id=vidgo_id, now=now, new_poll_at=poll_at)
+
+
+async def hold(transaction: Transaction, task_id: str, poll_at: float) -> Task:
+    """From `submitting` back to `queued`: VidGo certainly has not taken it, and has no room."""
+    transaction.wakes(Queue.POLLER)
+    return await _changed(transaction, _HOLD, task_id, new_poll_at=poll_at)
+
+
+async def unanswered(transaction: Transaction, task_id: str, poll_at: float) -> Task:
+    """Stay in `submitting`, for VidGo may have taken it."""
+    transaction.wakes(Queue.POLLER)
+    return await _changed(transaction, _UNANSWERED, task_id, new_poll_at=poll_at)
+
+
+async def run(transaction: Transaction, task_id: str) -> Task:
+    """From `waiting` to `running`."""
+    return await _changed(transaction, _RUN, task_id)
+
+
+async def finish(transaction: Transaction, task_id: str, vidgo_id: str, now: float) -> Task:
+    """To `finished`, from any other status: what was failed or given up may be finished after all."""
+    return await _changed(transaction, _FINISH, task_id, new_vidgo_id=vidgo_id, now=now)
+
+
+async def fail(transaction: Transaction, task_id: str, kind: str, error: str | None, now: float) -> Task:
+    """From a live status to `failed`."""
+    values = {"new_status": TaskStatus.FAILED, "new_kind": kind, "new_error": error}
+    return await _changed(transaction, _END, task_id, now=now, **values)
+
+
+async def give_up(transaction: Transaction, task_id: str, kind: str, error: str | None, now: float) -> Task:
+    """From a live status to `given_up`: nobody knows what became of it."""
+    values = {"new_status": TaskStatus.GIVEN_UP, "new_kind": kind, "new_error": error}
+    return await _changed(transaction, _END, task_id, now=now, **values)
+
+
+async def drop(transaction: Transaction, task_id: str, now: float) -> Task:
+    """From `queued` to `failed`: nobody wants it any more, and VidGo has not seen it."""
+    return await _changed(transaction, _DROP, task_id, now=now)
+
+
+async def late(transaction: Transaction, task_id: str, now: float) -> Task:
+    """Note once that a live task takes longer than most."""
+    return await _changed(transaction, _LATE, task_id, now=now)
+
+
+async def doubt(transaction: Transaction, task_id: str, doubt: str, now: float, *, repeated: bool) -> Task:
+    """Note a bad word about a live task that is believed only when it is repeated."""
+    return await _changed(transaction, _DOUBT, task_id, new_doubt=doubt, now=now, repeated=repeated)
+
+
+async def trust(transaction: Transaction, task_id: str) -> Task:
+    """Take back every bad word about a live task."""
+    return await _changed(transaction, _TRUST, task_id)
+
+
+async def plan(transaction: Transaction, task_id: str, poll_at: float, *, rereads: int) -> Task:
+    """Plan the next read of a live task, unless its callback came since `rereads` were left."""
+    transaction.wakes(Queue.POLLER)
+    return await _changed(transaction, _PLAN, task_id, new_poll_at=poll_at, seen_rereads=rereads)
+
+
+async def ring(
+    transaction: Transaction,
+    task_id: str,
+    vidgo_id: str,
+    now: float,
+    rereads: int,
+    *,
+    is_finished: bool,
+    is_answering: bool,
+) -> Task:
+    """Make a task due because its callback came, also one that had ended without a result.
+
+    An id of VidGo's that is not known yet is taken from the callback, and proved by the read that follows; raises
+    `IntegrityError` where another task has it. `is_answering`: the answer to the submission is still being waited for.
+    """
+    transaction.wakes(Queue.POLLER)
+    return await _changed(
+        transaction,
+        _RING,
+        task_id,
+        rung_id=vidgo_id,
+        now=now,
+        new_rereads=rereads,
+        is_finished=is_finished,
+        is_answering=is_answering,
+    )
+
+
+async def wake_orphans(transaction: Transaction, now: float) -> None:
+    """Make tasks due whose submission was under way when the last process ended."""
+    await transaction.execute(_WAKE_ORPHANS, {"now": now})
+    transaction.wakes(Queue.POLLER)

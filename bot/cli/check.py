@@ -12,11 +12,17 @@ import discord
 from aiohttp import web
 
 from bot.client import PERMISSIONS
+from bot.refusals import LOGIN_REFUSED, UNREACHABLE, explain, is_not_there, refuses_token
 from bot.settings import Settings
 from bot.vidgo import KeyRefused, VidGo, VidGoError
-from storage.database import Database, DatabaseError
+from bot.web.addresses import listen, local_host, show_address
+from storage.database import Database
+from storage.sqlite.opening import DatabaseError
 
 TIMEOUT = aiohttp.ClientTimeout(total=15)
+
+PATIENCE = 30.0
+"""How many seconds Discord may take for one check, pauses that it asks for included."""
 
 
 class Wrong(Exception):  # noqa: N818 (a word says what happened)
@@ -59,17 +65,18 @@ async def invite(settings: Settings) -> str:
 @asynccontextmanager
 async def _discord(settings: Settings) -> AsyncIterator[discord.Client]:
     discord.http.Route.BASE = settings.discord_api_url
-    async with discord.Client(intents=discord.Intents.none()) as client:
+    async with discord.Client(intents=discord.Intents.none(), max_ratelimit_timeout=PATIENCE) as client:
         yield client
 
 
 async def _token(client: discord.Client, settings: Settings) -> str:
     try:
-        await client.login(settings.discord_token.get_secret_value())
-    except discord.LoginFailure:
-        raise Wrong("DISCORD_TOKEN is refused by Discord; copy it again from the developer portal") from None
-    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-        raise Wrong(f"Discord cannot be reached ({type(error).__name__}); check DISCORD_API_URL") from None
+        async with asyncio.timeout(PATIENCE):
+            await client.login(settings.discord_token.get_secret_value())
+    except UNREACHABLE as error:
+        if refuses_token(error):
+            raise Wrong(LOGIN_REFUSED) from None
+        raise Wrong(f"Discord cannot be reached ({explain(error)}); check DISCORD_API_URL") from None
     return f"logged in as {client.user}"
 
 
@@ -114,12 +121,13 @@ async def _archive(settings: Settings) -> str:
 
 
 async def _listener(session: aiohttp.ClientSession, settings: Settings) -> str:
-    where = f"{settings.listen_host}:{settings.listen_port}"
+    where = show_address(settings.listen_host, settings.listen_port)
     async with _stand_in_listener(settings) as problem:
         if problem is None:
             return f"can listen on {where}"
     try:
-        status, body = await _call_back(session, f"http://{where}")
+        at_home = show_address(local_host(settings.listen_host), settings.listen_port)
+        status, body = await _call_back(session, f"http://{at_home}")
     except (aiohttp.ClientError, TimeoutError, OSError):
         status, body = 0, b""
     if _is_this_program(status, body):
@@ -162,40 +170,46 @@ async def _stand_in_listener(settings: Settings) -> AsyncIterator[OSError | None
     application.add_routes([web.post("/callbacks/vidgo/{task}/{token}", refuse)])
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
+    assert runner.server is not None  # noqa: S101 (it has just been set up)
+    listening: asyncio.Server | None = None
+    problem: OSError | None = None
     try:
-        problem: OSError | None = None
         try:
-            await web.TCPSite(runner, settings.listen_host, settings.listen_port).start()
+            listening = await listen(runner.server, settings.listen_host, settings.listen_port)
         except OSError as error:
             problem = error
         yield problem
     finally:
+        if listening is not None:
+            listening.close()
         await runner.cleanup()
 
 
 async def _guild(client: discord.Client, guild_id: int) -> str:
     try:
-        guild = await client.fetch_guild(guild_id)
-    except (discord.NotFound, discord.Forbidden):
-        raise Wrong("DISCORD_GUILD_ID names a server that the bot is not a member of") from None
-    except (discord.HTTPException, aiohttp.ClientError, OSError, RuntimeError, AttributeError) as error:
-        raise Wrong(f"DISCORD_GUILD_ID cannot be looked at ({type(error).__name__})") from None
+        async with asyncio.timeout(PATIENCE):
+            guild = await client.fetch_guild(guild_id)
+    except (*UNREACHABLE, RuntimeError) as error:
+        if is_not_there(error):
+            raise Wrong("DISCORD_GUILD_ID names a server that the bot is not a member of") from None
+        raise Wrong(f"DISCORD_GUILD_ID cannot be looked at ({explain(error)})") from None
     return f"the bot is a member of {guild.name}"
 
 
 async def _channel(client: discord.Client, channel_id: int) -> str:
     try:
-        found = await client.fetch_channel(channel_id)
-        if not isinstance(found, discord.abc.GuildChannel | discord.Thread):
-            raise Wrong("--channel is not a channel of a server")
-        # Permissions need the roles of a server that was fetched whole; a thread has those of its parent.
-        guild = await client.fetch_guild(found.guild.id)
-        channel = await guild.fetch_channel(found.parent_id if isinstance(found, discord.Thread) else found.id)
-        member = await guild.fetch_member(client.user.id)  # type: ignore[union-attr]
-    except (discord.NotFound, discord.Forbidden):
-        raise Wrong("--channel is unknown to the bot; invite it with `coverbot invite`") from None
-    except (discord.HTTPException, aiohttp.ClientError, OSError, RuntimeError) as error:
-        raise Wrong(f"--channel cannot be looked at ({type(error).__name__})") from None
+        async with asyncio.timeout(PATIENCE):
+            found = await client.fetch_channel(channel_id)
+            if not isinstance(found, discord.abc.GuildChannel | discord.Thread):
+                raise Wrong("--channel is not a channel of a server")
+            # Permissions need the roles of a server that was fetched whole; a thread has those of its parent.
+            guild = await client.fetch_guild(found.guild.id)
+            channel = await guild.fetch_channel(found.parent_id if isinstance(found, discord.Thread) else found.id)
+            member = await guild.fetch_member(client.user.id)  # type: ignore[union-attr]
+    except (*UNREACHABLE, RuntimeError) as error:
+        if is_not_there(error):
+            raise Wrong("--channel is unknown to the bot; invite it with `coverbot invite`") from None
+        raise Wrong(f"--channel cannot be looked at ({explain(error)})") from None
     granted = channel.permissions_for(member)
     missing = [name for name, needed in PERMISSIONS if needed and not getattr(granted, name)]
     if missing:

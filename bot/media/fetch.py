@@ -20,7 +20,8 @@ from yarl import URL
 
 from bot.media.addresses import is_public
 from bot.media.fetched import IN_MEMORY_BYTES, Fetched, part_of
-from bot.media.kinds import SNIFF_BYTES, MediaKind, sniff
+from bot.media.kinds import HEAD_BYTES, MediaKind, is_text, sniff
+from bot.vidgo.reading import MAX_URL, percent_encoded
 
 if TYPE_CHECKING:
     import ssl
@@ -30,40 +31,44 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
 
 MAX_REDIRECTS: Final = 5
-MAX_URL_CHARACTERS: Final = 8190
+SOCKETS: Final = 64
+"""How many files are downloaded at once; whoever comes next waits for a socket."""
+
 _BLOCK_BYTES: Final = 256 * 1024
 _PIECE_BYTES: Final = 64 * 1024
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _GONE: Final = frozenset({404, 410})
-# Request Timeout, Too Early and Too Many Requests say "not now"; other 4xx say "no".
-_NOT_NOW: Final = frozenset({408, 425, 429})
 
 
 class FetchProblem(StrEnum):
-    """Why a file was not downloaded."""
+    """What was seen where a file should have been. What follows from it is for `bot.media.patience` to say."""
 
     GONE = "gone"
+    """404 or 410."""
+    BAD_STATUS = "bad_status"
+    NETWORK = "network"
+    TOO_SLOW = "too_slow"
+    NO_FILE = "no_file"
+    """An empty body, a page or another text."""
+    NOT_MEDIA = "not_media"
+    """A file that is neither known nor can be decoded as what it should be."""
+    TOO_LARGE = "too_large"
     REFUSED_ADDRESS = "refused_address"
     BAD_URL = "bad_url"
-    TOO_LARGE = "too_large"
-    TOO_SLOW = "too_slow"
-    NETWORK = "network"
-    BAD_STATUS = "bad_status"
-    NOT_MEDIA = "not_media"
+    UNDER_WAY = "under_way"
+    """Nothing is wrong: it is still coming, or waits for its turn."""
 
 
 class FetchError(Exception):
-    """A download that did not happen.
+    """A file that could not be had now.
 
     `reason` is one line for the log; it names the host but never the path or query, which may be credentials.
-    `retryable` says whether the same URL may work later.
     """
 
-    def __init__(self, kind: FetchProblem, reason: str, *, retryable: bool = False) -> None:
+    def __init__(self, kind: FetchProblem, reason: str) -> None:
         super().__init__(reason)
         self.kind = kind
         self.reason = reason
-        self.retryable = retryable
 
 
 class Fetcher:
@@ -94,6 +99,11 @@ class Fetcher:
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
+    @property
+    def max_bytes(self) -> int:
+        """Return how large a file may be at most."""
+        return self._max_bytes
+
     async def fetch(
         self, url: str, destination: Path, *, max_bytes: int | None = None, in_memory: bool = False
     ) -> Fetched:
@@ -109,20 +119,16 @@ class Fetcher:
         except TimeoutError:
             if not clock.expired():
                 raise
-            raise FetchError(
-                FetchProblem.TOO_SLOW, f"not finished within {self._total_timeout:g} s", retryable=True
-            ) from None
+            raise FetchError(FetchProblem.TOO_SLOW, f"not finished within {self._total_timeout:g} s") from None
 
     async def answers(self, url: str) -> bool:
-        """Tell whether the first bytes behind `url` are those of a media file; the rest is not read."""
+        """Tell whether the first bytes behind `url` may be those of a media file; the rest is not read."""
         try:
             async with asyncio.timeout(self._idle_timeout), self._open(url) as response:
-                head = b""
-                while len(head) < SNIFF_BYTES and (piece := await _piece(response)):
-                    head += piece
+                _kind_of(response, await _head(response))
         except (FetchError, TimeoutError):
             return False
-        return sniff(head[:SNIFF_BYTES]) is not MediaKind.UNKNOWN
+        return True
 
     async def close(self) -> None:
         """Close the connections; later downloads raise RuntimeError."""
@@ -155,6 +161,7 @@ class Fetcher:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
+                    limit=SOCKETS,
                     resolver=self._resolver,
                     socket_factory=self._open_socket,
                     ssl=self._tls or True,
@@ -186,11 +193,13 @@ class Fetcher:
             source = "the URL" if base is None else f"{_name(base)}: the redirect"
             return FetchError(FetchProblem.BAD_URL, f"{source} {why}")
 
-        if not text or len(text) > MAX_URL_CHARACTERS:
+        if not text or len(text) > MAX_URL:
             raise refuse("is empty" if not text else "is too long")
-        if "\\" in text or not text.isprintable() or " " in text:
+        if "\\" in text or not text.isprintable():
             raise refuse("holds characters that no URL has")
         try:
+            # Servers, too, write spaces and other letters into their redirects.
+            text = percent_encoded(text)
             # Signatures in query strings must arrive as they were written, not normalised.
             url = URL(text, encoded=text.isascii())
             if base is not None:
@@ -203,7 +212,7 @@ class Fetcher:
             raise refuse("is not https")
         if credentials:
             raise refuse("carries credentials")
-        if not host or port is None or not 0 < port < 65536:
+        if not host or " " in host or port is None or not 0 < port < 65536:
             raise refuse("names no host or an impossible port")
         if port != 443 and not self._allow_private:
             raise refuse("names a port other than 443")
@@ -243,17 +252,13 @@ class _PartFile:
 
 
 async def _save(response: aiohttp.ClientResponse, destination: Path, limit: int, *, in_memory: bool) -> Fetched:
-    """Take the body for `destination` if its first bytes are those of a media file."""
+    """Take the body for `destination` unless its first bytes show that it is no media file."""
     host = _name(response.url)
     too_large = FetchError(FetchProblem.TOO_LARGE, f"{host}: larger than {limit} bytes")
     if (response.content_length or 0) > limit:
         raise too_large
-    buffer = bytearray()
-    while len(buffer) < SNIFF_BYTES and (piece := await _piece(response)):
-        buffer += piece
-    kind = sniff(bytes(buffer[:SNIFF_BYTES]))
-    if kind is MediaKind.UNKNOWN:
-        raise FetchError(FetchProblem.NOT_MEDIA, f"{host}: {_describe(response, buffer)}")
+    buffer = await _head(response)
+    kind = _kind_of(response, buffer)
     if in_memory and response.content_length is not None and response.content_length <= IN_MEMORY_BYTES:
         pieces = [buffer]
         while piece := await _piece(response):
@@ -304,7 +309,7 @@ def _check_status(response: aiohttp.ClientResponse) -> None:
     if status == 200:
         return
     kind = FetchProblem.GONE if status in _GONE else FetchProblem.BAD_STATUS
-    raise FetchError(kind, f"{_name(response.url)}: HTTP {status}", retryable=status >= 500 or status in _NOT_NOW)
+    raise FetchError(kind, f"{_name(response.url)}: HTTP {status}")
 
 
 @contextmanager
@@ -318,9 +323,7 @@ def _network_problems(url: URL) -> Generator[None]:
     except (aiohttp.InvalidURL, UnicodeError):
         raise FetchError(FetchProblem.BAD_URL, f"{_name(url)}: not a host name") from None
     except TimeoutError:
-        raise FetchError(
-            FetchProblem.TOO_SLOW, f"{_name(url)}: no answer or no data for too long", retryable=True
-        ) from None
+        raise FetchError(FetchProblem.TOO_SLOW, f"{_name(url)}: no answer or no data for too long") from None
     except aiohttp.ClientConnectorError as error:
         if isinstance(error.os_error, _RefusedAddressError):
             raise FetchError(
@@ -334,18 +337,32 @@ def _network_problems(url: URL) -> Generator[None]:
 def _broken(url: URL, error: Exception, number: int | None) -> FetchError:
     # Numbers below 1 are getaddrinfo's own, which os.strerror does not know.
     detail = f": {os.strerror(number)}" if number is not None and number > 0 else ""
-    return FetchError(FetchProblem.NETWORK, f"{_name(url)}: {type(error).__name__}{detail}", retryable=True)
+    return FetchError(FetchProblem.NETWORK, f"{_name(url)}: {type(error).__name__}{detail}")
 
 
-def _describe(response: aiohttp.ClientResponse, head: bytearray) -> str:
-    """Say why a body is not a media file, without repeating its words."""
+async def _head(response: aiohttp.ClientResponse) -> bytearray:
+    """Return the beginning of a body, enough to tell what it is."""
+    head = bytearray()
+    while len(head) < HEAD_BYTES and (piece := await _piece(response)):
+        head += piece
+    return head
+
+
+def _kind_of(response: aiohttp.ClientResponse, body: bytearray) -> MediaKind:
+    """Tell what a body is by its beginning, without repeating its words; raises FetchError for what is no media."""
+    head = bytes(body[:HEAD_BYTES])
+    kind = sniff(head)
+    if kind is not MediaKind.UNKNOWN:
+        return kind
     if not head:
-        return "the body is empty"
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        return "the body is compressed"
-    if head.lstrip().startswith((b"<", b"{", b"[")):
-        return "the body is a text, not a media file"
-    return "the body is no known kind of audio or picture"
+        what = "the body is empty"
+    elif is_text(head):
+        what = "the body is a text, not a media file"
+    elif response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        what = "the body is compressed"
+    else:
+        return kind
+    raise FetchError(FetchProblem.NO_FILE, f"{_name(response.url)}: {what}")
 
 
 def _name(url: URL) -> str:

@@ -1,8 +1,8 @@
 """The worker that posts due notifications to Discord, each exactly once.
 
-`sending` is written before Discord is asked. A notification found in that state later is first looked for among the
-bot's own messages: its id stands in the custom id of the *Remove* button, and in the nonce, by which Discord itself
-drops a repeat within a few minutes.
+`sending` is written before Discord is asked. A notification that may have been sent before is first looked for among
+the bot's own messages: its id stands in the custom id of the *Remove* button, and in the nonce, by which Discord
+itself drops a repeat within a few minutes.
 """
 
 from __future__ import annotations
@@ -10,58 +10,48 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Collection
-from contextlib import ExitStack, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
 from weakref import WeakValueDictionary
 
-import aiohttp
-import discord
-
-from bot.media.fetch import FetchError
+from bot.media.patience import Failures, Stage
 from bot.metrics import Metrics
-from bot.replies.interactions import Interactions
-from bot.replies.posts import Composer, Post
-from bot.words import cards, errors, waiting
+from bot.refusals import FAILURES, Refusal, asked_to_wait, explain, meaning_of
+from bot.replies.abandoned import Abandoned
+from bot.replies.posting import Posting
+from bot.replies.posts import Composer, NotYet, Post
 from bot.words.text import speaking
 from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.notifications import Notification
-from storage.schema import Face, NotificationState, TaskStatus
-from storage.tasks import File, Task
+from storage.planned import Due, Gone
+from storage.schema import Acknowledgement, NotificationState, TaskStatus
+from storage.tasks import Task
+from storage.wakeups import Queue
 
 log = logging.getLogger(__name__)
 
-CONCURRENCY = 6
-GIVE_UP_SECONDS = 86400.0
-FETCH_ATTEMPTS = 5
+PLACES = 256
+"""How many are worked on at once. Most of them wait: for a file, for their channel's turn, for Discord."""
+
+PER_CHANNEL = 4
+"""How many of one channel; they are posted one after another, so more would only hold places."""
+
+GIVE_UP_SECONDS = 2 * 86400.0
 LONGEST_PAUSE_SECONDS = 300.0
-LOOK_BACK = 300
-"""How many messages after the acknowledgement are searched for one that was posted before a crash."""
 
 UNBOOSTED_LIMIT = 10 * 1024 * 1024
 """What Discord accepts in any server."""
 
-_TOO_LARGE = 40005
-_ARCHIVED_THREAD = 50083
-_NO_HISTORY = 160002
-"""What a reply is refused with where the bot may not read the history; a message that is none may come."""
 
-NOT_NOW = (401, 429)
-"""A token that the owner has to renew, and a limit that discord.py did not wait for: neither is the message's fault."""
-
-_CLOSED = (discord.NotFound, discord.Forbidden)
-_EXPIRED_TOKEN = 50027
-_ORIGINAL = cast("int", "@original")
-"""The name of an interaction's first answer, which Discord takes in the place of a message's id."""
-
-
-class _TooLarge(Exception):  # noqa: N818 (a word says what happened)
-    """The channel takes no file of that size."""
+_NEWS = {
+    Stage.NOTHING: None,
+    Stage.NOT_YET: Acknowledgement.NOT_YET,
+    Stage.STILL_NOT: Acknowledgement.STILL_NOT,
+}
 
 
 class Delivery:
@@ -70,320 +60,192 @@ class Delivery:
     def __init__(
         self,
         database: Database,
-        client: discord.Client,
+        posting: Posting,
         composer: Composer,
-        interactions: Interactions,
+        abandoned: Abandoned,
         *,
         directory: Path,
         clock: Callable[[], float],
         metrics: Metrics,
     ) -> None:
         self._database = database
-        self._client = client
+        self._posting = posting
         self._composer = composer
-        self._interactions = interactions
+        self._abandoned = abandoned
         self._directory = directory
         self._clock = clock
         self._metrics = metrics
-        self.on_face: Callable[[], None] = lambda: None
-        """Called after a commit that wants an acknowledgement to change."""
-        self._channels: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
-        self.worker = Worker(
-            "delivery",
-            find=self._find,
-            next_due=self._next_due,
-            work=self.deliver,
-            concurrency=CONCURRENCY,
-            clock=clock,
-        )
+        self._started_at = clock()
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._channels: dict[str, int] = {}
+        """The channel of each notification that is worked on."""
 
-    async def _find(self, skip: Collection[str], limit: int) -> list[str]:
+    # The worker's part
+
+    async def claim(self, skip: Collection[str], limit: int) -> list[Due]:
+        """Return notifications with something to do, outside of channels that have enough under way."""
         now = self._clock()
-        async with self._database.read() as connection:
-            return await notifications.due(connection, now, now + 2 * LONGEST_PAUSE_SECONDS, skip, limit)
+        self._channels = {item: channel for item, channel in self._channels.items() if item in skip}
+        async with self._database.read() as snapshot:
+            found = await notifications.claim(
+                snapshot, now, now + 2 * LONGEST_PAUSE_SECONDS, skip, limit, busy=self._busy()
+            )
+        taken = Counter(self._channels.values())
+        chosen: list[Due] = []
+        for due in found:
+            if taken[due.channel_id] < PER_CHANNEL:
+                taken[due.channel_id] += 1
+                self._channels[due.id] = due.channel_id
+                chosen.append(due)
+        return chosen
 
-    async def _next_due(self, skip: Collection[str]) -> float | None:
-        async with self._database.read() as connection:
-            return await notifications.next_due(connection, skip)
+    async def next_due(self, skip: Collection[str]) -> float | None:
+        """Return when the next one is due."""
+        async with self._database.read() as snapshot:
+            return await notifications.next_due(snapshot, skip, busy=self._busy())
 
-    async def deliver(self, notification_id: str, known: tuple[Notification, Task, list[File]] | None = None) -> None:
-        """Do what a due notification needs: answer an interaction that was left open, or post the result.
-
-        `known` are its rows where they were written a moment ago.
-        """
-        if known is not None:
-            row, task, files = known
-            with speaking(row.locale):
-                await self._deliver(row, task, files)
-            return
-        async with self._database.read() as connection:
-            found = await notifications.get(connection, notification_id)
-            of = await rows.get(connection, found.task_id) if found is not None and found.task_id is not None else None
-        if found is not None:
-            with speaking(found.locale):
-                await self._deliver(found, of, None)
-
-    def start(self, row: Notification, task: Task, files: list[File]) -> None:
-        """Deliver a result at once, with rows that were written a moment ago."""
-        self.worker.start_now(row.id, (row, task, files))
-
-    async def _deliver(self, row: Notification, task: Task | None, files: list[File] | None) -> None:
-        if row.state is NotificationState.ASKED:
-            await self._answer(row, task)
-            return
-        if row.kind == "late" and task is not None and task.status.is_final:
-            await self._drop(row)  # the result is there, or its failure told, before anybody could say that it is late
-            return
-        if task is None or row.state not in (NotificationState.DUE, NotificationState.SENDING):
-            return
-        lock = self._channels.setdefault(row.channel_id, asyncio.Lock())
+    async def do(self, item: str) -> None:
+        """Answer an interaction that was left open, or tell what became of a task."""
         try:
-            with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as directory:
-                await self._compose_and_post(row, task, files, Path(directory), lock)
-        except FetchError as error:
-            log.info("task %s: its file comes later: %s", task.id, error.reason)
-            await self._later(row, "fetching", error.reason)
-        except (discord.HTTPException, discord.RateLimited, OSError, aiohttp.ClientError, TimeoutError) as error:
-            log.warning("notification %s of task %s is not posted yet: %s", row.id, task.id, type(error).__name__)
-            await self._later(row, "discord", type(error).__name__)
+            async with self._database.read() as snapshot:
+                row = await notifications.get(snapshot, item)
+                task = await rows.get(snapshot, row.task_id) if row is not None and row.task_id is not None else None
+            if row is not None:
+                with speaking(row.locale):
+                    await self._do(row, task)
+        finally:
+            self._channels.pop(item, None)
 
-    async def _compose_and_post(
-        self, row: Notification, task: Task, files: list[File] | None, directory: Path, lock: asyncio.Lock
-    ) -> None:
-        fresh = files is not None
-        if row.state is NotificationState.SENDING and not fresh:
-            posted = await self._posted_before(row)
-            if posted is not None:
-                await self._delivered(row, task, posted)
-                return None
-        final = row.attempts >= FETCH_ATTEMPTS
-        post = await self._composer.compose(row, task, directory, limit=row.upload_limit, final=final, own=files)
-        async with lock:
-            try:
-                return await self._post(row, task, post, claimed=fresh)
-            except _TooLarge:
-                log.info("task %s: its file is too large for channel %s now", task.id, row.channel_id)
-        # The server has lost its boosts since the command was typed.
-        smaller = await self._composer.compose(row, task, directory, limit=UNBOOSTED_LIMIT, final=final)
-        async with lock:
-            try:
-                await self._post(row, task, smaller)
-            except _TooLarge:
-                await self._post(row, task, await self._composer.compose_link(row, task, directory))
+    def _busy(self) -> list[int]:
+        return [channel for channel, count in Counter(self._channels.values()).items() if count >= PER_CHANNEL]
+
+    async def _do(self, row: Notification, task: Task | None) -> None:
+        try:
+            if row.state is NotificationState.ASKED:
+                await self._abandoned.answer(row, task)
+            elif task is not None and row.state in (NotificationState.DUE, NotificationState.SENDING):
+                await self._deliver(row, task)
+        except NotYet as error:
+            log.info("notification %s: its file comes later: %s", row.id, error.reason)
+            await self._fetch_later(row, error)
+        except FAILURES as error:
+            log.warning("notification %s is not posted yet: %s", row.id, explain(error))
+            await self._later(row, error)
 
     # Posting
 
-    async def _post(self, row: Notification, task: Task, post: Post, *, claimed: bool = False) -> None:
-        if not (claimed or await self._claim(row)):
+    async def _deliver(self, row: Notification, task: Task) -> None:
+        may_be_there = row.state is NotificationState.SENDING or row.created_at < self._started_at
+        if may_be_there and (posted := await self._posting.find(row)) is not None:
+            await self._delivered(row, task, posted)
             return
-        try:
-            channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
-            message_id = await self._send_to(channel, row, post)
-        except _CLOSED as error:
-            log.warning("task %s: channel %s is closed to the bot: %s", task.id, row.channel_id, error.text)
-            await self._post_elsewhere(row, task, post)
-        except discord.DiscordServerError:
-            raise
-        except discord.HTTPException as error:
-            if _is_too_large(error):
-                raise _TooLarge from error
-            if error.code == _ARCHIVED_THREAD:
-                await self._post_elsewhere(row, task, post)
+        with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
+            directory, failures = Path(name), Failures.load(row.failures)
+            post = await self._composer.compose(row, task, directory, limit=row.upload_limit, failures=failures)
+            if await self._post(row, task, post):
                 return
-            log.error("task %s: Discord refuses its message: %s %s", task.id, error.status, error.text)
-            if error.status in NOT_NOW:
-                await self._later(row, "discord", f"{error.status} {error.code}")
-            elif post.embed is not None:
-                await self._post(row, task, self._composer.compose_plain(row, task))
-            else:
-                await self._give_up(row, f"{error.status} {error.code}")
-        else:
-            await self._delivered(row, task, message_id)
-
-    async def _claim(self, row: Notification) -> bool:
-        """Write that a notification is being sent, unless nobody wants it any more."""
-        async with self._database.once() as connection:
-            return await notifications.change(
-                connection,
-                row.id,
-                only=[NotificationState.DUE, NotificationState.SENDING],
-                state=NotificationState.SENDING,
-                attempts=row.attempts + 1,
-                attempt_at=self._clock() + LONGEST_PAUSE_SECONDS,
-            )
-
-    async def _send_to(
-        self, channel: discord.abc.Messageable, row: Notification, post: Post, *, reply: bool = True
-    ) -> int:
-        options: dict[str, Any] = {}
-        if reply and row.ack_message_id is not None and isinstance(channel, discord.PartialMessageable):
-            options["reference"] = discord.MessageReference(
-                message_id=row.ack_message_id,
-                channel_id=row.channel_id,
-                guild_id=row.guild_id,
-                fail_if_not_exists=False,
-            )
-        try:
-            with ExitStack() as stack:
-                message = await channel.send(**_content(post, row, stack), nonce=row.id, **options)
-        except discord.HTTPException as error:
-            if error.code != _NO_HISTORY or not options:
-                raise
-            return await self._send_to(channel, row, post, reply=False)
-        return message.id
-
-    async def _posted_before(self, row: Notification) -> int | None:
-        """Return the message that this notification was posted as, if it was."""
-        channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
-        asked_at = datetime.fromtimestamp(row.created_at, UTC) - timedelta(minutes=1)
-        after = discord.Object(row.ack_message_id or discord.utils.time_snowflake(asked_at))
-        custom_id = cards.remove_id(row.id)
-        try:
-            async for message in channel.history(after=after, limit=LOOK_BACK, oldest_first=True):
-                for component in message.components:
-                    if isinstance(component, discord.ActionRow) and any(
-                        getattr(child, "custom_id", None) == custom_id for child in component.children
-                    ):
-                        return message.id
-        except _CLOSED as error:
-            log.info("notification %s cannot be looked for: %s", row.id, error.text)
-        return None
-
-    async def _post_elsewhere(self, row: Notification, task: Task, post: Post) -> None:
-        """Reach the requester of a closed channel through the interaction while its token lives, else by DM."""
-        try:
-            if row.interaction_token is not None and row.token_expires_at > self._clock():
-                with ExitStack() as stack:
-                    sent = await self._webhook(row).send(**_content(post, row, stack), ephemeral=True, wait=True)
-                await self._delivered(row, task, sent.id, elsewhere=True)
+            # The server has lost its boosts since the command was typed.
+            smaller = await self._composer.compose(row, task, directory, limit=UNBOOSTED_LIMIT, failures=failures)
+            if await self._post(row, task, smaller):
                 return
-        except discord.HTTPException as error:
-            if _is_too_large(error):
-                raise _TooLarge from error
-            if not _is_final(error):
-                raise
-            log.info("notification %s cannot be told through its interaction: %s", row.id, error.text)
+            await self._post(row, task, await self._composer.compose_link(row, task))
+
+    async def _post(self, row: Notification, task: Task, post: Post) -> bool:
+        """Post, and tell whether that is all; it is not where the file is too large."""
+        async with self._turns.setdefault(row.channel_id, asyncio.Lock()):
+            now = self._clock()
+            # On a fresh row: it may have been stopped, removed or forgotten while its file was fetched.
+            async with self._database.write(durable=False) as transaction:
+                row = await notifications.send(transaction, row.id, now, now + LONGEST_PAUSE_SECONDS)
+            elsewhere = False
+            try:
+                message_id = await self._posting.send(row, post)
+            except FAILURES as error:
+                meaning = meaning_of(error)
+                if meaning is Refusal.LATER:
+                    raise
+                if meaning is Refusal.TOO_LARGE and post.files:
+                    log.info("task %s: its file is too large for channel %s now", task.id, row.channel_id)
+                    return False
+                log.warning("task %s: channel %s refuses it: %s", task.id, row.channel_id, explain(error))
+                if meaning is not Refusal.CLOSED and post.embed is not None:
+                    return await self._post_plainly(row, task)
+                try:
+                    message_id = await self._posting.send_privately(row, post)
+                except FAILURES as refused:
+                    return await self._refused(row, task, refused, post)
+                elsewhere = True
+        await self._delivered(row, task, message_id, elsewhere=elsewhere)
+        return True
+
+    async def _post_plainly(self, row: Notification, task: Task) -> bool:
+        """Say in one sentence that Discord does not take the message, wherever it takes that."""
+        plain = self._composer.compose_plain(row, task)
         try:
-            user = await self._client.create_dm(discord.Object(row.user_id))
-            await self._delivered(row, task, await self._send_to(user, row, post), elsewhere=True)
-        except discord.HTTPException as error:
-            if _is_too_large(error):
-                raise _TooLarge from error
-            if isinstance(error, discord.DiscordServerError) or error.status in NOT_NOW:
+            message_id, elsewhere = await self._posting.send(row, plain), False
+        except FAILURES as error:
+            if meaning_of(error) is Refusal.LATER:
                 raise
-            log.warning("task %s: its requester cannot be reached: %s", task.id, error.text)
-            await self._give_up(row, f"{error.status} {error.code}")
+            try:
+                message_id, elsewhere = await self._posting.send_privately(row, plain), True
+            except FAILURES as refused:
+                return await self._refused(row, task, refused, plain)
+        await self._delivered(row, task, message_id, elsewhere=elsewhere)
+        return True
 
-    # Answering interactions that were left open
-
-    async def _answer(self, row: Notification, task: Task | None) -> None:
-        webhook = self._webhook(row)
-        quiet = discord.AllowedMentions.none()
-        try:
-            if task is not None:
-                text = str(await self._interactions.acknowledgement(task, task.title, joined=False))
-                if task.status.is_final and task.status is not TaskStatus.FINISHED:
-                    text = str(waiting.ended(task.title, row.guild_id, row.channel_id, None))
-                view = None if task.status.is_final else cards.waiting_buttons(row.id)
-                message = await webhook.edit_message(_ORIGINAL, content=text, view=view, allowed_mentions=quiet)
-                await self._close(row, task, message.id)
-                return
-            text = str(errors.interrupted())
-            if row.ephemeral:
-                await webhook.edit_message(_ORIGINAL, content=text, allowed_mentions=quiet)
-            else:
-                with suppress(discord.NotFound):  # whoever died after this still owes the sentence
-                    await webhook.delete_message(_ORIGINAL)
-                await webhook.send(text, ephemeral=True, allowed_mentions=quiet)
-        except discord.HTTPException as error:
-            if not _is_final(error):
-                raise
-            log.info("interaction %s cannot be answered any more: %s", row.id, error.text)
-        await self._close(row, task, None)
-
-    async def _close(self, row: Notification, task: Task | None, ack_message_id: int | None) -> None:
-        if task is None:
-            await self._interactions.close(row.id)
-        else:
-            await self._interactions.hand_over(row.id, ack_message_id)
-
-    def _webhook(self, row: Notification) -> discord.Webhook:
-        payload: Any = {"id": row.application_id, "type": 3, "token": row.interaction_token}
-        return discord.Webhook.from_state(payload, self._client._connection)
+    async def _refused(self, row: Notification, task: Task, error: Exception, post: Post) -> bool:
+        meaning = meaning_of(error)
+        if meaning is Refusal.LATER:
+            raise error
+        if meaning is Refusal.TOO_LARGE and post.files:
+            return False
+        log.warning("task %s: its requester cannot be reached: %s", task.id, explain(error))
+        await self._give_up(row, explain(error))
+        return True
 
     # Ends
 
     async def _delivered(self, row: Notification, task: Task, message_id: int, *, elsewhere: bool = False) -> None:
-        done = Face.DONE if task.status is TaskStatus.FINISHED else Face.FAILED
+        says = Acknowledgement.DONE if task.status is TaskStatus.FINISHED else Acknowledgement.FAILED
         if elsewhere:
-            done = Face.ELSEWHERE
-        await self._end(row, NotificationState.DELIVERED, done, message_id=message_id)
-        log.info("task %s: its %s is posted as message %s", task.id, row.kind, message_id)
+            says = Acknowledgement.ELSEWHERE
+
+        async def write() -> None:
+            async with self._database.write() as transaction:
+                await notifications.delivered(transaction, row.id, message_id, self._clock(), says)
+
+        try:
+            await self._database.insist(write)
+        except Gone:  # removed or forgotten in this very moment
+            if not elsewhere:
+                await self._posting.take_back(row, message_id)
+            return
+        log.info("task %s: its result is posted as message %s", task.id, message_id)
+        self._metrics.deliveries.labels(NotificationState.DELIVERED).inc()
 
     async def _give_up(self, row: Notification, error: str) -> None:
-        await self._end(row, NotificationState.UNDELIVERABLE, Face.FAILED, error=error)
+        async with self._database.write() as transaction:
+            await notifications.undeliverable(transaction, row.id, self._clock(), error)
+        self._metrics.deliveries.labels(NotificationState.UNDELIVERABLE).inc()
 
-    async def _end(self, row: Notification, state: NotificationState, face: Face, **values: Any) -> None:
-        shows = row.kind == "result" and row.ack_message_id is not None
-        async with self._database.write() as connection:
-            await notifications.change(
-                connection,
-                row.id,
-                only=[NotificationState.DUE, NotificationState.SENDING],
-                state=state,
-                attempt_at=None,
-                interaction_token=None,
-                delivered_at=self._clock(),
-                ack_wanted=face if shows else None,
-                **values,
-            )
-        if shows:
-            self.on_face()
-        self._metrics.deliveries.labels(state).inc()
-
-    async def _drop(self, row: Notification) -> None:
-        async with self._database.write() as connection:
-            await notifications.change(
-                connection, row.id, only=[NotificationState.DUE], state=NotificationState.CANCELLED, attempt_at=None
-            )
-
-    async def _later(self, row: Notification, what: str, error: str) -> None:
-        self._metrics.deliveries.labels(f"{what}_failed").inc()
-        if self._clock() - (row.created_at) > GIVE_UP_SECONDS * 2:
-            await self._give_up(row, error)
+    async def _later(self, row: Notification, error: Exception) -> None:
+        self._metrics.deliveries.labels("discord_failed").inc()
+        now = self._clock()
+        if row.state is not NotificationState.ASKED and now - row.created_at > GIVE_UP_SECONDS:
+            await self._give_up(row, explain(error))
             return
-        async with self._database.write() as connection:
-            current = await notifications.get(connection, row.id)
-            attempts = row.attempts + 1 if current is None else max(current.attempts, row.attempts + 1)
-            await notifications.change(
-                connection,
-                row.id,
-                only=[NotificationState.DUE, NotificationState.SENDING],
-                attempts=attempts,
-                attempt_at=self._clock() + min(2.0**attempts, LONGEST_PAUSE_SECONDS),
-                error=error,
-            )
+        pause = asked_to_wait(error) or min(2.0 ** min(row.attempts + 1, 20), LONGEST_PAUSE_SECONDS)
+        async with self._database.write() as transaction:
+            await notifications.postpone(transaction, row.id, now + pause, explain(error))
+
+    async def _fetch_later(self, row: Notification, error: NotYet) -> None:
+        self._metrics.deliveries.labels("fetching_failed").inc()
+        says = _NEWS[error.stage] if error.is_news else None
+        async with self._database.write() as transaction:
+            at = self._clock() + error.seconds
+            await notifications.fetch_later(transaction, row.id, at, error.failures.dump(), says)
 
 
-def _is_too_large(error: discord.HTTPException) -> bool:
-    return error.status == 413 or error.code == _TOO_LARGE
-
-
-def _is_final(error: discord.HTTPException) -> bool:
-    """Tell whether Discord will say the same again; whether a token has expired is its clock's to say, not ours."""
-    return isinstance(error, _CLOSED) or error.code == _EXPIRED_TOKEN
-
-
-def _content(post: Post, row: Notification, stack: ExitStack) -> dict[str, Any]:
-    files = [discord.File(stack.enter_context(file.open_to_send()), filename=name) for file, name in post.files]
-    content: dict[str, Any] = {
-        "content": post.content,
-        "view": post.view,
-        "files": files,
-        "allowed_mentions": discord.AllowedMentions(
-            everyone=False, roles=False, users=[discord.Object(row.user_id)], replied_user=False
-        ),
-    }
-    if post.embed is not None:
-        content["embed"] = post.embed
-    return content
+def make_delivery_worker(delivery: Delivery, database: Database, clock: Callable[[], float]) -> Worker:
+    """Make the worker."""
+    return Worker(Queue.DELIVERY, delivery, database.wakeups, places=PLACES, clock=clock)

@@ -6,23 +6,23 @@ from collections.abc import Callable
 
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
-from bot.tasks.life import Tasks, new_task
+from bot.tasks.new import new_task
+from bot.tasks.submission import Submission
 from bot.vidgo import CoverArt
 from bot.words import errors
 from bot.words.errors import MemberError
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
-from storage.schema import NotificationState
 
 
 class Covers:
     """Orders covers, each song's once."""
 
-    def __init__(self, database: Database, songs: Songs, tasks: Tasks, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, songs: Songs, submission: Submission, clock: Callable[[], float]) -> None:
         self._database = database
         self._songs = songs
-        self._tasks = tasks
+        self._submission = submission
         self._clock = clock
 
     async def cover(self, requester: Requester, track: str | None) -> Ordered:
@@ -33,8 +33,8 @@ class Covers:
         song = await self._songs.find(requester.user_id, track)
         if song.vidgo_id is None:
             raise MemberError(errors.not_a_song())
-        async with self._database.write() as connection:
-            task = await rows.cover_of(connection, song.task_id)
+        async with self._database.write() as transaction:
+            task = await rows.cover_of(transaction, song.task_id)
             joined = task is not None
             if task is None:
                 task = new_task(
@@ -45,12 +45,6 @@ class Covers:
                     title=song.title,
                     source_id=song.task_id,
                 )
-                await rows.add(connection, task)
-            await notifications.change(
-                connection,
-                requester.notification_id,
-                only=[NotificationState.ASKED],
-                task_id=task.id,
-                position=song.position,
-            )
-        return Ordered(await self._tasks.order(task), song.title, joined)
+                await rows.add(transaction, task)
+            await notifications.tie(transaction, requester.notification_id, task.id, song.position)
+        return Ordered(await self._submission.order(task), song.title, joined)

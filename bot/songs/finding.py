@@ -9,7 +9,10 @@ from dataclasses import replace
 from sqlalchemy.exc import IntegrityError
 
 from bot.songs.orders import Ordered, Requester
-from bot.tasks.life import Tasks, new_task, to_files
+from bot.tasks.ending import Ending, to_files
+from bot.tasks.new import new_task, order_key
+from bot.tasks.owner import OwnerNotices
+from bot.tasks.submission import Submission
 from bot.vidgo import (
     AnswerLost,
     Busy,
@@ -26,12 +29,13 @@ from bot.vidgo import (
 from bot.words import cards, errors
 from bot.words.errors import MemberError
 from bot.words.text import TITLE_LIMIT, Text, clean
-from storage import library, notifications
+from storage import files as file_rows
+from storage import library, notifications, posts
 from storage import tasks as rows
 from storage.database import Database
 from storage.ids import is_id
 from storage.library import Song
-from storage.schema import NotificationState, TaskStatus
+from storage.schema import TaskStatus
 from storage.tasks import Task
 
 IMPORTED = "imported"
@@ -47,16 +51,26 @@ _VIDGO_ID = re.compile(r"[A-Za-z0-9_-]{6,200}")
 class Songs:
     """Finds a member's songs, brings them in and makes new ones."""
 
-    def __init__(self, database: Database, vidgo: VidGo, tasks: Tasks, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        vidgo: VidGo,
+        submission: Submission,
+        ending: Ending,
+        owner: OwnerNotices,
+        clock: Callable[[], float],
+    ) -> None:
         self._database = database
         self._vidgo = vidgo
-        self._tasks = tasks
+        self._submission = submission
+        self._ending = ending
+        self._owner = owner
         self._clock = clock
 
     async def choices(self, user_id: int, typed: str, *, kind: str | None = "song") -> list[Song]:
         """Return the member's newest songs whose title contains what was typed so far; `kind` None adds covers."""
-        async with self._database.read() as connection:
-            return await library.search(connection, user_id, clean(typed, TITLE_LIMIT), CHOICES, kind=kind)
+        async with self._database.read() as snapshot:
+            return await library.search(snapshot, user_id, clean(typed, TITLE_LIMIT), CHOICES, kind=kind)
 
     async def find(self, user_id: int, track: str | None, *, kind: str | None = "song") -> Song:
         """Return the song that a member means: a choice, a pasted VidGo id, a whole title, or nothing for the newest.
@@ -72,20 +86,20 @@ class Songs:
             return newest[0]
         task_id, _, number = typed.partition(".")
         position = int(number) if number.isdecimal() and len(number) < 4 else 0
-        async with self._database.read() as connection:
-            task = await rows.get(connection, task_id) if is_id(task_id) else None
-            task = task or await rows.by_vidgo_id(connection, typed)
+        async with self._database.read() as snapshot:
+            task = await rows.get(snapshot, task_id) if is_id(task_id) else None
+            task = task or await rows.by_vidgo_id(snapshot, typed)
             if task is not None:
-                song = await library.find(connection, user_id, task.id, position)
+                song = await library.find(snapshot, user_id, task.id, position)
                 if song is not None and kind in (None, song.kind):
                     return song
-                asked = user_id in {task.user_id, *await notifications.requesters_of(connection, task.id)}
+                asked = user_id in {task.user_id, *await notifications.requesters_of(snapshot, task.id)}
                 if not asked or (song is None and task.status is TaskStatus.FINISHED):
                     raise MemberError(errors.not_yours())
                 raise MemberError(_why_not(task))
             named = [
                 song
-                for song in await library.search(connection, user_id, typed, CHOICES)
+                for song in await library.search(snapshot, user_id, typed, CHOICES)
                 if song.title.casefold() == typed.casefold()
             ]
         if named:
@@ -106,19 +120,21 @@ class Songs:
         """
         if not _VIDGO_ID.fullmatch(vidgo_id):
             raise MemberError(errors.unknown_task_id())
-        async with self._database.read() as connection:
-            known = await rows.by_vidgo_id(connection, vidgo_id)
+        async with self._database.read() as snapshot:
+            known = await rows.by_vidgo_id(snapshot, vidgo_id)
         if known is None or known.status is not TaskStatus.FINISHED:
             report = await self._read(vidgo_id)
             if known is not None:
-                raise MemberError(errors.unfinished_import())  # its own poller brings it in
-            known = await self._store(user_id, guild_id, vidgo_id, report)
-        async with self._database.write() as connection:
-            files = await rows.files_of(connection, known.id)
+                # What is not finished here, or was given up, is finished there.
+                await self._ending.finish(known, report)
+            else:
+                known = await self._store(user_id, guild_id, vidgo_id, report)
+        async with self._database.write() as transaction:
+            files = await file_rows.of(transaction, known.id)
             if known.model == CoverArt.model or not any(file.audio_url for file in files):
                 raise MemberError(errors.not_a_song())
-            await library.add(connection, [user_id], files, "song", self._clock())
-            found = [await library.find(connection, user_id, known.id, file.position) for file in files]
+            await library.add(transaction, [user_id], files, "song", self._clock())
+            found = [await library.find(transaction, user_id, known.id, file.position) for file in files]
         return [song for song in found if song is not None]
 
     async def from_post(self, user_id: int, message_id: int) -> str:
@@ -126,17 +142,17 @@ class Songs:
 
         Whoever sees a post may build on it. Raises `MemberError` where the message carries no song.
         """
-        async with self._database.write() as connection:
-            row = await notifications.by_message(connection, message_id)
-            task = await rows.get(connection, row.task_id) if row is not None and row.task_id is not None else None
+        async with self._database.write() as transaction:
+            row = await posts.by_message(transaction, message_id)
+            task = await rows.get(transaction, row.task_id) if row is not None and row.task_id is not None else None
             if row is None or task is None or task.status is not TaskStatus.FINISHED:
                 raise MemberError(errors.no_song_here())
             song_id = task.source_id if task.model == CoverArt.model and task.source_id is not None else task.id
-            files = await rows.files_of(connection, song_id)
+            files = await file_rows.of(transaction, song_id)
             with_audio = [file for file in files if file.audio_url]
             if not with_audio:
                 raise MemberError(errors.no_song_here())
-            await library.add(connection, [user_id], with_audio, "song", self._clock())
+            await library.add(transaction, [user_id], with_audio, "song", self._clock())
         meant = next((file for file in with_audio if file.position == row.position), with_audio[0])
         return cards.track_value(meant)
 
@@ -146,13 +162,22 @@ class Songs:
         """Order a new song; raises `MemberError` where VidGo refuses it."""
         request = GenerateMusic(prompt=prompt, style=style, title=title, instrumental=instrumental)
         name = clean(title or prompt, 80) or "Untitled"
-        task = new_task(request, now=self._clock(), user_id=requester.user_id, guild_id=requester.guild_id, title=name)
-        async with self._database.write() as connection:
-            await rows.add(connection, task)
-            await notifications.change(
-                connection, requester.notification_id, only=[NotificationState.ASKED], task_id=task.id
-            )
-        return Ordered(await self._tasks.order(task), name, joined=False)
+        key = order_key(request.model, requester.user_id, requester.guild_id, request.dump())
+        async with self._database.write() as transaction:
+            task = await rows.same_order(transaction, key)
+            joined = task is not None
+            if task is None:
+                task = new_task(
+                    request,
+                    now=self._clock(),
+                    user_id=requester.user_id,
+                    guild_id=requester.guild_id,
+                    title=name,
+                    order_key=key,
+                )
+                await rows.add(transaction, task)
+            await notifications.tie(transaction, requester.notification_id, task.id)
+        return Ordered(await self._submission.order(task), name, joined)
 
     async def _read(self, vidgo_id: str) -> Report:
         try:
@@ -160,7 +185,7 @@ class Songs:
         except UnknownTask:
             raise MemberError(errors.unknown_task_id()) from None
         except (KeyRefused, NoCredits) as error:
-            self._tasks.tell_owner(error)
+            self._owner.tell(error)
             raise MemberError(errors.owner_must_act(isinstance(error, KeyRefused))) from None
         except (Busy, AnswerLost, VidGoError):
             raise MemberError(errors.vidgo_busy()) from None
@@ -168,6 +193,8 @@ class Songs:
             raise MemberError(errors.failed_import())
         if report.status is not Status.FINISHED:
             raise MemberError(errors.unfinished_import())
+        if report.hides_audio:
+            raise MemberError(errors.unusable_address())
         if not report.has_audio:
             raise MemberError(errors.not_a_song())
         return report
@@ -178,16 +205,15 @@ class Songs:
         title = clean(first.title or "", TITLE_LIMIT) or "Untitled"
         task = _imported(vidgo_id, title, now=now, user_id=user_id, guild_id=guild_id)
         try:
-            async with self._database.write() as connection:
-                await rows.add(connection, task)
-                await rows.add_files(connection, to_files(task.id, report.files, title, now))
+            async with self._database.write() as transaction:
+                await rows.add(transaction, task)
+                await file_rows.add(transaction, to_files(task.id, report.files, title, now))
         except IntegrityError:  # somebody imported it at the same moment
-            async with self._database.read() as connection:
-                found = await rows.by_vidgo_id(connection, vidgo_id)
+            async with self._database.read() as snapshot:
+                found = await rows.by_vidgo_id(snapshot, vidgo_id)
             if found is None:
                 raise
             return found
-        self._tasks.on_files()
         return task
 
 

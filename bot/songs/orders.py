@@ -1,9 +1,13 @@
-"""Who orders something, and what an order came to."""
+"""Who orders something, what an order came to, and what a private command answers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
+import discord
+
+from bot.words.text import Text
 from storage.tasks import Task
 
 
@@ -18,11 +22,18 @@ class Requester:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """A task that a requester will be told about; `joined` when somebody else had asked for it before."""
+    """A task that a requester will be told about, made from the song `title`; `joined` when others had asked before."""
 
     task: Task
     title: str
     joined: bool
 
 
-"""`title` is the song's that it is made from."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a private command answers; `files` come with the names that embeds use."""
+
+    text: Text | str
+    view: discord.ui.View | None = None
+    embeds: list[discord.Embed] = field(default_factory=list)
+    files: list[tuple[Path, str]] = field(default_factory=list)

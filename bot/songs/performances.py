@@ -6,21 +6,23 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bot.media.fetch import FetchError
+from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import Files
 from bot.media.links import FETCH_SECONDS, Links
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
-from bot.tasks.life import Tasks, new_task
+from bot.tasks.new import new_task, order_key
+from bot.tasks.submission import Submission
 from bot.vidgo import CoverAudio, ExtendMusic
 from bot.words import errors
 from bot.words.errors import MemberError
 from bot.words.text import TITLE_LIMIT, clean
+from storage import files as file_rows
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
-from storage.schema import NotificationState
-from storage.tasks import File, Task
+from storage.files import File
+from storage.tasks import Task
 
 LONGEST_SOURCE_SECONDS = 8 * 60.0
 """VidGo performs no longer song anew (documented)."""
@@ -39,7 +41,7 @@ class Performances:
         self,
         database: Database,
         songs: Songs,
-        tasks: Tasks,
+        submission: Submission,
         files: Files,
         links: Links,
         *,
@@ -48,7 +50,7 @@ class Performances:
     ) -> None:
         self._database = database
         self._songs = songs
-        self._tasks = tasks
+        self._submission = submission
         self._files = files
         self._links = links
         self._directory = directory
@@ -66,11 +68,11 @@ class Performances:
         wanted = clean(style, _STYLE_LIMIT)
         if not wanted:
             raise MemberError(errors.no_style())
-        key = f"{song.position}:{wanted.casefold()}"[:_STYLE_LIMIT]
+        key = order_key(CoverAudio.model, song.task_id, song.position, wanted.casefold())
         url = await self._address(source, file)
         name = clean(f"{song.title} ({wanted[:_NAMED_STYLE]})", TITLE_LIMIT)
-        async with self._database.write() as connection:
-            task = await rows.restyling_of(connection, song.task_id, key)
+        async with self._database.write() as transaction:
+            task = await rows.same_order(transaction, key)
             joined = task is not None
             if task is None:
                 task = new_task(
@@ -80,13 +82,11 @@ class Performances:
                     guild_id=requester.guild_id,
                     title=name,
                     source_id=song.task_id,
-                    style=key,
+                    order_key=key,
                 )
-                await rows.add(connection, task)
-            await notifications.change(
-                connection, requester.notification_id, only=[NotificationState.ASKED], task_id=task.id
-            )
-        return Ordered(await self._tasks.order(task), song.title, joined)
+                await rows.add(transaction, task)
+            await notifications.tie(transaction, requester.notification_id, task.id)
+        return Ordered(await self._submission.order(task), song.title, joined)
 
     async def extend(self, requester: Requester, track: str | None, prompt: str | None, at: float | None) -> Ordered:
         """Order a continuation of a song from `at` seconds on, or from its end.
@@ -110,25 +110,28 @@ class Performances:
                 title=song.title,
                 continue_at=at if at is not None else end,
             )
-        task = new_task(
-            request,
-            now=self._clock(),
-            user_id=requester.user_id,
-            guild_id=requester.guild_id,
-            title=song.title,
-            source_id=song.task_id,
-        )
-        async with self._database.write() as connection:
-            await rows.add(connection, task)
-            await notifications.change(
-                connection, requester.notification_id, only=[NotificationState.ASKED], task_id=task.id
-            )
-        return Ordered(await self._tasks.order(task), song.title, joined=False)
+        key = order_key(ExtendMusic.model, song.task_id, song.position, request.dump())
+        async with self._database.write() as transaction:
+            task = await rows.same_order(transaction, key)
+            joined = task is not None
+            if task is None:
+                task = new_task(
+                    request,
+                    now=self._clock(),
+                    user_id=requester.user_id,
+                    guild_id=requester.guild_id,
+                    title=song.title,
+                    source_id=song.task_id,
+                    order_key=key,
+                )
+                await rows.add(transaction, task)
+            await notifications.tie(transaction, requester.notification_id, task.id)
+        return Ordered(await self._submission.order(task), song.title, joined)
 
     async def _source(self, task_id: str, position: int) -> tuple[Task, File]:
-        async with self._database.read() as connection:
-            task = await rows.get(connection, task_id)
-            file = await rows.file_of(connection, task_id, position)
+        async with self._database.read() as snapshot:
+            task = await rows.get(snapshot, task_id)
+            file = await file_rows.one(snapshot, task_id, position)
         if task is None or file is None:
             raise MemberError(errors.not_a_song())
         return task, file
@@ -144,10 +147,15 @@ class Performances:
         raise MemberError(errors.source_out_of_reach(file.title, kept=kept))
 
     async def _is_kept(self, file: File) -> bool:
-        """Tell whether the listener could serve a song: from the archive, or from an earlier post."""
+        """Tell whether the listener could serve a song: from the archive, or from an earlier post.
+
+        Raises `MemberError` where that cannot be said now.
+        """
         with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
             try:
                 await self._files.audio(file, Path(name))
-            except FetchError:
+            except FetchError as error:
+                if error.kind is not FetchProblem.GONE:  # somebody may have it, but cannot be reached
+                    raise MemberError(errors.audio_not_now(file.title)) from None
                 return False
         return True

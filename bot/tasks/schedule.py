@@ -18,7 +18,16 @@ USUAL_SECONDS = {CoverArt.model: 90.0}
 USUAL_SECONDS_DEFAULT = 150.0
 
 ENOUGH_TO_TELL = 3
-"""From how many finished tasks on their median is believed."""
+"""From how many finished tasks on their durations are believed."""
+
+SLOW_SHARE = 0.8
+"""A task is slow when it takes longer than this share of the others did."""
+
+SLOW_FACTOR = 2.0
+"""How much longer than usual is slow, while too few are known."""
+
+MERCY = 30.0
+"""What is over sooner is never called slow, in seconds."""
 
 LAGS = (1.0, 2.0, 4.0)
 """Seconds until a detail that still lags behind its callback is read again."""
@@ -53,13 +62,20 @@ class Schedule:
     async def usual_seconds(self, model: str) -> float:
         """Return the median duration of a model's finished tasks, or a documented one while too few are known."""
         known = await self._known(model)
-        return USUAL_SECONDS.get(model, USUAL_SECONDS_DEFAULT) if known is None else known
+        return _documented(model) if known is None else median(known)
+
+    async def slow_seconds(self, model: str) -> float:
+        """Return after how many seconds a task takes longer than four of five do; never more than the owner allows."""
+        known = await self._known(model)
+        slow = SLOW_FACTOR * _documented(model) if known is None else max(known[int(len(known) * SLOW_SHARE)], MERCY)
+        return min(slow, self._settings.task_timeout_seconds)
 
     async def delay(self, task: Task) -> float:
         """Return the seconds until a task is looked at next: near the usual duration first, then ever more slowly."""
-        if task.bells:
-            return LAGS[len(LAGS) - task.bells]
-        usual = await self._known(task.model)
+        if task.rereads:
+            return LAGS[len(LAGS) - task.rereads]
+        known = await self._known(task.model)
+        usual = None if known is None else median(known)
         slowdown = 1.0 if self._settings.public_url is None else CALLBACK_SLOWDOWN
         waited = self._clock() - (task.submitted_at or task.created_at)
         if usual is not None and 0 <= waited < usual * NEAR:
@@ -70,11 +86,16 @@ class Schedule:
         """Return how long to leave a busy VidGo alone: as long as it says, within bounds, or a while."""
         return min(seconds, LONGEST_PAUSE_SECONDS) if seconds else BUSY_SECONDS * self._rng.uniform(1, 2)
 
-    async def _known(self, model: str) -> float | None:
-        async with self._database.read() as connection:
-            durations = await rows.durations(connection, model)
-        return median(durations) if len(durations) >= ENOUGH_TO_TELL else None
+    async def _known(self, model: str) -> list[float] | None:
+        """Return how long the newest tasks of a model took, the shortest first, or None while too few are known."""
+        async with self._database.read() as snapshot:
+            durations = await rows.durations(snapshot, model)
+        return sorted(durations) if len(durations) >= ENOUGH_TO_TELL else None
 
     def _jittered(self, seconds: float) -> float:
         low, high = self._settings.poll_min_seconds, self._settings.poll_max_seconds
         return min(max(seconds * self._rng.uniform(0.85, 1.15), low), high)
+
+
+def _documented(model: str) -> float:
+    return USUAL_SECONDS.get(model, USUAL_SECONDS_DEFAULT)

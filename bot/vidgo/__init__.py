@@ -1,6 +1,6 @@
 """Client of the VidGo music API (https://docs.vidgo.ai): requests, tolerant results, typed errors."""
 
-from bot.vidgo.client import VidGo
+from bot.vidgo.client import Turn, VidGo
 from bot.vidgo.errors import (
     AnswerLost,
     Busy,
@@ -36,6 +36,7 @@ __all__ = [
     "SourceNotReady",
     "Status",
     "SubmitRequest",
+    "Turn",
     "UnknownTask",
     "VidGo",
     "VidGoError",

@@ -71,6 +71,11 @@ class Question(enum.Enum):
     DETAIL = "detail"
     BALANCE = "balance"
 
+    @property
+    def is_submission(self) -> bool:
+        """Whether VidGo was asked to make something."""
+        return self in (Question.SUBMIT, Question.SUBMIT_ON_SOURCE)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -114,6 +119,18 @@ class Answer:
         if isinstance(error, dict):
             return any(error.values())
         return bool(error) or self.envelope.get("success") is False
+
+    @property
+    def is_vidgos(self) -> bool:
+        """Tell whether a refusal has VidGo's form: gateways and edges in front of it refuse in words of their own."""
+        body = self.envelope
+        error = body.get("error")
+        if self.code is not None or isinstance(error, dict) or body.get("success") is False:
+            return True
+        if self.http_status in {400, 409, 422}:  # what somebody says who has read the request
+            return bool(body)
+        # Web frameworks name the path or the time beside their error.
+        return isinstance(error, str) and not body.keys() & {"path", "timestamp"}
 
     @property
     def ok(self) -> bool:
@@ -178,7 +195,7 @@ def refusal(answer: Answer, question: Question, secrets: Iterable[str] = ()) -> 
 
     if code == 402 or answer.error_type == "insufficient_credits_error" or (code == 429 and speaks_of_credits):
         return NoCredits(reason, code=code)
-    if code in {401, 403}:
+    if code == 401 or (code == 403 and answer.is_vidgos):
         return KeyRefused(reason, code=code)
     # 405 and 430 mean "too fast" in the upstream dialect; 405 means what HTTP says everywhere else. A 503
     # without one of VidGo's bodies comes from a proxy, which cannot know how far the request got.
@@ -190,6 +207,10 @@ def refusal(answer: Answer, question: Question, secrets: Iterable[str] = ()) -> 
         return Busy(reason, code=code, retry_after=answer.wait)
     if code == 408 or code >= 500:
         return AnswerLost(reason, code=code)
+    if not answer.is_vidgos:
+        # Somebody in front of VidGo said no, and may say something else in a moment; VidGo has not seen it.
+        said = f"{reason} (not VidGo's own words; is the API's address right?)"
+        return Busy(said, code=code) if question.is_submission else Nonsense(said, code=code)
     return _rejection(answer, question, code, reason)
 
 
@@ -200,7 +221,7 @@ def _unclear(answer: Answer, question: Question) -> VidGoError:
         return Nonsense(f"redirect or no final answer (HTTP {status}); is the API's address right?", code=status)
     if not answer.readable:
         return AnswerLost(f"unreadable answer (HTTP {status})", code=status)
-    if question in {Question.SUBMIT, Question.SUBMIT_ON_SOURCE}:
+    if question.is_submission:
         return AnswerLost(f"answer without a task id (HTTP {status})", code=status)
     return Nonsense(f"not an answer of VidGo's (HTTP {status})", code=status)
 
@@ -208,9 +229,7 @@ def _unclear(answer: Answer, question: Question) -> VidGoError:
 def _rejection(answer: Answer, question: Question, code: int, reason: str) -> VidGoError:
     """Return the error for a request that VidGo understood and will not take as it is (400, 404, 409, 422 ...)."""
     said = answer.said
-    if code == 404 and not answer.envelope:
-        return Nonsense(f"{reason}; is the API's address right?", code=code)
-    if question is Question.DETAIL and code in {400, 404, 422} and answer.envelope:
+    if question is Question.DETAIL and code in {400, 404, 422}:
         # The task id is all that a read says, so whatever is wrong is wrong with it.
         return UnknownTask(reason, code=code)
     if question is Question.SUBMIT_ON_SOURCE and code in {400, 404, 409, 422}:

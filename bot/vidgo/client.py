@@ -30,13 +30,18 @@ NO_CALLBACK = "https://no-callback.invalid/"
 _log = logging.getLogger(__name__)
 
 
+class Turn:
+    """The right to ask VidGo once, now: the rate limit has been waited for, and every pause that VidGo asked for."""
+
+
 class VidGo:
     """Ask the VidGo API, or any server that speaks it.
 
     All requests share one rate limit. When VidGo says how long to wait, every later request waits that long
     (at most 300 s). Nothing is ever submitted twice, no redirect is followed, and the API key, the callback
-    URL and its token appear in no error and no log. `timeout` is in seconds and covers a whole request;
-    `clock` gives Unix seconds. Raises ValueError for an address or a key that cannot be used.
+    URL and its token appear in no error and no log. `orders` is the session for submissions: what must not be
+    repeated should not go over a connection that the server may just be closing. `timeout` is in seconds and covers
+    a whole request; `clock` gives Unix seconds. Raises ValueError for an address or a key that cannot be used.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class VidGo:
         base_url: str,
         api_key: str,
         *,
+        orders: aiohttp.ClientSession | None = None,
         requests_per_second: float = 5.0,
         timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
@@ -56,6 +62,7 @@ class VidGo:
         if not api_key or not all("!" <= c <= "~" for c in api_key):
             raise ValueError("the API key must be printable ASCII without spaces")
         self._session = session
+        self._orders = orders or session
         self._base = base
         self._key = api_key
         # A bucket must hold at least one request, so rates below one stretch the period instead.
@@ -66,9 +73,37 @@ class VidGo:
         self._clock = clock
         self._sleep = sleep
         self._paused_until = float("-inf")
+        self._in_line: set[asyncio.Task[Any]] = set()
 
-    async def submit(self, request: SubmitRequest, callback_url: str | None) -> str:
-        """Submit a request once and return VidGo's id of the task.
+    def stop(self) -> None:
+        """Cancel everybody who waits for a turn, for nobody gets one any more; what is under way goes on."""
+        for task in self._in_line:
+            task.cancel()
+
+    async def turn(self) -> Turn:
+        """Wait until VidGo may be asked; whoever is stopped meanwhile has asked for nothing."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (a coroutine runs in one)
+        self._in_line.add(task)
+        try:
+            await self._wait()
+        finally:
+            self._in_line.discard(task)
+        return Turn()
+
+    async def _wait(self) -> None:
+        await self._limiter.acquire()
+        waited_until = float("-inf")
+        while (until := self._paused_until) > waited_until:
+            pause = min(until - self._clock(), MAX_PAUSE)
+            if pause > 0:
+                await self._sleep(pause)
+                # Those who waited together must not start together.
+                await self._limiter.acquire()
+            waited_until = until
+
+    async def submit(self, request: SubmitRequest, callback_url: str | None, _turn: Turn) -> str:
+        """Submit a request once, in a turn that was waited for, and return VidGo's id of the task.
 
         Raises `AnswerLost` if VidGo may have taken it all the same, another `VidGoError` if it has not.
         """
@@ -79,7 +114,7 @@ class VidGo:
             secrets += [callback_url, *(part for part in re.split("[/?=&]", callback_url) if len(part) >= 16)]
         elif request.callback_required:
             body["callback_url"] = NO_CALLBACK
-        answer = await self._ask("POST", "api/generate/submit", json=body)
+        answer = await self._send(self._orders, "POST", "api/generate/submit", json=body)
         task_id = task_id_of(answer.task)
         if answer.ok and task_id is not None:
             return task_id
@@ -99,7 +134,7 @@ class VidGo:
         known_as = identifier(task_id)
         if known_as is None:
             raise UnknownTask("this cannot be a task id")
-        answer = await self._ask("GET", "api/generate/detail/music", params={"task_id": known_as})
+        answer = await self._ask("api/generate/detail/music", {"task_id": known_as})
         report = report_of(answer.task, known_as, [self._key])
         named = task_id_of(answer.task) is not None
         good = answer.ok and (named or bool(report.raw_status))
@@ -113,7 +148,7 @@ class VidGo:
 
     async def balance(self) -> float:
         """Read how many credits the account has. Raises `VidGoError`."""
-        answer = await self._ask("GET", "api/user/balance")
+        answer = await self._ask("api/user/balance")
         if not answer.ok:
             raise self._note(refusal(answer, Question.BALANCE, [self._key]))
         data = answer.envelope.get("data")
@@ -122,18 +157,22 @@ class VidGo:
             raise Nonsense("the balance names no amount of credits", code=answer.http_status)
         return amount
 
-    async def _ask(
+    async def _ask(self, path: str, params: dict[str, str] | None = None) -> Answer:
+        await self.turn()
+        return await self._send(self._session, "GET", path, params=params)
+
+    async def _send(
         self,
+        session: aiohttp.ClientSession,
         method: str,
         path: str,
         *,
         json: dict[str, Any] | None = None,
         params: dict[str, str] | None = None,
     ) -> Answer:
-        await self._turn()
         failure: VidGoError
         try:
-            async with self._session.request(
+            async with session.request(
                 method,
                 self._base / path,
                 json=json,
@@ -159,18 +198,6 @@ class VidGo:
             failure = AnswerLost(f"the connection broke ({type(e).__name__})")
         # Raised outside the handlers: aiohttp's errors hold the request's headers, and with them the key.
         raise failure
-
-    async def _turn(self) -> None:
-        """Wait for the rate limit, and for the end of a pause that VidGo asked for."""
-        await self._limiter.acquire()
-        waited_until = float("-inf")
-        while (until := self._paused_until) > waited_until:
-            pause = min(until - self._clock(), MAX_PAUSE)
-            if pause > 0:
-                await self._sleep(pause)
-                # Those who waited together must not start together.
-                await self._limiter.acquire()
-            waited_until = until
 
     def _note(self, error: VidGoError) -> VidGoError:
         """Start a pause if VidGo asks for one, and return the error."""

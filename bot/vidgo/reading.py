@@ -9,11 +9,15 @@ import json
 import math
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 MAX_ID = 256
 MAX_REASON = 300
-MAX_URL = 2048
+MAX_URL = 8190
+"""As much as common servers read of a request line (Apache's LimitRequestLine, and aiohttp's own)."""
+
+_MAX_SHOWN_URL = 200
+_ASCII = "".join(chr(code) for code in range(0x21, 0x7F))
 _MAX_NESTED_JSON = 256 * 1024
 _MAX_RAW_REASON = 5_000
 
@@ -70,18 +74,45 @@ def number(value: object) -> float | None:
 
 
 def http_url(value: object) -> str | None:
-    """Return an absolute http(s) URL, None for anything else."""
+    """Return an absolute http(s) URL of at most `MAX_URL` characters, None for anything else.
+
+    Spaces and letters beyond ASCII, which no URL holds but many servers write, are percent-encoded as UTF-8; nothing
+    else is touched, for a signature in it must arrive as it was written.
+    """
     if not isinstance(value, str):
         return None
     url = value.strip()
-    if len(url) > MAX_URL or any(c.isspace() or not c.isprintable() for c in url):
+    if len(url) > MAX_URL or any(char < " " or char == "\x7f" for char in url):
         return None
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        if not usable or any(char.isspace() or not char.isprintable() for char in parts.netloc):
+            return None
+        url = percent_encoded(url)
+    except ValueError:  # also of lone surrogates, which have no UTF-8
         return None
-    return url if usable else None
+    return url if len(url) <= MAX_URL else None
+
+
+def percent_encoded(url: str) -> str:
+    """Return a URL, absolute or relative, with spaces and letters beyond ASCII behind its host percent-encoded.
+
+    Raises `ValueError` for what is no URL.
+    """
+    parts = urlsplit(url)
+    start = len(f"{parts.scheme}://{parts.netloc}") if parts.scheme and parts.netloc else 0
+    return url[:start] + quote(url[start:], safe=_ASCII)
+
+
+def shown_url(value: object) -> str:
+    """Return what can be logged of an address that cannot be used: without its query, which may be a credential."""
+    if not isinstance(value, str):
+        return type(value).__name__
+    bare = value[: MAX_URL * 2].partition("?")[0].partition("#")[0]
+    scheme, mark, rest = bare.partition("://")
+    host, slash, path = rest.partition("/")
+    return one_line(scheme + mark + host.rpartition("@")[2] + slash + path, limit=_MAX_SHOWN_URL)
 
 
 def decoded(value: object) -> Any:

@@ -13,10 +13,20 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from bot.vidgo.errors import Nonsense
-from bot.vidgo.reading import decoded, http_url, identifier, number, one_line, task_id_of, task_of, text
+from bot.vidgo.reading import (
+    MAX_URL,
+    decoded,
+    http_url,
+    identifier,
+    number,
+    one_line,
+    shown_url,
+    task_id_of,
+    task_of,
+    text,
+)
 
 MAX_FILES = 20
 MAX_IMAGES = 20
@@ -35,6 +45,7 @@ _SUFFIXES = {
     "image": {".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif"},
     "other": {".mp4", ".webm", ".mov", ".mkv", ".json", ".txt", ".lrc", ".srt"},
 }
+_NOTHING = frozenset({"", "null", "none", "undefined"})
 
 
 class Status(enum.Enum):
@@ -56,8 +67,19 @@ _STATUSES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Unusable:
+    """An address that was named and cannot be used, as it can be logged. ``kind`` is audio, image or other."""
+
+    kind: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResultFile:
-    """One entry of a result. ``duration`` is in seconds; every URL is http(s) and otherwise unchecked."""
+    """One entry of a result. ``duration`` is in seconds; every URL is http(s) and otherwise unchecked.
+
+    ``unusable`` are the addresses that were named and cannot be used.
+    """
 
     audio_url: str | None = None
     image_urls: tuple[str, ...] = ()
@@ -65,14 +87,16 @@ class ResultFile:
     tags: str = ""
     duration: float | None = None
     audio_id: str | None = None
+    unusable: tuple[Unusable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What VidGo says about a task now.
 
-    ``files`` holds only entries with at least one usable URL, in VidGo's order. ``raw_status`` is VidGo's own
-    word. A status of ``UNKNOWN`` is none of the known words: keep asking.
+    ``files`` holds only entries with at least one usable URL, in VidGo's order; ``unusable`` are the addresses of all
+    entries that cannot be used, for what is there and cannot be had is not the same as what is not there.
+    ``raw_status`` is VidGo's own word. A status of ``UNKNOWN`` is none of the known words: keep asking.
     """
 
     task_id: str
@@ -80,6 +104,7 @@ class Report:
     files: tuple[ResultFile, ...] = ()
     error_message: str | None = None
     raw_status: str = ""
+    unusable: tuple[Unusable, ...] = ()
 
     @property
     def has_audio(self) -> bool:
@@ -90,6 +115,11 @@ class Report:
     def has_images(self) -> bool:
         """Tell whether any entry has a picture."""
         return any(file.image_urls for file in self.files)
+
+    @property
+    def hides_audio(self) -> bool:
+        """Tell whether there is audio, but nowhere that it can be fetched from; no artwork stands in for that."""
+        return not self.has_audio and any(one.kind == "audio" for one in self.unusable)
 
     @property
     def usable(self) -> bool:
@@ -109,13 +139,15 @@ def parse_callback(body: object) -> Report:
 def report_of(task: dict[str, Any], task_id: str, secrets: Iterable[str] = ()) -> Report:
     """Read a task object, which need not name `task_id` itself; `secrets` are kept out of the error message."""
     raw_status = _raw_status(task)
+    entries = [_file(item) for item in _items(task.get("files"))]
     word = raw_status.strip().lower().replace(" ", "_").replace("-", "_")
     return Report(
         task_id=task_id_of(task) or task_id,
         status=_STATUSES.get(word, Status.UNKNOWN),
-        files=tuple(_files(task.get("files"))),
+        files=tuple(islice((file for file in entries if file.audio_url or file.image_urls), MAX_FILES)),
         error_message=_error_message(task, secrets),
         raw_status=raw_status,
+        unusable=tuple(islice((one for file in entries for one in file.unusable), MAX_FILES)),
     )
 
 
@@ -139,54 +171,60 @@ def _items(value: object) -> list[Any]:
     return [] if value is None else [value]
 
 
-def _files(value: object) -> Iterator[ResultFile]:
-    usable = (file for file in map(_file, _items(value)) if file.audio_url or file.image_urls)
-    yield from islice(usable, MAX_FILES)
-
-
 def _file(entry: object) -> ResultFile:
     entry = decoded(entry)
-    if isinstance(entry, str):
+    if isinstance(entry, str) and "/" in entry:  # a word alone is no address, not even an unusable one
         entry = {"url": entry}
     if not isinstance(entry, dict):
         return ResultFile()
-    sorted_urls = list(_sorted_urls(entry))
-    images = dict.fromkeys(url for kind, url in sorted_urls if kind == "image")
+    found = [(kind, url, http_url(url)) for kind, url in islice(_sorted_urls(entry), _MAX_ITEMS)]
+    images = dict.fromkeys(url for kind, _, url in found if kind == "image" and url)
     tags = entry.get("tags")
     if isinstance(tags, list):
         tags = ", ".join(tag for tag in tags[:_MAX_ITEMS] if isinstance(tag, str))
     duration = number(entry.get("duration"))
     return ResultFile(
-        audio_url=next((url for kind, url in sorted_urls if kind == "audio"), None),
+        audio_url=next((url for kind, _, url in found if kind == "audio" and url), None),
         image_urls=tuple(images)[:MAX_IMAGES],
         title=text(entry.get("title"), _MAX_TITLE),
         tags=text(tags, _MAX_TAGS),
         duration=duration if duration is not None and 0 < duration <= _MAX_DURATION else None,
         audio_id=next(filter(None, (identifier(entry.get(key)) for key in _AUDIO_ID_KEYS)), None),
+        unusable=tuple(Unusable(kind, shown_url(named)) for kind, named, url in found if url is None),
     )
 
 
 def _sorted_urls(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (kind, URL) of everything usable in an entry: the named fields first, then the unnamed ones."""
+    """Yield (kind, address) of everything named in an entry: the named fields first, then the unnamed ones."""
     for key in _AUDIO_KEYS:
-        if url := http_url(entry.get(key)):
+        for url in _named(entry.get(key)):
             yield "audio", url
     for key in _IMAGE_KEYS:
         yield from _picture_urls(entry.get(key))
     for key in _PLAIN_KEYS:
         # A client of the music models met audio in these unnamed fields, so audio is the better guess.
-        if url := http_url(entry.get(key)):
+        for url in _named(entry.get(key)):
             yield _kind(url, entry.get("file_type"), otherwise="audio"), url
 
 
 def _picture_urls(value: object) -> Iterator[tuple[str, str]]:
-    """Yield (kind, URL) of a picture field: a URL, an object, or lists of either."""
+    """Yield (kind, address) of a picture field: a URL, an object, or lists of either."""
     for leaf in islice(_leaves(value, depth=3), _MAX_ITEMS):
         item = leaf if isinstance(leaf, dict) else {"url": leaf}
-        if url := http_url(item.get("audio_url")):
+        for url in _named(item.get("audio_url")):
             yield "audio", url
-        for url in filter(None, (http_url(item.get(key)) for key in ("file_url", "image_url", "url"))):
-            yield _kind(url, item.get("file_type"), otherwise="image"), url
+        for key in ("file_url", "image_url", "url"):
+            for url in _named(item.get(key)):
+                yield _kind(url, item.get("file_type"), otherwise="image"), url
+
+
+def _named(value: object) -> Iterator[str]:
+    """Yield what stands in the place of an address, usable or not, unless it says that there is none."""
+    for item in _items(value):
+        if isinstance(item, dict) and item:
+            yield "an object"
+        elif isinstance(item, str) and item.strip().lower() not in _NOTHING and item.strip()[0] not in '{["':
+            yield item  # broken JSON is no address at all
 
 
 def _leaves(value: object, depth: int) -> Iterator[Any]:
@@ -203,7 +241,9 @@ def _leaves(value: object, depth: int) -> Iterator[Any]:
 def _kind(url: str, file_type: object, otherwise: str) -> str:
     """Return audio, image or other, by the stated type, then by the path's suffix."""
     stated = file_type.lower() if isinstance(file_type, str) else ""
-    suffix = PurePosixPath(urlsplit(url).path).suffix.lower()
+    # By hand: what cannot be used may be nothing that a parser takes.
+    path = url[:MAX_URL].partition("?")[0].partition("#")[0].partition("://")[2].partition("/")[2]
+    suffix = PurePosixPath(path.strip()).suffix.lower()
     for kind, suffixes in _SUFFIXES.items():
         if stated.startswith(kind) or f".{stated}" in suffixes:
             return kind

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
+from bot.web.addresses import listen
+
 MAX_CONNECTIONS = 256
 """How many connections may be open; one more ends the oldest, so that idle ones shut nobody out."""
 
@@ -24,7 +26,7 @@ IDLE_SECONDS = 75.0
 STUCK_SECONDS = 30.0
 """How long an answer may find no room at its reader (Linux)."""
 
-SHUTDOWN_SECONDS = 3.0
+SHUTDOWN_SECONDS = 2.0
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 4096
 
@@ -51,7 +53,7 @@ class Connections:
     async def listen(self, host: str, port: int) -> int:
         """Listen and return the port; raises `OSError` where the address cannot be had."""
         await self._runner.setup()
-        self._listening = await asyncio.get_running_loop().create_server(self._accept, host, port)
+        self._listening = await listen(self._accept, host, port)
         for listening in self._listening.sockets:
             if sys.platform == "linux":  # where accepted sockets take it over from the listening one
                 # What the event loop gives is no socket that takes options.

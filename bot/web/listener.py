@@ -8,7 +8,7 @@ import json
 import logging
 import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -20,24 +20,23 @@ from bot.media.files import Files
 from bot.media.links import Links
 from bot.metrics import Metrics
 from bot.settings import Settings
-from bot.tasks.life import Tasks
+from bot.tasks.ending import first_wanted
+from bot.tasks.reading import Reading
 from bot.vidgo import Nonsense, Report, Status, parse_callback, verify_signature
 from bot.web.connections import Connections
-from bot.worker import BREATH_SECONDS
+from bot.worker import Worker
+from storage import files as file_rows
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
+from storage.files import File
 from storage.ids import is_id
 from storage.schema import LIVE_TASKS
-from storage.tasks import File, Task
 
 log = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
 BODY_SECONDS = 15.0
-LOOK_SECONDS = 2.0
-"""How long a callback's answer waits for the read that it has set off."""
-
 DOWNLOADS = 4
 """How many files are served at once."""
 
@@ -55,11 +54,11 @@ class Listener:
         self,
         settings: Settings,
         database: Database,
-        tasks: Tasks,
+        reading: Reading,
         *,
         clock: Callable[[], float],
+        workers: Sequence[Worker],
         not_ready: Callable[[], dict[str, str]],
-        look: Callable[[str, Task], asyncio.Task[object] | None],
         metrics: Metrics,
         links: Links,
         files: Files,
@@ -67,10 +66,10 @@ class Listener:
     ) -> None:
         self._settings = settings
         self._database = database
-        self._tasks = tasks
+        self._reading = reading
         self._clock = clock
+        self._workers = workers
         self._not_ready = not_ready
-        self._look = look
         self._metrics = metrics
         self._links = links
         self._files = files
@@ -111,9 +110,9 @@ class Listener:
 
     async def _take_callback(self, request: web.Request) -> web.Response:
         task_id, token = request.match_info["task"], request.match_info["token"]
-        async with self._database.read() as connection:
+        async with self._database.read() as snapshot:
             # The same query for whatever stands in the path, so that the time tells nothing.
-            expected = await rows.token_of(connection, task_id if is_id(task_id) else "", self._nobody)
+            expected = await rows.token_of(snapshot, task_id if is_id(task_id) else "", self._nobody)
         if not hmac.compare_digest(token.encode(errors="replace"), expected.encode()):
             return _answer(403, "no such task")
         body = await _read(request)
@@ -123,25 +122,18 @@ class Listener:
             return _answer(400, "not a VidGo result")
         if not self._signature_holds(request, report):
             return _answer(403, "no such task")
-        async with self._database.read() as connection:
-            task = await rows.get(connection, task_id)
+        async with self._database.read() as snapshot:
+            task = await rows.get(snapshot, task_id)
         if task is None:
             return _answer(403, "no such task")
         if report.status in (Status.FINISHED, Status.FAILED):
-            looking = None
-            if task.vidgo_id == report.task_id and not task.status.is_final:
-                # What is fetched here is used only if the read names the same address.
-                self._tasks.expect(task, report)
-                looking = self._look(task.id, task)
-            if looking is not None:
-                # Mostly this read ends the task, and then there is nothing left to ring for.
-                await asyncio.wait([looking], timeout=LOOK_SECONDS)
-                if looking.done() and not looking.cancelled() and looking.result() is True:
-                    await asyncio.sleep(BREATH_SECONDS)  # members wait for the post, and nobody for this answer
-                    return _answer(200, "ok")
-            if not await self._tasks.ring(task.id, report.task_id, looked=looking is not None):
+            finished = report.status is Status.FINISHED
+            wanted = first_wanted(task, report, self._clock())
+            if finished and task.vidgo_id == report.task_id and not task.status.is_final and wanted is not None:
+                # What is fetched here is used only if VidGo's own answer names the same address.
+                self._files.prefetch(wanted)
+            if not await self._reading.ring(task.id, report.task_id, finished=finished):
                 return _answer(400, "not this task's result")
-            self._tasks.on_planned()
         elif task.vidgo_id is not None and task.vidgo_id != report.task_id:
             return _answer(400, "not this task's result")
         return _answer(200, "ok")
@@ -157,12 +149,12 @@ class Listener:
     async def _media(self, request: web.Request) -> web.StreamResponse:
         """Serve a song of the archive under an address that was signed for it."""
         task_id, position, expires = (request.match_info[name] for name in ("task", "position", "expires"))
-        async with self._database.read() as connection:
-            task = await rows.get(connection, task_id if is_id(task_id) else "")
+        async with self._database.read() as snapshot:
+            task = await rows.get(snapshot, task_id if is_id(task_id) else "")
             numbers = _number(position), _number(expires)
             if task is None or not self._links.holds(task, *numbers, request.match_info["signature"]):
                 return _answer(403, "no such file")
-            file = await rows.file_of(connection, task.id, numbers[0])
+            file = await file_rows.one(snapshot, task.id, numbers[0])
         if file is None:
             return _answer(404, "no such file")
         try:
@@ -203,21 +195,24 @@ class Listener:
     async def _readyz(self, _request: web.Request) -> web.Response:
         reasons = self._not_ready()
         try:
-            async with self._database.read() as connection:
-                await rows.next_due(connection, [])
+            async with self._database.read() as snapshot:
+                await rows.next_due(snapshot, [])
         except Exception as error:  # whatever is wrong with it, the answer is the same
             log.warning("the database does not answer: %s", error)
             reasons["database"] = "does not answer"
         return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
     async def _show_metrics(self, _request: web.Request) -> web.Response:
-        async with self._database.read() as connection:
-            counts = await rows.count_by_status(connection)
-            waiting = await notifications.count_open(connection)
+        async with self._database.read() as snapshot:
+            counts = await rows.count_by_status(snapshot)
+            waiting = await notifications.count_open(snapshot)
         for status in LIVE_TASKS:
             self._metrics.tasks_live.labels(status).set(counts.get(status, 0))
         self._metrics.notifications_open.set(waiting)
-        self._metrics.files_at_hand.set(self._files.at_hand)
+        for worker in self._workers:
+            self._metrics.places_taken.labels(worker.name).set(worker.taken)
+            self._metrics.places_full.labels(worker.name).set(worker.full_seconds)
+        self._metrics.files_in_transit.set(self._files.in_transit)
         return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -10,11 +10,12 @@ import discord
 from bot.words import answers, errors, labels
 from bot.words.pages import Page
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean, escape
+from storage.files import File
 from storage.library import Song
-from storage.tasks import File
 
 CHOICE_LIMIT = 100
 CUSTOM_ID_LIMIT = 100
+CONTENT_LIMIT = 2000
 COLOUR = 0x5B8DEF
 
 
@@ -39,6 +40,15 @@ def card(song: SongDetails, *, image: str | None) -> discord.Embed:
     if image is not None:
         embed.set_image(url=f"attachment://{image}")
     return embed
+
+
+def fitting(content: str) -> str:
+    """Cut a message at Discord's limit, at the end of a line where it has several."""
+    if len(content) <= CONTENT_LIMIT:
+        return content
+    cut = content[: CONTENT_LIMIT - 1]
+    lines, newline, _ = cut.rpartition("\n")
+    return (lines if newline else cut).rstrip() + "\n…" if newline else cut.rstrip() + "…"
 
 
 def library_page(page: Page) -> tuple[str, list[discord.Embed], discord.ui.View]:

@@ -54,6 +54,13 @@ def failed_import() -> Text:
     return Text("That VidGo task failed, so it holds no song. Use the id of a finished music task.")
 
 
+def unusable_address() -> Text:
+    return Text(
+        "VidGo names an address for that task's music that cannot be used. Try again later, or use the id of "
+        "another task."
+    )
+
+
 PERMISSION_NAMES = (
     # Translators: the names of permissions as Discord itself shows them in its settings.
     _n("View Channel"),
@@ -95,6 +102,12 @@ def source_out_of_reach(title: str, *, kept: bool) -> Text:
     return Text("Nobody has the audio of **{title}** any more, so it cannot be performed anew.", title=title)
 
 
+def audio_not_now(title: str) -> Text:
+    return Text(
+        "The audio of **{title}** cannot be had at the moment. Nothing was ordered; try again later.", title=title
+    )
+
+
 def not_extendable(title: str) -> Text:
     return Text("VidGo gave no id for the audio of **{title}**, so it cannot be extended.", title=title)
 
@@ -122,6 +135,13 @@ def internal_error(reference: str) -> Text:
 
 def stale_button() -> Text:
     return Text("This button belongs to something I no longer know.")
+
+
+def stale_command() -> Text:
+    return Text(
+        "This command belongs to another version of me. Restart your Discord app and try again; if that does not help, "
+        "wait some minutes."
+    )
 
 
 def not_your_order() -> Text:
@@ -170,6 +190,10 @@ _FAILURES = {
     "no_files": _n(
         "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a "
         "refund."
+    ),
+    "address": _n(
+        "VidGo says that **{title}** is finished, but names an address for its file that cannot be used. The owner of "
+        "this bot can ask VidGo for a refund."
     ),
     "cancelled": _n("**{title}** was not wanted any more, so it was not ordered."),
     "time": _n("VidGo has not finished **{title}** in a very long time, so I stopped waiting for it."),

@@ -7,7 +7,7 @@ from bot.words.text import Raw, Text
 from storage.tasks import Task
 
 
-def result(task: Task, title: str, *, artwork_only: bool, has_audio: bool) -> Text:
+def result(task: Task, title: str, *, artwork_only: bool) -> Text:
     if task.model == CoverAudio.model:
         # Translators: sentences in lower case follow a mention of the member, as in "@ada here is your song …".
         return Text("here is a new performance: **{title}**.", title=title)
@@ -15,14 +15,22 @@ def result(task: Task, title: str, *, artwork_only: bool, has_audio: bool) -> Te
         return Text("here is **{title}**, extended.", title=title)
     if task.model != CoverArt.model:
         return Text("here is your song **{title}**.", title=title)
-    if artwork_only and not has_audio:
+    if artwork_only:
+        return Text("here is new artwork for **{title}**. The music is the original's.", title=title)
+    return Text("here is your cover of **{title}**, a new performance.", title=title)
+
+
+def artwork_alone(title: str, *, is_gone: bool) -> Text:
+    if is_gone:
         return Text(
             "here is new artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.",
             title=title,
         )
-    if artwork_only:
-        return Text("here is new artwork for **{title}**. The music is the original's.", title=title)
-    return Text("here is your cover of **{title}**, a new performance.", title=title)
+    return Text(
+        "here is new artwork for **{title}**. The original's audio could not be got in a form that plays, so it comes "
+        "alone.",
+        title=title,
+    )
 
 
 def reduced() -> Text:
@@ -37,12 +45,6 @@ def told(user_id: int, *texts: Text) -> str:
     return " ".join([f"<@{user_id}>", *(str(text) for text in texts)])
 
 
-def late(task: Task) -> Text:
-    return Text(
-        "**{title}** takes longer than usual. I keep watching it and post it when it is done.", title=task.title
-    )
-
-
 def file_lost(title: str) -> Text:
     return Text("**{title}** is finished, but VidGo no longer has its file, so I cannot post it.", title=title)
 
@@ -51,6 +53,38 @@ def file_refused(title: str) -> Text:
     return Text(
         "**{title}** is finished, but the file that VidGo delivered is no music that I can post. The owner finds the "
         "reason in the log.",
+        title=title,
+    )
+
+
+def artwork_refused(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but the artwork that VidGo delivered is no picture that I can show. The owner finds "
+        "the reason in the log.",
+        title=title,
+    )
+
+
+def file_never_came(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but I could not get its file from VidGo, which keeps files for about a day, so I "
+        "cannot post it.",
+        title=title,
+    )
+
+
+def file_beyond_bounds(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but its file is larger than any that I take, so I cannot post it. The owner finds "
+        "its size in the log.",
+        title=title,
+    )
+
+
+def address_refused(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but VidGo names an address for its file from which I must not fetch anything, so I "
+        "cannot post it. The owner finds the reason in the log.",
         title=title,
     )
 
@@ -73,7 +107,7 @@ def file_too_large(title: str, until: float) -> Text:
 
 def file_out_of_reach(title: str) -> Text:
     return Text(
-        "**{title}** is finished, but this server takes no file of its size, and VidGo no longer offers it for "
-        "download.",
+        "**{title}** is finished, but this server takes no file of its size, and there is nowhere that you could "
+        "download it from.",
         title=title,
     )

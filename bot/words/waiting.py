@@ -1,4 +1,7 @@
-"""What members read while they wait: acknowledgements, what they turn into, and lines of `/music status`."""
+"""What members read while they wait: acknowledgements, what they turn into, and lines of `/music status`.
+
+A promise is never about a time that may pass: it says since when, and how long it usually takes.
+"""
 
 from __future__ import annotations
 
@@ -8,47 +11,134 @@ from storage.schema import TaskStatus
 from storage.tasks import Task
 
 
-def _when(at: float) -> Raw:
-    return Raw(f"<t:{int(at)}:R>")
+def _since(task: Task) -> Raw:
+    """Let Discord's client count up by itself."""
+    return Raw(f"<t:{int(task.submitted_at or task.created_at)}:R>")
 
 
-def acknowledgement(task: Task, subject: str, *, joined: bool, expected_at: float) -> Text:
-    when = _when(expected_at)
-    if task.model == CoverArt.model and task.status.is_final:
+def _duration(seconds: float) -> Text:
+    """Say about how long something takes: in half minutes, or in minutes from three on."""
+    minutes = max(round(seconds / 30), 1) / 2
+    if minutes < 1:
+        return Text("half a minute")
+    if minutes == 1:
+        return Text("a minute")
+    if minutes == 1.5:
+        return Text("1½ minutes")
+    if minutes == 2.5:
+        return Text("2½ minutes")
+    return Text("{minutes} minutes", minutes=round(minutes))
+
+
+def acknowledgement(task: Task, subject: str, *, joined: bool, usual: float) -> Text:
+    if task.model == CoverArt.model and task.status.is_final and joined:
         return Text("**{title}** was covered before. Here it comes again.", title=subject)
     if task.status.is_final:
         return Text("Here comes **{title}**.", title=subject)
+    since, duration = _since(task), _duration(usual)
     if task.model == CoverArt.model and joined:
         return Text(
-            "**{title}** is being covered already; you get it too. I expect it {when}.", title=subject, when=when
+            "**{title}** is being covered already; you get it too. Started {since}, usually takes about {duration}.",
+            title=subject,
+            since=since,
+            duration=duration,
         )
     if task.model == CoverArt.model:
-        return Text("Covering **{title}**. I expect it {when}.", title=subject, when=when)
-    if task.model == CoverAudio.model and joined:
         return Text(
-            "**{title}** is being performed in that style already; you get it too. I expect it {when}.",
+            "Covering **{title}**. Started {since}, usually takes about {duration}.",
             title=subject,
-            when=when,
+            since=since,
+            duration=duration,
+        )
+    if joined:
+        return Text(
+            "**{title}** is being made already; you get it too. Started {since}, usually takes about {duration}.",
+            title=subject,
+            since=since,
+            duration=duration,
         )
     if task.model == CoverAudio.model:
-        return Text("Performing **{title}** anew in another style. I expect it {when}.", title=subject, when=when)
+        return Text(
+            "Performing **{title}** anew in another style. Started {since}, usually takes about {duration}.",
+            title=subject,
+            since=since,
+            duration=duration,
+        )
     if task.model == ExtendMusic.model:
-        return Text("Extending **{title}**. I expect it {when}.", title=subject, when=when)
-    return Text("Making **{title}**. I expect it {when}.", title=subject, when=when)
+        return Text(
+            "Extending **{title}**. Started {since}, usually takes about {duration}.",
+            title=subject,
+            since=since,
+            duration=duration,
+        )
+    return Text(
+        "Making **{title}**. Started {since}, usually takes about {duration}.",
+        title=subject,
+        since=since,
+        duration=duration,
+    )
 
 
-def held_up(subject: str) -> Text:
+def plain() -> Text:
+    """Acknowledge without any word of the member's, which Discord may have refused."""
+    return Text("I have your order and post the result here.")
+
+
+def held_up(subject: str, ahead: int) -> Text:
+    """Acknowledge a task that VidGo has no room for yet; `ahead` others come first."""
+    if ahead:
+        return Text(
+            "VidGo is busy. **{title}** is in my queue, {place} in line, and I order it as soon as VidGo has room.",
+            title=subject,
+            place=Raw(f"#{ahead + 1}"),
+        )
     return Text("VidGo is busy. **{title}** is in my queue, and I order it as soon as VidGo has room.", title=subject)
 
 
-def status_line(task: Task, expected_at: float) -> Text:
+def unanswered(subject: str) -> Text:
+    """Acknowledge a task that VidGo may have taken."""
+    return Text(
+        "VidGo has not confirmed the order for **{title}** yet. I tell you here what comes of it.", title=subject
+    )
+
+
+def late(task: Task) -> Text:
+    return Text(
+        "**{title}** needs longer than most. Started {since}; I keep watching it and post it here.",
+        title=task.title,
+        since=_since(task),
+    )
+
+
+def status_line(task: Task, usual: float) -> Text:
     if task.status.is_final:
         return Text("- **{title}**: being posted", title=task.title)
     if task.status is TaskStatus.QUEUED:
         return Text("- **{title}**: in my queue, as VidGo is busy", title=task.title)
+    if task.status is TaskStatus.SUBMITTING and task.tries:
+        return Text("- **{title}**: VidGo has not confirmed the order yet", title=task.title)
     if task.late_at is not None:
-        return Text("- **{title}**: takes longer than usual", title=task.title)
-    return Text("- **{title}**: I expect it {when}", title=task.title, when=_when(expected_at))
+        return Text("- **{title}**: started {since}, needs longer than most", title=task.title, since=_since(task))
+    return Text(
+        "- **{title}**: started {since}, usually takes about {duration}",
+        title=task.title,
+        since=_since(task),
+        duration=_duration(usual),
+    )
+
+
+def not_yet(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but its file is not to be had yet. I keep trying, and then post it.", title=title
+    )
+
+
+def still_not(title: str) -> Text:
+    return Text(
+        "**{title}** is finished, but its file is still not to be had. VidGo keeps files for about a day: until then I "
+        "keep trying, and post it as soon as I have it.",
+        title=title,
+    )
 
 
 def done(title: str, guild_id: int | None, channel_id: int, message_id: int) -> Text:
@@ -71,8 +161,10 @@ def ended(title: str, guild_id: int | None, channel_id: int, message_id: int | N
     return Text("**{title}** could not be made: {link}", title=title, link=_jump(guild_id, channel_id, message_id))
 
 
-def cancelled(title: str) -> Text:
-    return Text("**{title}** will not be posted. VidGo may still charge for it.", title=title)
+def cancelled(task: Task) -> Text:
+    if task.error_kind == "cancelled":
+        return Text("**{title}** will not be posted, and was not ordered.", title=task.title)
+    return Text("**{title}** will not be posted. VidGo may still charge for it.", title=task.title)
 
 
 def _jump(guild_id: int | None, channel_id: int, message_id: int) -> Raw:

@@ -3,9 +3,8 @@
 from sandbox.discord.commands import UnknownCommandError
 from sandbox.discord.content import Attachment, Button, Revision
 from sandbox.discord.faults import Fault
-from sandbox.discord.interactions import Call
 from sandbox.discord.judge import Violation
-from sandbox.discord.model import Channel, Guild, Member, Message, User
+from sandbox.discord.model import Call, Channel, Guild, Member, Message, User
 from sandbox.discord.people import Choice, NoSuchComponentError
 from sandbox.discord.rest import Refusal, Request
 from sandbox.discord.standin import DiscordStandIn

@@ -10,6 +10,7 @@ from sandbox.discord.model import Guild
 from sandbox.discord.rest import Context, Route
 
 IDENTIFIES_PER_DAY = 1000
+DEFAULT_FALSE = {"required", "autocomplete"}
 
 
 def get_gateway(context: Context) -> tuple[int, Any]:
@@ -95,7 +96,18 @@ def _scope(context: Context) -> int | None:
 
 def list_commands(context: Context) -> tuple[int, Any]:
     """Answer `GET /applications/{application_id}[/guilds/{guild_id}]/commands`."""
-    return 200, context.commands.scope(_scope(context))
+    whole = context.query.get("with_localizations") == "true"
+    return 200, [_listed(command, whole=whole) for command in context.commands.scope(_scope(context))]
+
+
+def _listed(command: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+    """Return a command or option as it is listed: without what is false, and without translations unless asked."""
+    listed = {name: value for name, value in command.items() if name not in DEFAULT_FALSE or value}
+    if not whole:
+        listed = {name: value for name, value in listed.items() if not name.endswith("_localizations")}
+    if "options" in listed:
+        listed["options"] = [_listed(option, whole=whole) for option in listed["options"]]
+    return listed
 
 
 def replace_commands(context: Context) -> tuple[int, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -109,3 +109,41 @@ class Signal:
                 raise TimeoutError(f"no {what} within {timeout:g} s") from None
             finally:
                 self._waiters.discard(waiter)
+
+
+class Lookout(Generic[T]):
+    """Look at things in the very moment in which they are new or changed, on behalf of whoever waits for one."""
+
+    def __init__(self) -> None:
+        self._waiters: list[tuple[Callable[[T], bool], asyncio.Future[T]]] = []
+
+    async def first(self, present: Iterable[T], predicate: Callable[[T], bool], timeout: float, what: str) -> T:
+        """Return the first thing that fits, of those that are there or of those that are shown later.
+
+        Raises TimeoutError that names `what` after `timeout` seconds.
+        """
+        for item in present:
+            if predicate(item):
+                return item
+        found: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        waiter = (predicate, found)
+        self._waiters.append(waiter)
+        try:
+            async with asyncio.timeout(timeout):
+                return await found
+        except TimeoutError:
+            raise TimeoutError(f"no {what} within {timeout:g} s") from None
+        finally:
+            self._waiters.remove(waiter)
+
+    def show(self, item: T) -> None:
+        """Let whoever waits look at a thing."""
+        for predicate, found in self._waiters:
+            if found.done():
+                continue
+            try:
+                if predicate(item):
+                    found.set_result(item)
+            except Exception as error:
+                # It belongs to the waiting test, not to the request that is being served.
+                found.set_exception(error)

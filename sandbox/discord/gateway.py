@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from sandbox.discord import payloads
-from sandbox.discord.model import Guild, Json, State
+from sandbox.discord.model import Guild, Json, Message, State, Subject
 
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME, RECONNECT = 0, 1, 2, 3, 4, 6, 7
 REQUEST_MEMBERS, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 8, 9, 10, 11
@@ -56,6 +56,11 @@ class Connection:
         self.ended_here = True
         if self._transport is not None:
             self._transport.abort()
+
+    def stop_reading(self) -> None:
+        """Read nothing any more, not even a close, as across a broken link."""
+        if self._transport is not None:
+            self._transport.pause_reading()
 
     async def pump(self) -> None:
         """Write what is to be sent, until closed."""
@@ -148,12 +153,12 @@ class Gateway:
             self._detach(connection, socket.close_code)
         return socket
 
-    def publish(self, event: str, guild: Guild | None, build: Callable[[], Json]) -> None:
+    def publish(self, event: str, guild: Guild | None, subject: Subject) -> None:
         """Send an event to the shard of a guild, or to shard 0, if the intents ask for it."""
         needed = _needed_intent(event, guild)
         for session in self.sessions_for(guild):
             if session.complete and session.intents & needed:
-                session.dispatch(event, build())
+                session.dispatch(event, EVENT_DATA[event](subject))
 
     def sessions_for(self, guild: Guild | None) -> list[Session]:
         """Return the sessions in charge of a guild or, with None, of direct messages.
@@ -172,6 +177,11 @@ class Gateway:
                 if code in FINAL_CLOSE_CODES and connection.session is not None:
                     self._forget(connection.session)
                 connection.close(code)
+
+    def stop_reading(self) -> None:
+        """Let every connection hang: nothing that comes is read any more."""
+        for connection in self._connections:
+            connection.stop_reading()
 
     def invalidate(self, *, resumable: bool) -> None:
         """Send INVALID_SESSION to every session; unless resumable they are forgotten."""
@@ -289,3 +299,25 @@ def _needed_intent(event: str, guild: Guild | None) -> int:
     if event.startswith("MESSAGE_"):
         return GUILD_MESSAGES_INTENT if guild is not None else DIRECT_MESSAGES_INTENT
     return MEMBERS_INTENT if event.startswith("GUILD_MEMBER_") else GUILDS_INTENT
+
+
+def _in_guild(post: Message) -> Json:
+    return {"guild_id": str(post.channel.guild.id)} if post.channel.guild is not None else {}
+
+
+EVENT_DATA: dict[str, Callable[[Any], Json]] = {
+    "GUILD_CREATE": lambda place: payloads.guild_create(place, joined=True),
+    "GUILD_DELETE": lambda place: {"id": str(place.id)},
+    "GUILD_MEMBER_ADD": lambda who: payloads.member(who, who.guild.id),
+    "GUILD_MEMBER_REMOVE": lambda who: {"guild_id": str(who.guild.id), "user": payloads.user(who.user)},
+    "CHANNEL_CREATE": payloads.channel,
+    "CHANNEL_UPDATE": payloads.channel,
+    "CHANNEL_DELETE": payloads.channel,
+    "THREAD_CREATE": payloads.channel,
+    "THREAD_UPDATE": payloads.channel,
+    "THREAD_DELETE": payloads.channel,
+    "MESSAGE_CREATE": lambda post: payloads.message(post) | _in_guild(post),
+    "MESSAGE_UPDATE": lambda post: payloads.message(post) | _in_guild(post),
+    "MESSAGE_DELETE": lambda post: {"id": str(post.id), "channel_id": str(post.channel.id)} | _in_guild(post),
+}
+"""What each event carries about its subject."""

@@ -7,18 +7,14 @@ import itertools
 import mimetypes
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
-from sandbox.discord import payloads
 from sandbox.discord.content import Attachment, Revision, embed_urls, walk_components
 from sandbox.discord.errors import invalid, refuse
-from sandbox.discord.model import EPHEMERAL, LOADING, Channel, Message, State, User
+from sandbox.discord.model import EPHEMERAL, LOADING, Call, Channel, Message, State, User
 from sandbox.discord.permissions import PERMISSION_BITS
 from sandbox.discord.rules import Upload, check_message, check_upload_sizes
-
-if TYPE_CHECKING:
-    from sandbox.discord.interactions import Call
 
 Json = dict[str, Any]
 
@@ -138,11 +134,8 @@ def delete_message(message: Message) -> None:
     channel.history.pop(message.id, None)
     for file in message.files:
         channel.state.files.pop(file.id, None)
-    data: Json = {"id": str(message.id), "channel_id": str(channel.id)}
-    if channel.guild is not None:
-        data["guild_id"] = str(channel.guild.id)
     if not message.ephemeral:
-        channel.state.publish("MESSAGE_DELETE", channel.guild, lambda: data)
+        channel.state.publish("MESSAGE_DELETE", channel.guild, message)
     _notify(message)
 
 
@@ -156,7 +149,7 @@ def _enter(message: Message) -> None:
     _announce(message, "MESSAGE_CREATE")
     if channel.archived and not message.ephemeral:
         channel.archived = False
-        channel.state.publish("THREAD_UPDATE", channel.guild, lambda: payloads.channel(channel))
+        channel.state.publish("THREAD_UPDATE", channel.guild, channel)
 
 
 def _revise(message: Message) -> None:
@@ -165,11 +158,8 @@ def _revise(message: Message) -> None:
 
 
 def _announce(message: Message, event: str) -> None:
-    channel = message.channel
-    guild = channel.guild
-    extra = {"guild_id": str(guild.id)} if guild is not None else {}
     if not message.ephemeral:
-        channel.state.publish(event, guild, lambda: payloads.message(message) | extra)
+        message.channel.state.publish(event, message.channel.guild, message)
     _notify(message)
 
 

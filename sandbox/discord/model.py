@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
+import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
-from sandbox.discord import payloads
-from sandbox.discord.clock import Clock, Signal, Snowflakes
+from sandbox.discord.clock import Clock, Lookout, Signal, Snowflakes
 from sandbox.discord.content import Attachment, Button, Revision, buttons, embed_urls
 from sandbox.discord.permissions import ALL_PERMISSIONS, BOT_PERMISSIONS, MEMBER_PERMISSIONS, bits
-
-if TYPE_CHECKING:
-    from sandbox.discord.interactions import Call
 
 Json = dict[str, Any]
 
 EPHEMERAL = 1 << 6
 LOADING = 1 << 7
 COMPONENTS_V2 = 1 << 15
+
+ANSWER_SECONDS = 3.0
+TOKEN_SECONDS = 900.0
+
+COMMAND, COMPONENT, AUTOCOMPLETE, MODAL_SUBMIT = 2, 3, 4, 5
 
 
 @dataclass(eq=False)
@@ -139,7 +140,7 @@ class Channel:
     locked: bool = False
     deleted: bool = False
     history: dict[int, Message] = field(default_factory=dict, repr=False)
-    waiters: list[tuple[Callable[[Message], bool], asyncio.Future[Message]]] = field(default_factory=list, repr=False)
+    lookout: Lookout[Message] = field(default_factory=Lookout, repr=False)
     own_permissions: frozenset[str] | None = field(default=None, repr=False)
 
     @property
@@ -168,7 +169,7 @@ class Channel:
         if self.kind == "thread":
             raise ValueError("a thread has the permissions of its channel")
         self.own_permissions = chosen
-        self.state.publish("CHANNEL_UPDATE", self.guild, lambda: payloads.channel(self))
+        self.state.publish("CHANNEL_UPDATE", self.guild, self)
 
     @property
     def bot_bits(self) -> int:
@@ -184,33 +185,12 @@ class Channel:
 
         Edits count too. Raises TimeoutError after `timeout` seconds.
         """
-        for message in self.messages:
-            if predicate(message):
-                return message
-        found: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        waiter = (predicate, found)
-        self.waiters.append(waiter)
-        try:
-            async with asyncio.timeout(timeout):
-                return await found
-        except TimeoutError:
-            raise TimeoutError(f"no such message in #{self.name} within {timeout:g} s") from None
-        finally:
-            self.waiters.remove(waiter)
+        return await self.lookout.first(self.messages, predicate, timeout, f"such message in #{self.name}")
 
     def show(self, message: Message) -> None:
         """Let whoever waits for a message look at one that is new or changed."""
-        if message.ephemeral or message.deleted:
-            return
-        for predicate, found in self.waiters:
-            if found.done():
-                continue
-            try:
-                if predicate(message):
-                    found.set_result(message)
-            except Exception as error:
-                # It belongs to the waiting test, not to the request that is being served.
-                found.set_exception(error)
+        if not message.ephemeral and not message.deleted:
+            self.lookout.show(message)
 
 
 @dataclass(eq=False)
@@ -253,17 +233,123 @@ class Guild:
         bits(chosen)
         self.state.users[user.id] = user
         member = self.members[user.id] = Member(self, user, chosen)
-        self.state.publish("GUILD_MEMBER_ADD", self, lambda: payloads.member(member, self.id))
+        self.state.publish("GUILD_MEMBER_ADD", self, member)
         return member
 
     def _add(self, channel: Channel, event: str) -> Channel:
         self.channels.append(channel)
         self.state.channels[channel.id] = channel
-        self.state.publish(event, self, lambda: payloads.channel(channel))
+        self.state.publish(event, self, channel)
         return channel
 
 
-def _publish_nothing(_event: str, _guild: Guild | None, _build: Callable[[], Json]) -> None:
+class Call:
+    """One use of the bot by a person: a command, a press of a button, a menu, an autocompletion.
+
+    `dispatched_at` and `acknowledged_at` are `time.monotonic()` seconds. `ack_type` is the callback type of
+    the first answer (4 message, 5 deferred, 6 deferred update, 7 update, 8 choices, 9 modal). `original` is the
+    message of that answer, `followups` are the messages after it; the follow-up that took the place of a
+    "thinking" message is `original`.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        kind: int,
+        who: Member | User,
+        channel: Channel,
+        data: Json,
+        message: Message | None = None,
+    ) -> None:
+        self._state = state
+        self.id = state.ids.now()
+        # Real tokens have about 200 characters; whoever stores one must have room for it.
+        self.token = "aW50ZXJhY3Rpb246" + secrets.token_urlsafe(130)
+        self.kind = kind
+        self.member = who if isinstance(who, Member) else None
+        self.user = who.user if isinstance(who, Member) else who
+        self.channel = channel
+        self.data = data
+        self.message = message
+        self.opened_by: Call | None = None
+        self.forged_components: list[Json] | None = None
+        self.dispatched_at = time.monotonic()
+        self.issued = state.clock.monotonic()
+        self.acknowledged_at: float | None = None
+        self.ack_type: int | None = None
+        self.ephemeral = False
+        self.original: Message | None = None
+        self.deleted_original = False
+        self.updated = False
+        self.followups: list[Message] = []
+        self.choices: list[Json] = []
+        self.modal: Json | None = None
+        self.changed = Signal()
+        state.calls[self.id] = state.calls_by_token[self.token] = self
+
+    @property
+    def guild(self) -> Guild | None:
+        """Return the guild it happened in."""
+        return self.channel.guild
+
+    @property
+    def thinking(self) -> bool:
+        """Return whether the person still sees "… is thinking"."""
+        return self.original is not None and self.original.thinking and not self.original.deleted
+
+    @property
+    def replies(self) -> list[Message]:
+        """Return the answers with something to see that are still there, in order."""
+        first = [self.original] if self.original is not None else []
+        if self.kind == COMPONENT and self.ack_type in {6, 7} and not self.updated:
+            first = []
+        return [m for m in [*first, *self.followups] if m.substantial and not m.deleted]
+
+    @property
+    def late(self) -> bool:
+        """Return whether the three seconds for the first answer are over."""
+        return self._state.clock.monotonic() - self.issued > ANSWER_SECONDS
+
+    @property
+    def expired(self) -> bool:
+        """Return whether the token's fifteen minutes are over."""
+        return self._state.clock.monotonic() - self.issued > TOKEN_SECONDS
+
+    def acknowledge(self, ack_type: int, *, ephemeral: bool = False) -> None:
+        """Note the first answer."""
+        self.acknowledged_at = time.monotonic()
+        self.ack_type = ack_type
+        self.ephemeral = ephemeral
+        self.changed.notify()
+
+    async def acknowledged(self, timeout: float = 10.0) -> float:
+        """Wait for the first answer and return how many milliseconds it took."""
+        at = await self.changed.wait_for(lambda: self.acknowledged_at, timeout, "answer to the interaction")
+        return (at - self.dispatched_at) * 1000
+
+    async def reply(self, timeout: float = 10.0) -> Message:
+        """Wait for the first answer with something to see: original message, its edit, or a follow-up."""
+        replies = await self.changed.wait_for(lambda: self.replies or None, timeout, "visible reply")
+        return replies[0]
+
+    async def settled(self, timeout: float = 10.0) -> None:
+        """Wait until the person is owed nothing: answered, not "thinking", and not left without a word.
+
+        An answer without a message (deferred update, choices, modal) settles at once.
+        """
+        await self.changed.wait_for(self._is_settled, timeout, "settled interaction")
+
+    def _is_settled(self) -> bool:
+        if self.ack_type in {4, 5}:
+            return not self.thinking and (bool(self.replies) or self.original is None)
+        return self.ack_type is not None
+
+
+Subject: TypeAlias = Guild | Channel | Member | Message
+"""What an event of the gateway tells about."""
+
+
+def _publish_nothing(_event: str, _guild: Guild | None, _subject: Subject) -> None:
     """Drop an event: nobody is connected yet."""
 
 
@@ -291,14 +377,14 @@ class State:
         self.said: list[Message] = []
         self.follow_up_after_deletion = True
         self.changed = Signal()
-        self.publish: Callable[[str, Guild | None, Callable[[], Json]], None] = _publish_nothing
+        self.publish: Callable[[str, Guild | None, Subject], None] = _publish_nothing
 
     def add_guild(self, name: str, upload_limit: int, locale: str) -> Guild:
         """Create a guild that the bot is a member of."""
         guild = Guild(self.ids.guild(), name, self, upload_limit, locale)
         self.guilds[guild.id] = guild
         guild.members[self.bot.id] = Member(guild, self.bot, guild.bot_permissions)
-        self.publish("GUILD_CREATE", guild, lambda: payloads.guild_create(guild, joined=True))
+        self.publish("GUILD_CREATE", guild, guild)
         return guild
 
     def direct(self, user: User) -> Channel:

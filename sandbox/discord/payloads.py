@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.discord.clock import snowflake_seconds
+from sandbox.discord.content import Attachment
+from sandbox.discord.model import (
+    COMMAND,
+    COMPONENT,
+    MODAL_SUBMIT,
+    Call,
+    Channel,
+    Guild,
+    Member,
+    Message,
+    State,
+    User,
+)
 from sandbox.discord.permissions import ALL_PERMISSIONS, PERMISSION_BITS, bits
-
-if TYPE_CHECKING:
-    from sandbox.discord.content import Attachment
-    from sandbox.discord.model import Channel, Guild, Member, Message, State, User
 
 Json = dict[str, Any]
 
@@ -278,7 +287,7 @@ def message(post: Message, *, resolve: bool = True) -> Json:
     call = post.interaction_call
     if call is not None:
         data |= {"webhook_id": str(state.application_id), "application_id": str(state.application_id)}
-        data["interaction_metadata"] = call.metadata()
+        data["interaction_metadata"] = interaction_metadata(call)
     return data
 
 
@@ -287,3 +296,80 @@ def member_permissions(who: Member | None) -> str:
     if who is None:
         return str(PERMISSION_BITS["view_channel"] | PERMISSION_BITS["send_messages"])
     return str(bits(who.permissions))
+
+
+def interaction_metadata(call: Call) -> Json:
+    """Return the interaction as messages that answer it name it."""
+    data: Json = {
+        "id": str(call.id),
+        "type": call.kind,
+        "user": user(call.user),
+        "authorizing_integration_owners": _owners(call),
+    }
+    if call.message is not None and call.kind == COMPONENT:
+        data["interacted_message_id"] = str(call.message.id)
+    if call.opened_by is not None:
+        data["triggering_interaction_metadata"] = interaction_metadata(call.opened_by)
+    if call.original is not None and not call.original.deleted:
+        data["original_response_message_id"] = str(call.original.id)
+    if call.kind == COMMAND:
+        data["name"] = call.data["name"]
+        data["command_type"] = call.data["type"]
+    return data
+
+
+def callback_response(call: Call) -> Json:
+    """Return the body of a callback's answer (Discord's reference, "Interaction Callback Response")."""
+    interaction: Json = {"id": str(call.id), "type": call.kind, "channel_id": str(call.channel.id)}
+    if call.guild is not None:
+        interaction["guild_id"] = str(call.guild.id)
+    answer: Json = {"interaction": interaction}
+    if call.original is not None:
+        interaction |= {
+            "response_message_id": str(call.original.id),
+            "response_message_loading": call.original.thinking,
+            "response_message_ephemeral": call.original.ephemeral,
+        }
+        if call.ack_type in {4, 7}:
+            answer["resource"] = {"type": call.ack_type, "message": message(call.original)}
+    return answer
+
+
+def interaction_create(call: Call) -> Json:
+    """Return the data of INTERACTION_CREATE."""
+    place = channel(call.channel)
+    place["permissions"] = member_permissions(call.member)
+    data: Json = {
+        "id": str(call.id),
+        "application_id": str(call.channel.state.application_id),
+        "type": call.kind,
+        "data": call.data,
+        "channel": place,
+        "channel_id": str(call.channel.id),
+        "token": call.token,
+        "version": 1,
+        "app_permissions": str(call.channel.bot_bits),
+        "locale": call.user.locale,
+        "entitlements": [],
+        "authorizing_integration_owners": _owners(call),
+        "context": 0 if call.guild is not None else 1,
+        "attachment_size_limit": call.guild.upload_limit if call.guild is not None else 10 * 2**20,
+    }
+    if call.guild is not None and call.member is not None:
+        data |= {
+            "guild_id": str(call.guild.id),
+            "guild": {"id": str(call.guild.id), "locale": call.guild.locale, "features": []},
+            "guild_locale": call.guild.locale,
+            "member": member(call.member) | {"permissions": member_permissions(call.member)},
+        }
+    else:
+        data["user"] = user(call.user)
+    if call.message is not None and call.kind in {COMPONENT, MODAL_SUBMIT}:
+        data["message"] = message(call.message)
+        if call.forged_components is not None:
+            data["message"]["components"] = call.forged_components
+    return data
+
+
+def _owners(call: Call) -> dict[str, str]:
+    return {"0": str(call.guild.id) if call.guild is not None else "0"}

@@ -9,9 +9,21 @@ from sandbox.discord import payloads
 from sandbox.discord.commands import MESSAGE_MENU, CommandRegistry
 from sandbox.discord.content import walk_components
 from sandbox.discord.gateway import Gateway
-from sandbox.discord.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Call
 from sandbox.discord.messages import create_message, delete_message
-from sandbox.discord.model import Channel, Guild, Json, Member, Message, State, User
+from sandbox.discord.model import (
+    AUTOCOMPLETE,
+    COMMAND,
+    COMPONENT,
+    MODAL_SUBMIT,
+    Call,
+    Channel,
+    Guild,
+    Json,
+    Member,
+    Message,
+    State,
+    User,
+)
 
 ROW, BUTTON, STRING_MENU = 1, 2, 3
 
@@ -211,35 +223,32 @@ class People:
             raise ValueError("a direct conversation cannot be deleted")
         for thread in [item for item in guild.channels if item.parent is channel]:
             self.delete_channel(thread)
-        data = payloads.channel(channel)
+        self.state.publish("THREAD_DELETE" if channel.parent is not None else "CHANNEL_DELETE", guild, channel)
         guild.channels.remove(channel)
         channel.deleted = True
         for message in list(channel.history.values()):
             message.deleted = True
         channel.history.clear()
-        event = "THREAD_DELETE" if channel.parent is not None else "CHANNEL_DELETE"
-        self.state.publish(event, guild, lambda: data)
 
     def archive_thread(self, thread: Channel, locked: bool = False) -> None:
         """Archive a thread; unless locked, a new message opens it again."""
         thread.archived, thread.locked = True, locked
-        self.state.publish("THREAD_UPDATE", thread.guild, lambda: payloads.channel(thread))
+        self.state.publish("THREAD_UPDATE", thread.guild, thread)
 
     def lock_thread(self, thread: Channel) -> None:
         """Lock a thread but leave it open, which `archive_thread` does not; who manages threads may still write."""
         thread.locked = True
-        self.state.publish("THREAD_UPDATE", thread.guild, lambda: payloads.channel(thread))
+        self.state.publish("THREAD_UPDATE", thread.guild, thread)
 
     def remove_member(self, who: Member) -> None:
         """Let a member leave the guild."""
         who.guild.members.pop(who.id, None)
-        data: Json = {"guild_id": str(who.guild.id), "user": payloads.user(who.user)}
-        self.state.publish("GUILD_MEMBER_REMOVE", who.guild, lambda: data)
+        self.state.publish("GUILD_MEMBER_REMOVE", who.guild, who)
 
     def remove_guild(self, guild: Guild) -> None:
         """Throw the bot out of a guild."""
         guild.removed = True
-        self.state.publish("GUILD_DELETE", guild, lambda: {"id": str(guild.id)})
+        self.state.publish("GUILD_DELETE", guild, guild)
         self.state.guilds.pop(guild.id, None)
 
     def deliver_again(self, call: Call, shard: int | None = None) -> None:
@@ -247,7 +256,7 @@ class People:
         if shard is None:
             self._send(call)
         else:
-            self.gateway.current[shard].dispatch("INTERACTION_CREATE", call.event())
+            self.gateway.current[shard].dispatch("INTERACTION_CREATE", payloads.interaction_create(call))
 
     async def _session(self, channel: Channel, timeout: float) -> None:
         await self.state.changed.wait_for(
@@ -256,7 +265,7 @@ class People:
 
     def _send(self, call: Call) -> Call:
         for session in self.gateway.sessions_for(call.guild):
-            session.dispatch("INTERACTION_CREATE", call.event())
+            session.dispatch("INTERACTION_CREATE", payloads.interaction_create(call))
         return call
 
 

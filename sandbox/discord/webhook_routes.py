@@ -6,7 +6,6 @@ from typing import Any
 
 from sandbox.discord import payloads
 from sandbox.discord.errors import invalid, refuse
-from sandbox.discord.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Call
 from sandbox.discord.messages import (
     create_message,
     create_thinking,
@@ -14,7 +13,7 @@ from sandbox.discord.messages import (
     edit_message,
     require_unlocked,
 )
-from sandbox.discord.model import EPHEMERAL, Message
+from sandbox.discord.model import AUTOCOMPLETE, COMMAND, COMPONENT, EPHEMERAL, MODAL_SUBMIT, Call, Message
 from sandbox.discord.rest import Context, Route
 from sandbox.discord.rules import check_choices
 
@@ -62,7 +61,7 @@ def callback(context: Context) -> tuple[int, Any]:
         _take_component_message(call, data, context, update=kind == UPDATE)
     call.acknowledge(kind, ephemeral=kind in {MESSAGE, DEFERRED_MESSAGE} and _wants_ephemeral(data))
     if context.query.get("with_response", "").lower() in {"1", "true"}:
-        return 200, call.callback_response()
+        return 200, payloads.callback_response(call)
     return 204, None
 
 

@@ -1,202 +1,95 @@
-"""The archive of audio and artwork: files on disk under their hash, and rows that say which were used last.
-
-A file is read back only after its hash was found right, so neither a power cut nor a flipped bit can get into Discord,
-and nothing needs to be forced onto the disk here.
-"""
+"""The archive's files on disk, each under its hash. Everything here blocks."""
 
 from __future__ import annotations
 
-import asyncio
+import errno
 import hashlib
-import logging
 import os
+import re
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+import uuid
 from pathlib import Path
 
-from sqlalchemy import delete, exists, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from storage.database import Database
-from storage.schema import files, media
-
-log = logging.getLogger(__name__)
-
 _BLOCK = 64 * 1024
-_EVICTED_AT_ONCE = 50
+_PART = ".part"
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A file of the archive, as a link or copy of one's own. `kind` is the value it was kept with."""
+class Disk:
+    """A directory of files under their hashes; its methods raise `OSError`."""
 
-    path: Path
-    sha256: str
-    kind: str
-    size: int
-
-
-class Archive:
-    """Keeps files under their hash in `directory`, at most `max_bytes` of them; 0 bytes switch it off."""
-
-    def __init__(self, database: Database, directory: Path, max_bytes: int, clock: Callable[[], float]) -> None:
-        self._database = database
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._max_bytes = max_bytes
-        self._clock = clock
-        self._lock = asyncio.Lock()
-        self.on_lost: Callable[[], None] = lambda: None
-        """Called when a file was found lost or damaged, after its songs were marked to be archived again."""
 
-    @property
-    def is_on(self) -> bool:
-        """Whether anything is kept at all."""
-        return self._max_bytes > 0
+    def open(self) -> None:
+        """Make the directory."""
+        self._directory.mkdir(parents=True, exist_ok=True)
 
-    async def open(self) -> None:
-        """Make the directory, remove what an earlier process left half done and keep to the cap; raises `OSError`."""
-        if not self.is_on:
-            return
-        async with self._database.read() as connection:
-            known = set((await connection.execute(select(media.c.sha256))).scalars())
-        present = await asyncio.to_thread(self._sweep, known)
-        async with self._database.write() as connection:
-            for lost in known - present:
-                await _forget(connection, lost, again_at=self._clock())
-        async with self._lock:
-            await self._make_room(0)
+    def stage(self, source: Path, sha256: str) -> Path:
+        """Give a file a second name, or copy it, beside where it will be published."""
+        # Else the database's next durable commit would wait until these megabytes are on the disk. Where there is no
+        # `fdatasync` (macOS), the time of the last change goes to the disk too.
+        with source.open("rb") as file:
+            getattr(os, "fdatasync", os.fsync)(file.fileno())
+        target = self._path(sha256)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{uuid.uuid4().hex}{_PART}")
+        try:
+            link_or_copy(source, part)
+        except OSError:  # a full disk shall not be filled by halves of files
+            part.unlink(missing_ok=True)
+            raise
+        return part
 
-    async def put(self, source: Path, kind: str) -> str | None:
-        """Keep a file, which gets a second name or is copied, and return its SHA-256 in hex; None where it is not kept.
+    def publish(self, part: Path, sha256: str) -> None:
+        """Give a staged file its name."""
+        part.replace(self._path(sha256))
 
-        The least recently used files make room for it.
+    def remove(self, *hashes: str) -> None:
+        """Remove files, if they are there."""
+        for sha256 in hashes:
+            self._path(sha256).unlink(missing_ok=True)
+
+    def read(self, sha256: str, destination: Path) -> bool:
+        """Link or copy a file to `destination`; False where it was looked at and is lost or damaged.
+
+        Raises `OSError` for whatever is wrong with `destination` or with the whole directory.
         """
-        if not self.is_on:
-            return None
-        async with self._lock:
-            size = (await asyncio.to_thread(source.stat)).st_size
-            if size > self._max_bytes:
-                return None
-            sha256 = await asyncio.to_thread(_digest, source)
-            await self._make_room(size, keep=sha256)
-            await asyncio.to_thread(self._store, source, sha256)
-            async with self._database.write(durable=False) as connection:
-                await connection.execute(
-                    insert(media)
-                    .prefix_with("OR REPLACE")
-                    .values(sha256=sha256, kind=kind, size=size, used_at=self._clock())
-                )
-        return sha256
+        path = self._path(sha256)
+        if not path.is_file():
+            if not any(self._directory.glob("[0-9a-f][0-9a-f]")):
+                # One file may be lost. All of them at once are a disk that is not mounted.
+                raise FileNotFoundError(errno.ENOENT, "the archive is empty; is its disk mounted?", self._directory)
+            return False
+        # Twice, for a read that went wrong says nothing about what lies there.
+        if digest(path) != sha256 and digest(path) != sha256:
+            return False
+        destination.unlink(missing_ok=True)
+        link_or_copy(path, destination)
+        return True
 
-    async def get(self, sha256: str, destination: Path) -> Kept | None:
-        """Link or copy a file of the archive to `destination`; None where it was lost or is damaged."""
-        if not self.is_on:
-            return None
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(media).where(media.c.sha256 == sha256))).first()
-        if row is None:
-            return None
-        if not await asyncio.to_thread(self._fetch, sha256, destination):
-            log.warning("the archive has lost or damaged %s; it is fetched again", sha256)
-            await self.drop(sha256, again_at=self._clock())
-            self.on_lost()
-            return None
-        async with self._database.write(durable=False) as connection:
-            await connection.execute(update(media).where(media.c.sha256 == sha256).values(used_at=self._clock()))
-        return Kept(destination, sha256, row.kind, row.size)
+    def leftovers(self, older_than: float) -> list[Path]:
+        """Return what was begun and never published, and not touched since `older_than` (Unix seconds)."""
+        found = self._directory.glob(f"[0-9a-f][0-9a-f]/.*{_PART}")
+        return [path for path in found if _changed_at(path) < older_than]
 
-    async def drop(self, sha256: str, *, again_at: float | None = None) -> None:
-        """Remove a file; `again_at` is when to try to get it again."""
-        async with self._lock:
-            await asyncio.to_thread(self._path(sha256).unlink, missing_ok=True)
-            async with self._database.write() as connection:
-                await _forget(connection, sha256, again_at=again_at)
-
-    async def drop_unused(self) -> None:
-        """Remove what no song refers to any more."""
-        async with self._database.read() as connection:
-            unused = await connection.execute(
-                select(media.c.sha256).where(
-                    ~exists().where(files.c.audio_sha256 == media.c.sha256),
-                    ~exists().where(files.c.image_sha256 == media.c.sha256),
-                )
-            )
-            found = list(unused.scalars())
-        for sha256 in found:
-            await self.drop(sha256)
-
-    async def _make_room(self, wanted: int, *, keep: str = "") -> None:
-        """Remove the least recently used files, except `keep`, until `wanted` bytes more fit."""
-        others = media.c.sha256 != keep
-        while True:
-            async with self._database.read() as connection:
-                query = select(func.coalesce(func.sum(media.c.size), 0)).where(others)
-                total = wanted + (await connection.execute(query)).scalar_one()
-                if total <= self._max_bytes:
-                    return
-                oldest = await connection.execute(
-                    select(media.c.sha256, media.c.size).where(others).order_by(media.c.used_at).limit(_EVICTED_AT_ONCE)
-                )
-                rows = oldest.all()
-            if not rows:
-                return
-            async with self._database.write() as connection:
-                for sha256, size in rows:
-                    if total <= self._max_bytes:
-                        break
-                    total -= size
-                    await asyncio.to_thread(self._path(sha256).unlink, missing_ok=True)
-                    await _forget(connection, sha256)
+    def names(self) -> list[str]:
+        """Return the names of all published files."""
+        # Nothing but what this class has put there: an owner may have named a directory with other things in it.
+        found = self._directory.glob("[0-9a-f][0-9a-f]/*")
+        return [path.name for path in found if _HASH.fullmatch(path.name) and path.is_file()]
 
     def _path(self, sha256: str) -> Path:
         return self._directory / sha256[:2] / sha256
 
-    def _store(self, source: Path, sha256: str) -> None:
-        # Else the database's next durable commit would wait until these megabytes are on the disk.
-        with source.open("rb") as file:
-            os.fdatasync(file.fileno())
-        target = self._path(sha256)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{sha256}.part")
-        part.unlink(missing_ok=True)
-        try:
-            link_or_copy(source, part)
-            part.replace(target)
-        except OSError:  # a full disk shall not be filled by halves of files
-            part.unlink(missing_ok=True)
-            raise
 
-    def _fetch(self, sha256: str, destination: Path) -> bool:
-        destination.unlink(missing_ok=True)
-        try:
-            link_or_copy(self._path(sha256), destination)
-            if _digest(destination) == sha256:
-                return True
-        except FileNotFoundError:
-            return False
-        destination.unlink()
-        return False
-
-    def _sweep(self, known: set[str]) -> set[str]:
-        """Remove files that no row knows, and return the names of those that one does."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        present: set[str] = set()
-        # Nothing but what this class may have put there: an owner may have named a directory with other things in it.
-        for path in self._directory.glob("[0-9a-f][0-9a-f]/*"):
-            if path.name in known:
-                present.add(path.name)
-            elif path.is_file():
-                path.unlink()
-        return present
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
+def digest(path: Path) -> str:
+    """Return a file's SHA-256 in hex."""
+    found = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+            found.update(block)
+    return found.hexdigest()
 
 
 def link_or_copy(source: Path, destination: Path) -> None:
@@ -209,9 +102,8 @@ def link_or_copy(source: Path, destination: Path) -> None:
         shutil.copyfile(source, destination)
 
 
-async def _forget(connection: AsyncConnection, sha256: str, *, again_at: float | None = None) -> None:
-    await connection.execute(delete(media).where(media.c.sha256 == sha256))
-    # What was lost is worth another try while VidGo or Discord may still have it; what had to make room is not.
-    again = {} if again_at is None else {"archive_at": again_at}
-    for column in (files.c.audio_sha256, files.c.image_sha256):
-        await connection.execute(update(files).where(column == sha256).values({column.name: None, **again}))
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_ctime
+    except FileNotFoundError:
+        return float("inf")

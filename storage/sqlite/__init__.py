@@ -1,1 +1,1 @@
-"""What is SQLite alone: the connection, and the journal beside the file."""
+"""What is SQLite alone: opening the file, its connections, and waiting for the disk."""

@@ -1,89 +1,154 @@
-"""A connection to SQLite that uses its thread only for what may wait.
+"""A connection to SQLite that is used in two ways: at once, or in aiosqlite's thread.
 
 A small indexed statement takes SQLite some microseconds. Handing it to a thread and its result back takes ten times as
-long, and milliseconds while the event loop is busy, for both want the interpreter's lock. So statements run where they
-are asked for. In the thread runs what waits for the disk, a durable commit and the end of the connection, and what has
-to wait for another process that holds SQLite's lock.
+long, and milliseconds while the event loop is busy, for both want the interpreter's lock. So a statement that is
+marked as quick runs where it is asked for, and every other one in the thread. A commit does not wait for the disk: it
+survives the death of the process as it is, and a power cut after `Disk.sync`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Literal
+from time import perf_counter
+from typing import Any, Literal, TypeVar
 
 import aiosqlite
+from sqlalchemy import Connection, CursorResult, Executable, StaticPool, create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 20_000
+LONG_SECONDS = 0.02
+"""What holds the event loop for longer is told in the log, at level DEBUG."""
 
-CHECKPOINT_PAGES = 1000
-"""How long the write-ahead log grows, in pages, before a durable commit moves it into the file; SQLite's default."""
+
+class SQLiteConnection:
+    """One open connection; between `begin` and its end it belongs to one transaction."""
+
+    def __init__(
+        self, raw: sqlite3.Connection, at_once: Connection, thread: aiosqlite.Connection, in_thread: AsyncConnection
+    ) -> None:
+        self._raw = raw
+        self._at_once = at_once
+        self._thread = thread
+        self._in_thread = in_thread
+        self._thread_is_free = True
+
+    @classmethod
+    async def open(cls, path: Path) -> SQLiteConnection:
+        """Open a file in WAL mode with foreign keys; raises `sqlite3.Error`."""
+        raw = _connect(path)
+        # An error's text would hold the values of its query, tokens among them, and errors are logged.
+        engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, hide_parameters=True)
+        thread = aiosqlite.Connection(lambda: raw, iter_chunk_size=64)
+        patient = create_async_engine(
+            "sqlite+aiosqlite://", async_creator=lambda: thread, poolclass=StaticPool, hide_parameters=True
+        )
+        return cls(raw, engine.connect(), thread, await patient.connect())
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[*tuple[Any, ...]]:
+        """Run a statement, at once where it is marked as quick; raises `DBAPIError`."""
+        if self._thread_is_free and statement.get_execution_options().get("quick"):
+            try:
+                with _Watch(statement):
+                    return self._at_once.execute(statement, parameters)
+            except OperationalError as error:
+                if not _is_busy(error.orig):
+                    raise
+        return await self._patiently(lambda: self._in_thread.execute(statement, parameters))
+
+    async def begin(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> None:
+        """Begin a transaction; waits for other processes that hold SQLite's lock. Raises `sqlite3.Error`."""
+        await self._command(f"BEGIN {kind}")
+
+    async def commit(self) -> None:
+        """Make a transaction visible; raises `sqlite3.Error`."""
+        await self._command("COMMIT")
+
+    async def rollback(self) -> None:
+        """End a transaction without effect, and one that ended already without a word."""
+        if self._thread_is_free and not self._raw.in_transaction:
+            return
+        # In the thread, where it comes after whatever a cancelled caller has left there.
+        await self._patiently(self._thread.rollback)
+
+    async def checkpoint(self) -> None:
+        """Move the write-ahead log into the file as far as no reader needs it; waits for the disk."""
+        await self._patiently(lambda: self._thread.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)"))
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._at_once.close()
+        await self._in_thread.close()
+        await self._in_thread.engine.dispose()  # closes aiosqlite's connection, and with it the file
+
+    async def _command(self, command: str) -> None:
+        if self._thread_is_free:
+            try:
+                self._raw.execute(command)
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error):
+                    raise
+            else:
+                return
+        await self._patiently(lambda: self._wait_for_others(command))
+
+    async def _wait_for_others(self, command: str) -> None:
+        await self._thread.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        try:
+            await self._thread.execute_fetchall(command)
+        finally:
+            await self._thread.execute_fetchall("PRAGMA busy_timeout = 0")
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        self._thread_is_free = False
+        try:
+            result = await work()
+        except asyncio.CancelledError:
+            # Whoever is cancelled leaves the thread at work, and until that is over everything has to queue there.
+            raise
+        except BaseException:
+            self._thread_is_free = True
+            raise
+        self._thread_is_free = True
+        return result
+
+
+class _Watch:
+    """Says at level DEBUG which statement held the event loop."""
+
+    def __init__(self, statement: Executable) -> None:
+        self._statement = statement
+        self._began_at = 0.0
+
+    def __enter__(self) -> None:
+        self._began_at = perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        if (took := perf_counter() - self._began_at) > LONG_SECONDS:
+            log.debug("a quick statement held the event loop for %.0f ms: %.200s", took * 1000, self._statement)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Open a file in WAL mode with foreign keys, without transaction control by the driver, which begins too late."""
+    """Connect without transaction control by the driver, which begins too late."""
     # Never used by two threads at once; that one goes on with what the other began is what SQLite permits.
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
-    _set_durable(connection, True)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA busy_timeout = 0")
     return connection
 
 
-def _set_durable(connection: sqlite3.Connection, durable: bool) -> None:
-    """Let commits wait for the disk, or never: then they leave moving the log into the file to those that do."""
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES if durable else 0}")
-
-
-class Connection(aiosqlite.Connection):
-    """aiosqlite's connection, with a shorter way for statements that cannot wait."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(lambda: _connect(path), iter_chunk_size=64)
-        self._thread.daemon = True
-        self._durable: bool | None = True
-        """What the next commit is, None when an interrupted change leaves it open."""
-        self._sent = 0
-        self._done = 0
-
-    async def begin(self, kind: Literal["DEFERRED", "IMMEDIATE"], *, durable: bool = True) -> None:
-        """Begin a transaction whose commit survives a power cut or, with `durable` off, the death of the process."""
-        if durable != self._durable:
-            self._durable = None
-            await self._execute(_set_durable, self._conn, durable)
-            self._durable = durable
-        await self._execute(self._conn.execute, f"BEGIN {kind}")
-
-    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if self._sent == self._done and not self._waits_for_disk(fn):
-            try:
-                return fn(*args, **kwargs)
-            except sqlite3.OperationalError as error:
-                # What found the lock taken has done nothing yet, so it can be done again.
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    raise
-        self._sent += 1
-        return await super()._execute(self._patiently, fn, *args, **kwargs)  # type: ignore[no-untyped-call]  # the library has no types
-
-    def _waits_for_disk(self, fn: Callable[..., Any]) -> bool:
-        return fn == self._conn.close or (self._durable is not False and fn == self._conn.commit)
-
-    def _patiently(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run something in the thread, where it may wait for other processes."""
-        connection = self._conn
-        try:
-            if fn in (connection.commit, connection.close):
-                # Whoever commits has the lock already. Each further call would wait for the interpreter's lock again,
-                # for milliseconds while the event loop is busy.
-                return fn(*args, **kwargs)
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-            try:
-                return fn(*args, **kwargs)
-            finally:
-                connection.execute("PRAGMA busy_timeout = 0")
-        finally:
-            # Only this thread counts what is done, and only the event loop's what is sent.
-            self._done += 1
+def _is_busy(error: BaseException | None) -> bool:
+    """Tell whether SQLite has found its lock taken; what found that has done nothing yet, so it can be done again."""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY

@@ -25,10 +25,13 @@ EXTEND = "extend-music"
 
 
 @asynccontextmanager
-async def open_music(directory: Path, *, callbacks: bool = False, **settings: str) -> AsyncIterator[World]:
+async def open_music(
+    directory: Path, *, callbacks: bool = False, module: str = "bot", **settings: str
+) -> AsyncIterator[World]:
     """Start a world whose bot asks VidGo often; at its end Discord must have refused nothing that no test expected."""
     quick = {"POLL_MIN_SECONDS": "0.2", "POLL_MAX_SECONDS": "1"}
-    async with open_world(directory, callbacks=callbacks, **cast("dict[str, Any]", quick | settings)) as world:
+    values = cast("dict[str, Any]", quick | settings)
+    async with open_world(directory, callbacks=callbacks, module=module, **values) as world:
         yield world
     refused = refusals(world)
     assert not refused, refused
@@ -184,13 +187,13 @@ async def archived(world: World, song: Task, position: int = 0, *, what: str = "
 
 
 async def at_rest(world: World) -> None:
-    """Wait until the bot has nothing at hand that it has only just got: what it needs then, it has to look for."""
+    """Wait until the bot keeps nothing that it has only just got: what it needs then, it has to look for."""
 
-    async def nothing_at_hand() -> bool:
+    async def nothing_in_transit() -> bool:
         async with world.http.get(world.url + "/metrics") as response:
-            return "\ncoverbot_files_at_hand 0.0\n" in await response.text()
+            return "\ncoverbot_files_in_transit 0.0\n" in await response.text()
 
-    await world_eventually(nothing_at_hand)
+    await world_eventually(nothing_in_transit)
 
 
 async def archived_whole(world: World, song: Task, seconds: float = 15) -> None:

@@ -79,6 +79,8 @@ class Bot:
     def __init__(self, directory: Path, settings: Mapping[str, str], discord: DiscordStandIn) -> None:
         self.directory = directory
         self.settings = dict(settings)
+        self.module = "bot"
+        """What is run; another one may patch the program first."""
         self.log_lines: list[str] = []
         self._discord = discord
         self._changed = Signal()
@@ -100,7 +102,7 @@ class Bot:
         assert not self.running
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "bot", "run"),
+            *("-m", self.module, "run"),
             cwd=self.directory,
             env=environment(self.settings),
             stdin=asyncio.subprocess.DEVNULL,

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from bot.media.links import FETCH_SECONDS, Links
 from bot.settings import Settings
-from bot.tasks.life import new_task
+from bot.tasks.new import new_task
 from bot.vidgo import GenerateMusic
 from tests.end_to_end.heard import listen, music_of
 from tests.end_to_end.music import (
@@ -217,7 +217,7 @@ async def test_an_altered_or_outdated_address_is_refused(public: World) -> None:
     await archived(public, song)
     [row] = public.rows("SELECT id, token FROM tasks WHERE vidgo_id = ?", song.id)
     [other] = public.rows("SELECT id FROM tasks WHERE id != ? LIMIT 1", row["id"])
-    settings = Settings(_env_file=None, discord_token=TOKEN, vidgo_api_key=KEY, public_url=public.url)
+    settings = Settings(discord_token=TOKEN, vidgo_api_key=KEY, public_url=public.url)
     draft = new_task(GenerateMusic(prompt="x"), now=0, user_id=0, guild_id=None, title="Signed")
     task = replace(draft, **row)
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from sandbox.vidgo import Task
 
 COVER = "generate-music-cover"
+IMPATIENT = "tests.end_to_end.impatient"
+"""The program with little patience for files."""
+
 SONG = "generate-music"
 TOKEN = "MTA5OTUxMTYyNzc3Ng.GwY2aK.an-end-to-end-token-of-nobody"
 KEY = "vg-end-to-end-key-5b0e2f"
@@ -163,9 +166,9 @@ class Person:
 
 @asynccontextmanager
 async def open_world(
-    directory: Path, *, callbacks: bool = True, start: bool = True, **settings: str
+    directory: Path, *, callbacks: bool = True, start: bool = True, module: str = "bot", **settings: str
 ) -> AsyncIterator[World]:
-    """Start the stand-ins and the program; at the end stop it and check that all was well.
+    """Start the stand-ins and the program, which `module` runs; at the end stop it and check that all was well.
 
     With callbacks the program hardly ever asks by itself, so that nothing arrives in time without them.
     """
@@ -190,6 +193,7 @@ async def open_world(
             "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
         }
         bot = Bot(directory, defaults | settings, discord)
+        bot.module = module
         world = World(discord, vidgo, bot, discord.add_guild("Harbour"), http, url)
         try:
             if start:

@@ -14,7 +14,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -22,18 +22,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 import bot.app
 import bot.media.files
+import bot.media.patience
 from bot.__main__ import main
 from bot.media.fetch import Fetcher
-from bot.media.fetched import Fetched
-from bot.media.files import Files
+from bot.media.shared import Shared
 from bot.vidgo import VidGo
-from storage.database import Database
-from storage.sqlite.journal import Journal
-from storage.tasks import File
+from storage.database import Database, Transaction
 from tests.faults.watching import let_time_pass, watch_workers, wrong_clock
 
 ARMED = "crash-at"
@@ -43,12 +39,12 @@ TRAIL = "commits"
 """The file in the working directory that every commit is noted in, where that is asked for."""
 
 AT_HAND = "at-hand"
-"""The file in the working directory that says how many files wait for the archive; small ones wait in memory."""
+"""The file in the working directory that says how many files are under way or kept; small ones are in memory."""
 
 FAILED = 1
 
-SETTLE_SECONDS = 0.1
-"""How long a file that has arrived waits for the archive: every audit waits for that."""
+KEEP_SECONDS = 1.0
+"""How long a file that was fetched is kept for whoever wants it next: every audit waits for that."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +75,7 @@ def place(function: str, number: int, phase: str) -> str:
 
 def _commit_points(launch: Launch) -> None:
     """Let everything that writes down what happened ask whether it is the last thing that happens."""
-    write: Callable[..., AbstractAsyncContextManager[AsyncConnection]] = Database.write
-    once: Callable[..., AbstractAsyncContextManager[AsyncConnection]] = Database.once
+    write: Callable[..., AbstractAsyncContextManager[Transaction]] = Database.write
     armed = Path(launch.directory, ARMED)
     trail = os.open(Path(launch.directory, TRAIL), os.O_WRONLY | os.O_CREAT | os.O_APPEND) if launch.trail else None
 
@@ -95,51 +90,42 @@ def _commit_points(launch: Launch) -> None:
 
     @asynccontextmanager
     async def watched(
-        transaction: AbstractAsyncContextManager[AsyncConnection], function: str, number: int
-    ) -> AsyncIterator[AsyncConnection]:
+        transaction: AbstractAsyncContextManager[Transaction], function: str, number: int
+    ) -> AsyncIterator[Transaction]:
         async with transaction as connection:
             yield connection
             strike(place(function, number, "before"))
         strike(place(function, number, "after"))
 
-    def noted(method: Callable[..., None]) -> Callable[..., None]:
-        def note(self: Journal, *arguments: Any) -> None:
-            function, number = caller(sys._getframe(1))
-            strike(place(function, number, "before"))
-            method(self, *arguments)
-            strike(place(function, number, "after"))
+    def watched_write(self: Database, **how: Any) -> AbstractAsyncContextManager[Transaction]:
+        return watched(write(self, **how), *caller(sys._getframe(1)))
 
-        return note
-
-    patches: list[tuple[type, str, Callable[..., Any]]] = [
-        (Database, "write", lambda self, **how: watched(write(self, **how), *caller(sys._getframe(1)))),
-        (Database, "once", lambda self: watched(once(self), *caller(sys._getframe(1)))),
-        *((Journal, name, noted(getattr(Journal, name))) for name in ("note", "done", "clear")),
-    ]
-    for patched, name, method in patches:
-        setattr(patched, name, method)
+    setattr(Database, "write", watched_write)  # noqa: B010 (typed as a method)
 
 
 def _show_at_hand(launch: Launch) -> None:
     shown = os.open(Path(launch.directory, AT_HAND), os.O_WRONLY | os.O_CREAT)
-    arrive, settle = Files._arrive, Files._settle
+    begin, end = Shared.begin, Shared._end
+    names: set[str] = set()
 
-    def show(count: int) -> None:
-        os.pwrite(shown, b"%8d" % count, 0)  # always of one length: the disk may be full by then
+    def show() -> None:
+        os.pwrite(shown, b"%8d" % len(names), 0)  # always of one length: the disk may be full by then
 
-    show(0)
+    def begun(self: Shared[Any], name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
+        has_room = begin(self, name, work)
+        names.update({name} if has_room else ())
+        show()
+        return has_room
 
-    def arrived(self: Files, file: File, what: str, fetched: Fetched) -> None:
-        arrive(self, file, what, fetched)
-        show(len(self._arrived))
+    def ended(self: Shared[Any], name: str, job: Any) -> None:
+        end(self, name, job)
+        names.difference_update({name} - self._jobs.keys())
+        show()
 
-    async def settled(self: Files, name: str) -> None:
-        await settle(self, name)
-        show(len(self._arrived))
-
-    patches: list[tuple[str, Callable[..., Any]]] = [("_arrive", arrived), ("_settle", settled)]
+    show()
+    patches: list[tuple[str, Callable[..., Any]]] = [("begin", begun), ("_end", ended)]
     for name, method in patches:
-        setattr(Files, name, method)
+        setattr(Shared, name, method)
 
 
 def _program(launch: Launch) -> int:
@@ -150,7 +136,8 @@ def _program(launch: Launch) -> int:
     clock = wrong_clock(directory) if launch.clock or launch.passing else time.time
     _commit_points(launch)
     watch_workers(directory, clock)
-    bot.media.files.SETTLE_SECONDS = SETTLE_SECONDS
+    bot.media.files.ARCHIVED_SECONDS = bot.media.files.KEEP_SECONDS = KEEP_SECONDS
+    setattr(bot.media.patience, "UNDER_WAY_PAUSES", (0.2, KEEP_SECONDS / 2))  # noqa: B010 (typed as final)
     _show_at_hand(launch)
     setattr(bot.app, "run", partial(bot.app.run, clock=clock))  # noqa: B010 (typed as a function)
     if launch.passing:

@@ -19,7 +19,7 @@ import logging
 from bot.logs import set_up_logging
 from bot.settings import load_settings
 
-set_up_logging(load_settings())
+set_up_logging(load_settings()[0])
 log = logging.getLogger("some.library")
 for words in WORDS:
     log.debug("sending %s", words)

@@ -19,13 +19,14 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from bot.media.files import PICTURE_SECONDS
-from bot.media.transcode import MEMORY_BYTES
+from bot.media.decoder import MEMORY_BYTES
+from bot.media.sources import PICTURE_SECONDS
 from sandbox.artwork import paint
 from sandbox.music import compose
-from tests.end_to_end.heard import listen
-from tests.end_to_end.world import COVER, SONG, open_world
+from tests.end_to_end.heard import artwork_shown, listen
+from tests.end_to_end.world import COVER, IMPATIENT, SONG, open_world
 from tests.media.origins import answer, origin, saying
+from tests.media.samples import picture, sound
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]
 
 REFUSED = "is no music that I can post"
-LOST = "VidGo no longer has its file"
+NEVER_CAME = "could not get its file from VidGo"
+BEYOND_BOUNDS = "larger than any that I take"
+NO_PICTURE = "is no picture that I can show"
 TOO_LARGE = "this server takes no file of its size"
 FRAME = b"\xff\xfb\x90\x64" + bytes(413)
 LIMIT = 16_000_000
@@ -60,7 +63,9 @@ class Highest:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     directory = tmp_path_factory.mktemp("files")
-    async with open_world(directory, callbacks=False, MEDIA_MAX_BYTES=str(LIMIT), LOG_LEVEL="INFO") as it:
+    async with open_world(
+        directory, callbacks=False, module=IMPATIENT, IMPATIENT_DAY="8", MEDIA_MAX_BYTES=str(LIMIT), LOG_LEVEL="INFO"
+    ) as it:
         it.vidgo.seconds = 0.05
         it.vidgo.hold(SONG)
         yield it
@@ -190,8 +195,18 @@ def is_refused(message: Message) -> None:
     assert message.files == []
 
 
-def is_lost(message: Message) -> None:
-    assert LOST in message.content
+def never_came(message: Message) -> None:
+    assert NEVER_CAME in message.content
+    assert message.files == []
+
+
+def is_beyond_bounds(message: Message) -> None:
+    assert BEYOND_BOUNDS in message.content
+    assert message.files == []
+
+
+def is_no_picture(message: Message) -> None:
+    assert NO_PICTURE in message.content
     assert message.files == []
 
 
@@ -202,6 +217,13 @@ def arrives(message: Message) -> None:
 def plays(message: Message) -> None:
     [song] = message.attachments
     assert listen(song.data).seconds > 1
+
+
+def plays_with_artwork(message: Message) -> None:
+    plays(message)
+    shown = artwork_shown(message)
+    assert shown.data.startswith(b"\xff\xd8\xff")
+    assert shown.filename == "cover.jpg"
 
 
 def plays_without_artwork(message: Message) -> None:
@@ -222,15 +244,15 @@ def is_too_long(message: Message) -> None:
 
 Audio = dict[str, Any]
 CASES: dict[str, tuple[Audio, Audio, Callable[[Message], None]]] = {
-    "a page": ({"kind": "html"}, {}, is_refused),
+    "a page": ({"kind": "html"}, {}, never_came),
     "a picture in the place of a song": ({"kind": "disguised"}, {}, is_refused),
-    "no end": ({"kind": "endless"}, {}, is_refused),
-    "a claim of 1 TB": ({"kind": "url", "respond": saying(answer(CLEAN, length=1 << 40))}, {}, is_refused),
-    "a bomb": ({"kind": "url", "respond": saying(answer(bomb(), "Content-Encoding: gzip"))}, {}, is_refused),
+    "no end": ({"kind": "endless"}, {}, is_beyond_bounds),
+    "a claim of 1 TB": ({"kind": "url", "respond": saying(answer(CLEAN, length=1 << 40))}, {}, is_beyond_bounds),
+    "a bomb": ({"kind": "url", "respond": saying(answer(bomb(), "Content-Encoding: gzip"))}, {}, never_came),
     "no end, compressed": (
         {"kind": "url", "respond": endless(gzip.compress(bytes(1 << 20)), "Content-Encoding: gzip")},
         {},
-        is_refused,
+        never_came,
     ),
     "a tag bomb": ({"data": tag_bomb()}, {}, plays),
     "rubbish behind two frames": ({"data": FRAME * 2 + rubbish(50_000)}, {}, is_refused),
@@ -248,14 +270,33 @@ CASES: dict[str, tuple[Audio, Audio, Callable[[Message], None]]] = {
     "a picture of 3.6 gigapixels": ({}, {"data": png(60_000, 60_000)}, plays_without_artwork),
     "a picture of no size": ({}, {"data": png(0, 0)}, plays_without_artwork),
     "a picture that is a song": ({}, {"data": CLEAN}, plays_without_artwork),
+    "a line end and a song": ({"data": b"\r\n" + CLEAN}, {}, plays),
+    "a song in MP4": ({"data": sound("mp4", "aac", 3.0)}, {}, plays),
+    "a song in WebM": ({"data": sound("webm", "libopus", 3.0)}, {}, plays),
+    "a song in AIFF": ({"data": sound("aiff", "pcm_s16be", 3.0)}, {}, plays),
+    "a FLAC behind the tag of an MP3": (
+        {"data": b"ID3\x03\x00\x00\x00\x00\x00\x0a" + bytes(10) + sound("flac", "flac", 3.0)},
+        {},
+        plays,
+    ),
+    "a playlist": ({"data": b"\x00#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n" * 50}, {}, is_refused),
+    "a program": ({"data": b"\x7fELF\x02\x01\x01" + rubbish(100_000)}, {}, is_refused),
+    "artwork as AVIF": ({}, {"data": picture("libsvtav1", "avif", 256, 256, "yuv420p")}, plays_with_artwork),
+    "artwork as TIFF": ({}, {"data": picture("tiff", "image2pipe", 256, 256, "rgb24")}, plays_with_artwork),
+    "half an AVIF": ({}, {"data": picture("libsvtav1", "avif", 256, 256, "yuv420p")[:250]}, plays_without_artwork),
     "a picture without end": ({}, {"kind": "endless"}, plays_without_artwork),
     "a picture that trickles": ({}, {"kind": "trickle", "pause": 2.0}, plays_without_artwork),
     "a picture of rubbish": ({}, {"data": b"\xff\xd8\xff\xe0" + rubbish(50_000)}, plays_without_artwork),
     "a GIF of 4 gigapixels": ({}, {"data": b"GIF89a\xff\xff\xff\xff" + bytes(100)}, plays_without_artwork),
 }
 COVERS: dict[str, tuple[Audio, Audio, Callable[[Message], None]]] = {
-    "new artwork of 3.6 gigapixels": ({}, {"data": png(60_000, 60_000)}, is_lost),
-    "new artwork that is a page": ({}, {"kind": "html"}, is_lost),
+    "new artwork of 3.6 gigapixels": ({}, {"data": png(60_000, 60_000)}, is_no_picture),
+    "new artwork that is a page": ({}, {"kind": "html"}, never_came),
+    "new artwork as AVIF": (
+        {},
+        {"data": picture("libsvtav1", "avif", 256, 256, "yuv420p")},
+        plays_with_artwork,
+    ),
     "new artwork for a tag bomb": ({"data": tag_bomb()}, {}, plays),
     "new artwork for rubbish": ({"data": FRAME * 2 + rubbish(50_000)}, {}, is_artwork_alone),
 }

@@ -61,6 +61,16 @@ async def test_a_query_string_is_sent_as_it_was_written(folder: Path) -> None:
     assert site.requests[0].startswith(f"GET /a%2Fb%20c.mp3?{query} HTTP/1.1\r\n")
 
 
+async def test_spaces_and_other_letters_in_a_redirect_are_encoded(folder: Path) -> None:
+    async def respond(path: str, writer: asyncio.StreamWriter) -> None:
+        moved = answer(b"", "Location: /a b/\u043d%20.mp3?x=y z", status="302 Found")
+        writer.write(moved if path.startswith("/song") else answer(SONG))
+
+    async with origin(respond) as site, fetcher() as it:
+        await it.fetch(site.url(), folder / "file")
+    assert site.requests[1].startswith("GET /a%20b/%D0%BD%20.mp3?x=y%20z HTTP/1.1\r\n")
+
+
 async def test_a_file_of_exactly_the_limit_is_taken_and_one_byte_more_is_not(folder: Path) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n" % len(SONG) + SONG + b"\r\n0\r\n\r\n"
     for data in (answer(SONG), chunked):
@@ -69,7 +79,7 @@ async def test_a_file_of_exactly_the_limit_is_taken_and_one_byte_more_is_not(fol
             assert fetched.size == len(SONG)
         fetched.path.unlink()
         error = await refusal(saying(data), folder, limit=len(SONG) - 1)
-        assert (error.kind, error.retryable) == (FetchProblem.TOO_LARGE, False)
+        assert error.kind is FetchProblem.TOO_LARGE
 
 
 async def test_the_limit_of_a_single_file_cannot_exceed_the_fetchers_own(folder: Path) -> None:
@@ -78,23 +88,21 @@ async def test_the_limit_of_a_single_file_cannot_exceed_the_fetchers_own(folder:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "retryable"),
+    ("status", "kind"),
     [
-        ("404 Not Found", FetchProblem.GONE, False),
-        ("410 Gone", FetchProblem.GONE, False),
-        ("403 Forbidden", FetchProblem.BAD_STATUS, False),
-        ("206 Partial Content", FetchProblem.BAD_STATUS, False),
-        ("304 Not Modified", FetchProblem.BAD_STATUS, False),
-        ("429 Too Many Requests", FetchProblem.BAD_STATUS, True),
-        ("500 Internal Server Error", FetchProblem.BAD_STATUS, True),
-        ("503 Service Unavailable", FetchProblem.BAD_STATUS, True),
+        ("404 Not Found", FetchProblem.GONE),
+        ("410 Gone", FetchProblem.GONE),
+        ("403 Forbidden", FetchProblem.BAD_STATUS),
+        ("206 Partial Content", FetchProblem.BAD_STATUS),
+        ("304 Not Modified", FetchProblem.BAD_STATUS),
+        ("429 Too Many Requests", FetchProblem.BAD_STATUS),
+        ("500 Internal Server Error", FetchProblem.BAD_STATUS),
+        ("503 Service Unavailable", FetchProblem.BAD_STATUS),
     ],
 )
-async def test_other_statuses_than_200_are_errors(
-    status: str, kind: FetchProblem, retryable: bool, folder: Path
-) -> None:
+async def test_other_statuses_than_200_are_errors(status: str, kind: FetchProblem, folder: Path) -> None:
     error = await refusal(saying(answer(b"" if status.startswith("304") else SONG, status=status)), folder)
-    assert (error.kind, error.retryable) == (kind, retryable)
+    assert error.kind is kind
     assert error.reason == f"127.0.0.1: HTTP {status[:3]}"
 
 
@@ -103,22 +111,37 @@ async def test_other_statuses_than_200_are_errors(
     [
         (b"<!DOCTYPE html><p>very-secret</p>", "text"),
         (b'{"error": "very-secret"}', "text"),
-        (b"MZ\x90\x00" + bytes(100), "no known kind"),
+        (b"\n\n  not yet, \xc3\xa9t\xe9", "text"),
+        (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n" * 100, "text"),
         (b"", "empty"),
-        (b"\xff", "no known kind"),
+        (b"\xff", "text"),
     ],
 )
 async def test_the_first_bytes_decide_not_the_header(body: bytes, words: str, folder: Path) -> None:
     error = await refusal(saying(answer(body, "Content-Type: audio/mpeg")), folder)
-    assert (error.kind, error.retryable) == (FetchProblem.NOT_MEDIA, False)
+    assert error.kind is FetchProblem.NO_FILE
     assert words in error.reason
+
+
+@pytest.mark.parametrize("body", [b"\r\n" + SONG, b"MZ\x90\x00" + bytes(600), b"\x00\x00\x00\x20ftypisom" + bytes(600)])
+async def test_an_unknown_beginning_is_a_question_and_not_a_no(body: bytes, folder: Path) -> None:
+    async with origin(saying(answer(body, "Content-Type: text/html"))) as site, fetcher() as it:
+        fetched = await it.fetch(site.url(), folder / "file")
+        assert await it.answers(site.url())
+    assert (fetched.kind, fetched.path.read_bytes()) == (MediaKind.UNKNOWN, body)
+
+
+async def test_whether_a_file_is_there_is_told_by_its_beginning(folder: Path) -> None:
+    for data, there in ((answer(SONG), True), (answer(b"<html>"), False), (answer(b""), False), (b"", False)):
+        async with origin(saying(data)) as site, fetcher() as it:
+            assert await it.answers(site.url()) is there
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
 async def test_a_compressed_bomb_is_never_unpacked(encoding: str, folder: Path) -> None:
     bomb = gzip.compress(SONG + bytes(1 << 26))
     error = await refusal(saying(answer(bomb, f"Content-Encoding: {encoding}")), folder)
-    assert error.kind is FetchProblem.NOT_MEDIA
+    assert error.kind is FetchProblem.NO_FILE
     assert "compressed" in error.reason
 
 
@@ -169,7 +192,7 @@ async def test_an_announced_size_over_the_limit_is_refused_before_the_body(folde
 )
 async def test_a_body_cut_short_or_nonsense_is_network_trouble(data: bytes, folder: Path) -> None:
     error = await refusal(saying(data), folder)
-    assert (error.kind, error.retryable) == (FetchProblem.NETWORK, True)
+    assert error.kind is FetchProblem.NETWORK
 
 
 async def test_bytes_beyond_the_announced_length_are_never_stored(folder: Path) -> None:
@@ -206,7 +229,7 @@ async def test_silence_and_trickling_end_in_time(folder: Path) -> None:
     ):
         async with asyncio.timeout(20):
             error = await refusal(respond, folder, **options)
-        assert (error.kind, error.retryable) == (FetchProblem.TOO_SLOW, True)
+        assert error.kind is FetchProblem.TOO_SLOW
 
 
 async def test_a_closed_port_is_network_trouble(folder: Path) -> None:
@@ -217,7 +240,7 @@ async def test_a_closed_port_is_network_trouble(folder: Path) -> None:
             await it.fetch(url, folder / "file")
     assert_clean(caught.value, folder)
     assert caught.value.reason == f"127.0.0.1: ClientConnectorError: {os.strerror(errno.ECONNREFUSED)}"
-    assert caught.value.retryable
+    assert caught.value.kind is FetchProblem.NETWORK
 
 
 async def test_nothing_is_left_behind_when_cancelled(folder: Path) -> None:

@@ -15,8 +15,10 @@ import mutagen.id3
 import mutagen.mp3
 import pytest
 
-from bot.media import kinds as media
-from bot.media.kinds import MediaError, duration_of, tag_mp3
+from bot.media import tags as media
+from bot.media.kinds import MediaError
+from bot.media.lengths import duration_of
+from bot.media.tags import tag_mp3
 from tests.media.samples import RATE, picture, sound, stored
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ import av
 import psutil
 import pytest
 
+from bot.media.decoder import CHILDREN, DecodeError
 from bot.media.fetched import PART_SUFFIX
-from bot.media.kinds import tag_mp3
-from bot.media.transcode import Fitted, TranscodeError, fit_to
+from bot.media.tags import tag_mp3
+from bot.media.transcode import Fitted, fit_to
 from sandbox.music import compose_of_size, seconds_for_size
 from tests.media.origins import listing
 from tests.media.samples import picture, sound, stored
@@ -175,7 +176,7 @@ async def test_what_is_no_song_is_refused_in_one_line(data: bytes, folder: Path)
     other = stored(folder / "other.wav", sound("wav", "pcm_s16le", 1.0))
     song = stored(folder / "song.mp3", data.replace(b"%s", os.fsencode(other)))
     destination = stored(folder / "fitted", b"of old")
-    with pytest.raises(TranscodeError) as caught:
+    with pytest.raises(DecodeError) as caught:
         await fit_to(song, destination, limit=LIMIT)
     assert caught.value.reason == str(caught.value)
     assert caught.value.reason.isprintable()
@@ -196,7 +197,7 @@ async def test_damaged_files_end_in_a_file_or_an_error(container: str, codec: st
         song = stored(folder / "song", bytes(data))
         try:
             fitted = await fit_to(song, folder / "fitted", limit=LIMIT)
-        except TranscodeError:
+        except DecodeError:
             assert listing(folder) == [song]
         else:
             assert fitted is not None
@@ -217,7 +218,7 @@ async def test_samples_at_which_the_encoder_would_abort(value: float, folder: Pa
 
 
 async def test_a_source_or_a_directory_that_is_not_there(folder: Path) -> None:
-    with pytest.raises(TranscodeError, match="No such file"):
+    with pytest.raises(DecodeError, match="No such file"):
         await fit_to(folder / "song", folder / "fitted", limit=LIMIT)
     with pytest.raises(FileNotFoundError):
         await fit_to(folder / "song", folder / "missing" / "fitted", limit=LIMIT)
@@ -237,7 +238,7 @@ async def test_a_cancelled_task_takes_its_child_and_its_file_along(pipe: Path, f
 
 
 async def test_a_child_that_hangs_is_killed(pipe: Path, folder: Path) -> None:
-    with pytest.raises(TranscodeError, match=r"not finished within 1.5 s"):
+    with pytest.raises(DecodeError, match=r"not finished within 1.5 s"):
         await fit_to(pipe, folder / "fitted", limit=LIMIT, timeout=1.5)
     assert listing(folder) == []
 
@@ -253,27 +254,28 @@ async def test_a_child_that_crashes_hurts_nobody(pipe: Path, folder: Path) -> No
     task = asyncio.create_task(fit_to(pipe, folder / "fitted", limit=LIMIT))
     end = await opened(pipe)
     only_child().send_signal(signal.SIGSEGV)
-    with pytest.raises(TranscodeError, match="killed: Segmentation fault"):
+    with pytest.raises(DecodeError, match="killed: Segmentation fault"):
         await task
     os.close(end)
     assert listing(folder) == []
 
 
-async def test_one_file_at_a_time(tmp_path: Path, folder: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    for path in (first, second):
+async def test_two_files_at_a_time(tmp_path: Path, folder: Path) -> None:
+    paths = [tmp_path / name for name in ("first", "second", "third")]
+    for path in paths:
         os.mkfifo(path)
-    tasks = [asyncio.create_task(fit_to(path, folder / path.name, limit=LIMIT)) for path in (first, second)]
-    end = await opened(first)
-    only_child()
+    tasks = [asyncio.create_task(fit_to(path, folder / path.name, limit=LIMIT)) for path in paths]
+    ends = [await opened(path) for path in paths[:2]]
+    assert len(psutil.Process().children()) == CHILDREN == 2
     with pytest.raises(OSError, match="No such device"):
-        os.open(second, os.O_WRONLY | os.O_NONBLOCK)
-    os.close(end)
-    with pytest.raises(TranscodeError):
-        await tasks[0]
-    os.close(await opened(second))
-    with pytest.raises(TranscodeError):
-        await tasks[1]
+        os.open(paths[2], os.O_WRONLY | os.O_NONBLOCK)
+    for end, task in zip(ends, tasks, strict=False):
+        os.close(end)
+        with pytest.raises(DecodeError):
+            await task
+    os.close(await opened(paths[2]))
+    with pytest.raises(DecodeError):
+        await tasks[2]
 
 
 async def test_the_child_knows_none_of_the_bots_secrets(
@@ -287,7 +289,7 @@ async def test_the_child_knows_none_of_the_bots_secrets(
     assert "very-secret" not in str(child.environ())
     assert child.nice() >= 10
     os.close(end)
-    with pytest.raises(TranscodeError):
+    with pytest.raises(DecodeError):
         await task
 
 
@@ -297,7 +299,7 @@ async def test_the_child_knows_none_of_the_bots_secrets(
         ("exit 3", "ended with status 3 and no answer"),
         ("echo '[1]'", "ended with status 0 and no answer"),
         ("head -c 10000000 /dev/zero", "ended with status 0 and no answer"),
-        ("""echo '{"bit_rate": 320000}'""", "0 bytes where 10485760 were allowed"),
+        ("""echo '{"number": 320000}'""", "0 bytes where 10485760 were allowed"),
         ("""printf %s '{"error": "a\\nb\\u2028c"}'""", "a b c"),
     ],
 )
@@ -305,7 +307,7 @@ async def test_a_child_is_not_believed(
     text: str, reason: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", script(tmp_path / "python", text))
-    with pytest.raises(TranscodeError) as caught:
+    with pytest.raises(DecodeError) as caught:
         await fit_to(folder / "song", folder / "fitted", limit=LIMIT)
     assert caught.value.reason == reason
     assert listing(folder) == []
@@ -313,15 +315,69 @@ async def test_a_child_is_not_believed(
 
 async def test_a_child_that_never_stops_talking(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", script(tmp_path / "python", "exec cat /dev/zero"))
-    with pytest.raises(TranscodeError, match="not finished"):
+    with pytest.raises(DecodeError, match="not finished"):
         await fit_to(folder / "song", folder / "fitted", limit=LIMIT, timeout=0.5)
 
 
-async def test_no_process_can_be_started(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_cannot_be_started_is_no_fault_of_the_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    with pytest.raises(TranscodeError, match="no process can be started: No such file"):
+    with pytest.raises(FileNotFoundError):
         await fit_to(folder / "song", folder / "fitted", limit=LIMIT)
     assert listing(folder) == []
+
+
+MACOS = """
+import resource, runpy, sys
+granted = resource.setrlimit
+
+def setrlimit(limit, values):
+    if limit == resource.RLIMIT_AS:
+        raise ValueError("current limit exceeds maximum limit")
+    granted(limit, values)
+
+resource.setrlimit = setrlimit
+assert sys.argv[1:4] == ["-P", "-m", "bot.media.transcode"]
+sys.argv = sys.argv[3:]
+runpy.run_module("bot.media.transcode", run_name="__main__", alter_sys=True)
+"""
+
+
+async def test_a_system_that_bounds_no_memory_decodes_without(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    macos = stored(tmp_path / "macos.py", MACOS.encode())
+    monkeypatch.setattr(sys, "executable", script(tmp_path / "python", f'exec {sys.executable} {macos} "$@"'))
+    song = stored(folder / "song.wav", sound("wav", "pcm_s16le", 1.0))
+    fitted = await fit_to(song, folder / "fitted", limit=LIMIT)
+    assert fitted is not None
+    assert seconds_in(fitted.path) == pytest.approx(1.0, abs=0.1)
+
+
+def test_every_other_bound_is_insisted_on(tmp_path: Path) -> None:
+    program = """
+import resource, sys
+from bot.media.decoder import confine
+
+def setrlimit(limit, values):
+    if limit == getattr(resource, sys.argv[1]):
+        raise ValueError("refused")
+
+resource.setrlimit = setrlimit
+try:
+    confine(1000, 60)
+except ValueError:
+    print("refused")
+"""
+    path = str(stored(tmp_path / "program.py", program.encode()))
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    said = {}
+    for name in ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_CORE", "RLIMIT_NOFILE"):
+        done = subprocess.run([sys.executable, path, name], env=environment, capture_output=True, check=True, text=True)
+        said[name] = done.stdout.strip()
+    assert said.pop("RLIMIT_AS") == ""
+    assert set(said.values()) == {"refused"}
 
 
 async def test_a_child_whose_bot_was_killed_ends_and_cleans_up(folder: Path) -> None:
@@ -346,7 +402,7 @@ async def test_a_child_whose_bot_was_killed_ends_and_cleans_up(folder: Path) -> 
 def test_a_confined_process_can_open_nothing_and_take_little(tmp_path: Path) -> None:
     program = """
 import errno, socket, sys
-from bot.media.transcode import MEMORY_BYTES, confine
+from bot.media.decoder import MEMORY_BYTES, confine
 
 with open(sys.argv[1], "wb", buffering=0) as file:
     confine(1000, 60)

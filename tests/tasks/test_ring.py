@@ -9,11 +9,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from bot.tasks.life import Tasks, new_task
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.metrics import Metrics
 from bot.settings import Settings
-from bot.tasks.life import Tasks, new_task
 from bot.tasks.schedule import Schedule
 from bot.vidgo import GenerateMusic, VidGo
 from storage import tasks as rows
@@ -46,7 +46,7 @@ async def database(tmp_path: Path) -> AsyncIterator[AnsweredMeanwhile]:
 
 
 async def test_a_bell_in_the_moment_of_the_answer_is_heard(database: AnsweredMeanwhile) -> None:
-    settings = Settings(_env_file=None, discord_token="a.b.c", vidgo_api_key="key")
+    settings = Settings(discord_token="a.b.c", vidgo_api_key="key")
 
     def clock() -> float:
         return NOW

@@ -79,14 +79,24 @@ def test_codes_mean_the_same_in_the_status_line_and_in_the_body(
 
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [(401, KeyRefused), (402, NoCredits), (429, Busy), (400, InvalidRequest), (503, AnswerLost), (502, AnswerLost),
-     (404, Nonsense), (301, Nonsense), (200, AnswerLost), (204, AnswerLost)],
+    [(401, KeyRefused), (402, NoCredits), (429, Busy), (503, AnswerLost), (502, AnswerLost), (301, Nonsense),
+     (200, AnswerLost), (204, AnswerLost)],
 )  # fmt: skip
 @pytest.mark.parametrize("question", EVERY)
 def test_without_a_json_body_the_status_line_counts(
     question: Question, status: int, expected: type[VidGoError]
 ) -> None:
     assert type(refusal(Answer(status, None, readable=False), question)) is expected
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413])
+@pytest.mark.parametrize("body", [None, {"message": "no Route matched with those values"}, {"detail": "Not Found"}])
+@pytest.mark.parametrize("question", EVERY)
+def test_a_no_from_somebody_in_front_of_vidgo_is_never_final(question: Question, status: int, body: object) -> None:
+    if status == 400 and body is not None:
+        return  # whoever says that has read the request
+    error = refusal(Answer(status, body, readable=body is not None), question)
+    assert type(error) is (Busy if question.is_submission else Nonsense)
 
 
 @pytest.mark.parametrize("body", [{"message": "Service Unavailable"}, [], "down", {"code": 200}])
@@ -141,7 +151,7 @@ def test_a_request_that_stands_alone(code: int, message: str, kind: str, expecte
 @pytest.mark.parametrize("code", [400, 404, 422])
 def test_whatever_is_wrong_with_a_read_is_wrong_with_its_task_id(code: int) -> None:
     assert type(refused(code, error(code, "duplicate"), DETAIL)) is UnknownTask
-    assert type(refused(code, {"detail": "Not Found"}, DETAIL)) is UnknownTask
+    assert type(refused(code, {"error": "no such task"}, DETAIL)) is UnknownTask
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from bot.vidgo import (
     Nonsense,
     SourceNotReady,
     Status,
+    SubmitRequest,
     UnknownTask,
     VidGo,
     VidGoError,
@@ -91,6 +92,11 @@ class Clock:
         self.now += seconds
 
 
+async def submit(vidgo: VidGo, request: SubmitRequest, callback_url: str | None) -> str:
+    """Wait for the turn and submit, as the program does."""
+    return await vidgo.submit(request, callback_url, await vidgo.turn())
+
+
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     service = Service()
@@ -138,7 +144,7 @@ async def bare_server(
 
 
 async def test_a_cover_is_submitted_as_documented(vidgo: VidGo, service: Service) -> None:
-    assert await vidgo.submit(COVER, CALLBACK) == "COV0000000000001"
+    assert await submit(vidgo, COVER, CALLBACK) == "COV0000000000001"
     method, path, headers, body = service.seen[0]
     assert (method, path) == ("POST", "/api/generate/submit")
     assert headers["Authorization"] == f"Bearer {KEY}"
@@ -153,8 +159,8 @@ async def test_a_cover_is_submitted_as_documented(vidgo: VidGo, service: Service
 async def test_without_a_callback_only_a_model_that_insists_gets_a_url_and_a_dead_one(
     vidgo: VidGo, service: Service
 ) -> None:
-    await vidgo.submit(SONG, None)
-    await vidgo.submit(COVER, None)
+    await submit(vidgo, SONG, None)
+    await submit(vidgo, COVER, None)
     assert "callback_url" not in service.seen[0][3]
     assert service.seen[1][3]["callback_url"].endswith(".invalid/")
 
@@ -173,11 +179,11 @@ async def test_without_a_callback_only_a_model_that_insists_gets_a_url_and_a_dea
 )
 async def test_every_form_of_success_is_accepted(vidgo: VidGo, service: Service, body: object) -> None:
     service.say(body)
-    assert await vidgo.submit(COVER, CALLBACK) == "COV0000000000001"
+    assert await submit(vidgo, COVER, CALLBACK) == "COV0000000000001"
 
 
 async def test_a_base_url_may_have_a_path(service: Service, session: aiohttp.ClientSession) -> None:
-    await VidGo(session, service.url + "gateway/", KEY).submit(COVER, CALLBACK)
+    await submit(VidGo(session, service.url + "gateway/", KEY), COVER, CALLBACK)
     assert service.seen[0][1] == "/gateway/api/generate/submit"
 
 
@@ -199,7 +205,7 @@ async def test_a_base_url_may_have_a_path(service: Service, session: aiohttp.Cli
         (200, b'{"code": ' + b"9" * 5000 + b"}", AnswerLost),
         (200, b"\xff\xfe\xfd", AnswerLost),
         (200, b'"' + b"x" * (1024 * 1024) + b'"', AnswerLost),
-        (404, b"<html>not here</html>", Nonsense),
+        (404, b"<html>not here</html>", Busy),
     ],
 )
 async def test_refusals_are_typed_and_nothing_is_repeated(
@@ -207,7 +213,7 @@ async def test_refusals_are_typed_and_nothing_is_repeated(
 ) -> None:
     service.say(body, status)
     with pytest.raises(VidGoError) as caught:
-        await vidgo.submit(COVER, CALLBACK)
+        await submit(vidgo, COVER, CALLBACK)
     assert type(caught.value) is expected
     assert len(service.seen) == 1
 
@@ -216,12 +222,12 @@ async def test_a_duplicate_names_the_earlier_cover_but_never_the_source(vidgo: V
     refusal = {"code": 400, "error": {"message": "cover already generated"}}
     service.say({**refusal, "data": {"task_id": "COV0000000000001"}}, 400)
     with pytest.raises(Duplicate) as caught:
-        await vidgo.submit(COVER, CALLBACK)
+        await submit(vidgo, COVER, CALLBACK)
     assert caught.value.task_id == "COV0000000000001"
 
     service.say({**refusal, "data": {"task_id": COVER.task_id}}, 400)
     with pytest.raises(Duplicate) as caught:
-        await vidgo.submit(COVER, CALLBACK)
+        await submit(vidgo, COVER, CALLBACK)
     assert caught.value.task_id is None
 
 
@@ -335,7 +341,7 @@ async def test_a_balance_without_a_number_is_an_error(
 async def test_a_redirect_is_not_followed(vidgo: VidGo, service: Service) -> None:
     service.say({}, 307, Location=service.url + "elsewhere")
     with pytest.raises(Nonsense, match="redirect"):
-        await vidgo.submit(COVER, CALLBACK)
+        await submit(vidgo, COVER, CALLBACK)
     assert [path for _, path, _, _ in service.seen] == ["/api/generate/submit"]
 
 
@@ -349,7 +355,7 @@ async def test_a_session_that_raises_for_status_changes_nothing(service: Service
 async def test_after_a_hint_every_request_waits(vidgo: VidGo, service: Service, clock: Clock) -> None:
     service.say({"code": 429, "error": "slow down"}, 429, Retry_After="20")
     with pytest.raises(Busy) as caught:
-        await vidgo.submit(COVER, CALLBACK)
+        await submit(vidgo, COVER, CALLBACK)
     assert caught.value.retry_after == 20.0
     service.say({"code": 200, "data": {"credits_amount": 1}})
     clock.now += 5
@@ -428,7 +434,7 @@ async def test_a_refused_connection_was_certainly_not_taken(session: aiohttp.Cli
         unused.bind(("127.0.0.1", 0))
         vidgo = VidGo(session, f"http://127.0.0.1:{unused.getsockname()[1]}", KEY)
         with pytest.raises(Busy, match="no connection"):
-            await vidgo.submit(COVER, CALLBACK)
+            await submit(vidgo, COVER, CALLBACK)
 
 
 async def test_an_unknown_host_was_certainly_not_asked() -> None:
@@ -443,7 +449,7 @@ async def test_an_unknown_host_was_certainly_not_asked() -> None:
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=NoNames())) as session:
         with pytest.raises(Busy, match="ClientConnectorDNSError"):
-            await VidGo(session, "http://vidgo.invalid", KEY).submit(COVER, CALLBACK)
+            await submit(VidGo(session, "http://vidgo.invalid", KEY), COVER, CALLBACK)
 
 
 async def test_a_connection_that_is_never_accepted_was_certainly_not_taken(
@@ -460,7 +466,7 @@ async def test_a_connection_that_is_never_accepted_was_certainly_not_taken(
             waiting.connect_ex(full.getsockname())
         vidgo = VidGo(session, f"http://127.0.0.1:{full.getsockname()[1]}", KEY, timeout=0.6)
         with pytest.raises(Busy, match="ConnectionTimeoutError"):
-            await vidgo.submit(COVER, CALLBACK)
+            await submit(vidgo, COVER, CALLBACK)
 
 
 async def test_a_service_that_never_answers_leaves_the_submission_open(session: aiohttp.ClientSession) -> None:
@@ -472,7 +478,7 @@ async def test_a_service_that_never_answers_leaves_the_submission_open(session: 
 
     async with bare_server(silent) as url:
         with pytest.raises(AnswerLost, match="no answer within"):
-            await VidGo(session, url, KEY, timeout=0.3).submit(COVER, CALLBACK)
+            await submit(VidGo(session, url, KEY, timeout=0.3), COVER, CALLBACK)
         await asyncio.wait_for(gone.wait(), 5)
 
 
@@ -499,7 +505,7 @@ async def test_an_answer_that_breaks_off_leaves_the_submission_open(
 
     async with bare_server(break_off) as url:
         with pytest.raises(AnswerLost):
-            await VidGo(session, url, KEY).submit(COVER, CALLBACK)
+            await submit(VidGo(session, url, KEY), COVER, CALLBACK)
     assert asked == 1
 
 
@@ -515,9 +521,9 @@ async def test_a_reused_connection_that_is_dropped_is_not_submitted_again(sessio
 
     async with bare_server(answer_once) as url:
         vidgo = VidGo(session, url, KEY)
-        await vidgo.submit(COVER, CALLBACK)
+        await submit(vidgo, COVER, CALLBACK)
         with pytest.raises(AnswerLost, match="ServerDisconnectedError"):
-            await vidgo.submit(COVER, CALLBACK)
+            await submit(vidgo, COVER, CALLBACK)
     assert dropped == 1
 
 
@@ -528,13 +534,13 @@ async def test_a_refusal_whose_body_breaks_off_is_still_a_refusal(session: aioht
 
     async with bare_server(break_off) as url:
         with pytest.raises(NoCredits):
-            await VidGo(session, url, KEY).submit(COVER, CALLBACK)
+            await submit(VidGo(session, url, KEY), COVER, CALLBACK)
 
 
 async def test_a_compressed_bomb_is_not_unpacked(vidgo: VidGo, service: Service) -> None:
     service.say(gzip.compress(b" " * 50_000_000), Content_Encoding="gzip")
     with pytest.raises(AnswerLost, match="unreadable"):
-        await vidgo.submit(COVER, CALLBACK)
+        await submit(vidgo, COVER, CALLBACK)
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 409, 429, 500])
@@ -543,7 +549,7 @@ async def test_no_error_holds_the_key_or_the_callback_token(
 ) -> None:
     service.say({"code": status, "error": f"Bearer {KEY} may not use {CALLBACK} or ?t={TOKEN}"}, status)
     with caplog.at_level(logging.DEBUG), pytest.raises(VidGoError) as caught:
-        await vidgo.submit(COVER, CALLBACK)
+        await submit(vidgo, COVER, CALLBACK)
     assert "[hidden]" in caught.value.reason
     shown = f"{caught.value!r} {caught.value} {caught.value.__dict__} {vidgo!r} {caplog.text}"
     shown += "".join(traceback.format_exception(caught.value))
@@ -558,7 +564,7 @@ async def test_a_broken_answer_drags_no_request_headers_along(session: aiohttp.C
 
     async with bare_server(garbage) as url:
         with pytest.raises(AnswerLost) as caught:
-            await VidGo(session, url, KEY).submit(COVER, CALLBACK)
+            await submit(VidGo(session, url, KEY), COVER, CALLBACK)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
 
@@ -587,7 +593,7 @@ async def test_cancelling_a_request_is_not_an_answer(service: Service, vidgo: Vi
         return web.Response()
 
     service.handler = handler
-    task = asyncio.create_task(vidgo.submit(COVER, CALLBACK))
+    task = asyncio.create_task(submit(vidgo, COVER, CALLBACK))
     await asked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.vidgo import Nonsense, Report, ResultFile, Status, VidGoError, parse_callback
-from bot.vidgo.reading import http_url
+from bot.vidgo.reading import MAX_URL, http_url, shown_url
+from bot.vidgo.results import Unusable
 
 ONE, TWO = "https://cdn.example.net/c/one.png", "https://cdn.example.net/c/two.png"
 MP3, WAV = "https://cdn.example.net/a/one.mp3", "https://cdn.example.net/a/one.wav"
@@ -68,8 +69,8 @@ def test_a_single_picture_is_one_picture(entry: object) -> None:
         {"generate_cover": "[" * 100_000}, {"generate_cover": 5}, {"image_url": {"a": {"b": 1}}},
         {"image_url": "ftp://h/x.png"}, {"image_url": "javascript:alert(1)"}, {"image_url": "/c/one.png"},
         {"image_url": "https://"}, {"image_url": "https://[::1"}, {"image_url": "https://h:99999/x.png"},
-        {"image_url": "https://h/a b.png"}, {"image_url": "https://h/\n.png"},
-        {"image_url": "https://h/" + "x" * 3000}, {"video_url": "https://h/a.mp4"}, {"url": "https://h/a.mp4"},
+        {"image_url": "https://h h/a.png"}, {"image_url": "https://h/\n.png"}, {"image_url": "https://h/\ud800.png"},
+        {"image_url": "https://h/" + "x" * MAX_URL}, {"video_url": "https://h/a.mp4"}, {"url": "https://h/a.mp4"},
         {"title": "Harbour Lights", "text": "[Verse]"},
     ],
 )  # fmt: skip
@@ -78,6 +79,74 @@ def test_an_entry_without_a_usable_url_is_left_out(entry: object) -> None:
     assert report.files == ()
     assert not report.usable
     assert report.status is Status.FINISHED
+
+
+@pytest.mark.parametrize(
+    ("url", "read_as"),
+    [
+        ("https://h.example/a b.mp3", "https://h.example/a%20b.mp3"),
+        ("https://h.example/ночь.mp3?s=é", "https://h.example/%D0%BD%D0%BE%D1%87%D1%8C.mp3?s=%C3%A9"),
+        ("https://h.example/a%2Fb%20c.mp3?sig=a%3D%7E+b|{}", "https://h.example/a%2Fb%20c.mp3?sig=a%3D%7E+b|{}"),
+        ("http://http/http x", "http://http/http%20x"),
+        ("HTTPS://h.example:8443/x y?z#w v", "HTTPS://h.example:8443/x%20y?z#w%20v"),
+        ("https://b\u00fccher.example/\u200b", "https://b\u00fccher.example/%E2%80%8B"),
+        *((f"https://h.example/{'x' * n}", f"https://h.example/{'x' * n}") for n in (3000, MAX_URL - 18)),
+        *((bad, None) for bad in ("https://h.example/" + "é" * 3000, "https://h\u2003.example/x", "https://h/\x7f")),
+    ],
+)
+def test_what_no_url_holds_is_encoded_and_nothing_else_is_touched(url: str, read_as: str | None) -> None:
+    assert http_url(url) == read_as
+    report = read(files=[{"audio_url": url}])
+    assert [file.audio_url for file in report.files] == ([] if read_as is None else [read_as])
+    assert report.hides_audio == (read_as is None)
+
+
+NOTHINGS: list[object] = [None, "", "  ", "null", "None", "undefined", [], {}, 0, False]
+
+
+@pytest.mark.parametrize(
+    ("entry", "kinds"),
+    [
+        ({"audio_url": "https://h/a\n.mp3", "image_url": ONE}, ["audio"]),
+        ({"audio_url": "/relative.mp3", "wav_url": "ftp://h/x.wav"}, ["audio", "audio"]),
+        ({"audio_url": "x" * 10_000}, ["audio"]),
+        ({"audio_url": {"href": MP3}}, ["audio"]),
+        ({"url": "//cdn.example.net/listen"}, ["audio"]),
+        ({"url": "ftp://h/a.png"}, ["image"]),
+        ("ftp://h/a.flac", ["audio"]),
+        ({"generate_cover": json.dumps([{"file_url": "/c/one.png"}, {"file_url": TWO}])}, ["image"]),
+        ({"generate_cover": [{"file_url": "ftp://h/x", "file_type": "audio"}]}, ["audio"]),
+        *(({"audio_url": nothing}, []) for nothing in NOTHINGS),
+        ("soon", []),
+        ({"generate_cover": '[{"file_url": "https://h/a'}, []),
+    ],
+)
+def test_what_is_there_and_unusable_is_told_apart_from_what_is_not_there(entry: object, kinds: list[str]) -> None:
+    report = read(files=[entry])
+    assert [one.kind for one in report.unusable] == kinds
+    assert report.hides_audio == ("audio" in kinds)
+    assert not report.has_audio
+
+
+def test_audio_that_can_be_had_is_not_hidden_by_other_that_cannot() -> None:
+    report = read(files=[{"audio_url": "ftp://h/x.mp3", "image_url": ONE}, {"audio_url": MP3}])
+    assert report.has_audio
+    assert not report.hides_audio
+    assert report.unusable == (Unusable("audio", "ftp://h/x.mp3"),)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("https://user:secret@h.example/a\nb.mp3?sig=secret#secret", "https://h.example/a b.mp3"),
+        ("ftp://secret@h", "ftp://h"),
+        ("/a/b?secret", "/a/b"),
+        ("https://h.example/" + "x" * 9000, "https://h.example/" + "x" * 181 + "…"),
+        (7, "int"),
+    ],
+)
+def test_an_unusable_address_is_logged_without_what_may_be_secret(value: object, shown: str) -> None:
+    assert shown_url(value) == shown
 
 
 def test_a_song_is_read_whole() -> None:

@@ -1,0 +1,101 @@
+"""Where settings come from: the environment, and `.env` in the working directory for what is not there."""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import io
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+
+ALIKE = 0.8
+"""From which likeness on, of 1, a name is a misspelt one."""
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",  # begins as the next one does
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+_UNSEEN = r"[\s\u200b-\u200d\u2060\ufeff]+"
+_AROUND = re.compile(rf"\A{_UNSEEN}|{_UNSEEN}\Z")
+_QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u2018": "\u2019"}
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What was found: values and where each of them stood, by the settings' names, and what looks like a slip."""
+
+    values: Mapping[str, str]
+    origins: Mapping[str, str]
+    hints: list[str]
+    searched: str
+
+
+def read_environment(known: Collection[str], environ: Mapping[str, str], file: Path) -> Environment:
+    """Read the `known` settings, upper or lower case, from `environ` and then from `file`.
+
+    A value that is empty is not set. Raises `OSError` for a file that cannot be read, and `UnicodeError` for one that
+    is no text.
+    """
+    lines, hints = _read_file(file, known)
+    searched = f"the environment and {file.absolute()}" + ("" if lines is not None else ", which is not there")
+    values: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    others: dict[str, str] = {}
+    for origin, found in (("the environment", environ), (file.name, lines or {})):
+        for name, raw in found.items():
+            setting = name.upper()
+            if setting not in known:
+                others.setdefault(name, origin)
+            elif setting not in values and (value := _clean(raw or "")):
+                values[setting], origins[setting] = value, origin
+    hints.extend(_misspelt(others, [name for name in known if name not in values]))
+    return Environment(values, origins, hints, searched)
+
+
+def _clean(value: str) -> str:
+    """Take off what surrounds a value by accident: spaces, line ends, and quotes that Docker hands on as they are."""
+    text = _AROUND.sub("", value)
+    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
+        text = _AROUND.sub("", text[1:-1])
+    return text
+
+
+def _read_file(file: Path, known: Collection[str]) -> tuple[dict[str, str | None] | None, list[str]]:
+    """Return what a settings file says, None where there is none, and what is wrong with its lines."""
+    if file.is_dir() or not file.exists():
+        return None, []
+    good: list[str] = []
+    hints = []
+    for binding in parse_stream(io.StringIO(_decode(file.read_bytes()))):
+        if not binding.error:
+            good.append(binding.original.string)
+            continue
+        # What else stands in the line may be a secret.
+        word = re.match(r"\s*(?:export\s+)?(\w+)", binding.original.string)
+        name = word[1].upper() if word is not None and word[1].upper() in known else "NAME"
+        hints.append(f"line {binding.original.line} of {file.name} is left out, for it does not read {name}=value")
+    return dotenv_values(stream=io.StringIO("".join(good))), hints
+
+
+def _decode(data: bytes) -> str:
+    """Return a file's text, whatever an editor has saved it as."""
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding)
+    if b"\0" in data:  # UTF-16 without a mark: every other byte of what can be in a settings file
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
+    return data.decode()
+
+
+def _misspelt(others: Mapping[str, str], missing: Collection[str]) -> Iterator[str]:
+    """Say which names nearly are those of settings that are not set."""
+    for name, origin in others.items():
+        for meant in difflib.get_close_matches(name.upper(), missing, 1, ALIKE):
+            yield f"{name} in {origin} is no setting; did you mean {meant}?"

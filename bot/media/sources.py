@@ -1,0 +1,170 @@
+"""Where a file comes from that the archive has not got: VidGo while it keeps it, else an earlier post of the bot.
+
+What comes is looked at at once. Sound that is no plain MP3, WAV, FLAC, Ogg or M4A file and pictures that Discord might
+not show go to the decoder, which makes MP3s and JPEGs of them or says that it cannot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import discord
+
+from bot.media.decoder import DecodeError
+from bot.media.fetch import Fetcher, FetchError, FetchProblem
+from bot.media.fetched import Fetched
+from bot.media.kinds import MediaKind
+from bot.media.lengths import duration_of
+from bot.media.pictures import image_is_sane, to_jpeg
+from bot.media.transcode import fit_to
+from storage import posts
+from storage.database import Database
+from storage.files import File
+from storage.notifications import Notification
+
+log = logging.getLogger(__name__)
+
+ARTWORK_BYTES = 8 * 1024 * 1024
+"""No picture larger than this is shown; documents speak of 3 MB at most."""
+
+PICTURE_SECONDS = 15.0
+"""How long all tries for a picture may take, as its song waits for it."""
+
+PICTURES_TRIED = 3
+POSTS_TRIED = 3
+
+FindPost = Callable[[int, int], Awaitable[discord.Message]]
+"""Reads a message, given the ids of its channel and its own; raises `discord.HTTPException`."""
+
+# As good as certain, so that another picture's trouble says more about whether it is worth to come again.
+_LASTING = (
+    FetchProblem.GONE,
+    FetchProblem.NOT_MEDIA,
+    FetchProblem.TOO_LARGE,
+    FetchProblem.REFUSED_ADDRESS,
+    FetchProblem.BAD_URL,
+)
+
+
+class Sources:
+    """Fetches files from where they still are. It raises `FetchError`, and `OSError` for faults of the own disk."""
+
+    def __init__(self, database: Database, fetcher: Fetcher, find_post: FindPost) -> None:
+        self._database = database
+        self._fetcher = fetcher
+        self._find_post = find_post
+
+    async def audio(self, file: File, place: Path, *, in_memory: bool) -> Fetched:
+        """Get a file's audio to `place`; with `in_memory` a small one is not written there yet."""
+        try:
+            return await self._playable(file.audio_url, place, in_memory=in_memory)
+        except FetchError as error:
+            found = await self._audio_from_post(file, place)
+            if found is None:
+                raise
+            log.info("task %s: its audio is taken from an earlier post: %s", file.task_id, error.reason)
+            return found
+
+    async def picture(self, file: File, place: Path, *, in_memory: bool) -> Fetched:
+        """Get the first artwork of a file that can be had, as `audio`."""
+        problems: list[FetchError] = []
+        try:
+            async with asyncio.timeout(PICTURE_SECONDS):
+                for url in file.image_urls[:PICTURES_TRIED]:
+                    try:
+                        return await self._showable(url, place, in_memory=in_memory)
+                    except FetchError as error:
+                        problems.append(error)
+        except TimeoutError:
+            problems.append(FetchError(FetchProblem.TOO_SLOW, f"not finished within {PICTURE_SECONDS:g} s"))
+        for problem in problems:
+            log.warning("task %s: a picture cannot be had: %s", file.task_id, problem.reason)
+        found = await self._picture_from_post(file, place)
+        if found is not None:
+            return found
+        problems.append(FetchError(FetchProblem.GONE, "VidGo named no picture"))
+        raise next((problem for problem in problems if problem.kind not in _LASTING), problems[0])
+
+    async def at_vidgo(self, file: File) -> bool:
+        """Tell whether VidGo still hands out a file's audio."""
+        return file.audio_url is not None and await self._fetcher.answers(file.audio_url)
+
+    async def _playable(self, url: str | None, place: Path, *, in_memory: bool) -> Fetched:
+        if url is None:
+            raise FetchError(FetchProblem.GONE, "VidGo named no address")
+        fetched = await self._fetcher.fetch(url, place, in_memory=in_memory)
+        if fetched.kind.is_image:
+            raise FetchError(FetchProblem.NOT_MEDIA, f"{fetched.kind} where audio was promised")
+        if fetched.kind is MediaKind.MP3:
+            seconds = await asyncio.to_thread(duration_of, fetched.open())
+            if seconds is not None:
+                return replace(fetched, seconds=seconds)
+        elif fetched.kind.is_audio:
+            return fetched
+        path = await asyncio.to_thread(fetched.store)
+        try:
+            fitted = await fit_to(path, path, limit=self._fetcher.max_bytes)
+        except DecodeError as error:
+            raise FetchError(FetchProblem.NOT_MEDIA, f"no sound that can be played: {error.reason}") from None
+        if fitted is None:
+            raise FetchError(FetchProblem.TOO_LARGE, f"larger than {self._fetcher.max_bytes} bytes as an MP3")
+        return Fetched(path, fitted.size, MediaKind.MP3)
+
+    async def _showable(self, url: str, place: Path, *, in_memory: bool) -> Fetched:
+        fetched = await self._fetcher.fetch(url, place, max_bytes=ARTWORK_BYTES, in_memory=in_memory)
+        if fetched.kind is not MediaKind.UNKNOWN:
+            if fetched.kind.is_image and await _is_sane(fetched):
+                return fetched
+            raise FetchError(FetchProblem.NOT_MEDIA, f"no picture that can be shown, but {fetched.kind}")
+        path = await asyncio.to_thread(fetched.store)
+        try:
+            fits = await to_jpeg(path, path, limit=ARTWORK_BYTES)
+        except DecodeError as error:
+            raise FetchError(FetchProblem.NOT_MEDIA, f"no picture that can be shown: {error.reason}") from None
+        if not fits:
+            raise FetchError(FetchProblem.TOO_LARGE, f"larger than {ARTWORK_BYTES} bytes as a JPEG")
+        return Fetched(path, (await asyncio.to_thread(path.stat)).st_size, MediaKind.JPEG)
+
+    async def _audio_from_post(self, file: File, place: Path) -> Fetched | None:
+        for post, message in await self._posts(file, file.position, with_artwork=True):
+            for attachment in message.attachments:
+                try:
+                    if (fetched := await self._fetcher.fetch(attachment.url, place)).kind.is_audio:
+                        return fetched
+                except FetchError as error:
+                    log.info("task %s: no audio in message %s: %s", file.task_id, post.message_id, error.reason)
+        return None
+
+    async def _picture_from_post(self, file: File, place: Path) -> Fetched | None:
+        # Pictures without audio are all artwork of the same song, so a post of any variant shows one of them.
+        position = None if file.audio_url is None else file.position
+        for post, message in await self._posts(file, position, with_artwork=False):
+            for url in filter(None, (embed.image.url for embed in message.embeds)):
+                try:
+                    return await self._showable(url, place, in_memory=False)
+                except FetchError as error:
+                    log.info("task %s: no picture in message %s: %s", file.task_id, post.message_id, error.reason)
+        return None
+
+    async def _posts(
+        self, file: File, position: int | None, *, with_artwork: bool
+    ) -> list[tuple[Notification, discord.Message]]:
+        async with self._database.read() as snapshot:
+            rows = await posts.of(snapshot, file.task_id, position, POSTS_TRIED, with_artwork=with_artwork)
+        found = []
+        for post in rows:
+            try:
+                found.append((post, await self._find_post(post.channel_id, post.message_id or 0)))
+            except discord.HTTPException as error:
+                log.info("task %s: message %s cannot be read: %s", file.task_id, post.message_id, error)
+        return found
+
+
+async def _is_sane(picture: Fetched) -> bool:
+    if picture.data is not None:  # a thousand parts in memory are looked at sooner than a thread has begun
+        return image_is_sane(picture.open())
+    return await asyncio.to_thread(image_is_sane, picture.path)

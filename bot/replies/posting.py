@@ -1,0 +1,121 @@
+"""Posting a message to a channel, or privately where the channel is closed; and finding one that was posted before."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import discord
+
+from bot.refusals import FAILURES, Refusal, explain, meaning_of
+from bot.replies.posts import Post
+from bot.replies.private import webhook_of
+from bot.words import cards
+from storage.notifications import Notification
+
+log = logging.getLogger(__name__)
+
+LOOK_BACK = 1000
+"""How many messages after the first sending are searched for one that was posted before a crash."""
+
+MARGIN_SECONDS = 30.0
+"""How far the search begins before that moment."""
+
+
+class Posting:
+    """Speaks to Discord for the delivery; every method raises what Discord says."""
+
+    def __init__(self, client: discord.Client, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def send(self, row: Notification, post: Post) -> int:
+        """Post in the notification's channel, as a reply to its acknowledgement, and return the message's id."""
+        channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
+        reference = None
+        if row.ack_message_id is not None:
+            reference = discord.MessageReference(
+                message_id=row.ack_message_id,
+                channel_id=row.channel_id,
+                guild_id=row.guild_id,
+                fail_if_not_exists=False,
+            )
+        try:
+            return await self._send(channel, row, post, reference)
+        except discord.HTTPException as error:
+            if reference is None or meaning_of(error) is not Refusal.NO_HISTORY:
+                raise
+        return await self._send(channel, row, post, None)
+
+    async def send_privately(self, row: Notification, post: Post) -> int:
+        """Reach the requester through the interaction while its token lives, else by a direct message."""
+        if row.interaction_token is not None and row.token_expires_at > self._clock():
+            try:
+                with ExitStack() as stack:
+                    content = _content(post, row, stack)
+                    return (await webhook_of(self._client, row).send(**content, ephemeral=True, wait=True)).id
+            except discord.HTTPException as error:
+                if meaning_of(error) in (Refusal.LATER, Refusal.TOO_LARGE):
+                    raise
+                log.info("notification %s cannot be told through its interaction: %s", row.id, explain(error))
+        channel = await self._client.create_dm(discord.Object(row.user_id))
+        return await self._send(channel, row, post, None)
+
+    async def find(self, row: Notification) -> int | None:
+        """Return the message that this notification was posted as, if it was."""
+        channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
+        custom_id = cards.remove_id(row.id)
+        try:
+            async for message in channel.history(after=_sent_after(row), limit=LOOK_BACK, oldest_first=True):
+                for component in message.components:
+                    if isinstance(component, discord.ActionRow) and any(
+                        getattr(child, "custom_id", None) == custom_id for child in component.children
+                    ):
+                        return message.id
+        except discord.HTTPException as error:
+            if meaning_of(error) is Refusal.LATER:
+                raise
+            log.info("notification %s cannot be looked for: %s", row.id, explain(error))
+        return None
+
+    async def take_back(self, row: Notification, message_id: int) -> None:
+        """Remove a message that nobody wants any more, as far as Discord lets us."""
+        channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
+        with suppress(*FAILURES):
+            await channel.get_partial_message(message_id).delete()
+
+    @staticmethod
+    async def _send(
+        channel: discord.abc.Messageable, row: Notification, post: Post, reference: discord.MessageReference | None
+    ) -> int:
+        options: dict[str, Any] = {} if reference is None else {"reference": reference}
+        with ExitStack() as stack:
+            return (await channel.send(**_content(post, row, stack), nonce=row.id, **options)).id
+
+
+def _sent_after(row: Notification) -> discord.Object:
+    """Return the moment of the first sending on Discord's clock, which the interaction's id tells."""
+    waited = max((row.sent_at or row.created_at) - row.created_at - MARGIN_SECONDS, 0.0)
+    if row.interaction_id is None:
+        asked = datetime.fromtimestamp(row.created_at, UTC) - timedelta(minutes=1)
+    else:
+        asked = discord.utils.snowflake_time(row.interaction_id)
+    return discord.Object(discord.utils.time_snowflake(asked + timedelta(seconds=waited)))
+
+
+def _content(post: Post, row: Notification, stack: ExitStack) -> dict[str, Any]:
+    files = [discord.File(stack.enter_context(file.open_to_send()), filename=name) for file, name in post.files]
+    content: dict[str, Any] = {
+        "content": cards.fitting(post.content),
+        "view": post.view,
+        "files": files,
+        "allowed_mentions": discord.AllowedMentions(
+            everyone=False, roles=False, users=[discord.Object(row.user_id)], replied_user=False
+        ),
+    }
+    if post.embed is not None:
+        content["embed"] = post.embed
+    return content

@@ -1,0 +1,116 @@
+"""The end of a task: its result or its failure, and everybody who waits for it, in one transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.exc import IntegrityError
+
+from bot.metrics import Metrics
+from bot.vidgo import CoverArt, Report, ResultFile
+from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean
+from storage import files as file_rows
+from storage import library, notifications
+from storage import tasks as rows
+from storage.database import Database
+from storage.files import File
+from storage.forget import NOBODY
+from storage.planned import Gone
+from storage.schema import TaskStatus
+from storage.tasks import Task
+
+log = logging.getLogger(__name__)
+
+ARCHIVE_SECONDS = 2.0
+"""How long the archive leaves a new file to those who were waiting for it; what they fetch is archived too."""
+
+
+class Ending:
+    """Ends tasks; applying an end twice is the same as applying it once."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float], metrics: Metrics) -> None:
+        self._database = database
+        self._clock = clock
+        self._metrics = metrics
+
+    async def finish(self, task: Task, report: Report) -> None:
+        """Store a result, also for a task that was called failed or given up before."""
+        now = self._clock()
+        files = _files_of(task, report, now)
+        try:
+            # A power cut in this moment costs one more read.
+            async with self._database.write(durable=False) as transaction:
+                before = await rows.get(transaction, task.id)
+                finished = await rows.finish(transaction, task.id, report.task_id, now)
+                await file_rows.add(transaction, files)
+                # Who waits for it is asked here, where nobody can be forgotten in between.
+                requesters = await notifications.requesters_of(transaction, task.id)
+                members = {finished.user_id, *requesters} - {NOBODY}
+                kind = "cover" if task.model == CoverArt.model else "song"
+                await library.add(transaction, members, files, kind, now)
+                if before is not None and before.error_kind is not None:
+                    await notifications.tell_again(transaction, task.id, now)
+                await notifications.make_due(transaction, task.id, now)
+        except Gone:
+            return
+        except IntegrityError:
+            log.warning("task %s is finished, but another has taken its place meanwhile", task.id)
+            return
+        self._metrics.tasks_ended.labels(task.model, TaskStatus.FINISHED).inc()
+        log.info("task %s is finished", task.id)
+
+    async def fail(self, task_id: str, kind: str, reason: str | None) -> None:
+        """End a task that cannot have a result."""
+        await self._end(task_id, TaskStatus.FAILED, kind, reason)
+
+    async def give_up(self, task_id: str, kind: str, reason: str | None) -> None:
+        """End a task of which nobody knows what became of it."""
+        await self._end(task_id, TaskStatus.GIVEN_UP, kind, reason)
+
+    async def _end(self, task_id: str, status: TaskStatus, kind: str, reason: str | None) -> None:
+        now = self._clock()
+        end = rows.fail if status is TaskStatus.FAILED else rows.give_up
+        try:
+            async with self._database.write() as transaction:
+                task = await end(transaction, task_id, kind, reason, now)
+                await notifications.make_due(transaction, task_id, now)
+        except Gone:
+            return
+        self._metrics.tasks_ended.labels(task.model, status).inc()
+        log.info("task %s ended as %s (%s): %s", task_id, status, kind, reason)
+
+
+def first_wanted(task: Task, report: Report, now: float) -> File | None:
+    """Return the file that the requesters of a result will want first, where it has any."""
+    files = _files_of(task, report, now)
+    return next((file for file in files if file.audio_url), next(iter(files), None))
+
+
+def _files_of(task: Task, report: Report, now: float) -> list[File]:
+    # VidGo names songs made from another after their style or not at all, and takes no title without a style.
+    named = task.title if task.source_id is not None or "title" in task.request else None
+    return to_files(task.id, report.files, named or task.title, now + ARCHIVE_SECONDS, rename=named is not None)
+
+
+def to_files(
+    task_id: str, files: Sequence[ResultFile], title: str, archive_at: float, *, rename: bool = False
+) -> list[File]:
+    """Turn VidGo's files into rows that the archive looks after from `archive_at` on.
+
+    `title` stands in where VidGo gives none, or everywhere with `rename`.
+    """
+    return [
+        File(
+            archive_at=archive_at,
+            task_id=task_id,
+            position=position,
+            audio_url=file.audio_url,
+            image_urls=list(file.image_urls),
+            title=("" if rename else clean(file.title or "", TITLE_LIMIT)) or clean(title, TITLE_LIMIT),
+            tags=clean(file.tags or "", REASON_LIMIT),
+            duration=file.duration,
+            audio_id=file.audio_id,
+        )
+        for position, file in enumerate(files)
+    ]

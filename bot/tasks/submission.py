@@ -1,0 +1,252 @@
+"""Submitting a task: once, or until VidGo answers where it cannot be paid twice."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from sqlalchemy.exc import IntegrityError
+
+from bot.metrics import Metrics
+from bot.settings import Settings
+from bot.tasks.ending import Ending
+from bot.tasks.owner import OwnerNotices
+from bot.tasks.schedule import Schedule
+from bot.vidgo import (
+    AnswerLost,
+    Busy,
+    ContentRefused,
+    CoverArt,
+    Duplicate,
+    InvalidRequest,
+    KeyRefused,
+    NoCredits,
+    SourceNotReady,
+    UnknownTask,
+    VidGo,
+    VidGoError,
+    load_request,
+)
+from bot.words import errors
+from bot.words.errors import MemberError
+from storage import notifications
+from storage import tasks as rows
+from storage.database import Database
+from storage.planned import Gone
+from storage.schema import Acknowledgement, TaskStatus
+from storage.tasks import Task
+
+log = logging.getLogger(__name__)
+
+ORDER_SECONDS = 5.0
+"""How long a command waits for VidGo's answer to its order before it is acknowledged without."""
+
+CONFIRM_SECONDS = 300.0
+"""How long an order without an answer may stay without its callback until the requester is told so."""
+
+TRIES = 10
+"""How often VidGo may have no room for an order before it can be given up for want of room."""
+
+EXISTS = "exists"
+"""The doubt about a cover that VidGo has already, as it says, but does not name."""
+
+_SEND_AGAIN_SECONDS = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+
+_ERROR_KINDS: dict[type[VidGoError], str] = {
+    KeyRefused: "key",
+    NoCredits: "credits",
+    SourceNotReady: "source",
+    ContentRefused: "content",
+    InvalidRequest: "invalid",
+    UnknownTask: "source",
+}
+
+
+class Submission:
+    """Sends tasks to VidGo.
+
+    The turn is waited for before a task becomes `submitting`. So what is in doubt when the program dies is one request
+    that was on its way, never a queue that was waiting.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        vidgo: VidGo,
+        ending: Ending,
+        schedule: Schedule,
+        owner: OwnerNotices,
+        settings: Settings,
+        *,
+        clock: Callable[[], float],
+        metrics: Metrics,
+    ) -> None:
+        self._database = database
+        self._vidgo = vidgo
+        self._ending = ending
+        self._schedule = schedule
+        self._owner = owner
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._queued: dict[str, asyncio.Task[None]] = {}
+        self._sending: set[str] = set()
+
+    @property
+    def _expects_callbacks(self) -> bool:
+        return self._settings.public_url is not None
+
+    def is_answering(self, task_id: str) -> bool:
+        """Tell whether VidGo's answer to a submission is being waited for."""
+        return task_id in self._sending
+
+    async def order(self, task: Task) -> Task:
+        """Submit a task and return it as soon as VidGo has answered, or as it is when that takes long.
+
+        Raises `MemberError` with the reason when it ended without a result.
+        """
+        if not task.status.is_final and task.vidgo_id is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.submit(task.id), ORDER_SECONDS)
+            async with self._database.read() as snapshot:
+                task = await rows.get(snapshot, task.id) or task
+        if task.status in rows.ENDED_BADLY:
+            raise MemberError(errors.failure(task))
+        return task
+
+    async def submit(self, task_id: str) -> None:
+        """Send a task, however many ask for it at the same time; returns when VidGo has answered or will not.
+
+        What became of it stands in the task's row. An interrupted caller does not interrupt the submission.
+        """
+        submission = self._queued.get(task_id)
+        if submission is None:
+            submission = asyncio.create_task(self._submit(task_id), name=f"submit {task_id}")
+            self._queued[task_id] = submission
+            submission.add_done_callback(lambda _: self._queued.pop(task_id, None))
+        await asyncio.shield(submission)
+
+    async def stop(self, deadline: float) -> None:
+        """Leave in the queue what waits for its turn, and let the others end until `deadline` (event loop's clock)."""
+        for task_id, submission in list(self._queued.items()):
+            if task_id not in self._sending:
+                submission.cancel()
+        running = list(self._queued.values())
+        if running:
+            _, late = await asyncio.wait(running, timeout=max(deadline - asyncio.get_running_loop().time(), 0))
+            for submission in late:
+                submission.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _submit(self, task_id: str) -> None:
+        turn = await self._vidgo.turn()
+        now = self._clock()
+        poll_at = now + self._settings.poll_max_seconds
+        async with self._database.write() as transaction:
+            before = await rows.get(transaction, task_id)
+            if before is None or before.status.is_final or before.vidgo_id is not None:
+                return
+            again = before.status is TaskStatus.SUBMITTING
+            if not again:
+                task = await rows.submit(transaction, task_id, now, poll_at)
+            elif before.model == CoverArt.model and before.doubt != EXISTS:
+                task = await rows.submit_again(transaction, task_id, poll_at)
+            else:
+                return
+        self._sending.add(task_id)
+        try:
+            vidgo_id = await self._vidgo.submit(load_request(task.model, task.request), self._callback_url(task), turn)
+        except VidGoError as error:
+            self._metrics.vidgo_errors.labels(type(error).__name__).inc()
+            await self._database.insist(partial(self._refused, task, error, again=again))
+        else:
+            self._owner.works(KeyRefused, NoCredits)
+            await self._database.insist(partial(self._accept, task, vidgo_id, says_so=before.tries > 0))
+        finally:
+            self._sending.discard(task_id)
+
+    def _callback_url(self, task: Task) -> str | None:
+        if self._settings.public_url is None:
+            return None
+        return f"{self._settings.public_url}/callbacks/vidgo/{task.id}/{task.token}"
+
+    async def _accept(self, task: Task, vidgo_id: str, *, says_so: bool = False) -> None:
+        now = self._clock()
+        delay = await self._schedule.delay(task)
+        try:
+            async with self._database.write() as transaction:
+                await rows.accept(transaction, task.id, vidgo_id, now, now + delay)
+                if says_so:
+                    await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
+        except IntegrityError:
+            log.error("task %s: VidGo gave the id %s, which another task has", task.id, vidgo_id)
+            await self._ending.fail(task.id, "nonsense", None)
+        except Gone:  # its callback has brought the id already
+            log.info("task %s is known as VidGo's already", task.id)
+        else:
+            log.info("task %s is VidGo's %s", task.id, vidgo_id)
+
+    async def _refused(self, task: Task, error: VidGoError, *, again: bool) -> None:
+        """Do what a refusal means; `again` when an earlier submission of the task may have been taken."""
+        if isinstance(error, Duplicate):
+            await self._adopt(task, error, again=again)
+        elif isinstance(error, AnswerLost) or (again and isinstance(error, Busy)):
+            await self._unanswered(task, error)
+        elif isinstance(error, Busy):
+            await self._hold(task, error)
+        elif again and isinstance(error, KeyRefused | NoCredits):
+            self._owner.tell(error, task.id)
+            await self._ending.give_up(task.id, "lost", error.reason)
+        else:
+            self._owner.tell(error, task.id)
+            await self._ending.fail(task.id, _ERROR_KINDS.get(type(error), "nonsense"), error.reason)
+
+    async def _hold(self, task: Task, error: Busy) -> None:
+        delay = self._schedule.pause(error.retry_after)
+        with suppress(Gone):
+            async with self._database.write() as transaction:
+                await rows.hold(transaction, task.id, self._clock() + delay)
+        log.info("task %s waits %.0f s for VidGo: %s", task.id, delay, error.reason)
+
+    async def _unanswered(self, task: Task, error: VidGoError) -> None:
+        """Send a cover again in a while; leave anything else to its callback, or tell the truth where none can come."""
+        log.warning("task %s: no answer to the submission (%s)", task.id, error.reason)
+        if task.model == CoverArt.model:
+            hinted = error.retry_after if isinstance(error, Busy) else None
+            pause = hinted or _SEND_AGAIN_SECONDS[min(task.tries, len(_SEND_AGAIN_SECONDS) - 1)]
+        elif self._expects_callbacks:
+            pause = CONFIRM_SECONDS
+        else:
+            await self._ending.give_up(task.id, "lost", error.reason)
+            return
+        with suppress(Gone):
+            async with self._database.write() as transaction:
+                await rows.unanswered(transaction, task.id, self._clock() + pause)
+
+    async def _adopt(self, task: Task, error: Duplicate, *, again: bool) -> None:
+        """Take over the cover that exists at VidGo already, if VidGo knows it."""
+        candidates = [error.task_id]
+        if task.source_id is not None:
+            async with self._database.read() as snapshot:
+                candidates.append(await rows.lost_cover_id(snapshot, task.source_id, task.model))
+        for vidgo_id in filter(None, candidates):
+            try:
+                await self._vidgo.detail(vidgo_id)
+            except VidGoError as unknown:
+                log.info("task %s: the earlier cover %s is of no use: %s", task.id, vidgo_id, unknown.reason)
+                continue
+            await self._accept(task, vidgo_id)
+            return
+        if not again:
+            await self._ending.fail(task.id, "duplicate", error.reason)
+        elif not self._expects_callbacks:
+            await self._ending.give_up(task.id, "lost", error.reason)
+        else:
+            now = self._clock()
+            with suppress(Gone):
+                async with self._database.write() as transaction:
+                    await rows.doubt(transaction, task.id, EXISTS, now, repeated=False)
+                    await rows.unanswered(transaction, task.id, now + CONFIRM_SECONDS)

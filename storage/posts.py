@@ -1,0 +1,61 @@
+"""Posts: notifications that were delivered, which are places to find a song's files again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BindParameter, Select, and_, bindparam, exists, or_, select, true
+
+from storage import planned
+from storage.database import Snapshot
+from storage.notifications import Notification, from_row
+from storage.quick import quick
+from storage.schema import HOLDS_COVER, NotificationState, files, notifications, tasks
+
+_BY_MESSAGE = quick(
+    select(notifications).where(
+        notifications.c.message_id == bindparam("message_id"), notifications.c.state == NotificationState.DELIVERED
+    )
+)
+
+
+def _posts(*, of_position: bool, with_artwork: bool) -> Select[Any]:
+    of_task: BindParameter[Any] = bindparam("of_task")
+    has_audio = exists().where(files.c.task_id == tasks.c.id, files.c.audio_url.is_not(None))
+    artwork = and_(tasks.c.source_id == of_task, HOLDS_COVER, ~has_audio)
+    return quick(
+        select(notifications)
+        .join(tasks, tasks.c.id == notifications.c.task_id)
+        .where(
+            or_(tasks.c.id == of_task, artwork) if with_artwork else tasks.c.id == of_task,
+            notifications.c.position == bindparam("of_position") if of_position else true(),
+            notifications.c.state == NotificationState.DELIVERED,
+            notifications.c.message_id.is_not(None),
+        )
+        .order_by(notifications.c.delivered_at.desc())
+        .limit(planned.MOST)
+    )
+
+
+_POSTS = {
+    (of_position, with_artwork): _posts(of_position=of_position, with_artwork=with_artwork)
+    for of_position in (False, True)
+    for with_artwork in (False, True)
+}
+
+
+async def of(
+    snapshot: Snapshot, task_id: str, position: int | None, limit: int, *, with_artwork: bool
+) -> list[Notification]:
+    """Return the newest posts of a task's variant, or of any variant.
+
+    `with_artwork` adds the posts of artwork made for the task, which carry its audio.
+    """
+    values = {"of_task": task_id, "most": limit} | ({} if position is None else {"of_position": position})
+    return [from_row(row) for row in await snapshot.execute(_POSTS[position is not None, with_artwork], values)]
+
+
+async def by_message(snapshot: Snapshot, message_id: int) -> Notification | None:
+    """Return the notification that was delivered as a message."""
+    row = (await snapshot.execute(_BY_MESSAGE, {"message_id": message_id})).first()
+    return None if row is None else from_row(row)

@@ -1,0 +1,190 @@
+"""How `run` comes to Discord: three steps, each of which waits for whatever is not Discord's own word."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from sandbox.discord.faults import COMMAND_SYNC, GATEWAY, LOGIN
+from tests.end_to_end.process import free_port, run_program
+from tests.end_to_end.world import eventually, open_world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.discord import DiscordStandIn
+    from tests.end_to_end.world import World
+
+APPLICATION = "^/oauth2/applications/@me$"
+LONGEST_LINE = 400
+
+
+def registrations(discord: DiscordStandIn) -> int:
+    """Return how often the commands were sent to Discord."""
+    return sum(one.method == "PUT" and one.path.endswith("/commands") for one in discord.requests)
+
+
+async def assert_usable(world: World) -> None:
+    """Hold that members can use the bot."""
+    ada = world.person("ada")
+    await ada.imports("Late Start")
+    assert len((await ada.covered()).attachments) == 1
+
+
+def assert_short(log: list[str]) -> None:
+    """Hold that no line quotes a page."""
+    assert [line for line in log if "<" in line or "Error 4" in line or len(line) > LONGEST_LINE] == []
+
+
+@pytest.mark.parametrize(
+    ("login", "status", "gateway", "commands", "code"),
+    [
+        (LOGIN, 403, 429, 403, 0),
+        (APPLICATION, 404, 503, 429, 0),
+        (LOGIN, 401, 404, 404, 0),
+        (APPLICATION, 403, 403, 403, 40333),
+    ],
+)
+async def test_what_the_edge_refuses_is_tried_again(
+    tmp_path: Path, login: str, status: int, gateway: int, commands: int, code: Literal[0, 40333]
+) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        for path, refused in ((login, status), (GATEWAY, gateway), (COMMAND_SYNC, commands)):
+            world.discord.refuse_at_edge("GET", path, refused, code=code, retry_after=1)
+        await world.bot.start()
+        log = [line for line in world.bot.log_lines if "next try" in line]
+        for words in ("Discord cannot be reached", "Discord names no gateway", "the commands stay as Discord has them"):
+            assert sum(words in line for line in log) == 1, world.bot.log
+        assert all(" WARNING " in line for line in log)
+        assert_short(world.bot.log_lines)
+        await assert_usable(world)
+
+
+async def test_a_long_wait_that_is_asked_for_is_kept(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        world.discord.refuse_at_edge("GET", LOGIN, 429, retry_after=5)
+        await world.bot.start()
+        first, second = [one.at for one in world.discord.requests if one.path == "/users/@me"][:2]
+        assert second - first >= 5
+        await world.bot.wait_log("cannot be reached", "429", "in 5 s")
+
+
+async def test_a_server_error_of_the_commands_holds_nothing_up(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        world.discord.fail("PUT", COMMAND_SYNC, 503)
+        await world.bot.launch()
+        await world.bot.wait_log("connected to Discord as")
+        await world.bot.wait_log("the commands stay as Discord has them", "503")
+        await world.discord.wait_ready()
+        await assert_usable(world)
+
+
+async def test_the_days_limit_of_commands_ends_nothing(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        world.discord.commands.creates_left = 0
+        await world.bot.launch()
+        await world.bot.wait_log("connected to Discord as")
+        await world.bot.wait_log("the commands stay as Discord has them", "30034")
+        assert not world.discord.commands.synced
+        world.discord.commands.creates_left = 200
+        await world.discord.wait_ready()
+        await assert_usable(world)
+
+
+async def test_commands_that_exist_are_enough_and_are_not_registered_again(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        assert registrations(world.discord) == 1
+        await world.bot.stop()
+        await world.bot.start()
+        await world.bot.wait_log("Discord has the commands as they are")
+        assert registrations(world.discord) == 1
+
+        await world.bot.stop()
+        fault = world.discord.refuse_at_edge("*", COMMAND_SYNC, 403, times=None)
+        await world.bot.start()
+        await fault.strikes(1)
+        await assert_usable(world)
+        fault.end()
+
+        await world.bot.stop()
+        [cover] = [one for one in world.discord.commands.scope(None) if one["name"] == "cover"]
+        cover["options"][0]["required"] = True
+        await world.bot.start()
+        await world.discord.wait_until(lambda: registrations(world.discord) == 2)
+        [cover] = [one for one in world.discord.commands.scope(None) if one["name"] == "cover"]
+        assert not cover["options"][0].get("required")
+
+
+async def test_the_entry_point_of_an_activity_stays(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        world.discord.commands.add_entry_point("launch")
+        await world.bot.launch()
+        await world.discord.wait_until(lambda: registrations(world.discord) == 1)
+        await world.bot.wait_log("the commands are registered anew")
+        names = {one["name"] for one in world.discord.commands.scope(None)}
+        assert names == {"launch", "cover", "music", "Cover this track"}
+
+
+async def test_a_command_of_another_version_is_answered_in_words(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await world.bot.stop()
+        [music] = [one for one in world.discord.commands.scope(None) if one["name"] == "music"]
+        music["options"].append({"name": "hum", "description": "Hum", "type": 1})
+        world.discord.refuse_at_edge("*", COMMAND_SYNC, 403, times=None)
+        await world.bot.start()
+        call = await world.person("ada").use("music hum")
+        reply = await call.reply()
+        assert reply.ephemeral
+        assert "another version" in reply.content
+        assert world.bot.errors() == []
+
+
+async def test_a_server_is_blamed_in_discords_own_words_alone(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        world.discord.refuse_at_edge("GET", COMMAND_SYNC, 403)
+        ended = await run_program(tmp_path, world.bot.settings | {"DISCORD_GUILD_ID": "12345"}, "run")
+    assert ended.code == 2
+    assert ended.lines[-1].startswith("coverbot: DISCORD_GUILD_ID names a server that the bot is not a member of")
+    assert [line for line in ended.lines if "the commands stay as Discord has them" in line and "403" in line]
+    assert_short(ended.lines)
+
+
+async def test_a_token_that_is_refused_later_is_named_too(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        world.discord.fail("GET", GATEWAY, 401)
+        ended = await run_program(tmp_path, world.bot.settings, "run")
+    assert ended.code == 2
+    assert ended.lines[-1].startswith("coverbot: DISCORD_TOKEN is refused")
+
+
+def failed_to_connect(world: World, times: int) -> bool:
+    return sum("Failed to connect" in one for one in world.bot.log_lines) >= times
+
+
+async def test_a_gateway_that_is_out_of_reach_is_tried_again(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        world.discord.refuse_gateway()
+        await world.bot.launch()
+        for count in (1, 2):
+            await eventually(partial(failed_to_connect, world, count))
+        world.discord.refuse_gateway(False)
+        await world.discord.wait_ready()
+        assert_short(world.bot.log_lines)
+        await assert_usable(world)
+
+
+async def test_check_does_not_take_an_edge_for_discord(tmp_path: Path) -> None:
+    async with open_world(tmp_path, start=False) as world:
+        settings = world.bot.settings | {"DISCORD_GUILD_ID": str(world.guild.id), "LISTEN_PORT": str(free_port())}
+        for path in (LOGIN, rf"^/guilds/{world.guild.id}$"):
+            world.discord.refuse_at_edge("GET", path, 403)
+            ended = await asyncio.wait_for(run_program(tmp_path, settings | {"PUBLIC_URL": ""}, "check"), 30)
+            wrong = [line for line in ended.out.splitlines() if line.startswith("WRONG")]
+            assert wrong
+            assert all("HTTP 403, without a word of Discord's" in line for line in wrong[:1])
+            assert "refused by Discord" not in ended.out
+            assert "not a member" not in ended.out
+            assert_short(ended.out.splitlines())
