@@ -44,16 +44,17 @@ class Time:
         return time.time() - time.monotonic() + monotonic + passed
 
 
-async def pass_time(stage: Stage, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+async def pass_time(
+    stage: Stage, seconds: float, until: Callable[[], bool] = lambda: False, *, step: float = STEP_SECONDS
+) -> None:
     """Let time pass for the program, Discord and VidGo, in steps, so that what comes up in between is done; or `until`.
 
     The program has to be started with `Launch.passing`.
     """
     left = seconds
     while left > 0 and not until():
-        step = min(left, STEP_SECONDS)
+        sleep(stage, min(left, step))
         left -= step
-        sleep(stage, step)
         await _quiet(stage)
 
 

@@ -12,7 +12,7 @@ from tests.faults.audit import assert_sound
 from tests.faults.crashing import Launch
 from tests.faults.harness import COVER, SONG, Order, Stage, open_stage
 from tests.faults.members import finished
-from tests.faults.passing import settle_in_time
+from tests.faults.passing import pass_time, settle_in_time
 from tests.faults.troubles.playing import PATIENT, due
 
 if TYPE_CHECKING:
@@ -291,6 +291,7 @@ async def test_audio_that_can_never_be_had_is_explained(nursery: Nursery, tmp_pa
             orders.append(await stage.generate())
             await finished(stage, len(orders))
         await settle_in_time(stage, 1200)
+        await pass_time(stage, 2 * 86400, lambda: stage.unsettled() is None, step=1800)
         for order in orders:
             assert "your song" not in await ending(stage, order)
         await assert_sound(stage)

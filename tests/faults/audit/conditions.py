@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-import av
 
 from tests.faults.audit.ledgers import is_closed
 from tests.faults.harness import COVER, LIVE
@@ -26,9 +22,6 @@ STAYS_SECONDS = 120.0
 STAYS_TIMES = 3
 """Only what was said so often, over so long a time, by the same side, is taken for its last word."""
 
-KEPT_SECONDS = 86400.0
-"""How long VidGo keeps files; what is older may be gone at the first look."""
-
 INTENT_SECONDS = 1.0
 """How long before its death the program may have noted an order that it did not come to send."""
 
@@ -37,10 +30,7 @@ KNOWN_SECONDS = 2.0
 
 QUEUE_SECONDS = 30.0
 
-_BUSY = (429, 430, 455, 503)
-_GONE = (404, 410)
-_NO_MEDIA = {"html", "empty", "not_found"}
-_UNUSABLE = {"disguised", "broken", "endless", "too_large", "private", "redirect_loop"}
+GONE = (404, 410)
 
 
 @dataclass(frozen=True)
@@ -233,7 +223,7 @@ def unknown_to_vidgo(case: Case) -> str | None:
     if any(vidgo.visible_task(task.id) is not None for task in case.made):
         return "VidGo knows it"
     answers = [one for one in vidgo.requests if "/detail/" in one.path and str(number) in one.query]
-    return None if _stays(answers, case.shown.at) else "VidGo had hardly been asked"
+    return None if stays(answers, case.shown.at) else "VidGo had hardly been asked"
 
 
 def shown_there(case: Case) -> str | None:
@@ -257,79 +247,14 @@ def told_privately(case: Case) -> str | None:
     return None if found else "the member has nothing in private"
 
 
-# Files
-
-
-def file_gone(case: Case) -> str | None:
-    """Demand that the host has said for long that it has no file of the result."""
-    for task in case.made:
-        media = "audio" if case.ledgers.has_audio(task) else "image"
-        if _is_gone(case, task, media):
-            return None
-    return "the host has not said so for long"
-
-
-def source_gone(case: Case) -> str | None:
-    """Demand that the host has said for long that it has no audio of the song that the cover is made from."""
-    song = case.ledgers.source(case.order)
-    return None if song is not None and _is_gone(case, song, "audio") else "the host has not said so for long"
-
-
-def _is_gone(case: Case, task: Task, media: str) -> bool:
-    answers = case.ledgers.file_answers(task, media, case.shown.at)
-    made_at = datetime.fromisoformat(task.created_time).replace(tzinfo=UTC).timestamp()
-    if case.shown.at - made_at > KEPT_SECONDS:
-        return bool(answers) and answers[-1].status in _GONE
-    return _stays(answers, case.shown.at)
-
-
-def _stays(answers: list[RequestRecord], by: float) -> bool:
+def stays(answers: list[RequestRecord], by: float) -> bool:
     """Tell whether the last answers were all the same refusal, often enough and for long enough."""
     same: list[RequestRecord] = []
     for one in reversed([one for one in answers if one.at <= by]):
-        if one.status not in _GONE:
+        if one.status not in GONE:
             break
         same.append(one)
     return len(same) >= STAYS_TIMES and same[0].at - same[-1].at >= STAYS_SECONDS
-
-
-def no_music(case: Case) -> str | None:
-    """Demand that what VidGo hands out cannot be played, and was so for long where it is nothing at all."""
-    rules = [rule for task in case.finished() if (rule := task.file_rules.get("audio")) is not None]
-    if any(rule.kind in _UNUSABLE or (rule.kind == "bytes" and not is_music(rule.data)) for rule in rules):
-        return None
-    if not any(rule.kind in _NO_MEDIA and rule.lasting is None for rule in rules):
-        return "VidGo hands out music"
-    return None if case.finished(STAYS_SECONDS) else "it was young, and nothing had come yet"
-
-
-def is_music(data: bytes) -> bool:
-    """Tell whether a decoder finds sound in some bytes."""
-    try:
-        with av.open(io.BytesIO(data), "r") as container:
-            return any(frame.samples for frame in container.decode(audio=0))
-    except (av.FFmpegError, IndexError, EOFError):
-        return False
-
-
-def too_large(case: Case) -> str | None:
-    """Demand that the audio is larger than the server takes files, or in a form that it does not play."""
-    rules = [task.file_rules.get("audio") for task in case.made]
-    return None if any(rule is not None for rule in rules) else "the file is a small one"
-
-
-def with_music(case: Case) -> str | None:
-    """Demand that the post has music in it, and that this is what VidGo made."""
-    if not case.shown.has_audio:
-        return "the post has no music"
-    return None if any(map(case.ledgers.has_audio, case.made)) else "VidGo made no music"
-
-
-def with_artwork(case: Case) -> str | None:
-    """Demand that the post has a picture in it, and that VidGo made nothing else."""
-    if not case.shown.has_picture:
-        return "the post has no picture"
-    return "VidGo made music" if any(map(case.ledgers.has_audio, case.made)) else None
 
 
 # Times

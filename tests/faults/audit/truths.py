@@ -14,14 +14,12 @@ from tests.faults.audit.conditions import (
     demand,
     died_on_the_way,
     failed,
-    file_gone,
     in_doubt,
     in_future,
     in_library,
     is_cover,
     joined,
     made_before,
-    no_music,
     no_songs,
     not_made,
     nothing_ordered,
@@ -30,18 +28,15 @@ from tests.faults.audit.conditions import (
     refused_anything,
     shown_there,
     song_is,
-    source_gone,
     stopped,
     told_privately,
-    too_large,
     under_way,
     unfinished,
     unknown_to_vidgo,
     waits_for_nothing,
-    with_artwork,
-    with_music,
     without_files,
 )
+from tests.faults.audit.conditions_of_files import file_gone, no_music, source_gone, too_large, with_artwork, with_music
 from tests.faults.audit.ledgers import ALL_FORGOTTEN, SONG_FORGOTTEN
 from tests.faults.audit.sentences import templates
 
