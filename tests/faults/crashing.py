@@ -111,8 +111,8 @@ def _show_at_hand(launch: Launch) -> None:
     def show() -> None:
         os.pwrite(shown, b"%8d" % len(names), 0)  # always of one length: the disk may be full by then
 
-    def begun(self: Shared[Any], name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
-        has_room = begin(self, name, work)
+    def begun(self: Shared[Any], name: str, work: Callable[[], Coroutine[Any, Any, Any]], **how: Any) -> bool:
+        has_room = begin(self, name, work, **how)
         names.update({name} if has_room else ())
         show()
         return has_room

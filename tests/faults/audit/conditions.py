@@ -30,6 +30,10 @@ KNOWN_SECONDS = 2.0
 
 QUEUE_SECONDS = 30.0
 
+ENOUGH = 3
+POLL_SECONDS = 120.0
+"""How much later than VidGo the program may know of an end."""
+
 GONE = (404, 410)
 
 
@@ -275,6 +279,31 @@ def in_past(case: Case) -> str | None:
         return None
     since = int(re.findall(r"-?\d+", case.values.get("since") or case.values["when"])[0])
     return "that time had not come yet" if since > case.shown.at + KNOWN_SECONDS else None
+
+
+def usual(case: Case) -> str | None:
+    """Demand that the usual time is not much longer than what VidGo took, and the program needed to see it."""
+    took = sorted(
+        ended_at - one.at
+        for one in case.ledgers.stage.vidgo.accepted(case.order.model)
+        if (ended_at := case.ledgers.ended_at(case.ledgers.stage.vidgo.tasks[str(one.task_id)])) is not None
+        and ended_at < case.shown.at - KNOWN_SECONDS
+    )
+    said = case.values["duration"]
+    seconds = 60 * {"half a": 0.5, "a": 1.0, "1½": 1.5, "2½": 2.5}.get(said.rpartition(" ")[0], 0.0)
+    seconds = seconds or 60 * float(said.split()[0])
+    if len(took) >= ENOUGH and seconds > 2 * took[len(took) // 2] + POLL_SECONDS:
+        return f"VidGo takes {took[len(took) // 2]:.0f} s"
+    return None
+
+
+def unconfirmed(case: Case) -> str | None:
+    """Demand that the last order that VidGo was sent was not confirmed by then."""
+    if not case.before:
+        return "VidGo was never sent it"
+    last, ends = case.before[-1], case.ledgers.stage.program.ends
+    confirmed = last.accepted and last.status == 200 and not any(last.at <= end for end in ends)
+    return "VidGo had confirmed it" if confirmed and last.at < case.shown.at - KNOWN_SECONDS else None
 
 
 # Songs and libraries

@@ -10,12 +10,13 @@ import av
 from tests.faults.audit.conditions import GONE, STAYS_SECONDS, Case, stays
 
 if TYPE_CHECKING:
-    from sandbox.vidgo import Task
+    from sandbox.vidgo import RequestRecord, Task
 
 KEPT_SECONDS = 86400.0
 """How long VidGo keeps files; what is older may be gone at the first look."""
 
 _NO_MEDIA = {"html", "empty", "not_found"}
+_SLOW = {"trickle", "hang", "reset", "lying_length", "short_length", "url"}
 _UNUSABLE = {"disguised", "broken", "endless", "too_large", "private", "redirect_loop"}
 
 
@@ -58,6 +59,45 @@ def is_music(data: bytes) -> bool:
             return any(frame.samples for frame in container.decode(audio=0))
     except (av.FFmpegError, IndexError, EOFError):
         return False
+
+
+def bad_address(case: Case) -> str | None:
+    """Demand that VidGo names an address that nobody should fetch anything from."""
+    rules = [rule for task in case.made for rule in task.file_rules.values()]
+    return None if any(rule.kind in {"private", "url"} for rule in rules) else "VidGo names good addresses"
+
+
+def not_to_be_had(case: Case) -> str | None:
+    """Demand that a file of the finished result, or of the song it is made from, was asked for in vain."""
+    tasks = [*case.finished(), *filter(None, [case.ledgers.source(case.order)])]
+    asked = [one for task in tasks for media in ("audio", "image") for one in _answers(case, task, media)]
+    rules = [rule for task in tasks for rule in task.file_rules.values()]
+    failed = any(one.status != 200 for one in asked) or any(rule.kind in _NO_MEDIA | _SLOW for rule in rules)
+    return None if case.finished() and failed else "every file came when it was asked for"
+
+
+def never_came(case: Case) -> str | None:
+    """Demand that nothing that can be used came for long."""
+    if not_to_be_had(case) is not None:
+        return "every file came when it was asked for"
+    return None if case.finished(STAYS_SECONDS) else "it was young"
+
+
+def no_picture(case: Case) -> str | None:
+    """Demand that what should be artwork is none."""
+    rules = [rule for task in case.made if (rule := task.file_rules.get("image")) is not None]
+    return None if any(rule.kind in _UNUSABLE | {"bytes"} for rule in rules) else "VidGo hands out pictures"
+
+
+def source_unusable(case: Case) -> str | None:
+    """Demand that the song that the cover is made from has no audio that can be used."""
+    song = case.ledgers.source(case.order)
+    rule = song.file_rules.get("audio") if song is not None else None
+    return None if rule is not None and rule.kind in _UNUSABLE | _NO_MEDIA | {"bytes"} else "its audio is music"
+
+
+def _answers(case: Case, task: Task, media: str) -> list[RequestRecord]:
+    return case.ledgers.file_answers(task, media, case.shown.at)
 
 
 def too_large(case: Case) -> str | None:

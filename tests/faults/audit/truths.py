@@ -15,8 +15,8 @@ from tests.faults.audit.conditions import (
     died_on_the_way,
     failed,
     in_doubt,
-    in_future,
     in_library,
+    in_past,
     is_cover,
     joined,
     made_before,
@@ -30,13 +30,27 @@ from tests.faults.audit.conditions import (
     song_is,
     stopped,
     told_privately,
+    unconfirmed,
     under_way,
     unfinished,
     unknown_to_vidgo,
+    usual,
     waits_for_nothing,
     without_files,
 )
-from tests.faults.audit.conditions_of_files import file_gone, no_music, source_gone, too_large, with_artwork, with_music
+from tests.faults.audit.conditions_of_files import (
+    bad_address,
+    file_gone,
+    never_came,
+    no_music,
+    no_picture,
+    not_to_be_had,
+    source_gone,
+    source_unusable,
+    too_large,
+    with_artwork,
+    with_music,
+)
 from tests.faults.audit.ledgers import ALL_FORGOTTEN, SONG_FORGOTTEN
 from tests.faults.audit.sentences import templates
 
@@ -72,7 +86,7 @@ _exists = demand(lambda case: case.made, "there is no such cover")
 _forgotten = demand(lambda case: case.ledgers.is_forgotten(case.order), "nothing was forgotten")
 _posted = demand(lambda case: case.results() or _is_being_posted(case), "nothing was posted")
 
-LATE = "**{title}** takes longer than usual. I keep watching it and post it when it is done."
+LATE = "**{title}** needs longer than most. Started {since}; I keep watching it and post it here."
 LOST = (
     "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order it twice. "
     "Ask again if you want another try."
@@ -94,6 +108,8 @@ RESULTS: dict[str, Condition] = {
     "here is new artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.": all_of(
         with_artwork, source_gone
     ),
+    "here is new artwork for **{title}**. The original's audio could not be got in a form that plays, so it comes "
+    "alone.": all_of(with_artwork, source_unusable),
     "here is new artwork for **{title}**. The music is the original's.": all_of(
         with_artwork, demand(lambda case: case.shown.has_audio, "the post has no music")
     ),
@@ -104,24 +120,35 @@ RESULTS: dict[str, Condition] = {
 WAITING: dict[str, Condition] = {
     "**{title}** was covered before. Here it comes again.": made_before,
     "Here comes **{title}**.": demand(lambda case: case.finished(), "VidGo has not finished it"),
-    "**{title}** is being covered already; you get it too. I expect it {when}.": all_of(under_way, joined, in_future),
-    "Covering **{title}**. I expect it {when}.": all_of(under_way, in_future),
-    "**{title}** is being performed in that style already; you get it too. I expect it {when}.": all_of(
-        under_way, joined, in_future
+    "**{title}** is being covered already; you get it too. Started {since}, usually takes about {duration}.": all_of(
+        under_way, joined, in_past, usual
     ),
-    "Performing **{title}** anew in another style. I expect it {when}.": all_of(under_way, in_future),
-    "Extending **{title}**. I expect it {when}.": all_of(under_way, in_future),
-    "Making **{title}**. I expect it {when}.": all_of(under_way, in_future),
+    "**{title}** is being made already; you get it too. Started {since}, usually takes about {duration}.": all_of(
+        under_way, joined, in_past, usual
+    ),
+    "Covering **{title}**. Started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
+    "Performing **{title}** anew in another style. Started {since}, usually takes about {duration}.": all_of(
+        under_way, in_past, usual
+    ),
+    "Extending **{title}**. Started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
+    "Making **{title}**. Started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
+    "I have your order and post the result here.": under_way,
+    "VidGo is busy. **{title}** is in my queue, {place} in line, and I order it as soon as VidGo has room.": queued,
+    "VidGo has not confirmed the order for **{title}** yet. I tell you here what comes of it.": unconfirmed,
+    "**{title}** is finished, but its file is not to be had yet. I keep trying, and then post it.": not_to_be_had,
+    "**{title}** is finished, but its file is still not to be had. VidGo keeps files for about a day: until then I "
+    "keep trying, and post it as soon as I have it.": not_to_be_had,
     "VidGo is busy. **{title}** is in my queue, and I order it as soon as VidGo has room.": queued,
-    LATE: unfinished,
+    LATE: all_of(unfinished, in_past),
 }
 """What an acknowledgement says while something is made."""
 
 STATUS: dict[str, Condition] = {
     "- **{title}**: being posted": always,
     "- **{title}**: in my queue, as VidGo is busy": always,
-    "- **{title}**: takes longer than usual": always,
-    "- **{title}**: I expect it {when}": in_future,
+    "- **{title}**: VidGo has not confirmed the order yet": always,
+    "- **{title}**: started {since}, needs longer than most": in_past,
+    "- **{title}**: started {since}, usually takes about {duration}": in_past,
 }
 """Lines about several things at once, which name no order."""
 
@@ -133,6 +160,7 @@ ENDED: dict[str, Condition] = {
     "**{title}** is done, but I could not post it. Use the command again where I may post.": _was_unreachable,
     "**{title}** could not be made.": not_made,
     "**{title}** could not be made: {link}": not_made,
+    "**{title}** will not be posted, and was not ordered.": all_of(stopped, nothing_ordered),
     "**{title}** will not be posted. VidGo may still charge for it.": stopped,
 }
 """What an acknowledgement says in the end."""
@@ -165,9 +193,18 @@ FAILED: dict[str, Condition] = {
     "**{title}** is finished, but this server takes no file of its size. The button fetches it until {until}.": (
         too_large
     ),
-    "**{title}** is finished, but this server takes no file of its size, and VidGo no longer offers it for download.": (
-        all_of(too_large, file_gone)
-    ),
+    "**{title}** is finished, but this server takes no file of its size, and there is nowhere that you could download "
+    "it from.": too_large,
+    "VidGo says that **{title}** is finished, but names an address for its file that cannot be used. The owner of this "
+    "bot can ask VidGo for a refund.": bad_address,
+    "**{title}** is finished, but VidGo names an address for its file from which I must not fetch anything, so I cannot "
+    "post it. The owner finds the reason in the log.": bad_address,
+    "**{title}** is finished, but I could not get its file from VidGo, which keeps files for about a day, so I cannot "
+    "post it.": never_came,
+    "**{title}** is finished, but its file is larger than any that I take, so I cannot post it. The owner finds its "
+    "size in the log.": too_large,
+    "**{title}** is finished, but the artwork that VidGo delivered is no picture that I can show. The owner finds the "
+    "reason in the log.": no_picture,
 }
 """Why there is no result."""
 
@@ -206,6 +243,11 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "VidGo gave no id for the audio of **{title}**, so it cannot be extended.": nothing_ordered,
     "**{title}** is only {seconds} seconds long. Choose an earlier moment.": nothing_ordered,
     "That message carries no song of mine that I still know.": nothing_ordered,
+    "The audio of **{title}** cannot be had at the moment. Nothing was ordered; try again later.": nothing_ordered,
+    "This command belongs to another version of me. Restart your Discord app and try again; if that does not help, "
+    "wait some minutes.": nothing_ordered,
+    "VidGo names an address for that task's music that cannot be used. Try again later, or use the id of another "
+    "task.": bad_address,
     "VidGo knows no task with that id under this bot's key. Check the id and paste it again.": song_is(),
     "VidGo has not finished that task yet. Try again when it is done.": song_is("not_started", "running"),
     "That VidGo task failed, so it holds no song. Use the id of a finished music task.": song_is("failed"),
@@ -255,6 +297,7 @@ TRUTHS: dict[str, Condition] = {
 PARTS = {
     *("View Channel", "Send Messages", "Send Messages In Threads", "Embed Links", "Attach Files"),
     *("Read Message History", "no reason given"),
+    *("half a minute", "a minute", "1½ minutes", "2½ minutes", "{minutes} minutes"),
 }
 """Templates that stand inside others and never alone."""
 
