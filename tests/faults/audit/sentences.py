@@ -61,23 +61,26 @@ def parse(content: str) -> tuple[int | None, list[Sentence] | None]:
 
 @cache
 def _split(text: str) -> tuple[Sentence, ...] | None:
-    for pattern, template in _patterns():
-        found = pattern.fullmatch(text)
-        if found is None:
-            continue
-        values = found.groupdict()
-        rest = values.pop("_rest")
-        after = () if rest is None else _split(rest)
-        if after is not None:
-            return (Sentence(template, values), *after)
+    if (alone := _known(text)) is not None:
+        return (alone,)
+    for gap in re.finditer(r"\s", text):
+        first = _known(text[: gap.start()])
+        if first is not None and (rest := _split(text[gap.end() :])) is not None:
+            return (first, *rest)
     return None
+
+
+@cache
+def _known(text: str) -> Sentence | None:
+    matches = ((pattern.fullmatch(text), template) for pattern, template in _patterns())
+    return next((Sentence(template, found.groupdict()) for found, template in matches if found is not None), None)
 
 
 @cache
 def _patterns() -> list[tuple[re.Pattern[str], str]]:
     """Return what each template looks like, those with the most words of their own first."""
     ordered = sorted(templates(), key=lambda template: -sum(len(part) for part, *_ in Formatter().parse(template)))
-    return [(re.compile(f"{_pattern(template)}(?:[ \n](?P<_rest>.+))?", re.DOTALL), template) for template in ordered]
+    return [(re.compile(_pattern(template)), template) for template in ordered]
 
 
 def _pattern(template: str) -> str:
