@@ -93,7 +93,7 @@ def _audit_notification(ledgers: Ledgers, order: Order, row: Row, message: Messa
         gone = row["message_id"] not in {one.id for one in (*ledgers.visible, *order.sentences)}
         if gone and not order.channel.deleted:
             verdict.note("lost", f"{name} is recorded as message {row['message_id']}, which is not there")
-        public = order.public if row["kind"] == "result" else None
+        public = order.public
         # One whose token expired before it was acknowledged shows "thinking…" until Discord ends that.
         if message is not None and public is not None and not public.thinking and str(message.id) not in public.content:
             verdict.note("left behind", f"the acknowledgement of {name} says: {public.content}")
@@ -104,7 +104,7 @@ def _audit_notification(ledgers: Ledgers, order: Order, row: Row, message: Messa
 
 
 def _name(row: Row) -> str:
-    return f"notification {row['id']} ({row['kind']}, {row['state']})"
+    return f"notification {row['id']} ({row['state']})"
 
 
 def _own_buttons(message: Message) -> Iterator[str]:

@@ -63,7 +63,7 @@ class Ledgers:
             orders[order.place].append(order)
         for place, asked in orders.items():
             left = list(asked)
-            for row in [row for row in rows[place] if row["kind"] == "result"]:
+            for row in rows[place]:
                 likely = [one for one in left if not self.stage.ignored(one)] or left
                 found = next((one for one in left if _is_of(row, one)), None) or next(iter(likely), None)
                 if found is not None:
