@@ -113,7 +113,7 @@ WAITING: dict[str, Condition] = {
     "Extending **{title}**. I expect it {when}.": all_of(under_way, in_future),
     "Making **{title}**. I expect it {when}.": all_of(under_way, in_future),
     "VidGo is busy. **{title}** is in my queue, and I order it as soon as VidGo has room.": queued,
-    LATE: unfinished,
+    LATE: demand(lambda case: not case.results(case.shown.at), "it had been posted"),
 }
 """What an acknowledgement says while something is made."""
 
