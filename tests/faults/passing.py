@@ -15,6 +15,9 @@ STEP_SECONDS = 10.0
 """How much time passes at once, at most: less than anything that is under way may take."""
 
 QUIET_SECONDS = 0.04
+UNDER_WAY_SECONDS = 0.5
+"""For how long requests and files under way are waited for: some of them hang."""
+
 BUSY_SECONDS = 3.0
 """How long the machine's time may take until the program has done what the time that passed has brought."""
 
@@ -73,10 +76,13 @@ async def settle_in_time(stage: Stage, seconds: float) -> None:
 
 
 async def _quiet(stage: Stage) -> None:
-    """Wait until the program does nothing that can be seen."""
-    deadline = time.monotonic() + BUSY_SECONDS
+    """Wait until the program does nothing that can be seen, nor waits for what is on its way."""
+    began = time.monotonic()
     seen: object = None
-    while (now := _traces(stage)) != seen and time.monotonic() < deadline:
+    while time.monotonic() < began + BUSY_SECONDS:
+        now = _traces(stage)
+        if now == seen and not (_under_way(stage) and time.monotonic() < began + UNDER_WAY_SECONDS):
+            return
         seen = now
         await asyncio.sleep(QUIET_SECONDS)
 
@@ -85,3 +91,8 @@ def _traces(stage: Stage) -> object:
     answered = sum(one.status is not None for one in stage.discord.requests)
     vidgo = stage.vidgo
     return len(stage.discord.requests), answered, len(vidgo.requests), len(vidgo.deliveries), stage.program.work
+
+
+def _under_way(stage: Stage) -> bool:
+    files = stage.posting.is_dir() and any(stage.posting.iterdir())
+    return files or bool(stage.program.at_hand) or bool(stage.open_requests)

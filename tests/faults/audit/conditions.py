@@ -75,9 +75,10 @@ class Case:
         """Return what VidGo had finished so many seconds before it was shown."""
         return self.ledgers.finished(self.order, self.shown.at - seconds)
 
-    def results(self) -> bool:
-        """Tell whether the order's result was shown to its member at any time."""
-        return any(shown.has_audio or shown.has_picture for shown, _ in self.ledgers.told.get(self.order, ()))
+    def results(self, by: float = float("inf")) -> bool:
+        """Tell whether the order's result was shown to its member, at any time or by some time."""
+        told = self.ledgers.told.get(self.order, ())
+        return any(shown.at < by and (shown.has_audio or shown.has_picture) for shown, _ in told)
 
 
 Condition = Callable[[Case], str | None]

@@ -95,12 +95,22 @@ def _audit_notification(ledgers: Ledgers, order: Order, row: Row, message: Messa
             verdict.note("lost", f"{name} is recorded as message {row['message_id']}, which is not there")
         public = order.public
         # One whose token expired before it was acknowledged shows "thinking…" until Discord ends that.
-        if message is not None and public is not None and not public.thinking and str(message.id) not in public.content:
+        if message is not None and public is not None and not public.thinking and not _names_end(ledgers, order):
             verdict.note("left behind", f"the acknowledgement of {name} says: {public.content}")
     elif message is not None and not ledgers.stage.untold(order):
         verdict.note("left behind", f"{name} was posted as message {message.id}, unrecorded")
     if row["state"] == "undeliverable" and not order.unreachable:
         verdict.note("lost", f"{name} was given up: {row['error']}")
+
+
+def _names_end(ledgers: Ledgers, order: Order) -> bool:
+    """Tell whether an acknowledgement names a message of its order, or Discord will not have it say anything else."""
+    public, stage = order.public, ledgers.stage
+    assert public is not None
+    ends = [row["message_id"] for row in ledgers.notifications if ledgers.order_of.get(row["id"]) is order]
+    edits = [one for one in stage.discord.requests if one.method == "PATCH" and one.path.endswith(f"/{public.id}")]
+    refused = bool(edits) and 400 <= (edits[-1].status or 0) < 500
+    return refused or any(str(end) in public.content for end in ends if end is not None)
 
 
 def _name(row: Row) -> str:

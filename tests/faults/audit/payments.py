@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tests.faults.harness import COVER, LIVE, MODELS, SONG, key_of
+from tests.faults.passing import STEP_SECONDS
 
 if TYPE_CHECKING:
     from sandbox.vidgo import Submission
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 UNCONFIRMED = {"lost", "nonsense", "time", "unknown", "no_files"}
 """Ends of a task in which the requester is told that VidGo may have made it all the same."""
 
-QUEUED_SECONDS = 3.0
+QUEUED_SECONDS = STEP_SECONDS + 3.0
 """How long before its arrival at VidGo an order may be recorded as sent: not while it waits for its turn."""
 
 

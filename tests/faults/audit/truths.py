@@ -139,7 +139,7 @@ WAITING: dict[str, Condition] = {
     "**{title}** is finished, but its file is still not to be had. VidGo keeps files for about a day: until then I "
     "keep trying, and post it as soon as I have it.": not_to_be_had,
     "VidGo is busy. **{title}** is in my queue, and I order it as soon as VidGo has room.": queued,
-    LATE: all_of(unfinished, in_past),
+    LATE: all_of(demand(lambda case: not case.results(case.shown.at), "it had been posted"), in_past),
 }
 """What an acknowledgement says while something is made."""
 

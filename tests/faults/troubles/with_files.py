@@ -7,6 +7,7 @@ import shutil
 import socket
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sandbox.artwork import paint
@@ -133,7 +134,7 @@ async def somebody_is_forgotten_while_songs_are_archived(stage: Stage, scale: in
         async def press(stranger: Member, page: Message) -> None:
             while not waiting.done():
                 call = await stage.discord.press_custom_id(stranger, page, f"forget:{stranger.id}")
-                await call.acknowledged()
+                await call.changed.wait_for(partial(getattr, call, "updated"), 20, "answer")
 
         await asyncio.gather(*map(press, strangers, pages))
         await waiting
