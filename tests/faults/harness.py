@@ -6,7 +6,6 @@ import itertools
 import re
 import sqlite3
 import time
-from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,8 +143,8 @@ class Stage:
     wire_trail: list[Point] = field(default_factory=list)
     """Every kind of moment on the wires so far."""
     time: Time = field(default_factory=Time)
-    open_requests: Counter[str] = field(default_factory=Counter)
-    """The program's requests that nobody has answered yet."""
+    open_requests: dict[str, float] = field(default_factory=dict)
+    """The program's requests that nobody has answered yet, with the machine's time at which the last one began."""
     kept: dict[str, str] = field(default_factory=dict)
     """What audits have seen in the archive: by its hash, the task that it is of."""
 
@@ -356,8 +355,9 @@ class Stage:
 
     def _heard(self, wire: str, method: str, path: str, phase: str) -> None:
         """Note a moment on a wire, and let the program die if it is the one."""
-        self.open_requests[f"{wire} {method} {path}"] += 1 if phase == "before" else -1
-        self.open_requests = +self.open_requests
+        self.open_requests.pop(f"{method} {path}", None)
+        if phase == "before":
+            self.open_requests[f"{method} {path}"] = time.monotonic()
         point = Point(f"{wire} {method} {_NUMBERS.sub('*', path)} {phase}", wire=True)
         if point not in self.wire_trail:
             self.wire_trail.append(point)

@@ -15,8 +15,11 @@ STEP_SECONDS = 10.0
 """How much time passes at once, at most: less than anything that is under way may take."""
 
 QUIET_SECONDS = 0.04
-UNDER_WAY_SECONDS = 0.5
-"""For how long requests and files under way are waited for: some of them hang."""
+HANGING_SECONDS = 2.0
+"""From how long on a request under way is not waited for."""
+
+HANDLING_SECONDS = 0.3
+"""For how long files at hand are waited for."""
 
 BUSY_SECONDS = 3.0
 """How long the machine's time may take until the program has done what the time that passed has brought."""
@@ -81,7 +84,8 @@ async def _quiet(stage: Stage) -> None:
     seen: object = None
     while time.monotonic() < began + BUSY_SECONDS:
         now = _traces(stage)
-        if now == seen and not (_under_way(stage) and time.monotonic() < began + UNDER_WAY_SECONDS):
+        handled = time.monotonic() > began + HANDLING_SECONDS or not _has_files(stage)
+        if now == seen and handled and not _has_requests(stage):
             return
         seen = now
         await asyncio.sleep(QUIET_SECONDS)
@@ -93,6 +97,9 @@ def _traces(stage: Stage) -> object:
     return len(stage.discord.requests), answered, len(vidgo.requests), len(vidgo.deliveries), stage.program.work
 
 
-def _under_way(stage: Stage) -> bool:
-    files = stage.posting.is_dir() and any(stage.posting.iterdir())
-    return files or bool(stage.program.at_hand) or bool(stage.open_requests)
+def _has_files(stage: Stage) -> bool:
+    return bool(stage.program.at_hand) or (stage.posting.is_dir() and any(stage.posting.iterdir()))
+
+
+def _has_requests(stage: Stage) -> bool:
+    return any(time.monotonic() - began < HANGING_SECONDS for began in stage.open_requests.values())
