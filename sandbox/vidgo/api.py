@@ -94,7 +94,7 @@ class Api:
             response = await self._faults.apply(fault, request, guarded)
             if preempted and not fault.loses_answer:
                 self._record_submission(request, body, status=response.status, task=None)
-        if fault is not None and fault.kind == "lose_answer_after" and _SUBMISSION in request:
+        if fault is not None and fault.spoils_answer and _SUBMISSION in request:
             request[_SUBMISSION].status = None
         vidgo.announce("after", request.method, request.path)
         if fault is None or not fault.loses_answer:

@@ -82,6 +82,11 @@ class Fault:
         """Return whether the client gets no answer at all."""
         return self.kind in {"hang", "lose_answer_before", "lose_answer_after"}
 
+    @property
+    def spoils_answer(self) -> bool:
+        """Return whether the request is carried out, and its answer is lost, late or beyond reading."""
+        return self.kind in {"lose_answer_after", "trickle", "broken_json", "slow"}
+
 
 class FaultPlan:
     """The faults that wait for their request, used in the order in which they were planned."""

@@ -56,7 +56,7 @@ class FileRule:
 
 @dataclass
 class Submission:
-    """One POST of a task: `accepted` tells whether it made one, `status` is the answer's (None: none)."""
+    """One POST of a task: `accepted` tells whether it made one, `status` is that of its answer (None: none in time)."""
 
     model: Any
     input: Any

@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: every named crash point in every flow, random rounds, and a table of what was found."""
+"""`python -m tests.faults`: every named crash point in every flow, every trouble, random rounds, and a table."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.faults.audit import KINDS, Verdict
-from tests.faults.flows import FLOWS
+from tests.faults.flows import FLOWS, SLOWLY
 from tests.faults.points import die_at_each, find_points
 from tests.faults.program import open_nursery
 from tests.faults.rounds import play_rounds
+from tests.faults.troubles import TROUBLES, play
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.faults.flows import Flow
     from tests.faults.points import Outcome
     from tests.faults.program import Nursery
     from tests.faults.rounds import Played
+    from tests.faults.troubles import Trouble
 
     Directories = Callable[[], Path]
 
@@ -35,6 +37,11 @@ LANES = 2
 
 ROUNDS = 200
 TASKS = 20
+QUEUED = 10
+"""One of so many rounds is played with orders that have to wait for their turn."""
+
+SCALE = 3
+"""How much of each trouble there is."""
 
 
 @dataclass
@@ -52,9 +59,9 @@ class Line:
 
     def show(self) -> str:
         """Return the line."""
-        figures = [self.deaths, self.total.endings, *(self.total.kinds[kind] for kind in KINDS)]
+        figures = [self.deaths, self.total.endings, self.total.sentences, *(self.total.kinds[kind] for kind in KINDS)]
         figures += [self.total.repeated, self.total.unconfirmed]
-        return f"{self.name:<28}" + "".join(f"{figure:>14,}" for figure in figures)
+        return f"{self.name:<50}" + "".join(f"{figure:>14,}" for figure in figures)
 
 
 class Report:
@@ -74,6 +81,10 @@ class Report:
         """Take in a random round."""
         self._add(name, played.deaths, played.verdict, f"seed {played.seed}")
 
+    def lived_through(self, trouble: Trouble, deaths: int, verdict: Verdict) -> None:
+        """Take in a trouble."""
+        self._add(trouble.name, deaths, verdict, f"{SCALE} times as much")
+
     def _add(self, name: str, deaths: int, verdict: Verdict, where: str) -> None:
         self.lines.setdefault(name, Line(name)).add(deaths, verdict)
         for damage in verdict.damages:
@@ -81,8 +92,8 @@ class Report:
 
     def show(self) -> bool:
         """Print the table and return whether nothing was wrong."""
-        names = ["deaths", "endings", *KINDS, "said again", "unconfirmed"]
-        say(f"{'':<28}" + "".join(f"{name:>14}" for name in names))
+        names = ["deaths", "endings", "sentences", *KINDS, "said again", "unconfirmed"]
+        say(f"{'':<50}" + "".join(f"{name:>14}" for name in names))
         total = Line("total")
         for line in self.lines.values():
             say(line.show())
@@ -117,12 +128,18 @@ async def main(options: argparse.Namespace) -> bool:
                 lanes = (FLOWS[number::LANES] for number in range(LANES))
                 await asyncio.gather(*(_points(nursery, directory, lane, report) for lane in lanes))
                 say(f"every named point done after {time.monotonic() - started:.0f} s")
+            if not options.no_troubles:
+                halves = (TROUBLES[number::LANES] for number in range(LANES))
+                await asyncio.gather(*(_troubles(nursery, directory, half, report) for half in halves))
+                say(f"every trouble done after {time.monotonic() - started:.0f} s")
             seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 31)
             say(f"{options.rounds} random rounds of {options.tasks} commands from seed {seed} on")
-            even, odd = (range(first, seed + options.rounds, 2) for first in (seed, seed + 1))
+            queued, last = range(seed, seed + options.rounds // QUEUED), seed + options.rounds
+            even, odd = (range(first, last, 2) for first in (queued.stop, queued.stop + 1))
             await asyncio.gather(
                 _rounds(nursery, directory, even, report, options.tasks, callbacks=True),
                 _rounds(nursery, directory, odd, report, options.tasks, callbacks=False),
+                _rounds(nursery, directory, queued, report, options.tasks, callbacks=True, settings=SLOWLY),
             )
         fine = report.show()
     say(f"{time.monotonic() - started:.0f} s")
@@ -136,10 +153,23 @@ async def _points(nursery: Nursery, directory: Directories, flows: Sequence[Flow
         say(f"{flow.name}: died at {len(points)} points")
 
 
+async def _troubles(nursery: Nursery, directory: Directories, troubles: Sequence[Trouble], report: Report) -> None:
+    for trouble in troubles:
+        report.lived_through(trouble, *await play(nursery, directory(), trouble, SCALE))
+        say(f"{trouble.name}: played")
+
+
 async def _rounds(
-    nursery: Nursery, directory: Directories, seeds: range, report: Report, tasks: int, *, callbacks: bool
+    nursery: Nursery,
+    directory: Directories,
+    seeds: range,
+    report: Report,
+    tasks: int,
+    *,
+    callbacks: bool,
+    settings: Mapping[str, str] | None = None,
 ) -> None:
-    name = f"random, {'callbacks' if callbacks else 'polling'}"
+    name = "random, queued" if settings else f"random, {'callbacks' if callbacks else 'polling'}"
     count = itertools.count(1)
 
     def told(played: Played) -> None:
@@ -147,7 +177,7 @@ async def _rounds(
         if (number := next(count)) % 10 == 0:
             say(f"{name}: {number} rounds")
 
-    await play_rounds(nursery, directory, seeds, tasks, told, callbacks=callbacks)
+    await play_rounds(nursery, directory, seeds, tasks, told, callbacks=callbacks, settings=settings)
 
 
 def _options() -> argparse.Namespace:
@@ -155,7 +185,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--tasks", type=int, default=TASKS, help="commands in each round")
     parser.add_argument("--seed", type=int, help="of the first round; decides who asks for what, and when it dies")
-    parser.add_argument("--no-points", action="store_true", help="only the random rounds")
+    parser.add_argument("--no-points", action="store_true", help="leave out the named points")
+    parser.add_argument("--no-troubles", action="store_true", help="leave out the troubles")
     return parser.parse_args()
 
 

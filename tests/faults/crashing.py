@@ -26,15 +26,13 @@ from bot.media.fetch import Fetcher
 from bot.media.shared import Shared
 from bot.vidgo import VidGo
 from storage.database import Database, Transaction
+from tests.faults.watching import let_time_pass, watch_workers, wrong_clock
 
 ARMED = "crash-at"
 """The file in the working directory that names the commit at which to die."""
 
 TRAIL = "commits"
 """The file in the working directory that every commit is noted in, where that is asked for."""
-
-CLOCK = "clock"
-"""The file in the working directory that says by how many seconds the program's clock is wrong."""
 
 AT_HAND = "at-hand"
 """The file in the working directory that says how many files are under way or kept; small ones are in memory."""
@@ -50,13 +48,14 @@ KEEP_SECONDS = 1.0
 class Launch:
     """How to start the program: where, and what is different about it.
 
-    `trail` notes every commit, `clock` lets the clock be set, `patience` bounds requests to VidGo and `fetching` those
-    to file hosts (both in seconds).
+    `trail` notes every commit, `clock` lets the clock be set, and `passing` lets time pass at once, for everything that
+    waits too. `patience` bounds requests to VidGo and `fetching` those to file hosts (both in seconds).
     """
 
     directory: str
     trail: bool = False
     clock: bool = False
+    passing: bool = False
     patience: float | None = None
     fetching: float | None = None
 
@@ -104,8 +103,8 @@ def _show_at_hand(launch: Launch) -> None:
     def show() -> None:
         os.pwrite(shown, b"%8d" % len(names), 0)  # always of one length: the disk may be full by then
 
-    def begun(self: Shared[Any], name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
-        has_room = begin(self, name, work)
+    def begun(self: Shared[Any], name: str, work: Callable[[], Coroutine[Any, Any, Any]], **how: Any) -> bool:
+        has_room = begin(self, name, work, **how)
         names.update({name} if has_room else ())
         show()
         return has_room
@@ -121,27 +120,19 @@ def _show_at_hand(launch: Launch) -> None:
         setattr(Shared, name, method)
 
 
-def _wrong_clock(launch: Launch) -> None:
-    path = Path(launch.directory, CLOCK)
-
-    def clock() -> float:
-        try:
-            return time.time() + float(path.read_text())
-        except (FileNotFoundError, ValueError):
-            return time.time()
-
-    setattr(bot.app, "run", partial(bot.app.run, clock=clock))  # noqa: B010 (typed as a function)
-
-
 def run(options: dict[str, Any]) -> int:
     """Be the program as the fields of a `Launch` say, and return its exit code."""
     launch = Launch(**options)
+    directory = Path(launch.directory)
+    clock = wrong_clock(directory) if launch.clock or launch.passing else time.time
     _commit_points(launch)
+    watch_workers(directory, clock)
     bot.media.files.ARCHIVED_SECONDS = bot.media.files.KEEP_SECONDS = KEEP_SECONDS
     bot.media.patience.UNDER_WAY_PAUSES = (0.2, KEEP_SECONDS / 2)
     _show_at_hand(launch)
-    if launch.clock:
-        _wrong_clock(launch)
+    setattr(bot.app, "run", partial(bot.app.run, clock=clock))  # noqa: B010 (typed as a function)
+    if launch.passing:
+        let_time_pass(directory)
     if launch.patience is not None:
         setattr(bot.app, "VidGo", partial(VidGo, timeout=launch.patience))  # noqa: B010 (typed as a class)
     if launch.fetching is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.faults.harness import COVER, Point
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from sandbox.discord import Member
     from sandbox.vidgo import Task
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Flow:
-    """A script; `callbacks` says whether VidGo can call back.
+    """A script; `callbacks` says whether VidGo can call back, `settings` what the program is told besides.
 
     `prepare` comes before any fault, and what it returns is given to `act`. With `first` the program dies there before
     the points of this flow are looked at: they are those of its recovery.
@@ -29,6 +29,7 @@ class Flow:
     callbacks: bool = True
     prepare: Callable[[Stage], Awaitable[Any]] | None = None
     first: Point | None = None
+    settings: Mapping[str, str] | None = None
 
 
 async def cover(stage: Stage, _: object = None) -> None:
@@ -88,6 +89,14 @@ async def not_wanted(stage: Stage, _: object = None) -> None:
     stage.vidgo.release(COVER)
 
 
+async def queue(stage: Stage, _: object = None) -> None:
+    """Order more songs than may be sent at once."""
+    await asyncio.gather(*(stage.generate() for _ in range(6)))
+
+
+SLOWLY = {"VIDGO_REQUESTS_PER_SECOND": "4"}
+"""A limit as real ones are, so that orders have to wait for their turn."""
+
 ACKNOWLEDGED = Point("discord POST /interactions/*/*/callback after", wire=True)
 SUBMITTED = Point("vidgo POST /api/generate/submit after", wire=True)
 POSTED = Point("discord POST /channels/*/messages after", wire=True)
@@ -103,6 +112,7 @@ FLOWS = (
     Flow("VidGo has no room", held_up, callbacks=False),
     Flow("made elsewhere", taken_over, callbacks=False),
     Flow("don't post", not_wanted),
+    Flow("a queue", queue, settings=SLOWLY),
     Flow("restart, acknowledged", cover, first=ACKNOWLEDGED),
     Flow("restart, submitted", cover, first=SUBMITTED),
     Flow("restart, posted", cover, first=POSTED),

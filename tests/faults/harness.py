@@ -16,6 +16,7 @@ from sandbox.discord import DiscordStandIn
 from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
 from tests.faults.crashing import Launch
+from tests.faults.passing import Time
 from tests.faults.program import Program
 from tests.patience import patient
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 COVER = "generate-music-cover"
 SONG = "generate-music"
+EXTENSION = "extend-music"
+MODELS = {COVER: "task_id", SONG: "prompt", EXTENSION: "audio_id"}
+"""What is ordered here, with the field of a request by which one order is told from another."""
+
 TOKEN = "MTA5OTUxMTYyNzc3Ng.GwY2aK.a-token-that-survives-every-fault"
 KEY = "vg-fault-injection-key-77c1"
 
@@ -37,7 +42,8 @@ LOOK_SECONDS = 0.05
 """How often the database is read while the harness waits for it; nothing tells it of a commit."""
 
 OPEN = ("asked", "due", "sending", "waiting")
-Kind = Literal["cover", "generate", "refused", "import"]
+Kind = Literal["cover", "generate", "refused", "import", "extend", "post", "library", "forget"]
+ORDERED: dict[Kind, str] = {"cover": COVER, "generate": SONG, "extend": EXTENSION}
 LIVE = ("queued", "submitting", "waiting", "running")
 
 
@@ -47,6 +53,12 @@ _ENDPOINTS: dict[str, Endpoint] = {
     "/api/generate/detail": "detail",
     "/files/": "files",
 }
+
+
+def key_of(model: object, fields: object) -> tuple[str, str]:
+    """Return by what an order is known, of VidGo's name for what is made and the fields of the request."""
+    name = MODELS.get(str(model), "")
+    return str(model), str(fields.get(name) if isinstance(fields, dict) else None)
 
 
 @dataclass(frozen=True)
@@ -68,7 +80,7 @@ class Order:
     member: Member
     channel: Channel
     key: str
-    """The id of VidGo's song for a cover, the prompt for a new song."""
+    """The id of VidGo's song for a cover, the prompt for a new song, the id of its audio for an extension."""
     call: Call
     life: int
     """Which life of the program the command was sent to."""
@@ -78,6 +90,20 @@ class Order:
     """Whether every way to the member is closed."""
     untold: int = 0
     """How often the program died with a private sentence said that was not recorded yet."""
+    due: bool = False
+    """Whether nothing stands in the way of its result for good, so that any other end is a loss."""
+    patience: float | None = None
+    """Within how many seconds of its end at VidGo the member has to have it; None: nobody looks."""
+
+    @property
+    def model(self) -> str | None:
+        """Return VidGo's name for what is ordered, None where nothing is."""
+        return ORDERED.get(self.kind)
+
+    @property
+    def wanted(self) -> tuple[str, str]:
+        """Return by what VidGo's submissions and the rows of tasks for it are known."""
+        return self.model or "", self.key
 
     @property
     def place(self) -> tuple[int, int]:
@@ -120,6 +146,11 @@ class Stage:
     """Every kind of moment on the wires since the program was last told where to die."""
     armed_at: int = 0
     """How many commits there had been then, if they are noted."""
+    time: Time = field(default_factory=Time)
+    open_requests: dict[str, float] = field(default_factory=dict)
+    """The program's requests that nobody has answered yet, with the machine's time at which the last one began."""
+    kept: dict[str, str] = field(default_factory=dict)
+    """What audits have seen in the archive: by its hash, the task that it is of."""
 
     def __post_init__(self) -> None:
         self.discord.on_request(lambda method, path, phase: self._heard("discord", method, path, phase))
@@ -202,6 +233,10 @@ class Stage:
         member = member or self.guild.add_member(f"member{number}")
         place = channel or self.channels[number % len(self.channels)]
         call = await self.discord.slash(member, place, command, **options)
+        return self.note(kind, member, place, key, call)
+
+    def note(self, kind: Kind, member: Member, place: Channel, key: str, call: Call) -> Order:
+        """Add to the list what a member has just asked for."""
         order = Order(kind, member, place, key, call, self.program.lives)
         self.orders.append(order)
         return order
@@ -227,6 +262,8 @@ class Stage:
         """Return the messages in an order's channel that address its member, the oldest first."""
         address = f"<@{order.member.id}>"
         found = [one for one in order.channel.messages if one.content.startswith(address)]
+        if sum(one.place == order.place for one in self.orders) > 1 and order.call.original is not None:
+            found = [one for one in found if one.reference == order.call.original.id]
         return [one for one in found if "takes longer than usual" not in one.content]
 
     @property
@@ -332,6 +369,9 @@ class Stage:
 
     def _heard(self, wire: str, method: str, path: str, phase: str) -> None:
         """Note a moment on a wire, and let the program die if it is the one."""
+        self.open_requests.pop(f"{method} {path}", None)
+        if phase == "before":
+            self.open_requests[f"{method} {path}"] = time.monotonic()
         point = Point(f"{wire} {method} {_NUMBERS.sub('*', path)} {phase}", wire=True)
         if point not in self.wire_trail:
             self.wire_trail.append(point)
@@ -361,9 +401,12 @@ async def open_stage(
 
     With callbacks the program asks by itself too, three times more slowly; without them it has to.
     """
+    clock = Time()
     async with (
         DiscordStandIn(token=TOKEN, openapi=None) as discord,
-        VidGoStandIn(key=KEY, credits=1_000_000, seconds=0.3, audio_seconds=1, picture_size=64) as vidgo,
+        VidGoStandIn(
+            key=KEY, credits=1_000_000, seconds=0.3, audio_seconds=1, picture_size=64, clock=clock.now
+        ) as vidgo,
         AsyncExitStack() as stack,
     ):
         port = stack.enter_context(reserved_port())
@@ -386,9 +429,10 @@ async def open_stage(
             "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
             **(settings or {}),
         }
-        program = Program(nursery, directory, defaults, discord, launch or Launch(str(directory)))
+        program = Program(nursery, directory, defaults, discord, launch or Launch(str(directory)), clock)
         backstage = guild.add_channel("backstage")
-        stage = Stage(discord, vidgo, program, guild, places, Path(defaults["ARCHIVE_DIR"]), backstage)
+        archive = Path(defaults["ARCHIVE_DIR"])
+        stage = Stage(discord, vidgo, program, guild, places, archive, backstage, time=clock)
         try:
             if start:
                 assert await program.start(), program.log

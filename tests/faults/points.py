@@ -46,7 +46,9 @@ class Outcome:
 
 async def find_points(nursery: Nursery, directory: Path, flow: Flow) -> list[Point]:
     """Play a flow undisturbed, and return the kinds of moments that it came past, commits before wires."""
-    async with open_stage(nursery, directory, callbacks=flow.callbacks, launch=Launch("", trail=True)) as stage:
+    async with open_stage(
+        nursery, directory, callbacks=flow.callbacks, settings=flow.settings, launch=Launch("", trail=True)
+    ) as stage:
         prepared = await flow.prepare(stage) if flow.prepare is not None else None
         if flow.first is not None:
             reached = await _play(stage, flow, flow.first, prepared, recover=False)
@@ -66,7 +68,9 @@ async def die_at_each(
     nursery: Nursery, directory: Path, flow: Flow, points: Sequence[Point], told: Callable[[Outcome], None]
 ) -> None:
     """Let the program die at each point in turn, each time with the rows that the earlier deaths have left."""
-    async with open_stage(nursery, directory, callbacks=flow.callbacks, launch=Launch("", trail=True)) as stage:
+    async with open_stage(
+        nursery, directory, callbacks=flow.callbacks, launch=Launch("", trail=True), settings=flow.settings
+    ) as stage:
         for point in points:
             before = await audit(stage)
             for pace in PACES:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.discord.clock import Signal
 from tests.end_to_end.process import SHUTDOWN_SECONDS, environment
-from tests.faults.crashing import ARMED, AT_HAND, CLOCK, ENTRY, TRAIL, Launch
+from tests.faults.crashing import ARMED, AT_HAND, ENTRY, TRAIL, Launch
+from tests.faults.watching import CLOCK, PASSED, WORKED
 from tests.nursery import Nursery, open_nursery
 from tests.patience import patient
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.discord import DiscordStandIn
+    from tests.faults.passing import Time
     from tests.nursery import Forked
 
 __all__ = ["Nursery", "Program", "open_nursery"]
@@ -30,7 +32,13 @@ class Program:
     """`coverbot run` in a directory, over any number of lives."""
 
     def __init__(
-        self, nursery: Nursery, directory: Path, settings: Mapping[str, str], discord: DiscordStandIn, launch: Launch
+        self,
+        nursery: Nursery,
+        directory: Path,
+        settings: Mapping[str, str],
+        discord: DiscordStandIn,
+        launch: Launch,
+        time_: Time,
     ) -> None:
         self.directory = directory
         self.settings = dict(settings)
@@ -40,6 +48,11 @@ class Program:
         self._nursery = nursery
         self._discord = discord
         self._launch = launch
+        self.ends: list[float] = []
+        """When each life ended, by the true time."""
+        self.was_wrong = False
+        """Whether the program's clock ever differed from the true time."""
+        self._time = time_
         self._wrong_by = 0.0
         self._process: Forked | None = None
 
@@ -69,14 +82,34 @@ class Program:
     @property
     def clock(self) -> float:
         """Return the time as the program sees it."""
-        return time.time() + self._wrong_by
+        return self._time.now() + self._wrong_by
 
     def set_clock(self, seconds: float) -> None:
         """Let the program's clock be wrong by so many seconds from now on."""
-        self._wrong_by = seconds
-        part = self.directory / f"{CLOCK}.part"
+        self._wrong_by, self.was_wrong = seconds, True
+        self._write(CLOCK, self._time.passed + seconds)
+
+    def pass_time(self) -> None:
+        """Let the program live through what has passed of the stage's time; its waits are shorter by that."""
+        self._write(CLOCK, self._time.passed + self._wrong_by)
+        self._write(PASSED, self._time.passed)
+
+    def _write(self, name: str, seconds: float) -> None:
+        part = self.directory / f"{name}.part"
         part.write_text(str(seconds))
-        part.replace(self.directory / CLOCK)
+        part.replace(self.directory / name)
+
+    @property
+    def work(self) -> int:
+        """Return a number that grows whenever a worker begins some work."""
+        path = self.directory / WORKED
+        return path.stat().st_size if path.is_file() else 0
+
+    def worked(self) -> list[tuple[str, float]]:
+        """Return what the workers worked on, with the time by the program's clock at which they began."""
+        path = self.directory / WORKED
+        lines = path.read_text().splitlines() if path.is_file() else []
+        return [(what, float(at)) for at, _, what in (line.partition(" ") for line in lines)]
 
     @property
     def at_hand(self) -> int:
@@ -108,7 +141,7 @@ class Program:
                 stdout=log.fileno(),
                 stderr=log.fileno(),
             )
-        self._process.code.add_done_callback(lambda _: self.changed.notify())
+        self._process.code.add_done_callback(self._end)
 
     async def start(self, **different: object) -> bool:
         """Start the process and wait until people can use it; return False where it died before."""
@@ -153,3 +186,7 @@ class Program:
         code = await self.ended()
         assert code == 0, f"exit code {code}\n{self.log}"
         return time.monotonic() - started
+
+    def _end(self, _code: object) -> None:
+        self.ends.append(self._time.now())
+        self.changed.notify()

@@ -12,7 +12,7 @@ from tests.faults.audit import Verdict, audit
 from tests.faults.harness import COVER, SONG, Stage, open_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from sandbox.vidgo import Task
@@ -49,12 +49,13 @@ async def play_rounds(
     told: Callable[[Played], None],
     *,
     callbacks: bool,
+    settings: Mapping[str, str] | None = None,
 ) -> None:
     """Play a round for each seed, several of them on each database."""
     waiting = list(seeds)
     while waiting:
         now, waiting = waiting[:ROUNDS_PER_STAGE], waiting[ROUNDS_PER_STAGE:]
-        async with open_stage(nursery, directory(), callbacks=callbacks, channels=10) as stage:
+        async with open_stage(nursery, directory(), callbacks=callbacks, channels=10, settings=settings) as stage:
             for seed in now:
                 before = await audit(stage)
                 played = await _play(stage, seed, tasks)

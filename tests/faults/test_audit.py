@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
-from sandbox.discord.messages import create_message, delete_message
-from sandbox.discord.model import EPHEMERAL, LOADING
-from sandbox.vidgo.records import Submission
+from tests.faults import forging
 from tests.faults.audit import audit
-from tests.faults.harness import SONG, Order, Stage, open_stage
+from tests.faults.audit.conditions import INTENT_SECONDS
+from tests.faults.audit.truths import ON_THE_WAY
+from tests.faults.harness import Order, Stage, open_stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -23,19 +21,26 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ORDERS = 24
+ORDERS = 60
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """What a program has left that nothing disturbed: songs, and one sentence."""
-    async with open_stage(nursery, tmp_path_factory.mktemp("sound"), channels=10) as stage:
-        for _ in range(ORDERS):
+    directory, patient = (
+        tmp_path_factory.mktemp("sound"),
+        {"TASK_TIMEOUT_SECONDS": "600", "TASK_GIVE_UP_SECONDS": "600"},
+    )
+    async with open_stage(nursery, directory, channels=10, settings=patient) as stage:
+        for number in range(ORDERS):
             await stage.generate()
+            if number % 10 == 0:
+                await stage.settle()
         await stage.refused()
         await stage.settle()
         assert (await audit(stage)).damages == []
         await stage.program.stop()
+        stage.program.ends.clear()  # as if it still were there, and told nobody anything
         yield stage
 
 
@@ -56,134 +61,55 @@ def order(stage: Stage) -> Order:
 TOUCHED: set[str] = set()
 
 
-def change(stage: Stage, query: str, *values: object) -> None:
-    """Change the database as only a bug could."""
-    with closing(sqlite3.connect(stage.database)) as connection:
-        assert connection.execute(query, values).rowcount == 1
-        connection.commit()
-
-
-def whisper(order: Order, content: str) -> None:
-    """Tell a member something in private once more."""
-    body = {"content": content, "flags": EPHEMERAL}
-    order.call.followups.append(create_message(order.channel, order.channel.state.bot, body, call=order.call))
-
-
-def post_is_gone(stage: Stage, order: Order) -> None:
-    delete_message(stage.posts(order)[0])
-
-
-def given_up(stage: Stage, order: Order) -> None:
-    change(stage, "UPDATE notifications SET state = 'undeliverable' WHERE user_id = ?", order.member.id)
-
-
-def task_is_forgotten(stage: Stage, order: Order) -> None:
-    change(stage, "DELETE FROM tasks WHERE user_id = ?", order.member.id)
-
-
-def paid_for_nothing(stage: Stage, order: Order) -> None:
-    query = "UPDATE tasks SET status = 'failed', error_kind = 'busy' WHERE user_id = ?"
-    change(stage, query, order.member.id)
-
-
-def never_made(stage: Stage, order: Order) -> None:
-    [row] = stage.rows("SELECT vidgo_id FROM tasks WHERE user_id = ?", order.member.id)
-    stage.vidgo.tasks[row["vidgo_id"]].status = "failed"
-
-
-def posted_twice(stage: Stage, order: Order) -> None:
-    create_message(order.channel, stage.discord.state.bot, {"content": stage.posts(order)[0].content})
-
-
-def told_besides(_stage: Stage, order: Order) -> None:
-    whisper(order, "I was interrupted before I could do that.")
-
-
-def told_without_acknowledgement(_stage: Stage, order: Order) -> None:
-    order.call.acknowledged_at, order.life = None, 0
-
-
-def ordered_twice(stage: Stage, order: Order) -> None:
-    [row] = stage.rows("SELECT * FROM tasks WHERE user_id = ?", order.member.id)
-    values = {**row, "id": f"{row['id'][:-4]}zzzz", "vidgo_id": None, "status": "failed", "error_kind": "failed"}
-    marks = ", ".join("?" * len(values))
-    change(stage, f"INSERT INTO tasks ({', '.join(values)}) VALUES ({marks})", *values.values())
-
-
-def submitted_twice(stage: Stage, order: Order) -> None:
-    first = next(one for one in stage.vidgo.submissions if one.input["prompt"] == order.key)
-    stage.vidgo.log_submission(Submission(SONG, first.input, first.callback_url, first.at, None, None, accepted=False))
-
-
-def charged_twice(stage: Stage, order: Order) -> None:
-    first = next(one for one in stage.vidgo.submissions if one.input["prompt"] == order.key)
-    again = Submission(SONG, first.input, first.callback_url, first.at, 200, "ANOTHER000000001", accepted=True)
-    stage.vidgo.log_submission(again)
-    stage.vidgo.charged.append(("ANOTHER000000001", 20))
-
-
-def still_thinking(_stage: Stage, order: Order) -> None:
-    assert order.call.original is not None
-    order.call.original.flags |= LOADING
-
-
-def still_sending(stage: Stage, order: Order) -> None:
-    change(stage, "UPDATE notifications SET state = 'sending' WHERE user_id = ?", order.member.id)
-
-
-def token_is_kept(stage: Stage, order: Order) -> None:
-    change(stage, "UPDATE notifications SET interaction_token = 'secret' WHERE user_id = ?", order.member.id)
-
-
-def acknowledgement_is_stale(stage: Stage, order: Order) -> None:
-    assert order.public is not None
-    order.public.content = "Making **Sea Song**."
-    assert stage.posts(order)
-
-
-def task_lives_on(stage: Stage, order: Order) -> None:
-    change(stage, "UPDATE tasks SET status = 'running' WHERE user_id = ?", order.member.id)
-
-
-def notification_is_gone(stage: Stage, order: Order) -> None:
-    change(stage, "DELETE FROM notifications WHERE user_id = ?", order.member.id)
-
-
-def archive_is_cut_off(stage: Stage, _order: Order) -> None:
-    path = max(stage.archive.glob("*/*"), key=lambda path: path.stat().st_size)
-    with path.open("r+b") as file:
-        file.truncate(1000)
-
-
-def archive_lacks_a_file(stage: Stage, _order: Order) -> None:
-    min(stage.archive.glob("*/*"), key=lambda path: path.stat().st_size).unlink()
-
-
-def archive_has_a_part(stage: Stage, _order: Order) -> None:
-    next(stage.archive.glob("*/*")).with_name(".0123.part").write_bytes(b"ID3")
-
-
 DAMAGES: list[tuple[Kind, Callable[[Stage, Order], None]]] = [
-    ("lost", post_is_gone),
-    ("lost", given_up),
-    ("lost", task_is_forgotten),
-    ("lost", paid_for_nothing),
-    ("lost", never_made),
-    ("twice", posted_twice),
-    ("twice", told_besides),
-    ("twice", told_without_acknowledgement),
-    ("twice", ordered_twice),
-    ("paid twice", submitted_twice),
-    ("paid twice", charged_twice),
-    ("left thinking", still_thinking),
-    ("left behind", still_sending),
-    ("left behind", token_is_kept),
-    ("left behind", acknowledgement_is_stale),
-    ("left behind", task_lives_on),
-    ("left behind", notification_is_gone),
-    ("half file", archive_is_cut_off),
-    ("half file", archive_lacks_a_file),
-    ("half file", archive_has_a_part),
+    ("lost", forging.post_is_gone),
+    ("lost", forging.given_up),
+    ("lost", forging.task_is_forgotten),
+    ("lost", forging.paid_for_nothing),
+    ("lost", forging.never_made),
+    ("twice", forging.posted_twice),
+    ("twice", forging.told_besides),
+    ("twice", forging.told_without_acknowledgement),
+    ("twice", forging.ordered_twice),
+    ("paid twice", forging.submitted_twice),
+    ("paid twice", forging.charged_twice),
+    ("left thinking", forging.still_thinking),
+    ("left behind", forging.still_sending),
+    ("left behind", forging.token_is_kept),
+    ("left behind", forging.acknowledgement_is_stale),
+    ("left behind", forging.task_lives_on),
+    ("left behind", forging.notification_is_gone),
+    ("half file", forging.archive_is_cut_off),
+    ("half file", forging.archive_lacks_a_file),
+    ("half file", forging.archive_has_a_part),
+    ("falsehood", forging.called_in_doubt),
+    ("falsehood", forging.called_in_doubt_unsent),
+    ("falsehood", forging.ordered_after_all),
+    ("falsehood", forging.file_called_gone),
+    ("falsehood", forging.file_called_gone_at_once),
+    ("falsehood", forging.file_called_gone_in_an_outage),
+    ("falsehood", forging.music_called_none),
+    ("falsehood", forging.not_made_but_posted),
+    ("falsehood", forging.done_nowhere),
+    ("falsehood", forging.done_without_a_file),
+    ("falsehood", forging.promised_for_yesterday),
+    ("falsehood", forging.made_before_it_was_asked_for),
+    ("falsehood", forging.private_in_an_open_channel),
+    ("falsehood", forging.unfinished_although_finished),
+    ("falsehood", forging.no_words_of_the_bots),
+    ("falsehood", forging.waited_for_its_turn),
+    ("held up", forging.came_late),
+    ("held up", forging.doubt_is_told_to_nobody),
+    ("held up", forging.trouble_is_told_to_nobody),
+    ("lost", forging.due_and_not_there),
+    ("lost", forging.archive_lost_a_file),
+    ("lost", forging.never_archived),
+    ("spinning", forging.worked_on_in_vain),
+    ("spinning", forging.edited_in_vain),
+    ("spinning", forging.read_in_vain),
+    # What was forgotten excuses what is missing afterwards, so it comes last.
+    ("remembered", forging.remembered),
+    ("remembered", forging.addressed_after_all),
 ]
 
 
@@ -208,12 +134,12 @@ async def test_what_waits_to_be_posted_by_nobody_is_noticed(stage: Stage, before
 async def test_a_sentence_that_could_not_be_recorded_is_excused_once(stage: Stage, before: Verdict) -> None:
     refused = stage.orders[-1]
     refused.untold = 1
-    whisper(refused, "I was interrupted before I could do that.")
+    forging.whisper(refused, "I was interrupted before I could do that.")
     verdict = await audit(stage)
     verdict.subtract(before)
     assert verdict.damages == []
     assert verdict.repeated == 1
-    whisper(refused, "I was interrupted before I could do that.")
+    forging.whisper(refused, "I was interrupted before I could do that.")
     verdict = await audit(stage)
     verdict.subtract(before)
     assert list(verdict.kinds) == ["twice"]
@@ -221,16 +147,33 @@ async def test_a_sentence_that_could_not_be_recorded_is_excused_once(stage: Stag
 
 async def test_a_post_is_never_excused(stage: Stage, before: Verdict, order: Order) -> None:
     order.untold = 5
-    posted_twice(stage, order)
+    forging.posted_twice(stage, order)
     verdict = await audit(stage)
     verdict.subtract(before)
-    assert list(verdict.kinds) == ["twice"]
+    assert set(verdict.kinds) == {"twice", "falsehood"}  # there is no music in the second one
 
 
 async def test_what_was_paid_and_never_confirmed_is_counted_apart(stage: Stage, before: Verdict, order: Order) -> None:
     query = "UPDATE tasks SET status = 'given_up', error_kind = 'lost', vidgo_id = NULL WHERE user_id = ?"
-    change(stage, query, order.member.id)
+    forging.change(stage, query, order.member.id)
     verdict = await audit(stage)
     verdict.subtract(before)
     assert verdict.damages == []
     assert verdict.unconfirmed == 1
+
+
+async def test_doubts_are_believed_for_a_few_orders_at_a_death(stage: Stage, before: Verdict) -> None:
+    orders = [one for one in stage.orders if one.kind == "generate" and one.member.name not in TOUCHED]
+    for order in orders[:ON_THE_WAY]:
+        forging.never_sent(stage, order)
+        forging.whisper(order, forging.IN_DOUBT)
+    stage.program.ends.append(stage.time.now() - 100 + INTENT_SECONDS / 2)
+    verdict = await audit(stage)
+    verdict.subtract(before)
+    assert not any("in doubt" in damage.what for damage in verdict.damages)
+    assert not any("never sent" in damage.what for damage in verdict.damages)
+    forging.never_sent(stage, orders[ON_THE_WAY])
+    forging.whisper(orders[ON_THE_WAY], forging.IN_DOUBT)
+    verdict = await audit(stage)
+    verdict.subtract(before)
+    assert any("in doubt" in damage.what for damage in verdict.damages)

@@ -11,11 +11,15 @@ from sandbox.vidgo.records import CallbackFaults
 from tests.faults.audit import assert_sound
 from tests.faults.crashing import Launch
 from tests.faults.harness import COVER, SONG, Order, Stage, open_stage
+from tests.faults.members import finished
+from tests.faults.passing import pass_time, settle_in_time
+from tests.faults.troubles.playing import PATIENT, due
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from sandbox.vidgo.files import FileKind
     from tests.faults.program import Nursery
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -24,6 +28,7 @@ PATIENCE = 1.5
 """Seconds that the program waits for VidGo here, instead of 30."""
 
 HASTY = Launch("", patience=PATIENCE, fetching=PATIENCE)
+PASSING = Launch("", passing=True)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -68,19 +73,33 @@ async def test_a_lost_answer_is_made_good_by_the_callback(calling: Stage, kind: 
 @pytest.mark.parametrize("kind", ["lose_answer_after", "broken_json", "trickle"])
 async def test_without_callbacks_a_lost_answer_is_told_and_never_repeated(polling: Stage, kind: Any) -> None:
     polling.vidgo.fault("submit", kind, seconds=PATIENCE * 20)
-    order = await polling.cover(polling.song())
+    order = await polling.generate()
     assert "never confirmed the order" in await ending(polling, order)
     verdict = await assert_sound(polling)
-    assert submitted(polling, order) == verdict.unconfirmed == 1
+    assert len(polling.vidgo.submissions) == verdict.unconfirmed == 1
 
 
-@pytest.mark.parametrize("kind", ["lose_answer_before", "hang", "html"])
-async def test_an_order_that_never_arrived_is_told_and_never_repeated(calling: Stage, kind: Any) -> None:
-    calling.vidgo.fault("submit", kind)
-    order = await calling.cover(calling.song())
-    assert "never confirmed the order" in await ending(calling, order)
-    assert submitted(calling, order) == 1
-    assert calling.vidgo.charged == []
+@pytest.mark.parametrize("kind", ["lose_answer_before", "hang", "html", "status"])
+async def test_an_order_that_never_arrived_is_told_and_never_repeated(polling: Stage, kind: Any) -> None:
+    polling.vidgo.fault("submit", kind)
+    order = await polling.generate()
+    assert "never confirmed the order" in await ending(polling, order)
+    assert len(polling.vidgo.submissions) == 1
+    assert polling.vidgo.charged == []
+
+
+@pytest.mark.parametrize("kind", ["lose_answer_before", "lose_answer_after", "status"])
+async def test_the_order_of_a_cover_is_sent_again_as_it_is_paid_once(
+    nursery: Nursery, tmp_path: Path, kind: Any
+) -> None:
+    async with open_stage(nursery, tmp_path, callbacks=False, launch=PASSING, settings=PATIENT) as stage:
+        stage.vidgo.duplicate_style = "409_id"
+        stage.vidgo.fault("submit", kind)
+        order = due(await stage.cover(stage.song()))
+        await settle_in_time(stage, 300)
+        await assert_sound(stage)
+        assert submitted(stage, order) == 2
+        assert len(stage.vidgo.charged) == 1
 
 
 async def test_what_could_not_be_sent_for_sure_is_sent_later(nursery: Nursery, tmp_path: Path) -> None:
@@ -114,7 +133,6 @@ async def test_too_fast_with_a_hint_waits_as_long_as_asked(polling: Stage, kind:
         ("no_credits_429", {}, "run out of credits"),
         ("status", {"status": 402}, "run out of credits"),
         ("status", {"status": 403}, "refuses this bot's key"),
-        ("status", {"status": 500}, "never confirmed"),
         ("status", {"status": 422}, "did not accept"),
     ],
 )
@@ -152,11 +170,17 @@ async def test_a_result_that_cannot_be_read_is_read_again(polling: Stage, kind: 
     assert "new artwork" in await ending(polling, order)
 
 
-@pytest.mark.parametrize("shape", ["no_files", "null_files", "missing_files", "generate_cover_empty"])
-async def test_a_task_that_is_finished_without_files_is_explained(calling: Stage, shape: str) -> None:
-    calling.vidgo.set_result(COVER, shape)
-    order = await calling.cover(calling.song())
-    assert "delivered no file" in await ending(calling, order)
+async def test_tasks_that_stay_finished_without_files_are_explained(nursery: Nursery, tmp_path: Path) -> None:
+    async with open_stage(nursery, tmp_path, launch=PASSING, settings=PATIENT) as stage:
+        orders = []
+        for shape in ("no_files", "null_files", "missing_files", "generate_cover_empty"):
+            stage.vidgo.set_result(COVER, shape, times=1)
+            orders.append(await stage.cover(stage.song()))
+            await finished(stage, len(stage.vidgo.tasks))
+        await settle_in_time(stage, 900)
+        for order in orders:
+            assert "delivered no file" in await ending(stage, order)
+        await assert_sound(stage)
 
 
 async def test_the_detail_lags_behind_the_callback(calling: Stage) -> None:
@@ -258,11 +282,19 @@ async def polling_end(stage: Stage, order: Order) -> str:
 # Files
 
 
-@pytest.mark.parametrize("kind", ["not_found", "empty", "html"])
-async def test_audio_that_cannot_be_had_is_explained(polling: Stage, kind: Any) -> None:
-    polling.vidgo.set_song_files(kind, model=SONG)
-    order = await polling.generate()
-    assert "your song" not in await ending(polling, order)
+async def test_audio_that_can_never_be_had_is_explained(nursery: Nursery, tmp_path: Path) -> None:
+    async with open_stage(nursery, tmp_path, launch=PASSING, settings=PATIENT) as stage:
+        orders = []
+        kinds: tuple[FileKind, ...] = ("not_found", "empty", "html", "disguised")
+        for kind in kinds:
+            stage.vidgo.set_song_files(kind, model=SONG, times=1)
+            orders.append(await stage.generate())
+            await finished(stage, len(orders))
+        await settle_in_time(stage, 1200)
+        await pass_time(stage, 2 * 86400, lambda: stage.unsettled() is None, step=1800)
+        for order in orders:
+            assert "your song" not in await ending(stage, order)
+        await assert_sound(stage)
 
 
 @pytest.mark.parametrize("kind", ["lose_answer_before", "hang", "trickle", "status"])

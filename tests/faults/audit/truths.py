@@ -1,0 +1,341 @@
+"""When each sentence of the bot's is true. One that does not stand here is a damage by itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tests.faults.audit.conditions import (
+    Case,
+    Condition,
+    all_of,
+    always,
+    closed,
+    demand,
+    died_on_the_way,
+    failed,
+    in_doubt,
+    in_library,
+    in_past,
+    is_cover,
+    joined,
+    made_before,
+    no_songs,
+    not_made,
+    nothing_ordered,
+    queued,
+    refused,
+    refused_anything,
+    shown_there,
+    song_is,
+    stopped,
+    told_privately,
+    unconfirmed,
+    under_way,
+    unfinished,
+    unknown_to_vidgo,
+    usual,
+    waits_for_nothing,
+    without_files,
+)
+from tests.faults.audit.conditions_of_files import (
+    bad_address,
+    file_gone,
+    never_came,
+    no_music,
+    no_picture,
+    not_to_be_had,
+    source_gone,
+    source_unusable,
+    too_large,
+    with_artwork,
+    with_music,
+)
+from tests.faults.audit.ledgers import ALL_FORGOTTEN, SONG_FORGOTTEN
+from tests.faults.audit.sentences import templates
+
+if TYPE_CHECKING:
+    from tests.faults.audit.ledgers import Ledgers
+    from tests.faults.audit.verdict import Verdict
+
+KEYLESS = (401, 403)
+PENNILESS = (402, 429)
+BUSY = (429, 430, 455, 503)
+
+ON_THE_WAY = 3
+"""How many orders may be between their turn and the wire at once."""
+
+NO_SENTENCES = {"labels"}
+"""Files of words that stand on buttons and in fields; what of them is a sentence is in the table all the same."""
+
+_was_late = demand(
+    lambda case: case.ledgers.has_said(case.order, LATE) or (case.row is not None and case.row["late_at"] is not None),
+    "it was not late",
+)
+_was_unreachable = demand(
+    lambda case: case.order.unreachable or closed(case) is None, "nothing stood in the way of the post"
+)
+_refused_by_discord = demand(
+    lambda case: any(
+        one.method == "POST" and one.path.startswith(f"/channels/{case.order.channel.id}/") and one.status == 400
+        for one in case.ledgers.stage.discord.requests
+    ),
+    "Discord refused nothing",
+)
+_exists = demand(lambda case: case.made, "there is no such cover")
+_forgotten = demand(lambda case: case.ledgers.is_forgotten(case.order), "nothing was forgotten")
+_posted = demand(lambda case: case.results() or _is_being_posted(case), "nothing was posted")
+
+LATE = "**{title}** needs longer than most. Started {since}; I keep watching it and post it here."
+LOST = (
+    "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order it twice. "
+    "Ask again if you want another try."
+)
+NONSENSE = "VidGo gave an answer that I cannot read, so I do not know what became of **{title}**. Ask again in a while."
+UNKNOWN = "VidGo no longer knows the task for **{title}**. Ask again if you want another try."
+TIME = "VidGo has not finished **{title}** in a very long time, so I stopped waiting for it."
+NO_FILES = (
+    "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a refund."
+)
+
+PROVISIONAL = {LOST, NONSENSE, UNKNOWN, TIME, NO_FILES}
+"""Ends that nobody can be sure of; what comes after all is posted."""
+
+RESULTS: dict[str, Condition] = {
+    "here is a new performance: **{title}**.": with_music,
+    "here is **{title}**, extended.": with_music,
+    "here is your song **{title}**.": with_music,
+    "here is new artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.": all_of(
+        with_artwork, source_gone
+    ),
+    "here is new artwork for **{title}**. The original's audio could not be got in a form that plays, so it comes "
+    "alone.": all_of(with_artwork, source_unusable),
+    "here is new artwork for **{title}**. The music is the original's.": all_of(
+        with_artwork, demand(lambda case: case.shown.has_audio, "the post has no music")
+    ),
+    "here is your cover of **{title}**, a new performance.": with_music,
+}
+"""What stands over a result."""
+
+WAITING: dict[str, Condition] = {
+    "**{title}** was covered before. Here it comes again.": made_before,
+    "Here comes **{title}**.": demand(lambda case: case.finished(), "VidGo has not finished it"),
+    "**{title}** is being covered already; you get it too. Started {since}, usually takes about {duration}.": all_of(
+        under_way, joined, in_past, usual
+    ),
+    "**{title}** is being made already; you get it too. Started {since}, usually takes about {duration}.": all_of(
+        under_way, joined, in_past, usual
+    ),
+    "Covering **{title}**. Started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
+    "Performing **{title}** anew in another style. Started {since}, usually takes about {duration}.": all_of(
+        under_way, in_past, usual
+    ),
+    "Extending **{title}**. Started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
+    "Making **{title}**. Started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
+    "I have your order and post the result here.": under_way,
+    "VidGo is busy. **{title}** is in my queue, {place} in line, and I order it as soon as VidGo has room.": queued,
+    "VidGo has not confirmed the order for **{title}** yet. I tell you here what comes of it.": unconfirmed,
+    "**{title}** is finished, but its file is not to be had yet. I keep trying, and then post it.": not_to_be_had,
+    "**{title}** is finished, but its file is still not to be had. VidGo keeps files for about a day: until then I "
+    "keep trying, and post it as soon as I have it.": not_to_be_had,
+    "VidGo is busy. **{title}** is in my queue, and I order it as soon as VidGo has room.": queued,
+    LATE: all_of(demand(lambda case: not case.results(case.shown.at), "it had been posted"), in_past),
+}
+"""What an acknowledgement says while something is made."""
+
+STATUS: dict[str, Condition] = {
+    "- **{title}**: being posted": always,
+    "- **{title}**: in my queue, as VidGo is busy": always,
+    "- **{title}**: VidGo has not confirmed the order yet": always,
+    "- **{title}**: started {since}, needs longer than most": in_past,
+    "- **{title}**: started {since}, usually takes about {duration}": in_past,
+}
+"""Lines about several things at once, which name no order."""
+
+ENDED: dict[str, Condition] = {
+    "**{title}** is done: {link}": shown_there,
+    "**{title}** is done. I may no longer post here, so whoever asked for it got it privately.": all_of(
+        closed, told_privately
+    ),
+    "**{title}** is done, but I could not post it. Use the command again where I may post.": _was_unreachable,
+    "**{title}** could not be made.": not_made,
+    "**{title}** could not be made: {link}": not_made,
+    "**{title}** will not be posted, and was not ordered.": all_of(stopped, nothing_ordered),
+    "**{title}** will not be posted. VidGo may still charge for it.": stopped,
+}
+"""What an acknowledgement says in the end."""
+
+FAILED: dict[str, Condition] = {
+    "VidGo refuses this bot's key, so nothing was made. The owner of this bot has to renew the key.": refused(*KEYLESS),
+    "This bot's VidGo account has run out of credits, so nothing was made. The owner of this bot has to top it up.": (
+        refused(*PENNILESS)
+    ),
+    "VidGo says that a cover of **{title}** exists already, but does not hand it out. It was not ordered again.": (
+        _exists
+    ),
+    "VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes.": refused(400, 404, 409),
+    "VidGo refused the content: {reason}. Change the words and try again.": refused(),
+    "VidGo did not accept the order: {reason}.": refused(),
+    "VidGo had no room for **{title}** for a long time, so it was not ordered. Try again later.": refused(*BUSY),
+    LOST: in_doubt,
+    NONSENSE: in_doubt,
+    UNKNOWN: unknown_to_vidgo,
+    NO_FILES: without_files,
+    "**{title}** was not wanted any more, so it was not ordered.": all_of(stopped, nothing_ordered),
+    TIME: unfinished,
+    "VidGo could not make **{title}**: {reason}.": all_of(failed, not_made),
+    "VidGo could not make **{title}** and gives no reason. Try again later.": all_of(failed, not_made),
+    "**{title}** is finished, but VidGo no longer has its file, so I cannot post it.": file_gone,
+    "**{title}** is finished, but the file that VidGo delivered is no music that I can post. The owner finds the "
+    "reason in the log.": no_music,
+    "**{title}** is finished, but Discord refuses its message. It is in your `/music library`; the owner of this bot "
+    "finds the reason in the log.": _refused_by_discord,
+    "**{title}** is finished, but this server takes no file of its size. The button fetches it until {until}.": (
+        too_large
+    ),
+    "**{title}** is finished, but this server takes no file of its size, and there is nowhere that you could download "
+    "it from.": too_large,
+    "VidGo says that **{title}** is finished, but names an address for its file that cannot be used. The owner of this "
+    "bot can ask VidGo for a refund.": bad_address,
+    "**{title}** is finished, but VidGo names an address for its file from which I must not fetch anything, so I cannot "
+    "post it. The owner finds the reason in the log.": bad_address,
+    "**{title}** is finished, but I could not get its file from VidGo, which keeps files for about a day, so I cannot "
+    "post it.": never_came,
+    "**{title}** is finished, but its file is larger than any that I take, so I cannot post it. The owner finds its "
+    "size in the log.": too_large,
+    "**{title}** is finished, but the artwork that VidGo delivered is no picture that I can show. The owner finds the "
+    "reason in the log.": no_picture,
+}
+"""Why there is no result."""
+
+BESIDES: dict[str, Condition] = {
+    "Its quality is reduced to fit this server's upload limit.": too_large,
+    "Sorry that it took so long.": _was_late,
+}
+"""What is added to a result."""
+
+ORDERED_NOTHING: dict[str, Condition] = {
+    "I was interrupted before I could do that. Nothing was ordered; please type the command again.": nothing_ordered,
+    "Something went wrong on my side. Please try again in a moment; if it happens again, tell the owner of this bot "
+    "the reference {reference}.": nothing_ordered,
+    "VidGo is busy or out of reach at the moment. Nothing was ordered; please try again in a few minutes.": (
+        nothing_ordered
+    ),
+    "I may not post here: I lack {names} in this channel. Ask somebody who manages the server, or use another channel. "
+    "Nothing was ordered.": nothing_ordered,
+    "I post songs in channels of servers that I am a member of. Use this command there.": nothing_ordered,
+    "You have no songs here yet. Make one with `/music generate`, or bring one with `/music import`.": all_of(
+        no_songs, nothing_ordered
+    ),
+    "I know no song “{track}”. Pick one from the list that appears while you type, or import it with "
+    "`/music import`.": all_of(song_is(), nothing_ordered),
+    "That song is not in your library. Bring it in with `/music import` and its VidGo task id first.": nothing_ordered,
+    "**{title}** is still being made. Try again when it is finished.": unfinished,
+    "**{title}** was never finished, so there is nothing to cover. Pick another song.": unfinished,
+    "That VidGo task made no music, so it cannot be used as a song. Use the id of a music task.": is_cover,
+    "**{title}** is longer than 8 minutes, the longest that VidGo can perform anew.": nothing_ordered,
+    "Say in which style, such as: acoustic folk, female voice.": nothing_ordered,
+    "VidGo no longer has **{title}**, and cannot fetch it from here: the owner of this bot would have to set "
+    "PUBLIC_URL. A cover without a style needs no fetching.": all_of(source_gone, nothing_ordered),
+    "Nobody has the audio of **{title}** any more, so it cannot be performed anew.": all_of(
+        source_gone, nothing_ordered
+    ),
+    "VidGo gave no id for the audio of **{title}**, so it cannot be extended.": nothing_ordered,
+    "**{title}** is only {seconds} seconds long. Choose an earlier moment.": nothing_ordered,
+    "That message carries no song of mine that I still know.": nothing_ordered,
+    "The audio of **{title}** cannot be had at the moment. Nothing was ordered; try again later.": nothing_ordered,
+    "This command belongs to another version of me. Restart your Discord app and try again; if that does not help, "
+    "wait some minutes.": nothing_ordered,
+    "VidGo names an address for that task's music that cannot be used. Try again later, or use the id of another "
+    "task.": bad_address,
+    "VidGo knows no task with that id under this bot's key. Check the id and paste it again.": song_is(),
+    "VidGo has not finished that task yet. Try again when it is done.": song_is("not_started", "running"),
+    "That VidGo task failed, so it holds no song. Use the id of a finished music task.": song_is("failed"),
+    "VidGo refuses this bot's key. The owner of this bot has to renew it.": all_of(
+        refused_anything(*KEYLESS), nothing_ordered
+    ),
+    "This bot's VidGo account has run out of credits. The owner of this bot has to top it up.": all_of(
+        refused_anything(*PENNILESS), nothing_ordered
+    ),
+}
+"""Why nothing was done, said instead of doing it."""
+
+ANSWERS: dict[str, Condition] = {
+    "**{title}** is in your library. Cover it with `/cover`.": in_library,
+    "**{title}** is in your library, in {count} versions. Cover it with `/cover`.": in_library,
+    "None of your songs has “{search}” in its title.": demand(
+        lambda case: not any(case.values["search"].casefold() in row["folded_title"] for row in case.library),
+        "there is such a song",
+    ),
+    "**{title}** is no longer in your library.": always,
+    "You are waiting for nothing at the moment.": waits_for_nothing,
+    SONG_FORGOTTEN: _forgotten,
+    "This removes everything I keep about you: your library, the files that nobody else needs, and what you are still "
+    "waiting for. It cannot be undone. What I posted stays in its channels until somebody removes it, and VidGo keeps "
+    "its own records.": always,
+    ALL_FORGOTTEN: _forgotten,
+    "Your songs and covers, page {number}.": always,
+    "Your songs and covers with “{search}”, page {number}.": always,
+    "This button belongs to something I no longer know.": always,
+    "Only the member who asked for it can stop this.": always,
+    "It is being posted already. Use the button under the post to remove it.": _posted,
+    "Only the member who asked for it, or somebody who manages messages, can remove this.": always,
+}
+"""What is said about what was pressed or asked, and orders nothing."""
+
+TRUTHS: dict[str, Condition] = {
+    **RESULTS,
+    **WAITING,
+    **STATUS,
+    **ENDED,
+    **FAILED,
+    **BESIDES,
+    **ORDERED_NOTHING,
+    **ANSWERS,
+}
+
+PARTS = {
+    *("View Channel", "Send Messages", "Send Messages In Threads", "Embed Links", "Attach Files"),
+    *("Read Message History", "no reason given"),
+    *("half a minute", "a minute", "1½ minutes", "2½ minutes", "{minutes} minutes"),
+}
+"""Templates that stand inside others and never alone."""
+
+
+def _is_being_posted(case: Case) -> bool:
+    return any(
+        one.method == "POST" and one.path == f"/channels/{case.order.channel.id}/messages"
+        for one in case.ledgers.stage.discord.requests
+    )
+
+
+def sentences() -> set[str]:
+    """Return the templates that need an entry."""
+    return {template for template, file in templates().items() if file not in NO_SENTENCES} - PARTS
+
+
+def audit_doubts(ledgers: Ledgers, verdict: Verdict) -> None:
+    """Demand that what is called in doubt is what was on its way when the program died, never all that waited."""
+    told = [order for order in ledgers.stage.orders if ledgers.has_said(order, LOST, NONSENSE)]
+    deaths = Counter(end for order in told if (end := died_on_the_way(ledgers, order)) is not None)
+    for count in deaths.values():
+        if count > ON_THE_WAY:
+            verdict.note("falsehood", f"{count} orders were called in doubt at one death, and VidGo saw none of them")
+
+
+def audit_sentences(ledgers: Ledgers, verdict: Verdict) -> None:
+    """Hold each sentence that was ever shown against what the ledgers say."""
+    for shown, addressed, said in ledgers.said:
+        if said is None:
+            verdict.note("falsehood", f"nobody has written: {shown.text}")
+            continue
+        order = ledgers.order_shown(shown, addressed)
+        for sentence in said:
+            verdict.sentences += 1
+            condition = TRUTHS.get(sentence.template)
+            if condition is None:
+                verdict.note("falsehood", f"nobody knows when this is true: {sentence.template}")
+            elif order is not None:
+                why = condition(Case(ledgers, shown, order, sentence.values))
+                if why is not None:
+                    verdict.note("falsehood", f"{ledgers.name(order)} was told “{shown.text}”, but {why}")

@@ -1,0 +1,64 @@
+"""What members do besides ordering: look through their songs, press the buttons under them, have things forgotten."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tests.faults.harness import EXTENSION, SETTLE_SECONDS, Order
+
+if TYPE_CHECKING:
+    from sandbox.discord import Channel, Member, Message
+    from sandbox.vidgo import Task
+    from tests.faults.harness import Stage
+
+
+async def acknowledged(stage: Stage, *orders: Order) -> None:
+    """Wait until each order shows something to whoever asked."""
+    await stage.until(lambda: all(_shows(order) or stage.ended(order) for order in orders), "acknowledgement")
+
+
+async def ended(stage: Stage, *orders: Order, seconds: float = SETTLE_SECONDS) -> None:
+    """Wait until each order has an end that members can see."""
+    await stage.until(lambda: all(map(stage.ended, orders)), "end", seconds)
+
+
+async def finished(stage: Stage, count: int) -> None:
+    """Wait until VidGo has finished so many tasks in all."""
+    tasks = stage.vidgo.tasks
+    await stage.vidgo.changes.until(lambda: sum(task.final for task in tasks.values()) >= count or None, 20)
+
+
+def _shows(order: Order) -> bool:
+    return order.call.original is not None and order.call.original.substantial
+
+
+async def library(stage: Stage, member: Member, channel: Channel) -> Message:
+    """Open a member's library and return the page."""
+    call = await stage.discord.slash(member, channel, "music library")
+    return await _page(stage, stage.note("library", member, channel, "", call))
+
+
+async def _page(stage: Stage, order: Order) -> Message:
+    await acknowledged(stage, order)
+    assert order.call.original is not None
+    return order.call.original
+
+
+async def extend(stage: Stage, member: Member, song: Task, page: Message) -> Order:
+    """Press *Extend* under a song of a page of the library."""
+    stage.vidgo.hold(EXTENSION)
+    button = next(one.custom_id for one in page.buttons if (one.custom_id or "").startswith("song:extend:"))
+    call = await stage.discord.press_custom_id(member, page, str(button))
+    return stage.note("extend", member, page.channel, song.variants[0].audio_id, call)
+
+
+async def forget(stage: Stage, member: Member, channel: Channel) -> Message:
+    """Have everything forgotten that is kept about a member, and return the answer."""
+    call = await stage.discord.slash(member, channel, "music forget")
+    order = stage.note("forget", member, channel, "", call)
+    page = await _page(stage, order)
+    with suppress(LookupError):  # the program may have answered something else
+        stage.presses.append(await stage.discord.press(member, page, page.buttons[0].custom_id or ""))
+        await stage.until(lambda: "forgotten" in page.content, "answer")
+    return page
