@@ -197,8 +197,8 @@ FAILED: dict[str, Condition] = {
     "it from.": too_large,
     "VidGo says that **{title}** is finished, but names an address for its file that cannot be used. The owner of this "
     "bot can ask VidGo for a refund.": bad_address,
-    "**{title}** is finished, but VidGo names an address for its file from which I must not fetch anything, so I cannot "
-    "post it. The owner finds the reason in the log.": bad_address,
+    "**{title}** is finished, but VidGo names an address for its file that I must not fetch from, so I cannot post "
+    "it. The owner finds the reason in the log.": bad_address,
     "**{title}** is finished, but I could not get its file from VidGo, which keeps files for about a day, so I cannot "
     "post it.": never_came,
     "**{title}** is finished, but its file is larger than any that I take, so I cannot post it. The owner finds its "
