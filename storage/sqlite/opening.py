@@ -101,6 +101,8 @@ def prepare(path: Path) -> None:
         # SQLite gives the files beside it the same permissions.
         _keep_private(path)
         _migrate(path)
+        # What version 0.1.0 kept beside the database is in it now.
+        path.with_name(f"{path.name}-asked").unlink(missing_ok=True)
         _probe(path)
 
 

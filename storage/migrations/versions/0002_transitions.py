@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import context, op
+
+log = logging.getLogger(__name__)
 
 revision = "0002"
 down_revision = "0001"
@@ -60,7 +63,10 @@ def upgrade() -> None:
 
 
 def _bring_in_the_journal() -> None:
-    """Take over what version 0.1.0 had noted beside the database and did not live to write into it."""
+    """Take over what version 0.1.0 had noted beside the database and did not live to write into it.
+
+    The file is removed after the commit, by `storage.sqlite.opening`.
+    """
     database = Path(context.config.attributes["path"])
     journal = database.with_name(f"{database.name}-asked")
     if not journal.is_file():
@@ -78,6 +84,9 @@ def _bring_in_the_journal() -> None:
     table = sa.Table("notifications", sa.MetaData(), autoload_with=op.get_bind())
     for row_id, row in rows.items():
         known = {name: value for name, value in row.items() if name in table.c}
+        asked = {**known, "id": row_id, "state": "asked", "task_id": None}
         if op.get_bind().execute(sa.select(table.c.id).where(table.c.id == row_id)).first() is None:
-            op.get_bind().execute(sa.insert(table).values(known))
-    journal.unlink()
+            try:
+                op.get_bind().execute(sa.insert(table).values(asked))
+            except sa.exc.SQLAlchemyError as error:
+                log.warning("interaction %.40s of the last process is left out: %s", row_id, type(error).__name__)
