@@ -48,7 +48,6 @@ def main(source: Path, folder: Path) -> None:
         if os.WIFEXITED(status):
             assert os.WEXITSTATUS(status) == 0
             assert _revision(path) == HEAD
-            print(kill_at)
             return
         assert os.WTERMSIG(status) == signal.SIGKILL
         assert dump(path) == before, kill_at

@@ -100,7 +100,10 @@ MEDIA = [{"sha256": "ab", "kind": "mp3", "size": 5, "used_at": NOW}]
 
 
 def journal_row(number: int, **changes: Any) -> dict[str, Any]:
-    return notification(number, task_id=None, state="asked", ack_message_id=None, ack_wanted=None, ephemeral=True) | changes
+    return (
+        notification(number, task_id=None, state="asked", ack_message_id=None, ack_wanted=None, ephemeral=True)
+        | changes
+    )
 
 
 def line(number: int, row: Any) -> bytes:

@@ -20,6 +20,7 @@ from storage.schema import HEAD, NotificationState, TaskStatus, metadata
 from storage.sqlite.opening import MIGRATIONS, DatabaseError, prepare
 from tests.storage import old
 from tests.storage.old import BROUGHT_IN, NOTIFICATIONS, TASKS
+from tests.storage.rows import NOW
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,10 +80,10 @@ async def test_the_program_works_with_what_was_there(path: Path) -> None:
     old.make(path)
     database = await Database.open(f"sqlite:///{path}")
     async with database.write() as transaction:
-        await tasks.wake_orphans(transaction, old.NOW)
-        await notifications.wake_orphans(transaction, old.NOW)
-        live = await tasks.claim(transaction, old.NOW, old.NOW + 60, (), 100)
-        due = await notifications.claim(transaction, old.NOW, old.NOW + 60, (), 100)
+        await tasks.wake_orphans(transaction, NOW)
+        await notifications.wake_orphans(transaction, NOW)
+        live = await tasks.claim(transaction, NOW, NOW + 60, (), 100)
+        due = await notifications.claim(transaction, NOW, NOW + 60, (), 100)
         to_change = await notifications.acknowledgements_to_change(transaction, (), 100)
         all_tasks = [await tasks.get(transaction, row["id"]) for row in TASKS]
         all_notifications = [await notifications.get(transaction, row["id"]) for row in NOTIFICATIONS]
@@ -105,7 +106,8 @@ def test_what_was_noted_beside_the_database_comes_in_and_odd_lines_hurt_nobody(
     prepare(path)
     found = rows(path, "notifications")
     for name in BROUGHT_IN:
-        assert (found[name]["state"], found[name]["task_id"], found[name]["interaction_token"]) == ("asked", None, "secret")
+        row = found[name]
+        assert (row["state"], row["task_id"], row["interaction_token"]) == ("asked", None, "secret")
     assert found.keys().isdisjoint(old.name("n", number) for number in (101, 103, 104, 107, 999))
     assert found[old.name("n", 0)]["ack_message_id"] == 7
     assert not journal_of(path).exists()

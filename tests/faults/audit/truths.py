@@ -135,8 +135,9 @@ WAITING: dict[str, Condition] = {
     "I have your order and post the result here.": under_way,
     "VidGo is busy. **{title}** is in my queue, {place} in line, and I order it as soon as VidGo has room.": queued,
     "VidGo has not confirmed the order for **{title}** yet. I tell you here what comes of it.": unconfirmed,
-    "**{title}** is finished, but its file is not to be had yet. I keep trying, and then post it.": not_to_be_had,
-    "**{title}** is finished, but its file is still not to be had. VidGo keeps files for about a day: until then I "
+    "**{title}** is finished, but I cannot get its file yet. I keep trying, and post it as soon as I have "
+    "it.": not_to_be_had,
+    "**{title}** is finished, but I still cannot get its file. VidGo keeps files for about a day: until then I "
     "keep trying, and post it as soon as I have it.": not_to_be_had,
     "VidGo is busy. **{title}** is in my queue, and I order it as soon as VidGo has room.": queued,
     LATE: all_of(demand(lambda case: not case.results(case.shown.at), "it had been posted"), in_past),
