@@ -54,6 +54,8 @@ class Acknowledgements:
         """Say publicly what is being made; from here on the task's end answers."""
         text = await self.words(ordered.task, ordered.title, joined=ordered.joined)
         await self._acknowledge(interaction.followup, notification_id, text, is_over=ordered.task.status.is_final)
+        if ordered.task.status is TaskStatus.QUEUED:
+            await self._correct(ordered.task.id)
 
     async def answer(self, row: Notification, task: Task) -> None:
         """Acknowledge in the place of a process that did not live to do it."""
@@ -62,10 +64,18 @@ class Acknowledgements:
             return
         with speaking(row.locale):
             if task.status in rows.ENDED_BADLY:
-                text = waiting.ended(task.title, row.guild_id, row.channel_id, None)
+                text = waiting.ended(task, row.guild_id, row.channel_id, None)
             else:
                 text = await self.words(task, task.title)
             await self._acknowledge(webhook_of(self._client, row), row.id, text, is_over=task.status.is_final)
+
+    async def _correct(self, task_id: str) -> None:
+        """Have acknowledgements of a task changed whose turn has come while they were written."""
+        async with self._database.read() as snapshot:
+            task = await rows.get(snapshot, task_id)
+        if task is not None and task.status is not TaskStatus.QUEUED and not task.status.is_final:
+            async with self._database.write(durable=False) as transaction:
+                await notifications.want(transaction, task_id, Acknowledgement.ORDERED)
 
     async def words(self, task: Task, subject: str, *, joined: bool = False) -> Text:
         """Return what to say about a task that is under way or just ended."""
@@ -166,7 +176,7 @@ class Acknowledgements:
                 return waiting.still_not(task.title)
             return waiting.acknowledgement(task, task.title, joined=False, usual=0)
         if task.status.is_final:
-            return waiting.ended(task.title, row.guild_id, row.channel_id, posted_here)
+            return waiting.ended(task, row.guild_id, row.channel_id, posted_here)
         if row.ack_wanted == Acknowledgement.LATE:
             return waiting.late(task)
         return await self.words(task, task.title)

@@ -164,7 +164,9 @@ class Submission:
             await self._database.insist(partial(self._refused, task, error, again=again))
         else:
             self._owner.works(KeyRefused, NoCredits)
-            await self._database.insist(partial(self._accept, task, vidgo_id, says_so=before.tries > 0))
+            # Who waited for long was told of the queue.
+            says_so = before.tries > 0 or now - before.created_at >= ORDER_SECONDS / 2
+            await self._database.insist(partial(self._accept, task, vidgo_id, says_so=says_so))
         finally:
             self._sending.discard(task_id)
 

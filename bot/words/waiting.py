@@ -10,6 +10,9 @@ from bot.words.text import Raw, Text
 from storage.schema import TaskStatus
 from storage.tasks import Task
 
+_UNCERTAIN = ("address", "duplicate", "no_files", "nonsense", "unknown")
+"""Ends after which VidGo may have made it all the same."""
+
 
 def _since(task: Task) -> Raw:
     """Let Discord's client count up by itself."""
@@ -85,14 +88,14 @@ def plain() -> Text:
 
 
 def held_up(subject: str, ahead: int) -> Text:
-    """Acknowledge a task that VidGo has no room for yet; `ahead` others come first."""
+    """Acknowledge a task whose turn at VidGo has not come yet; `ahead` others come first."""
     if ahead:
         return Text(
-            "VidGo is busy. **{title}** is in my queue, {place} in line, and I order it as soon as VidGo has room.",
+            "**{title}** is in my queue, {place} in line. I order it as soon as its turn comes.",
             title=subject,
             place=Raw(f"#{ahead + 1}"),
         )
-    return Text("VidGo is busy. **{title}** is in my queue, and I order it as soon as VidGo has room.", title=subject)
+    return Text("**{title}** is in my queue. I order it as soon as its turn comes.", title=subject)
 
 
 def unanswered(subject: str) -> Text:
@@ -114,7 +117,7 @@ def status_line(task: Task, usual: float) -> Text:
     if task.status.is_final:
         return Text("- **{title}**: being posted", title=task.title)
     if task.status is TaskStatus.QUEUED:
-        return Text("- **{title}**: in my queue, as VidGo is busy", title=task.title)
+        return Text("- **{title}**: in my queue", title=task.title)
     if task.status is TaskStatus.SUBMITTING and task.tries:
         return Text("- **{title}**: VidGo has not confirmed the order yet", title=task.title)
     if task.late_at is not None:
@@ -156,10 +159,15 @@ def not_posted(title: str) -> Text:
     return Text("**{title}** is done, but I could not post it. Use the command again where I may post.", title=title)
 
 
-def ended(title: str, guild_id: int | None, channel_id: int, message_id: int | None) -> Text:
-    if message_id is None:
-        return Text("**{title}** could not be made.", title=title)
-    return Text("**{title}** could not be made: {link}", title=title, link=_jump(guild_id, channel_id, message_id))
+def ended(task: Task, guild_id: int | None, channel_id: int, message_id: int | None) -> Text:
+    link = None if message_id is None else _jump(guild_id, channel_id, message_id)
+    if task.status is TaskStatus.GIVEN_UP or task.error_kind in _UNCERTAIN:
+        if link is None:
+            return Text("**{title}** has not come.", title=task.title)
+        return Text("**{title}** has not come: {link}", title=task.title, link=link)
+    if link is None:
+        return Text("**{title}** could not be made.", title=task.title)
+    return Text("**{title}** could not be made: {link}", title=task.title, link=link)
 
 
 def cancelled(task: Task) -> Text:

@@ -243,7 +243,7 @@ async def test_what_was_called_lost_is_posted_once_when_it_comes_after_all(tmp_p
         ada, acknowledgement, _ = await a_lost_order(room)
         await room.pass_until(lambda: room.tasks("given_up"))
         await ada.channel.wait_for(lambda message: "never confirmed" in message.content)
-        await says(room, acknowledgement, "could not be made")
+        await says(room, acknowledgement, "has not come")
         task = late_task(room)
         room.vidgo.finish(task)
         for _ in range(times - 1):

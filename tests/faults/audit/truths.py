@@ -133,20 +133,20 @@ WAITING: dict[str, Condition] = {
     "Extending **{title}**. Started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
     "Making **{title}**. Started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
     "I have your order and post the result here.": under_way,
-    "VidGo is busy. **{title}** is in my queue, {place} in line, and I order it as soon as VidGo has room.": queued,
+    "**{title}** is in my queue, {place} in line. I order it as soon as its turn comes.": queued,
     "VidGo has not confirmed the order for **{title}** yet. I tell you here what comes of it.": unconfirmed,
     "**{title}** is finished, but I cannot get its file yet. I keep trying, and post it as soon as I have "
     "it.": not_to_be_had,
     "**{title}** is finished, but I still cannot get its file. VidGo keeps files for about a day: until then I "
     "keep trying, and post it as soon as I have it.": not_to_be_had,
-    "VidGo is busy. **{title}** is in my queue, and I order it as soon as VidGo has room.": queued,
+    "**{title}** is in my queue. I order it as soon as its turn comes.": queued,
     LATE: all_of(demand(lambda case: not case.results(case.shown.at), "it had been posted"), in_past),
 }
 """What an acknowledgement says while something is made."""
 
 STATUS: dict[str, Condition] = {
     "- **{title}**: being posted": always,
-    "- **{title}**: in my queue, as VidGo is busy": always,
+    "- **{title}**: in my queue": always,
     "- **{title}**: VidGo has not confirmed the order yet": always,
     "- **{title}**: started {since}, needs longer than most": in_past,
     "- **{title}**: started {since}, usually takes about {duration}": in_past,
@@ -160,6 +160,8 @@ ENDED: dict[str, Condition] = {
     ),
     "**{title}** is done, but I could not post it. Use the command again where I may post.": _was_unreachable,
     "**{title}** could not be made.": not_made,
+    "**{title}** has not come.": always,
+    "**{title}** has not come: {link}": always,
     "**{title}** could not be made: {link}": not_made,
     "**{title}** will not be posted, and was not ordered.": all_of(stopped, nothing_ordered),
     "**{title}** will not be posted. VidGo may still charge for it.": stopped,
