@@ -205,7 +205,7 @@ def made_before_it_was_asked_for(_stage: Stage, order: Order) -> None:
 
 
 def private_in_an_open_channel(_stage: Stage, order: Order) -> None:
-    acknowledge(order, "**Sea Song** is done. I may no longer post here, so whoever asked for it got it privately.")
+    acknowledge(order, "**Sea Song** is done. It could not be posted here, so whoever asked for it got it privately.")
 
 
 def unfinished_although_finished(_stage: Stage, order: Order) -> None:

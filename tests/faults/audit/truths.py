@@ -155,7 +155,7 @@ STATUS: dict[str, Condition] = {
 
 ENDED: dict[str, Condition] = {
     "**{title}** is done: {link}": shown_there,
-    "**{title}** is done. I may no longer post here, so whoever asked for it got it privately.": all_of(
+    "**{title}** is done. It could not be posted here, so whoever asked for it got it privately.": all_of(
         closed, told_privately
     ),
     "**{title}** is done, but I could not post it. Use the command again where I may post.": _was_unreachable,
