@@ -63,7 +63,7 @@ def posted_twice(stage: Stage, order: Order) -> None:
 
 
 def told_besides(_stage: Stage, order: Order) -> None:
-    whisper(order, "I was interrupted before I could do that.")
+    whisper(order, "I was interrupted before I could do that. Nothing was ordered; please type the command again.")
 
 
 def told_without_acknowledgement(_stage: Stage, order: Order) -> None:

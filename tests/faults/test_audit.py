@@ -23,6 +23,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ORDERS = 60
 
+INTERRUPTED = "I was interrupted before I could do that. Nothing was ordered; please type the command again."
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
@@ -134,12 +136,12 @@ async def test_what_waits_to_be_posted_by_nobody_is_noticed(stage: Stage, before
 async def test_a_sentence_that_could_not_be_recorded_is_excused_once(stage: Stage, before: Verdict) -> None:
     refused = stage.orders[-1]
     refused.untold = 1
-    forging.whisper(refused, "I was interrupted before I could do that.")
+    forging.whisper(refused, INTERRUPTED)
     verdict = await audit(stage)
     verdict.subtract(before)
     assert verdict.damages == []
     assert verdict.repeated == 1
-    forging.whisper(refused, "I was interrupted before I could do that.")
+    forging.whisper(refused, INTERRUPTED)
     verdict = await audit(stage)
     verdict.subtract(before)
     assert list(verdict.kinds) == ["twice"]

@@ -287,7 +287,8 @@ def usual(case: Case) -> str | None:
     took = sorted(
         ended_at - one.at
         for one in case.ledgers.stage.vidgo.accepted(case.order.model)
-        if (ended_at := case.ledgers.ended_at(case.ledgers.stage.vidgo.tasks[str(one.task_id)])) is not None
+        if (made := case.ledgers.stage.vidgo.tasks.get(str(one.task_id))) is not None
+        and (ended_at := case.ledgers.ended_at(made)) is not None
         and ended_at < case.shown.at - KNOWN_SECONDS
     )
     said = case.values["duration"]

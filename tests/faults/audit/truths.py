@@ -91,6 +91,10 @@ LOST = (
     "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order it twice. "
     "Ask again if you want another try."
 )
+LOST_COVER = (
+    "VidGo never confirmed the order for **{title}**, however often I asked, so I cannot tell whether it was taken. "
+    "VidGo makes a song's cover once and charges for it once. Ask again if you want another try."
+)
 NONSENSE = "VidGo gave an answer that I cannot read, so I do not know what became of **{title}**. Ask again in a while."
 UNKNOWN = "VidGo no longer knows the task for **{title}**. Ask again if you want another try."
 TIME = "VidGo has not finished **{title}** in a very long time, so I stopped waiting for it."
@@ -98,7 +102,7 @@ NO_FILES = (
     "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a refund."
 )
 
-PROVISIONAL = {LOST, NONSENSE, UNKNOWN, TIME, NO_FILES}
+PROVISIONAL = {LOST, LOST_COVER, NONSENSE, UNKNOWN, TIME, NO_FILES}
 """Ends that nobody can be sure of; what comes after all is posted."""
 
 RESULTS: dict[str, Condition] = {
@@ -181,6 +185,7 @@ FAILED: dict[str, Condition] = {
     "VidGo did not accept the order: {reason}.": refused(),
     "VidGo had no room for **{title}** for a long time, so it was not ordered. Try again later.": refused(*BUSY),
     LOST: in_doubt,
+    LOST_COVER: in_doubt,
     NONSENSE: in_doubt,
     UNKNOWN: unknown_to_vidgo,
     NO_FILES: without_files,
@@ -219,6 +224,9 @@ BESIDES: dict[str, Condition] = {
 
 ORDERED_NOTHING: dict[str, Condition] = {
     "I was interrupted before I could do that. Nothing was ordered; please type the command again.": nothing_ordered,
+    "I was interrupted, and my answer got lost. Nothing was ordered; please type the command again.": nothing_ordered,
+    "I may not answer in that channel or thread: it is locked, or closed to me. Nothing was ordered; use the command "
+    "where I may write.": nothing_ordered,
     "Something went wrong on my side. Please try again in a moment; if it happens again, tell the owner of this bot "
     "the reference {reference}.": nothing_ordered,
     "VidGo is busy or out of reach at the moment. Nothing was ordered; please try again in a few minutes.": (
