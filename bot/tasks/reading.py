@@ -140,7 +140,8 @@ class Reading:
         if waited >= CONFIRM_SECONDS or self._settings.public_url is None:
             await self._ending.give_up(task.id, "duplicate" if exists else "lost", None)
         else:
-            await self._plan(task, max(CONFIRM_SECONDS - waited, 1.0))
+            # A clock that was set back makes it no longer.
+            await self._plan(task, min(max(CONFIRM_SECONDS - waited, 1.0), CONFIRM_SECONDS))
 
     async def _read(self, task: Task, vidgo_id: str) -> None:
         try:

@@ -233,7 +233,7 @@ class Submission:
                 return
             pause = _hint(error) or _SEND_AGAIN_SECONDS[min(task.tries, len(_SEND_AGAIN_SECONDS) - 1)]
         elif self._expects_callbacks:
-            pause = max(CONFIRM_SECONDS - waited, 1.0)
+            pause = min(max(CONFIRM_SECONDS - waited, 1.0), CONFIRM_SECONDS)
         else:
             await self._ending.give_up(task.id, "lost", error.reason)
             return

@@ -10,6 +10,7 @@ import sys
 
 from bot.__main__ import main
 from bot.media import archiver, files, patience
+from bot.tasks import reading
 
 patience.KEEPS_SECONDS = float(os.environ.get("IMPATIENT_DAY", "86400"))
 patience.YOUNG_SECONDS = 1.5
@@ -20,6 +21,7 @@ patience.LAST_WORD_SECONDS = 3.0
 patience.UNDER_WAY_PAUSES = (0.3, 1.0)
 patience.LONGEST_PAUSE_SECONDS = 1.0
 files.KEEP_SECONDS = 2.0
+reading.BELIEF_SECONDS = 1.0
 archiver.PAUSES = (0.5, 1.0, 2.0, 2.0, 2.0)
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ async def test_a_song_is_acknowledged_and_its_cover_arrives_by_callback(calling:
     assert "**Harbour Lights**" in acknowledgement.content
     expected = re.search(r"<t:(\d+):R>", acknowledgement.content)
     assert expected is not None
-    assert time.time() < int(expected[1]) < time.time() + 3600
+    assert time.time() - 600 < int(expected[1]) <= time.time() + 1
     assert acknowledgement.pings == set()
 
     calling.vidgo.release(COVER)
@@ -124,18 +124,6 @@ async def test_a_result_in_another_format_plays_too(polling: World) -> None:
     [audio] = result.attachments
     assert audio.filename in {"Uncompressed.wav", "Uncompressed.mp3"}
     assert listen(audio.data).loudness > 0.02
-
-
-@pytest.mark.parametrize("shape", sorted(NO_FILES | NO_MUSIC))
-async def test_a_result_without_files_is_said_to_be_so(polling: World, shape: str) -> None:
-    ada = polling.person("ada")
-    song = await ada.imports(f"Fog {shape.replace('_', ' ')}")
-    polling.vidgo.set_result(COVER, shape, times=1)
-    result = await ada.covered()
-    assert "delivered no file" in result.content
-    assert result.files == []
-    assert result.pings == {ada.member.id}
-    assert polling.submitted(song) == 1
 
 
 async def test_a_failure_is_told_with_the_reason_in_plain_words(calling: World) -> None:
@@ -283,18 +271,15 @@ async def test_a_cover_arrives_in_a_thread(calling: World) -> None:
     assert len(result.attachments) == 1
 
 
-async def test_the_time_promised_follows_what_covers_took_before(polling: World) -> None:
+async def test_the_usual_time_follows_what_covers_took_before(polling: World) -> None:
     ada = polling.person("ada")
     for number in range(4):
         await ada.imports(f"Measured {number}")
     for number in range(3):
         await ada.covered(f"Measured {number}")
-    asked = time.time()
     call = await ada.cover("Measured 3")
-    expected = re.search(r"<t:(\d+):R>", said(await call.reply()))
-    assert expected is not None
     # Covers take 0.3 s here; without any to go by, the bot would say a minute and a half.
-    assert 0 < int(expected[1]) - asked < 60
+    assert "usually takes about half a minute" in said(await call.reply())
     await ada.result(call)
 
 

@@ -176,7 +176,7 @@ async def test_tasks_that_stay_finished_without_files_are_explained(nursery: Nur
         for shape in ("no_files", "null_files", "missing_files", "generate_cover_empty"):
             stage.vidgo.set_result(COVER, shape, times=1)
             orders.append(await stage.cover(stage.song()))
-            await finished(stage, len(stage.vidgo.tasks))
+            await finished(stage, 2 * len(orders))  # each with its song
         await settle_in_time(stage, 900)
         for order in orders:
             assert "delivered no file" in await ending(stage, order)

@@ -103,6 +103,11 @@ def became(changed: dict[str, tuple[Any, Any]], row: Any) -> Any:
     """Return what a row has become, where nothing else has changed."""
     if changed == {}:
         return "nothing"
+    new = [after for before, after in changed.values() if before is None]
+    if row.id in changed and len(new) == 1:
+        assert len(changed) == 2, changed
+        assert (state_of(changed[row.id][1]), new[0]["state"]) == (NotificationState.CANCELLED, "due")
+        return Row.TAKEN_BACK
     assert len(changed) == 1, changed
     [(name, (before, after))] = changed.items()
     if before is None:

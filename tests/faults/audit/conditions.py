@@ -232,12 +232,14 @@ def unknown_to_vidgo(case: Case) -> str | None:
 
 
 def shown_there(case: Case) -> str | None:
-    """Demand that the message that is linked has the result in it."""
+    """Demand that the message that is linked has the result in it, or says why a finished one is not there."""
     number = int(case.values["link"].rpartition("/")[2])
     linked = [shown for shown in case.ledgers.shown if shown.message.id == number]
     if not linked:
         return "the message that it names does not exist"
-    whole = any(shown.has_audio or shown.has_picture or shown.links for shown in linked)
+    whole = any(
+        shown.has_audio or shown.has_picture or shown.links or "is finished, but" in shown.text for shown in linked
+    )
     return None if whole else f"the message that it names says: {linked[-1].text}"
 
 
@@ -284,12 +286,17 @@ def in_past(case: Case) -> str | None:
 
 def usual(case: Case) -> str | None:
     """Demand that the usual time is not much longer than what VidGo took, and the program needed to see it."""
+    seen = {
+        row["vidgo_id"]
+        for row in case.ledgers.tasks
+        if row["finished_at"] is not None and row["finished_at"] < case.shown.at - KNOWN_SECONDS
+    }
     took = sorted(
         ended_at - one.at
         for one in case.ledgers.stage.vidgo.accepted(case.order.model)
         if (made := case.ledgers.stage.vidgo.tasks.get(str(one.task_id))) is not None
         and (ended_at := case.ledgers.ended_at(made)) is not None
-        and ended_at < case.shown.at - KNOWN_SECONDS
+        and str(one.task_id) in seen
     )
     said = case.values["duration"]
     seconds = 60 * {"half a": 0.5, "a": 1.0, "1½": 1.5, "2½": 2.5}.get(said.rpartition(" ")[0], 0.0)
