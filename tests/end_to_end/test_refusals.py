@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from tests.end_to_end.world import COVER, SONG, KEY, SONG, open_world, said
+from tests.end_to_end.world import COVER, KEY, SONG, open_world, said
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -233,10 +233,10 @@ class Flow(RuleBasedStateMachine):
 
     def _settle(self) -> None:
         """Let everything come to its end, with wires that work."""
-        for one in self.vidgo.made.values():
-            if one.status is Status.RUNNING:
-                one.status = Status.FINISHED
         for _ in range(60):
+            for one in self.vidgo.made.values():  # some of it is ordered only now
+                if one.status is Status.RUNNING:
+                    one.status = Status.FINISHED
             self._run(self._work())
             self.now += 120
 
