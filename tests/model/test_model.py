@@ -50,6 +50,7 @@ from bot.tasks.schedule import Schedule
 from bot.tasks.submission import Submission
 from bot.vidgo import Status
 from bot.words import cards, errors, posts
+from bot.worker import TryLater
 from storage import files as file_rows
 from storage import forget, library, notifications
 from storage import tasks as rows
@@ -221,14 +222,18 @@ class Flow(RuleBasedStateMachine):
     async def _work(self) -> None:
         """Let the workers do all that is due now."""
         done: Counter[str] = Counter()
+        paused: set[str] = set()
         for _ in range(TOO_OFTEN):
-            found = [(work, due.id) for work in self.program.works for due in await work.claim(set(), 50)]
+            found = [(work, due.id) for work in self.program.works for due in await work.claim(paused, 50)]
             if not found:
                 return
             for work, item in found:
                 done[item] += 1
-                with suppress(Gone):
-                    await work.do(item)
+                try:
+                    with suppress(Gone):
+                        await work.do(item)
+                except TryLater:  # the worker lets it rest
+                    paused.add(item)
         raise AssertionError(f"this is due again and again: {done.most_common(3)}")
 
     def _settle(self) -> None:
