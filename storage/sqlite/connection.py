@@ -61,8 +61,16 @@ class SQLiteConnection:
             "sqlite+aiosqlite://", async_creator=lambda: thread, poolclass=StaticPool, hide_parameters=True
         )
         at_once = engine.connect()
-        try:
+
+        async def connect() -> SQLiteConnection:
             return cls(raw, at_once, thread, await patient.connect())
+
+        connecting = asyncio.create_task(connect())
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:  # broken off in the middle, SQLAlchemy would roll back what is closed
+            await (await connecting).close()
+            raise
         except BaseException:
             at_once.close()
             raw.close()

@@ -99,7 +99,7 @@ class World:
     def check(self) -> None:
         """Hold what must be true of every run against this one."""
         log = self.bot.log
-        assert [word for word in _FORGOTTEN if word in log] == []
+        assert [word for word in _FORGOTTEN if word in log] == [], log[-6000:]
         urls = [str(one.callback_url) for one in self.vidgo.submissions if one.callback_url]
         tokens = [url.rpartition("/")[2] for url in urls if "/callbacks/" in url]
         secrets = [TOKEN, KEY, WEBHOOK_SECRET, *tokens, *self.discord.state.calls_by_token]
