@@ -76,6 +76,7 @@ class Acknowledgement(StrEnum):
     NOT_YET = "not_yet"
     STILL_NOT = "still_not"
     DONE = "done"
+    WITHOUT_IT = "without_it"
     ELSEWHERE = "elsewhere"
     FAILED = "failed"
     CANCELLED = "cancelled"

@@ -166,6 +166,8 @@ class Acknowledgements:
         if task.status is TaskStatus.FINISHED:
             if row.ack_wanted == Acknowledgement.DONE and row.message_id is not None:
                 return waiting.done(task.title, row.guild_id, row.channel_id, row.message_id)
+            if row.ack_wanted == Acknowledgement.WITHOUT_IT and row.message_id is not None:
+                return waiting.done_without_it(task.title, row.guild_id, row.channel_id, row.message_id)
             if row.ack_wanted == Acknowledgement.ELSEWHERE:
                 return waiting.done_elsewhere(task.title)
             if row.ack_wanted == Acknowledgement.FAILED:

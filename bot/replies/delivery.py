@@ -145,7 +145,7 @@ class Delivery:
             return
         may_be_there = row.state is NotificationState.SENDING or row.created_at < self._started_at
         if may_be_there and (posted := await self._posting.find(row)) is not None:
-            await self._delivered(row, task, posted)
+            await self._delivered(row, task, posted.id, has_result=bool(posted.embeds or posted.attachments))
             return
         with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
             directory, failures = Path(name), Failures.load(row.failures)
@@ -184,7 +184,7 @@ class Delivery:
                     return False
                 log.warning("task %s: channel %s refuses it: %s", task.id, row.channel_id, explain(error))
                 return await self._post_elsewhere(row, task, post, is_open=meaning is not Refusal.CLOSED)
-        await self._delivered(row, task, message_id)
+        await self._delivered(row, task, message_id, has_result=post.embed is not None)
         return True
 
     async def _post_elsewhere(self, row: Notification, task: Task, post: Post, *, is_open: bool) -> bool:
@@ -220,7 +220,7 @@ class Delivery:
                     raise
                 reason = explain(error)
             else:
-                await self._delivered(row, task, message_id, says)
+                await self._delivered(row, task, message_id, says, has_result=False)
                 return
         log.warning("task %s: its requester cannot be reached: %s", task.id, reason)
         await self._give_up(row, reason)
@@ -228,11 +228,19 @@ class Delivery:
     # Ends
 
     async def _delivered(
-        self, row: Notification, task: Task, message_id: int, instead: Acknowledgement | None = None
+        self,
+        row: Notification,
+        task: Task,
+        message_id: int,
+        instead: Acknowledgement | None = None,
+        *,
+        has_result: bool = True,
     ) -> None:
         """Note that a message was sent, and let the acknowledgement say so, or something else `instead`."""
-        ended_well = task.status is TaskStatus.FINISHED
-        says = instead or (Acknowledgement.DONE if ended_well else Acknowledgement.FAILED)
+        if task.status is TaskStatus.FINISHED:
+            says = instead or (Acknowledgement.DONE if has_result else Acknowledgement.WITHOUT_IT)
+        else:
+            says = instead or Acknowledgement.FAILED
 
         async def write() -> None:
             async with self._database.write() as transaction:

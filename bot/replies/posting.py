@@ -64,7 +64,7 @@ class Posting:
         channel = await self._client.create_dm(discord.Object(row.user_id))
         return await self._send(channel, row, post, None)
 
-    async def find(self, row: Notification) -> int | None:
+    async def find(self, row: Notification) -> discord.Message | None:
         """Return the message that this notification was posted as, if it was."""
         channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
         custom_id = cards.remove_id(row.id)
@@ -74,7 +74,7 @@ class Posting:
                     if isinstance(component, discord.ActionRow) and any(
                         getattr(child, "custom_id", None) == custom_id for child in component.children
                     ):
-                        return message.id
+                        return message
         except discord.HTTPException as error:
             if meaning_of(error) is Refusal.LATER:
                 raise

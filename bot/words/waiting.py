@@ -149,6 +149,14 @@ def done(title: str, guild_id: int | None, channel_id: int, message_id: int) -> 
     return Text("**{title}** is done: {link}", title=title, link=_jump(guild_id, channel_id, message_id))
 
 
+def done_without_it(title: str, guild_id: int | None, channel_id: int, message_id: int) -> Text:
+    return Text(
+        "**{title}** is finished, but could not be posted: {link}",
+        title=title,
+        link=_jump(guild_id, channel_id, message_id),
+    )
+
+
 def done_elsewhere(title: str) -> Text:
     return Text(
         "**{title}** is done. It could not be posted here, so whoever asked for it got it privately.", title=title

@@ -30,6 +30,7 @@ async def test_a_song_is_acknowledged_and_its_cover_arrives_by_callback(calling:
     song = await ada.imports("Harbour Lights", tags="folk, warm", seconds=3)
     offered = await ada.type_track("harb")
     calling.vidgo.hold(COVER)
+    asked = time.time()
     call = await ada.cover(offered[0].value)
     acknowledgement = await call.reply()
 
@@ -37,7 +38,7 @@ async def test_a_song_is_acknowledged_and_its_cover_arrives_by_callback(calling:
     assert "**Harbour Lights**" in acknowledgement.content
     expected = re.search(r"<t:(\d+):R>", acknowledgement.content)
     assert expected is not None
-    assert time.time() - 600 < int(expected[1]) <= time.time() + 1
+    assert int(asked) <= int(expected[1]) <= time.time()
     assert acknowledgement.pings == set()
 
     calling.vidgo.release(COVER)

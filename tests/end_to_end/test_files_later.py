@@ -105,6 +105,7 @@ async def test_what_could_not_be_had_for_a_day_is_said_to_be_so(tmp_path: Path) 
         result = await ada.result(call)
         assert result.files == []
         assert "could not get its file from VidGo, which keeps files for about a day" in result.content
+        await says(await call.reply(), "is finished, but could not be posted:")
 
 
 async def test_six_songs_that_trickle_hold_up_no_other(world: World) -> None:

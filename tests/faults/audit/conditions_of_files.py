@@ -72,7 +72,7 @@ def not_to_be_had(case: Case) -> str | None:
     tasks = [*case.finished(), *filter(None, [case.ledgers.source(case.order)])]
     asked = [one for task in tasks for media in ("audio", "image") for one in _answers(case, task, media)]
     rules = [rule for task in tasks for rule in task.file_rules.values()]
-    bad = _NO_MEDIA | _SLOW | _UNUSABLE
+    bad = _NO_MEDIA | _SLOW | {"disguised"}  # a picture where the song should be
     failed = any(one.status != 200 for one in asked) or any(rule.kind in bad for rule in rules)
     return None if case.finished() and failed else "every file came when it was asked for"
 

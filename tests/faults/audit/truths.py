@@ -26,6 +26,7 @@ from tests.faults.audit.conditions import (
     queued,
     refused,
     refused_anything,
+    said_there,
     shown_there,
     song_is,
     stopped,
@@ -159,6 +160,7 @@ STATUS: dict[str, Condition] = {
 
 ENDED: dict[str, Condition] = {
     "**{title}** is done: {link}": shown_there,
+    "**{title}** is finished, but could not be posted: {link}": said_there,
     "**{title}** is done. It could not be posted here, so whoever asked for it got it privately.": all_of(
         closed, told_privately
     ),
