@@ -176,13 +176,12 @@ class Session(Steps):
         require(page.ephemeral, "the library is public")
         require(len(page.embeds) == 4, f"the page should show 4 songs, not {len(page.embeds)}")
         post = next(button for button in page.buttons if button.label == "1 Post")
-        self._transcript.note(f"she presses {post.label}")
         pressed = await self._discord.press(self._ada, page, post.custom_id or "")
         acknowledgement = await self._bot.during(pressed.reply(EVENT_SECONDS))
         self._acknowledgements.append(acknowledgement)
         result = await self._result(acknowledgement)
         require(len(result.attachments) == 1, "the song was not posted again")
-        self._transcript.note("the song is posted again, from the bot's archive, without an order")
+        self._transcript.note(f"she presses {post.label}: it is posted again from the archive, without an order")
 
     async def _cover_by_polling(self, typed: str) -> None:
         self._vidgo.set_result(COVER, "audio", times=1)

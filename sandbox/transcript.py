@@ -133,11 +133,12 @@ class Transcript:
         if answered is not None:
             quoted = Text("↪ ").append_text(self._shown(answered.content))
             quoted.stylize("dim")
+            quoted.truncate(self._console.width - INDENT, overflow="ellipsis")  # a preview is one line there, too
             parts.append(quoted)
         parts.append(self._shown(message.content))
         parts += [_player(file) for file in message.attachments]
         parts += [self._embed(embed, message.files) for embed in message.embeds]
-        buttons = Text("  ".join(f"[ {button.label} ]" for button in message.buttons), "bold")
+        buttons = Text("  ".join(f"[{button.label}]" for button in message.buttons), "bold")
         if len(parts) == 1 and buttons:
             parts[0].append("  ").append_text(buttons)
         elif buttons:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 LONG = ("faults", "hostile", "end_to_end", "benchmarks", "media")
 """The directories with the longest files; the short ones come last, so that no worker is left alone with a long one."""
+
+
+# A shell lets what it starts in the background ignore Ctrl-C, and so would each program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

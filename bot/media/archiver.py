@@ -125,9 +125,12 @@ class Archiver:
         except FetchError as error:
             if error.kind is FetchProblem.UNDER_WAY:
                 return _End.UNDER_WAY
-            end = _End.LATER if self._may_come(file, error.kind, made_at) else _End.GIVEN_UP
-            tell = log.info if end is _End.LATER else log.warning
-            tell("task %s: its %s is not archived: %s", file.task_id, what, error.reason)
+            if self._may_come(file, error.kind, made_at):
+                end = _End.LATER
+                log.info("task %s: its %s is not archived yet: %s", file.task_id, what, error.reason)
+            else:
+                end = _End.GIVEN_UP
+                log.warning("task %s: its %s will not be archived: %s", file.task_id, what, error.reason)
         except OSError as error:  # a full disk: tried again for as long as anybody else has the file
             end = _End.LATER
             log.error("the archive cannot keep a file of task %s: %s", file.task_id, error)

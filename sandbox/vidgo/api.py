@@ -31,7 +31,7 @@ _PREFIXES = {
     "/api/user/balance": "balance",
     "/files/": "files",
 }
-_SUBMISSION = web.RequestKey("submission", Submission)
+_SPOILED = web.RequestKey("spoiled", bool)
 
 
 class Api:
@@ -91,11 +91,10 @@ class Api:
         if fault is None:
             response = await guarded(request)
         else:
+            request[_SPOILED] = fault.spoils_answer
             response = await self._faults.apply(fault, request, guarded)
             if preempted and not fault.loses_answer:
                 self._record_submission(request, body, status=response.status, task=None)
-        if fault is not None and fault.spoils_answer and _SUBMISSION in request:
-            request[_SUBMISSION].status = None
         vidgo.announce("after", request.method, request.path)
         if fault is None or not fault.loses_answer:
             self._record_request(request, response.status)
@@ -158,11 +157,10 @@ class Api:
             input=fields.get("input"),
             callback_url=fields.get("callback_url"),
             at=self._vidgo.clock(),
-            status=status,
+            status=None if request.get(_SPOILED) else status,
             task_id=task.id if task else None,
             accepted=task is not None,
         )
-        request[_SUBMISSION] = submission
         self._vidgo.log_submission(submission)
 
     def _record_request(self, request: web.Request, status: int | None) -> None:

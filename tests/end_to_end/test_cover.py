@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.vidgo.results import SHAPES
 from tests.end_to_end.heard import artwork_shown, listen, music_of, picture_in, tag_of
-from tests.end_to_end.world import COVER, SONG, said
+from tests.end_to_end.world import COVER, SONG, eventually, said
 
 if TYPE_CHECKING:
     from tests.end_to_end.world import World
@@ -63,6 +63,8 @@ async def test_a_song_is_acknowledged_and_its_cover_arrives_by_callback(calling:
 
     submission = next(one for one in calling.vidgo.submissions if one.input == {"task_id": song.id})
     assert str(submission.callback_url).startswith(f"{calling.url}/callbacks/vidgo/")
+    # The post may be there before VidGo has read the answer.
+    await eventually(lambda: any(one.task_id == submission.task_id for one in calling.vidgo.deliveries))
     statuses = [one.status for one in calling.vidgo.deliveries if one.task_id == submission.task_id]
     assert statuses == [200]
     assert calling.submitted(song) == 1

@@ -23,7 +23,7 @@ EXPECTED = {
         "unknown": "Ich kenne keinen Song „Nirgendwo“. Wähle einen aus der Liste, die beim Tippen erscheint, oder "
         "importiere ihn mit `/music import`.",
         "imported": "**Leuchtturm** ist in deiner Bibliothek. Mit `/cover` kannst du den Song covern.",
-        "covering": "Ich covere **Leuchtturm**. Voraussichtlich fertig: <t:",
+        "covering": "**Leuchtturm** wird gecovert. Begonnen <t:",
         "stop": "Nicht posten",
         "result": "hier ist ein neues Artwork für **Leuchtturm**. Die Musik ist die des Originals.",
         "remove": "Entfernen",
@@ -35,7 +35,7 @@ EXPECTED = {
         "unknown": "「Nirgendwo」という曲は見つかりません。入力中に表示される一覧から選ぶか、`/music import` で"
         "取り込んでください。",
         "imported": "**Leuchtturm** がライブラリに入りました。`/cover` でカバーできます。",
-        "covering": "**Leuchtturm** のカバーを作成しています。完成予定は <t:",
+        "covering": "**Leuchtturm** をカバー中です。開始: <t:",
         "stop": "投稿しない",
         "result": "さん、**Leuchtturm** の新しいアートワークができました。音楽は元の曲のままです。",
         "remove": "削除",

@@ -251,7 +251,7 @@ async def test_what_nobody_has_any_more_is_explained(keeping: World) -> None:
     assert result.files == []
     assert result.pings == {ada.member.id}
     # The archive, too, has tried in vain.
-    await keeping.bot.wait_log("is not archived", after=log)
+    await keeping.bot.wait_log("will not be archived", after=log)
     assert set(refusals(keeping)) == {UNKNOWN_MESSAGE}
 
 

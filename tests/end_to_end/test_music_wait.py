@@ -214,7 +214,7 @@ async def test_stopping_twice_is_stopping_once(world: World) -> None:
     await says(acknowledgement, "will not be posted")
     call = await forge(ada, acknowledgement, stop)
     await call.acknowledged()
-    await call.changed.wait_for(lambda: call.updated or bool(call.followups), 10, "answer")
+    # What is asked for is so already, and said above the button.
     assert "will not be posted" in acknowledgement.content
 
 

@@ -76,7 +76,8 @@ async def test_a_start_can_be_broken_off_at_any_moment(tmp_path: Path, number: s
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("seconds", [0, 0.3, 0.8])
 async def test_a_check_that_is_broken_off_does_not_say_that_all_is_fine(tmp_path: Path, seconds: float) -> None:
-    silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(HANGS), "127.0.0.1", 0)
+    asked: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _reader, writer: asked.append(writer), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     async with silent:
         settings = nowhere(tmp_path) | {"DISCORD_API_URL": f"http://127.0.0.1:{port}"}
@@ -84,6 +85,9 @@ async def test_a_check_that_is_broken_off_does_not_say_that_all_is_fine(tmp_path
         await asyncio.sleep(seconds)
         process.send_signal(signal.SIGINT)
         code, out, err = await ended(process)
+        for writer in asked:
+            writer.close()
+            await writer.wait_closed()
     assert (code, out, err.splitlines()) == (130, "", ["coverbot: interrupted"])
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-WARM_UP, ATTACK = (1, 240), (2, 980)
+WARM_UP, ATTACK = (1, 240), (2, 1010)
 """Seeds and numbers of generated conversations."""
 
 REQUESTS = 10_000

@@ -73,7 +73,9 @@ async def song_url(siege: Siege) -> str:
     song = siege.world.vidgo.add_song("Described", variants=1)
     siege.world.vidgo.set_song_files("bytes", task=song, data=FRAME * (SONG_BYTES // len(FRAME)))
     await siege.person.brings_in(song)
-    archived = "SELECT tasks.id, token FROM tasks JOIN files ON task_id = tasks.id WHERE vidgo_id = ? AND audio_sha256"
+    archived = (
+        "SELECT tasks.id, media_key FROM tasks JOIN files ON task_id = tasks.id WHERE vidgo_id = ? AND audio_sha256"
+    )
     await eventually(lambda: bool(siege.world.rows(f"{archived} IS NOT NULL", song.id)), 40)
     [row] = siege.world.rows(f"{archived} IS NOT NULL", song.id)
     return signed(siege, row, 0)
@@ -153,7 +155,7 @@ async def test_every_status_that_it_names_is_given(siege: Siege, described: Any,
     base = siege.world.url
     callback, song = base + siege.path, song_url
     media, unknown = song.rpartition("/")[0], "0" * 24
-    [row] = siege.world.rows("SELECT id, token FROM tasks WHERE id = ?", song.split("/")[4])
+    [row] = siege.world.rows("SELECT id, media_key FROM tasks WHERE id = ?", song.split("/")[4])
     running = {"data": {"task_id": siege.task.id, "status": "running"}}
     asked: list[tuple[str, str, str, dict[str, Any]]] = [
         (CALLBACK, "POST", callback, {"json": running}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import discord
@@ -48,7 +48,6 @@ class Bench:
     posting: Path
     media: Path
     place: Path
-    planned: list[float] = field(default_factory=list)
 
     @property
     def now(self) -> float:

@@ -13,6 +13,7 @@ from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import MOST_IN_MEMORY, MOST_PREFETCHED
 from bot.media.kinds import MediaKind
 from storage.archive.index import AUDIO
+from storage.wakeups import Queue
 from tests.media.bench import open_bench
 from tests.media.origins import answer, origin, saying
 from tests.media.samples import picture, sound
@@ -171,7 +172,8 @@ async def test_what_had_to_make_room_is_kept_again_once_somebody_wants_it(bench:
         file = await bench.song(audio_url=site.url())
         await bench.files.audio(file, bench.place)
         assert (await bench.again(file)).archive_at == bench.now
-        assert bench.planned == [bench.now]
+        async with asyncio.timeout(30):
+            await bench.database.wakeups.wait(Queue.ARCHIVER, 600)
         # One that is to be archived anyway is not planned anew.
         new = await bench.song(audio_url=site.url("/new.mp3"), archive_at=bench.now + 100)
         await bench.files.audio(new, bench.place)

@@ -268,7 +268,7 @@ async def test_two_files_at_a_time(tmp_path: Path, folder: Path) -> None:
         os.mkfifo(path)
     tasks = [asyncio.create_task(fit_to(path, folder / path.name, limit=LIMIT)) for path in paths]
     ends = [await opened(path) for path in paths[:2]]
-    assert len(psutil.Process().children()) == CHILDREN == 2
+    assert len(other_children()) == CHILDREN == 2
     with pytest.raises(OSError, match="No such device"):
         os.open(paths[2], os.O_WRONLY | os.O_NONBLOCK)
     for end, task in zip(ends, tasks, strict=False):

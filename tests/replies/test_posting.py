@@ -179,7 +179,7 @@ async def test_what_discord_takes_nowhere_is_told_of_in_one_sentence(tmp_path: P
         finish(room)
         await room.until(lambda: states(room) == ["delivered"])
         assert "Discord refuses its message" in ada.channel.messages[-1].content
-        await room.until(lambda: "is done: " in call.replies[0].content)
+        await room.until(lambda: "is finished, but could not be posted: " in call.replies[0].content)
 
 
 async def test_what_discord_takes_nowhere_and_may_not_be_named_is_told_of_privately(tmp_path: Path) -> None:

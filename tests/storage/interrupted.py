@@ -48,6 +48,7 @@ def main(source: Path, folder: Path) -> None:
         if os.WIFEXITED(status):
             assert os.WEXITSTATUS(status) == 0
             assert _revision(path) == HEAD
+            sys.stdout.write(f"{kill_at}\n")
             return
         assert os.WTERMSIG(status) == signal.SIGKILL
         assert dump(path) == before, kill_at

@@ -108,6 +108,7 @@ async def test_a_pool_that_is_full_for_a_minute_is_not_ready(tmp_path: Path, mon
         assert "all 2 places are taken" in json.loads(body)["reasons"]["delivery"]
         room.advance(2 * FULL_SECONDS)
         await room.until(lambda: all(posts(person) for person in people))
+        await room.settle()
         assert (await room.get("/readyz"))[0] == 200
 
 
