@@ -123,23 +123,22 @@ async def files_are_bad(world: World) -> None:
     """Let result files lie at addresses that hold credentials, and be no files."""
     here = f"http://user:{FILE_SECRET}@127.0.0.1:{world.vidgo.port}/x.mp3?sig={FILE_SECRET}"
     there = f"http://127.0.0.1:9/x.mp3?sig={FILE_SECRET}"
-    for rule in (
-        {"kind": "url", "location": here},
-        {"kind": "redirect", "location": here},
-        {"kind": "html", "later": True},
-        {"kind": "endless"},
-        {"kind": "disguised", "later": True},
+    refused = ({"kind": "url", "location": here}, {"kind": "redirect", "location": here}, {"kind": "endless"})
+    # What may still become a song is tried for as long as VidGo may have it.
+    odd: tuple[dict[str, Any], ...] = (
+        {"kind": "html"},
+        {"kind": "disguised"},
         {"kind": "bytes", "data": compose("Broken", style="folk", seconds=1)[:100] + TOKEN.encode()},  # not one frame
-        {"kind": "redirect", "location": there, "later": True},
-    ):
-        later = rule.pop("later", False)
+        {"kind": "redirect", "location": there},
+    )
+    for rule in (*refused, *odd):
         ada = world.person("ada")
         song = world.vidgo.add_song("Bad File", variants=1)
         world.vidgo.set_song_files(task=song, **rule)
         await ada.brings_in(song)
         log = len(world.bot.log_lines)
         call = await ada.cover(song.id)
-        if later:  # it is tried for as long as VidGo may have the file
+        if rule in odd:
             await world.bot.wait_log("its file comes later", after=log)
         else:
             await ada.result(call, 30)
