@@ -22,7 +22,7 @@ HANGS = 60.0
 
 
 async def begin(directory: Path, settings: dict[str, str], command: str) -> asyncio.subprocess.Process:
-    """Start a command and return once it holds signals back, which is the first thing that it does."""
+    """Start a command and return once it holds signals back, which is the first thing that it does, or handles them."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "bot", command),
@@ -33,11 +33,12 @@ async def begin(directory: Path, settings: dict[str, str], command: str) -> asyn
     )
     status = Path(f"/proc/{process.pid}/status")
 
-    def holds_back() -> bool:
-        [blocked] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("SigBlk")]
-        return bool(int(blocked, 16) & 1 << (signal.SIGINT - 1))
+    def is_ready() -> bool:
+        fields = dict(line.split(":\t") for line in status.read_text().splitlines() if line.startswith("Sig"))
+        blocked, caught = (int(fields[name], 16) for name in ("SigBlk", "SigCgt"))
+        return bool(blocked & 1 << (signal.SIGINT - 1) or caught & 1 << (signal.SIGTERM - 1))
 
-    await eventually(holds_back)
+    await eventually(is_ready)
     return process
 
 

@@ -126,7 +126,7 @@ async def test_large_files_fit_at_full_length_while_the_loop_runs_on(
     assert fitted.path.stat().st_size <= LIMIT
     assert seconds_in(fitted.path) == pytest.approx(seconds_for_size(size, fmt), abs=0.1)
     # Encoding takes seconds; a loop that waited for it would have ticked once or twice.
-    assert ticks > 50
+    assert ticks > 10
     assert grown < 16 * 1024 * 1024
 
 
