@@ -87,7 +87,7 @@ async def _play(stage: Stage, seed: int, tasks: int) -> Played:
         if chance.random() < SECOND_DEATH:
             await stage.program.launch()
             await _die(stage, chance.uniform(0.02, LATEST_DEATH_SECONDS / 2))
-        await stage.recover()
+        assert await stage.program.start(), f"it does not start again:\n{stage.program.log[-6000:]}"
         await settle_in_time(stage, UNCONFIRMED_SECONDS)
         await acting
         await settle_in_time(stage, UNCONFIRMED_SECONDS)
