@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.faults.audit import Verdict, audit
+from tests.faults.crashing import Launch
 from tests.faults.harness import COVER, SONG, Stage, open_stage
 from tests.faults.passing import settle_in_time
-from tests.faults.program import Launch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -98,8 +98,9 @@ class Flow(RuleBasedStateMachine):
                 self.discord.closed.clear()
                 self._settle()
                 self._audit(settled=True)
-                self.loop.run_until_complete(self.database.close())
         finally:
+            if hasattr(self, "database"):
+                self.loop.run_until_complete(self.database.close())
             for one in self.patches:
                 one.stop()
             self.loop.close()
