@@ -83,7 +83,7 @@ def _said(discord: FakeDiscord, asked: Asked) -> Iterator[str]:
 
 
 def _paid(vidgo: FakeVidGo, asked: Asked) -> Iterator[str]:
-    made = Counter(_key(model, request) for model, request in vidgo.taken)
+    made = Counter(_key(model, request) for model, request in vidgo.taken.values())
     for (model, key), times in made.items():
         if times > (1 if model == COVER else asked.prompts[key]):
             yield f"{model} of {key} was paid {times} times"
@@ -91,14 +91,16 @@ def _paid(vidgo: FakeVidGo, asked: Asked) -> Iterator[str]:
 
 def _ends(vidgo: FakeVidGo, tasks: list[dict[str, Any]]) -> Iterator[str]:
     sent = {_key(model, request) for model, request in vidgo.sent}
+    failed = {_key(*vidgo.taken[one.id]) for one in vidgo.made.values() if one.status is Status.FAILED}
     for row in tasks:
         made = vidgo.made.get(row["vidgo_id"])
         name = f"task {row['id']} ({row['status']} {row['error_kind']})"
-        if row["error_kind"] in ("lost", "nonsense") and _key(row["model"], json.loads(row["request"])) not in sent:
+        asked_for = _key(row["model"], json.loads(row["request"]))
+        if row["error_kind"] in ("lost", "nonsense") and asked_for not in sent:
             yield f"{name} is called in doubt, and VidGo was never sent it"
         if row["status"] == "finished" and (made is None or made.status is not Status.FINISHED):
             yield f"{name} was never finished"
-        if row["error_kind"] == "failed" and (made is None or made.status is not Status.FAILED):
+        if row["error_kind"] == "failed" and asked_for not in failed:
             yield f"{name} has not failed"
 
 

@@ -176,8 +176,9 @@ class Flow(RuleBasedStateMachine):
                 self.discord.closed.clear()
                 self._settle()
                 self._audit(settled=True)
-                self.loop.run_until_complete(self.database.close())
         finally:
+            if hasattr(self, "database"):  # whose thread would outlive a failure, and the end of the run wait for it
+                self.loop.run_until_complete(self.database.close())
             for one in self.patches:
                 one.stop()
             self.loop.close()
@@ -380,7 +381,7 @@ class Flow(RuleBasedStateMachine):
     def _audit(self, *, settled: bool) -> None:
         asked = Asked(self.asked, self.prompts, self.forgotten)
         found = self.loop.run_until_complete(broken(self.database, self.vidgo, self.discord, asked))
-        assert found == []
+        assert found == [], found
         if settled:
             thinking = [one for one in self.asked if one.thinking and self.now - one.born_at < 900]
             assert thinking == [], "left thinking"

@@ -56,8 +56,8 @@ class FakeVidGo:
     made: dict[str, Made] = field(default_factory=dict)
     sent: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """What the program began to send."""
-    taken: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """What was made, and charged."""
+    taken: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    """What is made and charged for, by its id."""
     numbers: Any = field(default_factory=itertools.count)
 
     async def turn(self) -> Turn:
@@ -80,7 +80,7 @@ class FakeVidGo:
             raise Duplicate("exists already", task_id=same[0].id if next(self.numbers) % 2 else None)
         one = Made(f"VG{next(self.numbers)}", request.input(), callback_url)
         self.made[one.id] = one
-        self.taken.append((request.model, request.input()))
+        self.taken[one.id] = (request.model, request.input())
         self.fate.moment()
         if self.fate.trouble == "lost after":
             raise AnswerLost("the line broke")
@@ -216,7 +216,7 @@ class FakeChannel:
             if one.channel_id == self._id and one.id > after.id and not one.deleted and one.to is None:
                 row = discord.ActionRow.__new__(discord.ActionRow)
                 row.children = [SimpleNamespace(custom_id=button) for button in one.buttons]  # type: ignore[misc]
-                yield SimpleNamespace(id=one.id, components=[row])
+                yield SimpleNamespace(id=one.id, components=[row], embeds=[], attachments=[one] if one.has_file else [])
 
 
 class FakeClient:

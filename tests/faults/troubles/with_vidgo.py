@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sandbox.vidgo.records import CallbackFaults
+from tests.faults.flows import SUBMITTED
 from tests.faults.harness import COVER, SONG
 from tests.faults.members import acknowledged, ended
 from tests.faults.passing import pass_time, sleep
@@ -74,13 +75,17 @@ async def a_queue_is_stopped(stage: Stage, scale: int) -> None:
 
 
 async def a_covers_order_is_lost(stage: Stage, scale: int) -> None:
-    """Lose the answer to the order of a cover, which VidGo makes once, and all callbacks."""
+    """Lose the answer to orders of covers, which VidGo makes once, by a fault and by a death, and all callbacks."""
     stage.vidgo.callback_faults = CallbackFaults(never=True)
     stage.vidgo.duplicate_style = "409_id"
     for _ in range(scale):
         stage.vidgo.fault("submit", "lose_answer_after", model=COVER)
         due(await stage.cover(stage.song()))
         await stage.vidgo.wait_submission(lambda one: one.model == COVER)
+    stage.arm(SUBMITTED)
+    due(await stage.cover(stage.song()))
+    await stage.died()
+    assert await stage.program.start()
 
 
 async def a_songs_order_is_lost(stage: Stage, scale: int) -> None:
