@@ -88,11 +88,12 @@ async def a_follow_up_is_refused(stage: Stage, scale: int) -> None:
 
 
 async def a_post_is_lost_in_a_busy_channel(stage: Stage, _scale: int) -> None:
-    """Lose the answer to a post by a death, hundreds of messages after the acknowledgement."""
+    """Lose the answer to a post by a death, a thousand messages after the acknowledgement."""
     stage.vidgo.hold(COVER)
     order = due(await stage.cover(stage.song()))
     await acknowledged(stage, order)
-    stage.discord.chat(stage.guild.add_member("talker"), order.channel, 320)
+    stage.discord.chat(stage.guild.add_member("talker"), order.channel, 1100)
+    await pass_time(stage, 60)
     post = stage.discord.hang("POST", POSTS, 30, when="after")
     stage.vidgo.release()
     await post.used_up()
