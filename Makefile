@@ -27,6 +27,7 @@ audit: .venv-tools/tools
 
 faults: .venv/dev
 	$(BIN)/python -m tests.faults
+	COVERBOT_MODEL_SECONDS=1200 $(BIN)/python -m pytest -q tests/model
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks

@@ -191,10 +191,10 @@ class Stage:
         await self.until(lambda: self.ended(order), "answer to the import")
         return order.member
 
-    async def generate(self, channel: Channel | None = None) -> Order:
-        """Let a new member ask for a new song."""
+    async def generate(self, channel: Channel | None = None, *, title: str = "Sea Song") -> Order:
+        """Let a new member ask for a new song; songs of one title sound the same."""
         prompt = f"a song of the sea, number {next(self.numbers)}"
-        options = {"prompt": prompt, "style": "folk", "title": "Sea Song"}
+        options = {"prompt": prompt, "style": "folk", "title": title}
         return await self._order("generate", "music generate", prompt, channel, None, **options)
 
     async def refused(self, channel: Channel | None = None) -> Order:

@@ -24,6 +24,7 @@ from bot.words.text import LANGUAGES, LOCALE_DIR
 from storage.database import Database
 from storage.library import Song
 from storage.schema import metadata
+from tests.faults.troubles import TROUBLES
 from tests.project.pages import DOCS, OPERATING, README, ROOT, rows, written
 
 if TYPE_CHECKING:
@@ -278,6 +279,11 @@ def anchors(page: Path) -> set[str]:
     """Return what headings can be linked to by, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_what_each_trouble_did_is_told_of_every_trouble() -> None:
+    table = rows((DOCS / "reliability.md").read_text("utf-8"), "## What outsiders broke")
+    assert sorted(table) == sorted(trouble.name for trouble in TROUBLES)
 
 
 def test_every_module_has_its_place_in_the_architecture_and_none_is_named_that_is_not_there() -> None:
