@@ -1,0 +1,58 @@
+"""Everything that is kept about one person, and nothing about anybody else.
+
+It goes by the schema: each table with a column that holds a person's id has what is kept about that person, and the
+files of a person's own tasks belong to them.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Float, Select, Table, or_, select
+
+from storage.database import Snapshot
+from storage.schema import HEAD, files, metadata, tasks
+
+PEOPLE = frozenset({"user_id"})
+"""Columns that hold a member's id, whatever table they stand in."""
+
+SECRETS = frozenset({"token", "media_key", "interaction_token"})
+"""Columns that let their reader act as VidGo, as a listener, or as the bot."""
+
+
+async def export_member(snapshot: Snapshot, user_id: int) -> dict[str, Any]:
+    """Return what is kept about a member, by table, as JSON can hold it: ids as text, times as ISO 8601 in UTC."""
+    found: dict[str, Any] = {"user_id": str(user_id), "schema": HEAD}
+    for table, statement in _statements(user_id):
+        columns = list(statement.selected_columns)
+        found[table.name] = [
+            {column.name: _shown(column, value, user_id) for column, value in zip(columns, row, strict=True)}
+            for row in await snapshot.execute(statement)
+        ]
+    return found
+
+
+def _statements(user_id: int) -> list[tuple[Table, Select[Any]]]:
+    statements = []
+    for table in metadata.sorted_tables:
+        columns = [column for column in table.columns if column.name not in SECRETS]
+        people = [column for column in table.columns if column.name in PEOPLE]
+        if people:
+            theirs = or_(*(column == user_id for column in people))
+        elif table is files:
+            theirs = files.c.task_id.in_(select(tasks.c.id).where(tasks.c.user_id == user_id))
+        else:
+            continue
+        statements.append((table, select(*columns).where(theirs).order_by(*table.primary_key.columns)))
+    return statements
+
+
+def _shown(column: Column[Any], value: Any, user_id: int) -> Any:
+    if value is None or (column.name in PEOPLE and value != user_id):
+        return None
+    if isinstance(column.type, BigInteger) and column.name.endswith("_id"):
+        return str(value)  # more than JavaScript's numbers hold
+    if isinstance(column.type, Float) and column.name.endswith(("_at", "_since")):
+        return datetime.datetime.fromtimestamp(value, datetime.UTC).isoformat(timespec="milliseconds")
+    return value
