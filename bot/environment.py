@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 _ASSIGNED = re.compile(
-    r"""(?P<before>\s*(?:export\s+)?)(?P<name>\w+)[^\S\n]*(?:=[^\S\n]*
+    r"""(?P<before>\s*(?:export\s+)?)(?P<name>\w+)[^\S\r\n]*(?:=[^\S\r\n]*
     (?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\r\n]*?))?(?P<after>(?:[^\S\r\n]+\#[^\r\n]*)?\s*)""",
     re.VERBOSE | re.DOTALL,
 )
@@ -37,11 +37,15 @@ _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u2018":
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What was found: values and where each of them stood, by the settings' names, and what looks like a slip."""
+    """What was found: values and where each of them stood, by the settings' names, and what looks like a slip.
+
+    `doubts` is what may be meant as it is.
+    """
 
     values: Mapping[str, str]
     origins: Mapping[str, str]
     hints: list[str]
+    doubts: list[str]
     searched: str
 
 
@@ -63,14 +67,11 @@ def read_environment(known: Collection[str], environ: Mapping[str, str], file: P
                 others.setdefault(name, origin)
             elif setting not in values and (value := _clean(raw or "")):
                 values[setting], origins[setting] = value, origin
-    unset = [name for name in known if name not in values]
-    hints.extend(_misspelt({name: origin for name, origin in others.items() if origin != file.name}, unset))
-    hints.extend(_unknown([name for name, origin in others.items() if origin == file.name], file.name, known, unset))
+    hints.extend(_misspelt(others, [name for name in known if name not in values]))
+    doubts = list(_unknown([name for name, origin in others.items() if origin == file.name], known, file.name, hints))
     if lines is not None and (mode := stat.S_IMODE(file.stat().st_mode)) & stat.S_IRWXO:
-        hints.append(
-            f"{file.name} holds keys, and every user of this machine may open it (mode {mode:o}); chmod 600 {file.name}"
-        )
-    return Environment(values, origins, hints, searched)
+        doubts.append(f"{file.name} can be opened by every user of this machine (mode {mode:o}); chmod 600 {file.name}")
+    return Environment(values, origins, hints, doubts, searched)
 
 
 def write_environment(values: Mapping[str, str], file: Path) -> None:
@@ -163,16 +164,9 @@ def _misspelt(others: Mapping[str, str], missing: Collection[str]) -> Iterator[s
             yield f"{name} in {origin} is no setting; did you mean {meant}?"
 
 
-def _unknown(names: Collection[str], origin: str, known: Collection[str], missing: Collection[str]) -> Iterator[str]:
-    """Say which names of a settings file are none of settings, and which were meant: rather one that is not set."""
-    strange = []
+def _unknown(names: Iterable[str], known: Collection[str], origin: str, told: Collection[str]) -> Iterator[str]:
+    """Say which other names of a settings file are no settings, and what they may be meant for."""
     for name in names:
-        meant = [
-            match for among in (missing, known) for match in difflib.get_close_matches(name.upper(), among, 1, ALIKE)
-        ]
-        if meant:
-            yield f"{name} in {origin} is no setting; did you mean {meant[0]}?"
-        else:
-            strange.append(name)
-    if strange:
-        yield f"{', '.join(strange)} in {origin}: no setting of Coverbot has that name"
+        meant = difflib.get_close_matches(name.upper(), known, 1, ALIKE)
+        if not any(hint.startswith(f"{name} in {origin} ") for hint in told):
+            yield f"{name} in {origin} is no setting" + (f"; did you mean {meant[0]}?" if meant else " of Coverbot's")

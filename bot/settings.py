@@ -172,13 +172,17 @@ FILE = Path(".env")
 """The settings file, in the working directory."""
 
 
-def load_settings(*, without: Collection[str] = (), file: Path = FILE) -> tuple[Settings, list[str]]:
-    """Read the settings, and return them with hints at what looks like a slip.
+def load_settings(
+    *, without: Collection[str] = (), file: Path = FILE, thorough: bool = False
+) -> tuple[Settings, list[str]]:
+    """Read the settings, and return them with hints at what looks like a slip, or with `thorough` may be one.
 
     `without` names settings that are required for `run` and not for this command. Raises `SettingsError`, which has all
     that is wrong.
     """
     environment = find_settings(file)
+    if thorough:
+        environment.hints.extend(environment.doubts)
     found = {name.lower(): value for name, value in environment.values.items()}
     return make_settings(dict.fromkeys(without, "not-needed") | found, environment), environment.hints
 

@@ -102,7 +102,7 @@ def _run(_options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     try:
-        settings, hints = _settings()
+        settings, hints = _settings(thorough=True)
     except SettingsError as error:
         _report("WRONG", error.problems)
         _report("hint ", error.hints)
@@ -213,11 +213,11 @@ def _demo(_options: argparse.Namespace) -> int:
     return demo()
 
 
-def _settings(*, without: Collection[str] = ()) -> tuple[Settings, list[str]]:
+def _settings(*, without: Collection[str] = (), thorough: bool = False) -> tuple[Settings, list[str]]:
     # `.env` may be a pipe that nobody writes to.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
-        return load_settings(without=without)
+        return load_settings(without=without, thorough=thorough)
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 

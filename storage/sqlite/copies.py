@@ -179,21 +179,23 @@ def _publish(part: Path, target: Path, *, replace: bool) -> None:
 
 def _set_aside(path: Path, kept: Path) -> Path | None:
     """Give the database a second name, whole, and leave nothing beside it that a new one could be mistaken for."""
+    files = [path.with_name(path.name + ending) for ending in COMPANIONS]
     for earlier in path.parent.glob(f"{path.name}.replaced-*"):
-        if path.exists() and earlier.samefile(path):  # a restoration that was broken off
+        if any(file.exists() and earlier.samefile(file) for file in files):  # a restoration that was broken off
             earlier.unlink()
     if path.is_file():
         try:
-            _gather(path)
-        except sqlite3.DatabaseError as error:
-            if primary_code(error) in _IS_OPEN:
-                raise DatabaseError(f"another program has the database {path} open; close that first") from error
-            if primary_code(error) not in _IS_DAMAGED:
+            if _can_be_read(path):
+                _gather(path)
+        except sqlite3.OperationalError as error:
+            if primary_code(error) not in _IS_OPEN:
                 raise
-    there = [ending for ending in COMPANIONS if path.with_name(path.name + ending).is_file()]
-    for ending in there:
-        link_or_copy(path.with_name(path.name + ending), kept.with_name(kept.name + ending))
-        kept.with_name(kept.name + ending).chmod(OWNER_ONLY)
+            raise DatabaseError(f"another program has the database {path} open; close that first") from error
+    there = [file for file in files if file.is_file()]
+    for file in there:
+        second = kept.with_name(kept.name + file.name.removeprefix(path.name))
+        link_or_copy(file, second)
+        second.chmod(OWNER_ONLY)
     _sync(path.parent)
     # Only what is damaged still has a log: it has been moved into any other. What else lies there the next start
     # removes, so that it is there as long as it may be needed.
@@ -206,6 +208,18 @@ def _gather(path: Path) -> None:
     """Move the log into the database, so that the file alone is all of it; fails where somebody else has it open."""
     with closing(sqlite3.connect(path, timeout=_GATHER_SECONDS, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
+
+
+def _can_be_read(path: Path) -> bool:
+    """Tell whether SQLite takes a file for a database, in a way that leaves the log as it is where it does not."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        if primary_code(error) not in _IS_DAMAGED:
+            raise
+        return False
+    return True
 
 
 def _archived(path: Path) -> list[str]:
