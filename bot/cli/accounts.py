@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -36,7 +35,7 @@ class Wrong(Exception):  # noqa: N818 (a word says what happened)
 class ServerClock:
     """How far this machine's clock is from the servers', by what stands in the head of each of their answers."""
 
-    def __init__(self, *addresses: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, *addresses: str, clock: Callable[[], float]) -> None:
         self.trace = aiohttp.TraceConfig()
         self.trace.on_request_end.append(self._note)
         self._hosts = {(URL(address).host, URL(address).port) for address in addresses}

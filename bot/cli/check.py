@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -36,9 +37,11 @@ class Hint(Exception):  # noqa: N818 (a word says what happened)
     """Something works, and will not for long; the text says what to do."""
 
 
-async def check(settings: Settings, channel_id: int | None, say: Callable[[str], None]) -> bool:
+async def check(
+    settings: Settings, channel_id: int | None, say: Callable[[str], None], *, now: Callable[[], float] = time.time
+) -> bool:
     """Say one line for each part that `run` needs, and return whether all of them are right."""
-    clock = ServerClock(settings.discord_api_url, settings.vidgo_api_url)
+    clock = ServerClock(settings.discord_api_url, settings.vidgo_api_url, clock=now)
     async with (
         aiohttp.ClientSession(timeout=TIMEOUT, trace_configs=[clock.trace]) as session,
         open_discord(settings, clock) as client,
