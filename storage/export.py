@@ -53,6 +53,6 @@ def _shown(column: Column[Any], value: Any, user_id: int) -> Any:
         return None
     if isinstance(column.type, BigInteger) and column.name.endswith("_id"):
         return str(value)  # more than JavaScript's numbers hold
-    if isinstance(column.type, Float) and column.name.endswith(("_at", "_since")):
+    if isinstance(column.type, Float) and column.name.split("_")[-1] in ("at", "since"):
         return datetime.datetime.fromtimestamp(value, datetime.UTC).isoformat(timespec="milliseconds")
     return value

@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     setup.add_argument("--discord-token-file", type=Path, metavar="FILE", help="holds the bot's token")
     setup.add_argument("--vidgo-key-file", type=Path, metavar="FILE", help="holds the API key")
     setup.add_argument("--channel", type=_id, metavar="ID", help="check the permissions in this channel")
-    setup.add_argument("--wait", type=float, metavar="SECONDS", help="wait no longer for the bot to be in a server")
+    setup.add_argument("--wait", type=_seconds, metavar="SECONDS", help="wait no longer for the bot to be in a server")
     setup.add_argument("--yes", action="store_true", help="ask nothing; keep the keys that are set and good")
     backup = commands.add_parser("backup", help="copy the database into one file, while the bot runs or not")
     backup.add_argument("file", type=Path, metavar="FILE", help="the backup to write")
@@ -252,7 +252,7 @@ def _say(text: str) -> None:
 
 
 def _confirms(question: str) -> bool:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None where it was closed
         return False
     try:
         return input(question).strip().lower() in ("y", "yes")
@@ -264,6 +264,12 @@ def _id(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 63):
         raise argparse.ArgumentTypeError("an id is a number of 17 to 20 digits")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not 0 <= float(text) <= 30 * 86400:
+        raise argparse.ArgumentTypeError("must be a number of seconds, at most 30 days")
+    return float(text)
 
 
 def _version() -> str:

@@ -35,6 +35,9 @@ from bot.settings import FILE, Secret, Settings, SettingsError, find_settings, m
 PAUSE = 3.0
 """Seconds between two questions whether the bot is in a server now."""
 
+LONGEST_KEY = 10_000
+"""How many characters of a file are read."""
+
 TOKEN, KEY = "DISCORD_TOKEN", "VIDGO_API_KEY"
 
 _SECRET = TypeAdapter(Secret)
@@ -55,7 +58,7 @@ class Answers:
     @property
     def may_ask(self) -> bool:
         """Whether there is somebody to ask."""
-        return not self.yes and sys.stdin.isatty()
+        return not self.yes and sys.stdin is not None and sys.stdin.isatty()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ def setup(answers: Answers, run: Run, say: Callable[[str], None]) -> bool:
     environment = find_settings()
     others = {name.lower(): value for name, value in environment.values.items() if name not in (TOKEN, KEY)}
     settings = make_settings(others | {TOKEN.lower(): "unknown", KEY.lower(): "unknown"}, environment)
+    for hint in environment.hints:
+        say(f"hint   {hint}")
     token = _answer(
         _Question(
             TOKEN,
@@ -163,7 +168,8 @@ def _try_out(question: _Question, value: str) -> str:
 
 def _read(file: Path, option: str) -> str:
     try:
-        value = file.read_text("utf-8").strip()
+        with file.open(encoding="utf-8") as opened:
+            value = opened.read(LONGEST_KEY).strip()
     except OSError as error:
         raise SettingsError(f"{option}: {file} cannot be read: {error.strerror}") from None
     except UnicodeError:

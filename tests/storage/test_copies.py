@@ -14,6 +14,7 @@ import pytest
 
 from storage import files, library
 from storage.database import Database
+from storage.schema import HEAD
 from storage.sqlite.copies import Contents, back_up, inspect, restore
 from storage.sqlite.opening import DatabaseError, hold_alone
 from tests.killed import die_at_each_step
@@ -88,11 +89,11 @@ async def test_a_backup_holds_everything_and_nothing_that_was_forgotten(
         await files.add(transaction, rows)
         await library.add(transaction, [1, 2], rows, "song", NOW)
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("INSERT INTO media VALUES (?, 'mp3', 1234, 0)", ("a" * 64,))
+        connection.execute("INSERT INTO media (sha256, kind, size, used_at) VALUES (?, 'mp3', 1234, 0)", ("a" * 64,))
         connection.execute("DELETE FROM tasks WHERE id = ?", (forgotten.id,))
         connection.commit()
     made = tmp_path / "made.db"
-    assert back_up(url_of(path), made, replace=False) == Contents("0002", 1, 2, 1, 1234)
+    assert back_up(url_of(path), made, replace=False) == Contents(HEAD, 1, 2, 1, 1234)
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
     assert GONE.encode() not in content(made)
     logs = path.with_name(f"{path.name}-wal")
@@ -203,7 +204,7 @@ async def test_an_older_backup_is_brought_up_to_date(path: Path, tmp_path: Path)
     backup = tmp_path / "old.db"
     old.make(backup)
     before = old.dump(backup)
-    assert restore(backup, url_of(path), suffix="then").contents.revision == "0002"
+    assert restore(backup, url_of(path), suffix="then").contents.revision == HEAD
     database = await Database.open(url_of(path))
     await database.close()
     assert len(titles(path)) > 0
