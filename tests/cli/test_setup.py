@@ -148,16 +148,20 @@ async def test_a_script_gives_the_keys_in_files_and_waits_for_the_server(desk: D
 async def test_what_is_wrong_is_told_and_nothing_is_written(desk: Desk) -> None:
     assert "--discord-token-file" in (missing := await desk.set_up()).err
     assert (missing.code, len(missing.lines)) == (2, 1)
-    for options, words in (
-        (desk.keys(token=WRONG_TOKEN), "--discord-token-file: DISCORD_TOKEN is refused by Discord"),
-        (desk.keys(key=WRONG_KEY), "--vidgo-key-file: VIDGO_API_KEY is refused by VidGo"),
-        (desk.keys(token="two words"), "--discord-token-file: DISCORD_TOKEN holds a space"),
-        (desk.keys(key=""), "key is empty"),
-        (["--discord-token-file", "nowhere"], "--discord-token-file: nowhere cannot be read: No such file"),
+    for keys, words in (
+        ({"token": WRONG_TOKEN}, "--discord-token-file: DISCORD_TOKEN is refused by Discord"),
+        ({"key": WRONG_KEY}, "--vidgo-key-file: VIDGO_API_KEY is refused by VidGo"),
+        ({"token": "two words"}, "--discord-token-file: DISCORD_TOKEN holds a space"),
+        ({"key": ""}, "key is empty"),
     ):
-        done = await desk.set_up("--yes", *options)
+        done = await desk.set_up("--yes", *desk.keys(**keys))
         assert (done.code, len(done.lines)) == (2, 1)
-        assert words in done.err
+        assert words in done.err, done.err
+    lost = await desk.set_up("--yes", "--discord-token-file", "nowhere")
+    assert (lost.code, lost.lines) == (
+        2,
+        ["coverbot: --discord-token-file: nowhere cannot be read: No such file or directory"],
+    )
     assert not desk.file.exists()
     desk.file.write_text(f"DISCORD_TOKEN={WRONG_TOKEN}\nLISTEN_PORT=web\n")
     assert "LISTEN_PORT in .env must be a port" in (await desk.set_up("--yes", *desk.keys())).err
