@@ -113,4 +113,4 @@ def _filler(column: Any, user_id: int) -> Any:
     if kind is str:
         name = "id" if column.foreign_keys or column.primary_key else column.name
         return f"{name} of {user_id}"[: column.type.length or 1000]
-    return kind(1)
+    return kind(user_id % 10)
