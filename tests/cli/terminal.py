@@ -35,6 +35,7 @@ class Terminal:
         self.screen = ""
         self._master = master
         self._seen = 0
+        self._is_left = False
         self._changed = asyncio.Event()
         asyncio.get_running_loop().add_reader(master, self._read)
 
@@ -42,6 +43,7 @@ class Terminal:
         """Wait for words after those that were waited for before, and return them."""
         async with asyncio.timeout(patient(30)):
             while (found := re.search(pattern, self.screen[self._seen :])) is None:
+                assert not self._is_left, f"{pattern} is not on the screen:\n{self.screen}"
                 self._changed.clear()
                 await self._changed.wait()
         self._seen += found.end()
@@ -62,6 +64,7 @@ class Terminal:
         try:
             self.screen += os.read(self._master, 65536).decode()
         except OSError:  # the last process has left the terminal
+            self._is_left = True
             self.close()
         self._changed.set()
 
@@ -72,6 +75,7 @@ async def at_terminal(
 ) -> AsyncIterator[tuple[Terminal, Process]]:
     """Run a command of the program at a terminal of its own; it is killed if it is still there at the end."""
     master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (50, 1000))  # so that no question is broken into lines
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PROGRAM, str(slave), *arguments),
         cwd=folder,

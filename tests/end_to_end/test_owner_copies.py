@@ -64,7 +64,7 @@ async def test_somebody_at_a_terminal_is_asked_before_a_file_is_replaced(calling
             terminal,
             process,
         ):
-            await terminal.reads("is there already; replace it.*: ?")
+            await terminal.reads(r"is there already; replace it\? \[y/N\] ")
             assert backup.read_text(errors="replace") == "a letter"
             terminal.types(f"{answer}\n")
             assert await ended(process) == code
