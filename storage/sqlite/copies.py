@@ -95,10 +95,7 @@ def inspect(path: Path, *, shown: Path) -> Contents:
         revision = read_revision(connection)
         if revision is None:
             raise DatabaseError(f"{shown} is no database of Coverbot")
-        counted = (
-            "SELECT (SELECT count(*) FROM tasks), (SELECT count(*) FROM library), count(*), coalesce(sum(size), 0)"
-        )
-        return Contents(revision, *connection.execute(f"{counted} FROM media").fetchone())
+        return Contents(revision, *connection.execute(_COUNTED).fetchone())
 
 
 def restore(backup: Path, url: str, *, suffix: str) -> Restored:
