@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, Select, Table, or_, select
+from sqlalchemy import BigInteger, Column, ColumnElement, Float, Table, or_, select
 
 from storage.database import Snapshot
 from storage.schema import HEAD, files, metadata, tasks
@@ -24,8 +24,12 @@ SECRETS = frozenset({"token", "media_key", "interaction_token"})
 async def export_member(snapshot: Snapshot, user_id: int) -> dict[str, Any]:
     """Return what is kept about a member, by table, as JSON can hold it: ids as text, times as ISO 8601 in UTC."""
     found: dict[str, Any] = {"user_id": str(user_id), "schema": HEAD}
-    for table, statement in _statements(user_id):
-        columns = list(statement.selected_columns)
+    for table in metadata.sorted_tables:
+        theirs = _is_theirs(table, user_id)
+        if theirs is None:
+            continue
+        columns = [column for column in table.columns if column.name not in SECRETS]
+        statement = select(*columns).where(theirs).order_by(*table.primary_key.columns)
         found[table.name] = [
             {column.name: _shown(column, value, user_id) for column, value in zip(columns, row, strict=True)}
             for row in await snapshot.execute(statement)
@@ -33,19 +37,12 @@ async def export_member(snapshot: Snapshot, user_id: int) -> dict[str, Any]:
     return found
 
 
-def _statements(user_id: int) -> list[tuple[Table, Select[Any]]]:
-    statements = []
-    for table in metadata.sorted_tables:
-        columns = [column for column in table.columns if column.name not in SECRETS]
-        people = [column for column in table.columns if column.name in PEOPLE]
-        if people:
-            theirs = or_(*(column == user_id for column in people))
-        elif table is files:
-            theirs = files.c.task_id.in_(select(tasks.c.id).where(tasks.c.user_id == user_id))
-        else:
-            continue
-        statements.append((table, select(*columns).where(theirs).order_by(*table.primary_key.columns)))
-    return statements
+def _is_theirs(table: Table, user_id: int) -> ColumnElement[bool] | None:
+    """Return which rows of a table are about a person; None for a table that is about nobody."""
+    if table is files:
+        return files.c.task_id.in_(select(tasks.c.id).where(tasks.c.user_id == user_id))
+    people = [column == user_id for column in table.columns if column.name in PEOPLE]
+    return or_(*people) if people else None
 
 
 def _shown(column: Column[Any], value: Any, user_id: int) -> Any:

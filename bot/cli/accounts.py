@@ -7,6 +7,7 @@ import email.utils
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import discord
@@ -63,10 +64,8 @@ class ServerClock:
 async def open_discord(settings: Settings, clock: ServerClock | None = None) -> AsyncIterator[discord.Client]:
     """Give a client of Discord's that is not logged in."""
     discord.http.Route.BASE = settings.discord_api_url
-    trace = None if clock is None else clock.trace
-    async with discord.Client(
-        intents=discord.Intents.none(), max_ratelimit_timeout=PATIENCE, http_trace=trace
-    ) as client:
+    traced: dict[str, Any] = {} if clock is None else {"http_trace": clock.trace}
+    async with discord.Client(intents=discord.Intents.none(), max_ratelimit_timeout=PATIENCE, **traced) as client:
         yield client
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import AsyncExitStack, closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
@@ -124,7 +124,10 @@ async def test_a_public_url_that_leads_to_another_bot_is_told(checked: Checked) 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        there = {"public_url": f"http://127.0.0.1:{runner.addresses[0][1]}", "media_allow_private_hosts": "true"}
+        there: dict[str, Any] = {
+            "public_url": f"http://127.0.0.1:{runner.addresses[0][1]}",
+            "media_allow_private_hosts": "true",
+        }
         verdict, said = await checked.says("Public URL", **there)
         assert (verdict, "leads to another Coverbot" in said) == ("WRONG", True)
         port = stack.enter_context(reserved_port())
