@@ -12,8 +12,8 @@ from storage.sqlite.opening import DatabaseError, hold_to_migrate, path_of
 
 async def export(settings: Settings, user_id: int) -> str:
     """Return what is kept about a member as JSON, whether the bot runs or not; raises `DatabaseError`."""
-    if not path_of(settings.database_url).is_file():
-        raise DatabaseError(f"there is no database {path_of(settings.database_url)}")
+    if settings.database_url.startswith("sqlite:") and not (path := path_of(settings.database_url)).is_file():
+        raise DatabaseError(f"there is no database {path}")  # and none shall be made
     with hold_to_migrate(settings.database_url):
         database = await Database.open(settings.database_url)
     try:

@@ -15,6 +15,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import make_url
+
 from storage.archive.disk import link_or_copy
 from storage.schema import HEAD
 from storage.sqlite.connection import BUSY_SECONDS
@@ -65,7 +67,7 @@ def back_up(url: str, target: Path, *, replace: bool) -> Contents:
 
     Raises `FileExistsError` where there is one already that shall not be replaced, and `DatabaseError`.
     """
-    source = path_of(url)
+    source = _file_of(url)
     if not source.is_file():
         raise DatabaseError(f"there is no database {source}")
     if any(_is_same(target, source.with_name(source.name + ending)) for ending in COMPANIONS):
@@ -105,7 +107,7 @@ def restore(backup: Path, url: str, *, suffix: str) -> Restored:
     dies on the way leaves either the one or the other. The database before stays as `….replaced-` with a `suffix`.
     Raises `DatabaseError`.
     """
-    path = path_of(url)
+    path = _file_of(url)
     if not backup.is_file():
         raise DatabaseError(f"there is no file {backup}")
     if _is_same(backup, path):
@@ -133,6 +135,12 @@ def restore(backup: Path, url: str, *, suffix: str) -> Restored:
         finally:
             _discard(staged)
     return Restored(contents, files, kept)
+
+
+def _file_of(url: str) -> Path:
+    if make_url(url).get_backend_name() != "sqlite":
+        raise DatabaseError("only an SQLite database is one file; a server has tools of its own, such as pg_dump")
+    return path_of(url)
 
 
 def _copy(address: str, source: Path, target: Path) -> None:

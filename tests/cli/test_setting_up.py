@@ -116,12 +116,17 @@ async def test_somebody_is_led_from_two_keys_to_a_bot_that_may_post(desk: Desk) 
         assert terminal.echoes
 
 
-async def test_ctrl_c_leaves_nothing_half_written(desk: Desk) -> None:
+@pytest.mark.parametrize("by", ["Ctrl-C", "SIGTERM"])
+async def test_what_is_broken_off_leaves_nothing_half_written(desk: Desk, by: str) -> None:
     async with at_terminal(desk.folder, desk.settings, "setup") as (terminal, process):
         await terminal.reads("Paste the bot's token.*: ")
         terminal.types(f"{TOKEN}\n")
         await terminal.reads("Paste the API key.*: ")
-        terminal.types(CTRL_C)
+        assert not terminal.echoes
+        if by == "Ctrl-C":
+            terminal.types(CTRL_C)
+        else:
+            process.terminate()
         await terminal.reads("coverbot: interrupted")
         assert await ended(process) == 130
         assert terminal.echoes
