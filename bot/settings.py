@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -168,21 +168,39 @@ class Settings(BaseModel):
         return value
 
 
-def load_settings(*, without: Collection[str] = (), file: Path = Path(".env")) -> tuple[Settings, list[str]]:
-    """Read the settings, and return them with hints at what looks like a slip.
+FILE = Path(".env")
+"""The settings file, in the working directory."""
+
+
+def load_settings(
+    *, without: Collection[str] = (), file: Path = FILE, thorough: bool = False
+) -> tuple[Settings, list[str]]:
+    """Read the settings, and return them with hints at what looks like a slip, or with `thorough` may be one.
 
     `without` names settings that are required for `run` and not for this command. Raises `SettingsError`, which has all
     that is wrong.
     """
+    environment = find_settings(file)
+    if thorough:
+        environment.hints.extend(environment.doubts)
+    found = {name.lower(): value for name, value in environment.values.items()}
+    return make_settings(dict.fromkeys(without, "not-needed") | found, environment), environment.hints
+
+
+def find_settings(file: Path = FILE) -> Environment:
+    """Return what is set and where, before it is judged; raises `SettingsError` for a file that cannot be read."""
     try:
-        environment = read_environment([name.upper() for name in Settings.model_fields], os.environ, file)
+        return read_environment([name.upper() for name in Settings.model_fields], os.environ, file)
     except OSError as error:
         raise SettingsError(f"{file.name} cannot be read: {error.strerror}") from None
     except UnicodeError:
         raise SettingsError(f"{file.name} is no text that can be read; save it as UTF-8") from None
-    found = {name.lower(): value for name, value in environment.values.items()}
+
+
+def make_settings(found: Mapping[str, str], environment: Environment) -> Settings:
+    """Judge values by their settings' names in lower case; raises `SettingsError`, which has all that is wrong."""
     try:
-        return Settings(**dict.fromkeys(without, "not-needed") | found), environment.hints
+        return Settings(**found)
     except ValidationError as error:
         raise _explain(error, environment) from None
 

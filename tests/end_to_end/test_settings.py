@@ -171,6 +171,7 @@ async def test_a_directory_without_settings_asks_for_them(tmp_path: Path) -> Non
 
 async def test_check_lists_all_that_is_wrong_and_what_looks_like_a_slip(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"DISCORD_TOKN={TOKEN}\nVIDGO_API_KEY={KEY}\nLOG_LEVEL: debug\n", "utf-16")
+    (tmp_path / ".env").chmod(0o644)
     ended = await run_program(tmp_path, {"LISTEN_PORT": "web"}, "check")
     assert ended.code == 2
     assert ended.out.splitlines() == [
@@ -179,6 +180,7 @@ async def test_check_lists_all_that_is_wrong_and_what_looks_like_a_slip(tmp_path
         f"hint   Settings: looked for in the environment and {tmp_path}/.env",
         "hint   Settings: line 3 of .env is left out, for it does not read LOG_LEVEL=value",
         "hint   Settings: DISCORD_TOKN in .env is no setting; did you mean DISCORD_TOKEN?",
+        "hint   Settings: .env can be opened by every user of this machine (mode 644); chmod 600 .env",
     ]
     assert_one_line(ended, "DISCORD_TOKEN is not set; LISTEN_PORT")
 

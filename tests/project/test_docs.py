@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 import string
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "requirements" / "README.md", *sorted(DOCS.glob("*.md"))]
-PROMISED = ("architecture.md", "operating.md", "privacy.md", "reliability.md", "security.md")
+PROMISED = ("architecture.md", "install.md", "operating.md", "privacy.md", "reliability.md", "security.md")
 
 LANGUAGE_NAMES = {"de": "German", "es": "Spanish", "ja": "Japanese", "pt_BR": "Brazilian Portuguese"}
 
@@ -201,9 +202,30 @@ def test_sentences_that_the_readme_quotes_are_the_bots() -> None:
 
 
 def test_every_command_of_the_program_is_documented_and_no_other() -> None:
-    commands = next(action.choices for action in parser()._actions if action.dest == "command")
-    table = rows(README, "| Command of the program |")
-    assert sorted(table) == sorted(f"coverbot {name}" for name in commands or [])
+    usages = [
+        " ".join(["coverbot", name, *(str(action.metavar) for action in command._actions if not action.option_strings)])
+        for name, command in commands().items()
+    ]
+    assert sorted(rows(README, "| Command of the program |")) == sorted(usages)
+
+
+def test_every_option_of_a_command_is_documented() -> None:
+    pages = "".join(page.read_text("utf-8") for page in PAGES)
+    options = {
+        (name, option)
+        for name, command in commands().items()
+        for action in command._actions
+        for option in action.option_strings
+        if action.dest != "help"
+    }
+    assert len(options) > 5
+    assert [(name, option) for name, option in sorted(options) if option not in pages] == []
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers of the program's commands."""
+    choices: Any = next(action.choices for action in parser()._actions if action.dest == "command")
+    return dict(choices)
 
 
 def test_every_route_of_the_listener_is_documented_and_no_other() -> None:
