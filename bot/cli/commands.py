@@ -9,9 +9,9 @@ import os
 import signal
 import sys
 from collections.abc import Collection, Coroutine
-from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
+from bot import version
 from bot.settings import Settings, SettingsError, load_settings
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
@@ -56,7 +56,7 @@ def _obey(options: argparse.Namespace) -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="coverbot", description="A Discord bot that makes covers with VidGo.")
-    parser.add_argument("--version", action="version", version=f"coverbot {_version()}")
+    parser.add_argument("--version", action="version", version=f"coverbot {version()}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="connect to Discord and work until stopped")
     commands.add_parser("demo", help="show the whole flow against local stand-ins: no account, no network")
@@ -166,10 +166,3 @@ def _print(text: str) -> None:
 
 def _say(text: str) -> None:
     print(f"coverbot: {text}", file=sys.stderr)  # noqa: T201 (for a terminal)
-
-
-def _version() -> str:
-    try:
-        return version("coverbot")
-    except PackageNotFoundError:
-        return "(not installed)"
