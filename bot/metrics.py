@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from types import SimpleNamespace
 
 import aiohttp
@@ -31,6 +32,21 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "coverbot_disk_free_bytes": ("Room on the disk of the database, and of the archive", ("holds",)),
 }
 """What is measured only when somebody looks: what it is, and its labels."""
+
+SEEN_FROM_THE_START: dict[str, list[tuple[str, ...]]] = {
+    "callbacks": [("200",), ("400",), ("403",), ("413",)],
+    "deliveries": [("delivered",), ("undeliverable",), ("fetching_failed",), ("discord_failed",)],
+    "archived": [("kept",), ("later",), ("given_up",)],
+    "discord_requests": [("ok",), ("429",), ("429_shared",), ("4xx",), ("5xx",), ("no_answer",)],
+    "vidgo_requests": list(
+        product(
+            ("submit", "detail", "balance"),
+            ("ok", "rate_limited", "busy", "answer_lost", "nonsense", "key_refused", "no_credits", "duplicate")
+            + ("unknown_task", "source_not_ready", "content_refused", "invalid_request", "cancelled"),
+        )
+    ),
+}
+"""The labels of counters that are known before."""
 
 POST_BUCKETS = (1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1800, 3600, 7200, 21600, 86400)
 LAG_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -83,12 +99,9 @@ class Metrics:
             "event_loop_lag_seconds", "How late the event loop does what is due, tried once a second", LOOP_BUCKETS
         )
         # A series that begins with its first event is one whose first event no query sees.
-        for status in (200, 400, 403, 413):
-            self.callbacks.labels(status)
-        for outcome in ("ok", "429", "429_shared", "4xx", "5xx", "no_answer"):
-            self.discord_requests.labels(outcome)
-        for outcome in ("delivered", "undeliverable", "fetching_failed", "discord_failed"):
-            self.deliveries.labels(outcome)
+        for counter, values in SEEN_FROM_THE_START.items():
+            for labels in values:
+                getattr(self, counter).labels(*labels)
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"coverbot_{name}", meaning, labels, registry=self.registry)
