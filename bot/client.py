@@ -132,8 +132,8 @@ class Client(commands.AutoShardedBot):
             allowed_mentions=discord.AllowedMentions.none(),
             # A longer wait is planned, so that it holds nobody else up.
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
-            http_trace=http_trace,
         )
+        self.http.http_trace = http_trace
         self._account = account
         self._custom_ids: list[re.Pattern[str]] = []
         self._launching: set[int] = set()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import product
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import aiohttp
@@ -11,8 +10,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCol
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-Figures = Mapping[str, Mapping[tuple[str, ...], float]]
-"""The values of gauges, by name and labels. A value that is not known is not there."""
+Figure = dict[tuple[str, ...], float]
+"""The values of a gauge by its labels. A value that is not known is not there."""
+
+Figures = dict[str, Figure]
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "coverbot_info": ("The version that runs; always 1", ("version",)),
@@ -33,18 +34,29 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """What is measured only when somebody looks: what it is, and its labels."""
 
+VIDGO_OUTCOMES = (
+    "ok",
+    "rate_limited",
+    "busy",
+    "answer_lost",
+    "nonsense",
+    "key_refused",
+    "no_credits",
+    "duplicate",
+    "unknown_task",
+    "source_not_ready",
+    "content_refused",
+    "invalid_request",
+    "cancelled",
+)
+"""VidGo's errors by name, its 429 apart."""
+
 SEEN_FROM_THE_START: dict[str, list[tuple[str, ...]]] = {
     "callbacks": [("200",), ("400",), ("403",), ("413",)],
     "deliveries": [("delivered",), ("undeliverable",), ("fetching_failed",), ("discord_failed",)],
     "archived": [("kept",), ("later",), ("given_up",)],
     "discord_requests": [("ok",), ("429",), ("429_shared",), ("4xx",), ("5xx",), ("no_answer",)],
-    "vidgo_requests": list(
-        product(
-            ("submit", "detail", "balance"),
-            ("ok", "rate_limited", "busy", "answer_lost", "nonsense", "key_refused", "no_credits", "duplicate")
-            + ("unknown_task", "source_not_ready", "content_refused", "invalid_request", "cancelled"),
-        )
-    ),
+    "vidgo_requests": [(request, outcome) for request in ("submit", "detail", "balance") for outcome in VIDGO_OUTCOMES],
 }
 """The labels of counters that are known before."""
 

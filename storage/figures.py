@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, TextClause, bindparam, func, null, select
+from sqlalchemy import ColumnElement, Executable, TextClause, bindparam, func, null, select
 
 from storage.database import Snapshot
 from storage.schema import IS_LIVE, IS_OPEN, files, notifications, tasks
@@ -30,16 +30,18 @@ class Waiting:
     since: float | None
 
 
-def _due(at: ColumnElement[Any], is_open: ColumnElement[bool] | TextClause) -> Select[Any]:
+def _due(at: ColumnElement[Any], is_open: ColumnElement[bool] | TextClause) -> Executable:
     return select(func.count(), func.min(at)).where(is_open, at <= bindparam("now"))
 
 
+# An expression instead of the model itself, for whose order SQLite would go through all tasks there ever were.
+_MODEL = tasks.c.model + ""
 _LIVE = (
-    select(tasks.c.model, tasks.c.status, func.count(), func.min(tasks.c.created_at))
+    select(_MODEL, tasks.c.status, func.count(), func.min(tasks.c.created_at))
     .where(IS_LIVE)
-    .group_by(tasks.c.model, tasks.c.status)
+    .group_by(_MODEL, tasks.c.status)
 )
-_DUE: dict[Queue, Select[Any]] = {
+_DUE: dict[Queue, Executable] = {
     Queue.POLLER: _due(tasks.c.poll_at, IS_LIVE),
     Queue.DELIVERY: _due(notifications.c.attempt_at, IS_OPEN),
     Queue.ACKNOWLEDGEMENTS: select(func.count(notifications.c.id), null()).where(

@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 
 from bot import version
 from bot.media.files import Files
-from bot.metrics import Metrics
+from bot.metrics import Figure, Figures, Metrics
 from bot.vidgo import VidGo
 from bot.worker import Worker
 from storage import figures
@@ -32,8 +32,6 @@ WATCHED_SECONDS = 300.0
 """For how long after the last look the event loop is watched."""
 
 _BEAT_SECONDS = 1.0
-
-Values = dict[str, Mapping[tuple[str, ...], float]]
 
 
 class Exposition:
@@ -62,7 +60,7 @@ class Exposition:
         self._servers = servers
         self._clock = clock
         self._turn = asyncio.Lock()
-        self._measured: Values = {}
+        self._measured: Figures = {}
         self._measured_at = float("-inf")
         self._asked_at = float("-inf")
         self._beat: asyncio.TimerHandle | None = None
@@ -94,12 +92,12 @@ class Exposition:
         if now - self._asked_at < WATCHED_SECONDS:
             self._beat = loop.call_later(_BEAT_SECONDS, self._watch, now + _BEAT_SECONDS)
 
-    def _present(self) -> Values:
+    def _present(self) -> Figures:
         """Return what needs no asking."""
-        sizes = {(worker.name,): float(worker.places) for worker in self._workers}
-        taken = {(worker.name,): float(worker.taken) for worker in self._workers}
+        sizes: Figure = {(worker.name,): float(worker.places) for worker in self._workers}
+        taken: Figure = {(worker.name,): float(worker.taken) for worker in self._workers}
         is_ready = not self._not_ready() and "coverbot_tasks_live" in self._measured
-        values: Values = {
+        values: Figures = {
             "coverbot_info": {(version(),): 1.0},
             "coverbot_ready": {(): float(is_ready)},
             "coverbot_pool_size": sizes | {("database",): float(CONNECTIONS)},
@@ -113,9 +111,9 @@ class Exposition:
             values["coverbot_vidgo_credits"] = {(): self._vidgo.credits}
         return values
 
-    async def _measure(self) -> Values:
+    async def _measure(self) -> Figures:
         """Ask database and disk."""
-        values: Values = {}
+        values: Figures = {}
         for measure in (self._work, self._room):
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
@@ -124,36 +122,36 @@ class Exposition:
                 log.warning("some metrics are left out: %s", str(error) or type(error).__name__)
         return values
 
-    async def _work(self) -> Values:
+    async def _work(self) -> Figures:
         now = self._clock()
         async with self._database.read() as snapshot:
             live = await figures.live(snapshot)
             due = await figures.due(snapshot, now)
         return _of_tasks(live, now) | _of_queues(due, now)
 
-    async def _room(self) -> Values:
+    async def _room(self) -> Figures:
         size, free = await asyncio.to_thread(self._database.size)
-        disks = {("database",): float(free)}
-        values: Values = {"coverbot_database_bytes": {(): float(size)}, "coverbot_disk_free_bytes": disks}
+        disks: Figure = {("database",): float(free)}
+        values: Figures = {"coverbot_database_bytes": {(): float(size)}, "coverbot_disk_free_bytes": disks}
         if self._archive.is_on:
             values["coverbot_archive_bytes"] = {(): float(self._archive.size)}
             disks["archive",] = float(await asyncio.to_thread(self._archive.free))
         return values
 
 
-def _of_tasks(live: Sequence[Live], now: float) -> Values:
+def _of_tasks(live: Sequence[Live], now: float) -> Figures:
     # A status without a task is none, not unknown.
-    counts = {(one.model, str(status)): 0.0 for one in live for status in LIVE_TASKS}
+    counts: Figure = {(one.model, str(status)): 0.0 for one in live for status in LIVE_TASKS}
     counts |= {(one.model, one.status): float(one.count) for one in live}
     oldest = max((now - one.since for one in live), default=0.0)
     return {"coverbot_tasks_live": counts, "coverbot_oldest_task_seconds": {(): max(oldest, 0.0)}}
 
 
-def _of_queues(due: Mapping[Queue, Waiting], now: float) -> Values:
-    lags = {
+def _of_queues(due: Mapping[Queue, Waiting], now: float) -> Figures:
+    lags: Figure = {
         (str(queue),): 0.0 if one.since is None else max(now - one.since, 0.0)
         for queue, one in due.items()
         if queue is not Queue.ACKNOWLEDGEMENTS  # no time is planned for these
     }
-    counts = {(str(queue),): float(one.count) for queue, one in due.items()}
+    counts: Figure = {(str(queue),): float(one.count) for queue, one in due.items()}
     return {"coverbot_queue_due": counts, "coverbot_queue_lag_seconds": lags}

@@ -16,7 +16,9 @@ import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot import version
+from bot.metrics import VIDGO_OUTCOMES
 from bot.tasks.poller import PLACES
+from bot.vidgo import VidGoError
 from storage.schema import LIVE_TASKS, TaskStatus
 from storage.wakeups import Queue
 from tests.deploy.promql import Selector, asked
@@ -160,6 +162,13 @@ async def test_what_is_there_is_measured(seen: Seen) -> None:
         assert seen.value("coverbot_disk_free_bytes", holds=holds) > 1_000_000
     # Nobody has asked VidGo for it.
     assert seen.series("coverbot_vidgo_credits") == []
+
+
+async def test_every_outcome_of_a_request_to_vidgo_is_known_before_it_happens() -> None:
+    names = {re.sub("(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower() for kind in VidGoError.__subclasses__()}
+    assert len(names) > 8
+    assert names | {"ok", "rate_limited", "cancelled"} == set(VIDGO_OUTCOMES)
+    assert [one for one in VIDGO_OUTCOMES if f"`{one}`" not in OPERATING] == []
 
 
 # Dashboard and alerts

@@ -10,12 +10,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.web import figures
+from storage import figures as statements
+from storage.database import CONNECTIONS, Database, Snapshot
+from storage.figures import Live
 from tests.tasks.room import Room, open_room
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from storage.database import Database
 
 
 async def scraped(room: Room) -> dict[str, float]:
@@ -38,14 +39,14 @@ async def test_the_database_is_asked_once_in_a_while_however_many_scrape(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
-    live = figures.figures.live
+    live = statements.live
 
-    async def counted(*arguments: object) -> object:
+    async def counted(snapshot: Snapshot) -> list[Live]:
         nonlocal asked
         asked += 1
-        return await live(*arguments)  # type: ignore[arg-type]
+        return await live(snapshot)
 
-    monkeypatch.setattr(figures.figures, "live", counted)
+    monkeypatch.setattr(statements, "live", counted)
     async with open_room(tmp_path) as room:
         assert asked == 0
         await asyncio.gather(*(scraped(room) for _ in range(20)))
@@ -91,7 +92,7 @@ async def test_a_database_that_does_not_answer_is_left_out_and_the_rest_is_shown
     async with open_room(tmp_path) as room:
         assert (await scraped(room))["coverbot_ready"] == 1
         async with AsyncExitStack() as stack:
-            for _ in range(figures.CONNECTIONS):
+            for _ in range(CONNECTIONS):
                 await stack.enter_async_context(database_of(room).read())
             room.advance(figures.FRESH_SECONDS + 1)
             asking = asyncio.create_task(scraped(room))
@@ -100,7 +101,7 @@ async def test_a_database_that_does_not_answer_is_left_out_and_the_rest_is_shown
                 room.advance(1)
             found = await asking
         assert found["coverbot_ready"] == 0
-        assert found["coverbot_pool_taken|database"] == figures.CONNECTIONS
+        assert found["coverbot_pool_taken|database"] == CONNECTIONS
         assert [name for name in found if name.startswith("coverbot_queue_")] == []
         assert "some metrics are left out" in room.bot.log
         room.advance(figures.FRESH_SECONDS + 1)
