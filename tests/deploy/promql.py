@@ -8,6 +8,7 @@ from dataclasses import dataclass
 _TOKEN = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*")
       | (?P<range>\[[^\]]*\])
+      | (?P<number>\d[\w.]*)
       | (?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)
       | (?P<sign>=~|!~|!=|[={}(),])
       | (?P<other>\S)""",
