@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         await rows.wake_orphans(transaction, clock())
         await notifications.wake_orphans(transaction, clock())
     parts = _Parts(client, vidgo, submission, workers)
+    not_ready = partial(_not_ready, parts)
     exposition = Exposition(
         metrics,
         database,
@@ -173,7 +175,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         vidgo,
         files,
         workers,
-        not_ready=lambda: _not_ready(parts),
+        not_ready=not_ready,
         servers=lambda: len(client.guilds) if client.is_ready() else None,
         clock=clock,
     )
@@ -188,7 +190,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         links=links,
         files=files,
         directory=directory,
-        not_ready=lambda: _not_ready(parts),
+        not_ready=not_ready,
     )
     await _listen(listener, settings)
     stack.push_async_callback(listener.stop)

@@ -64,6 +64,7 @@ class Exposition:
         self._measured_at = float("-inf")
         self._asked_at = float("-inf")
         self._beat: asyncio.TimerHandle | None = None
+        self._looking: asyncio.Task[Figures] | None = None
 
     async def text(self) -> bytes:
         """Return what Prometheus reads."""
@@ -130,12 +131,19 @@ class Exposition:
         return _of_tasks(live, now) | _of_queues(due, now)
 
     async def _room(self) -> Figures:
-        size, free = await asyncio.to_thread(self._database.size)
+        # A disk that hangs holds one thread, not one more at each scrape.
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(asyncio.to_thread(self._look))
+            self._looking.add_done_callback(lambda looked: looked.cancelled() or looked.exception())
+        return await asyncio.shield(self._looking)
+
+    def _look(self) -> Figures:
+        size, free = self._database.size()
         disks: Figure = {("database",): float(free)}
         values: Figures = {"coverbot_database_bytes": {(): float(size)}, "coverbot_disk_free_bytes": disks}
         if self._archive.is_on:
             values["coverbot_archive_bytes"] = {(): float(self._archive.size)}
-            disks["archive",] = float(await asyncio.to_thread(self._archive.free))
+            disks["archive",] = float(self._archive.free())
         return values
 
 

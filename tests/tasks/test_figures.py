@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,16 @@ async def scraped(room: Room) -> dict[str, float]:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+async def scraped_later(room: Room) -> dict[str, float]:
+    """Return the samples of a scrape that measures anew, however long that takes."""
+    room.advance(figures.FRESH_SECONDS + 1)
+    asking = asyncio.create_task(scraped(room))
+    while not asking.done():
+        await asyncio.sleep(0.02)
+        room.advance(1)
+    return await asking
 
 
 def database_of(room: Room) -> Database:
@@ -95,18 +106,36 @@ async def test_a_database_that_does_not_answer_is_left_out_and_the_rest_is_shown
         async with AsyncExitStack() as stack:
             for _ in range(CONNECTIONS):
                 await stack.enter_async_context(database_of(room).read())
-            room.advance(figures.FRESH_SECONDS + 1)
-            asking = asyncio.create_task(scraped(room))
-            while not asking.done():
-                await asyncio.sleep(0.02)
-                room.advance(1)
-            found = await asking
+            found = await scraped_later(room)
         assert found["coverbot_ready"] == 0
         assert found["coverbot_pool_taken database"] == CONNECTIONS
         assert [name for name in found if name.startswith("coverbot_queue_")] == []
         assert "some metrics are left out" in room.bot.log
         room.advance(figures.FRESH_SECONDS + 1)
         assert (await scraped(room))["coverbot_ready"] == 1
+
+
+async def test_a_disk_that_hangs_holds_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on, asked = threading.Event(), 0
+    size = Database.size
+
+    def hangs(database: Database) -> tuple[int, int]:
+        nonlocal asked
+        asked += 1
+        goes_on.wait()
+        return size(database)
+
+    monkeypatch.setattr(Database, "size", hangs)
+    async with open_room(tmp_path) as room:
+        try:
+            for _ in range(3):
+                assert "coverbot_database_bytes" not in await scraped_later(room)
+            assert asked == 1
+        finally:
+            goes_on.set()
+        found = await scraped_later(room)
+        assert found["coverbot_database_bytes"] > 0
+        assert found["coverbot_disk_free_bytes archive"] > 0
 
 
 async def test_an_event_loop_that_was_held_up_is_seen(tmp_path: Path) -> None:
