@@ -110,6 +110,11 @@ def test_the_image_runs_the_program_and_any_command_of_it() -> None:
         assert name.split("/")[0] not in ignored, name
 
 
+@needs("hadolint")
+def test_the_dockerfile_has_nothing_that_its_linter_knows_better() -> None:
+    assert run("hadolint", str(ROOT / "Dockerfile")) == ""
+
+
 def test_no_page_names_the_program_twice_behind_the_image() -> None:
     pages = [ROOT / "README.md", *DOCS.glob("*.md")]
     commands = [
