@@ -120,7 +120,8 @@ class Exposition:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     values |= await measure()
             except Exception as error:  # whatever is wrong with database or disk, the rest is shown
-                log.warning("some metrics are left out: %s", str(error) or type(error).__name__)
+                # Without the statement and its values, which follow in lines of their own.
+                log.warning("some metrics are left out: %s", next(iter(str(error).splitlines()), type(error).__name__))
         return values
 
     async def _work(self) -> Figures:
