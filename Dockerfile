@@ -17,8 +17,8 @@ RUN /opt/coverbot/bin/pip install --no-cache-dir --no-deps --no-build-isolation 
  && rm -r /opt/coverbot/lib/python3.*/site-packages/pip
 
 FROM ${BASE}
-RUN useradd --system --uid 10001 --home-dir /home/coverbot --create-home coverbot \
- && install --directory --owner=coverbot --mode=0700 /home/coverbot/data
+RUN useradd --uid 10001 --create-home coverbot \
+ && install --directory --owner=coverbot --group=coverbot --mode=0700 /home/coverbot/data
 COPY --from=build /opt/coverbot /opt/coverbot
 ENV PATH=/opt/coverbot/bin:$PATH PYTHONUNBUFFERED=1 LISTEN_HOST=0.0.0.0 LISTEN_PORT=8080
 # By its number, so that an engine can see that it is not root.
