@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ from bot.tasks.schedule import Schedule
 from bot.tasks.submission import Submission
 from bot.vidgo import VidGo
 from bot.web.addresses import show_address
+from bot.web.figures import Exposition
 from bot.web.listener import Listener
 from bot.worker import Worker
 from storage import notifications
@@ -116,16 +118,16 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     """Make the parts and start to listen; the stack closes what the parts stand on."""
     database = await _open_database(settings, stack)
     directory = await asyncio.to_thread(_empty_directory, settings)
-    vidgo = await _open_vidgo(settings, stack, clock)
+    metrics = Metrics()
+    vidgo = await _open_vidgo(settings, stack, clock, metrics)
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
     stack.push_async_callback(archive.close)
-    client = Client(settings)
+    client = Client(settings, lambda: _account(vidgo, archive), metrics.discord_trace())
     files = Files(archive, Sources(database, fetcher, client.find_post), directory)
     stack.push_async_callback(files.close)
     links = Links(settings, clock)
-    metrics = Metrics()
     schedule = Schedule(database, settings, clock=clock, rng=rng)
     owner = OwnerNotices()
     ending = Ending(database, clock=clock, metrics=metrics)
@@ -165,24 +167,37 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         await rows.wake_orphans(transaction, clock())
         await notifications.wake_orphans(transaction, clock())
     parts = _Parts(client, vidgo, submission, workers)
+    not_ready = partial(_not_ready, parts)
+    exposition = Exposition(
+        metrics,
+        database,
+        archive,
+        vidgo,
+        files,
+        workers,
+        not_ready=not_ready,
+        servers=lambda: len(client.guilds) if client.is_ready() else None,
+        clock=clock,
+    )
+    stack.callback(exposition.stop)
     listener = Listener(
         settings,
         database,
         reading,
         clock=clock,
         metrics=metrics,
+        exposition=exposition,
         links=links,
         files=files,
         directory=directory,
-        workers=workers,
-        not_ready=lambda: _not_ready(parts),
+        not_ready=not_ready,
     )
     await _listen(listener, settings)
     stack.push_async_callback(listener.stop)
     return parts
 
 
-async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> VidGo:
+async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], metrics: Metrics) -> VidGo:
     sessions = [
         await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -201,6 +216,7 @@ async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable
         orders=sessions[1],
         requests_per_second=settings.vidgo_requests_per_second,
         clock=clock,
+        count=lambda request, outcome: metrics.vidgo_requests.labels(request, outcome).inc(),
     )
 
 
@@ -225,6 +241,13 @@ async def _connect(parts: _Parts, settings: Settings) -> None:
     for worker in parts.workers:
         worker.start()
     await stay_connected(parts.client, settings)
+
+
+def _account(vidgo: VidGo, archive: Archive) -> str:
+    """Say what VidGo's account and the archive hold, as far as that is known."""
+    known = [] if vidgo.credits is None else [f"{vidgo.credits:g} credits"]
+    known.append(f"{archive.size / 1e6:,.0f} MB in the archive" if archive.is_on else "no archive")
+    return ", ".join(known)
 
 
 async def _shut_down(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -67,6 +68,8 @@ class Database:
         self._writer = asyncio.Lock()
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[SQLiteConnection] = []
+        self.taken = 0
+        """How many of the `CONNECTIONS` are in use."""
         self._disk = Disk(path, self._checkpoint)
 
     @classmethod
@@ -137,9 +140,11 @@ class Database:
     async def _connection(self) -> AsyncIterator[SQLiteConnection]:
         async with self._free:
             connection = self._idle.pop() if self._idle else await self._open_connection()
+            self.taken += 1
             try:
                 yield connection
             finally:
+                self.taken -= 1
                 self._idle.append(connection)
 
     async def _open_connection(self) -> SQLiteConnection:
@@ -165,6 +170,12 @@ class Database:
                 log.error("the database takes nothing (%s); the next try is in %.0f s", error.orig, pause)
                 await asyncio.sleep(pause)
         raise AssertionError("there is always a next pause")
+
+    def size(self) -> tuple[int, int]:
+        """Return how many bytes the database has with its log, and how many are free there. Raises `OSError`; waits."""
+        log_file = self._path.with_name(f"{self._path.name}-wal")
+        size = sum(path.stat().st_size for path in (self._path, log_file) if path.exists())
+        return size, shutil.disk_usage(self._path.parent).free
 
     async def close(self) -> None:
         """Close every connection; none may be in use."""

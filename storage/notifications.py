@@ -128,7 +128,6 @@ _RUNNING_FOR = (
     .order_by(notifications.c.created_at.desc())
     .limit(planned.MOST)
 )
-_COUNT_OPEN = select(func.count()).select_from(notifications).where(IS_OPEN)
 _DUE = quick(
     planned.due(notifications.c.id, notifications.c.attempt_at, IS_OPEN)
     .add_columns(notifications.c.channel_id)
@@ -321,11 +320,6 @@ async def acknowledgements_to_change(snapshot: Snapshot, skip: Collection[str], 
     # There is no planned time; what is wanted, and after how many tries to post, stands for it, so that a change that
     # never comes about is noticed.
     return [Due(row[0], float(_ACKNOWLEDGEMENTS.index(row[1]) + len(_ACKNOWLEDGEMENTS) * row[2])) for row in found]
-
-
-async def count_open(snapshot: Snapshot) -> int:
-    """Return how many notifications still have something to do now."""
-    return int((await snapshot.execute(_COUNT_OPEN)).scalar_one())
 
 
 # Transitions: one statement each, which returns the row as it is now, or raises `Gone` where it was in another state

@@ -9,10 +9,10 @@ import os
 import signal
 import sys
 from collections.abc import Collection, Coroutine
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVar
 
+from bot import version
 from bot.settings import Settings, SettingsError, load_settings
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
@@ -59,7 +59,7 @@ def _obey(options: argparse.Namespace) -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="coverbot", description="A Discord bot that makes covers with VidGo.")
-    parser.add_argument("--version", action="version", version=f"coverbot {_version()}")
+    parser.add_argument("--version", action="version", version=f"coverbot {version()}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="connect to Discord and work until stopped")
     commands.add_parser("demo", help="show the whole flow against local stand-ins: no account, no network")
@@ -270,13 +270,6 @@ def _seconds(text: str) -> float:
     if not 0 <= float(text) <= 30 * 86400:
         raise argparse.ArgumentTypeError("must be a number of seconds, at most 30 days")
     return float(text)
-
-
-def _version() -> str:
-    try:
-        return version("coverbot")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 _COMMANDS = {

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, cast
 
+import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
 from yarl import URL
 
+from bot import version
 from bot.refusals import asked_to_wait
 from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.interactions import Interactions
@@ -110,7 +113,12 @@ class Client(commands.AutoShardedBot):
 
     use_cases: UseCases
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        account: Callable[[], str] = lambda: "nothing known",
+        http_trace: aiohttp.TraceConfig | None = None,
+    ) -> None:
         # discord.py reads the base at each request; the gateway's address comes from there.
         discord.http.Route.BASE = settings.discord_api_url
         super().__init__(
@@ -125,6 +133,8 @@ class Client(commands.AutoShardedBot):
             # A longer wait is planned, so that it holds nobody else up.
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
         )
+        self.http.http_trace = http_trace
+        self._account = account
         self._custom_ids: list[re.Pattern[str]] = []
         self._launching: set[int] = set()
 
@@ -175,8 +185,15 @@ class Client(commands.AutoShardedBot):
         return await self.get_partial_messageable(channel_id).fetch_message(message_id)
 
     async def on_ready(self) -> None:
-        """Say that the bot is there."""
-        log.info("connected to Discord as %s in %d servers", self.user, len(self.guilds))
+        """Say in one line what runs here."""
+        servers = len(self.guilds)
+        log.info(
+            "Coverbot %s is connected to Discord as %s in %d servers; %s",
+            version(),
+            self.user,
+            servers,
+            self._account(),
+        )
 
     async def end_commands(self, grace: float) -> None:
         """Wait up to `grace` seconds for the commands and buttons under way, then cancel them."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from enum import StrEnum
 from pathlib import Path
 
+from bot.logs import about
 from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import WAIT_SECONDS, Files
 from bot.media.patience import Failures, is_hopeless
@@ -93,6 +94,7 @@ class Archiver:
     async def do(self, item: str) -> None:
         """Bring into the archive what it lacks of a file."""
         task_id, _, position = item.partition(".")
+        about(task_id)
         async with self._database.read() as snapshot:
             file = await file_rows.one(snapshot, task_id, int(position))
             task = await rows.get(snapshot, task_id)

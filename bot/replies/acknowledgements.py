@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import discord
 
+from bot.logs import about
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.private import ORIGINAL, QUIET, webhook_of
 from bot.songs.orders import Ordered
@@ -139,6 +140,7 @@ class Acknowledgements:
             return
         message_id = row.ack_message_id
         if task is not None:
+            about(task.id)
             try:
                 message_id = await self._change(row, task)
             except FAILURES as error:

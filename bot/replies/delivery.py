@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from bot.logs import about
 from bot.media.patience import Failures, Stage
 from bot.metrics import Metrics
 from bot.refusals import FAILURES, Refusal, asked_to_wait, explain, meaning_of
@@ -114,6 +115,8 @@ class Delivery:
             async with self._database.read() as snapshot:
                 row = await notifications.get(snapshot, item)
                 task = await rows.get(snapshot, row.task_id) if row is not None and row.task_id is not None else None
+            if task is not None:
+                about(task.id)
             if row is not None:
                 with speaking(row.locale):
                     await self._do(row, task)
@@ -254,6 +257,8 @@ class Delivery:
             return
         log.info("task %s: its result is posted as message %s", task.id, message_id)
         self._metrics.deliveries.labels(NotificationState.DELIVERED).inc()
+        if has_result and task.status is TaskStatus.FINISHED:
+            self._metrics.post_seconds.labels(task.model).observe(max(self._clock() - row.created_at, 0.0))
 
     async def _give_up(self, row: Notification, error: str) -> None:
         async with self._database.write() as transaction:

@@ -9,6 +9,7 @@ from dataclasses import astuple
 
 from sqlalchemy.exc import IntegrityError
 
+from bot.logs import about
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.tasks.ending import Ending
@@ -67,10 +68,13 @@ class Reading:
 
     async def look(self, task_id: str) -> None:
         """Do what a due task needs."""
+        about(task_id)
         async with self._database.read() as snapshot:
             task = await rows.get(snapshot, task_id)
         if task is None or task.status.is_final:
             return
+        if task.poll_at is not None:
+            self._metrics.poll_lag.observe(max(self._clock() - task.poll_at, 0.0))
         if task.vidgo_id is not None:
             await self._read(task, task.vidgo_id)
         elif self._submission.is_answering(task.id):
@@ -152,7 +156,6 @@ class Reading:
         except VidGoError as error:
             if isinstance(error, KeyRefused | NoCredits):
                 self._owner.tell(error, task.id)
-            self._metrics.vidgo_errors.labels(type(error).__name__).inc()
             log.info("task %s could not be read: %s", task.id, error.reason)
             hinted = error.retry_after if isinstance(error, Busy) else None
             await self._still_unfinished(

@@ -10,6 +10,7 @@ from functools import partial
 
 from sqlalchemy.exc import IntegrityError
 
+from bot.logs import about
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.tasks.ending import Ending
@@ -109,6 +110,7 @@ class Submission:
 
         Raises `MemberError` with the reason when it ended without a result.
         """
+        about(task.id)
         if not task.status.is_final and task.vidgo_id is None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.submit(task.id), ORDER_SECONDS)
@@ -143,6 +145,7 @@ class Submission:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _submit(self, task_id: str) -> None:
+        about(task_id)
         turn = await self._vidgo.turn()
         # From the intent on, a stop waits for it: what is noted as sent and was not would be in doubt for ever.
         self._sending.add(task_id)
@@ -161,6 +164,7 @@ class Submission:
             again = before.status is TaskStatus.SUBMITTING
             if not again:
                 task = await rows.submit(transaction, task_id, now, poll_at)
+                self._metrics.submit_wait.observe(max(now - before.created_at, 0.0))
             elif before.model == CoverArt.model and before.doubt != EXISTS:
                 task = await rows.submit_again(transaction, task_id, poll_at)
             else:
@@ -168,7 +172,6 @@ class Submission:
         try:
             vidgo_id = await self._vidgo.submit(load_request(task.model, task.request), self._callback_url(task), turn)
         except VidGoError as error:
-            self._metrics.vidgo_errors.labels(type(error).__name__).inc()
             await self._database.insist(partial(self._refused, task, error, again=again))
         else:
             self._owner.works(KeyRefused, NoCredits)

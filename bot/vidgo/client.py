@@ -7,7 +7,8 @@ import json
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
@@ -41,7 +42,8 @@ class VidGo:
     (at most 300 s). Nothing is ever submitted twice, no redirect is followed, and the API key, the callback
     URL and its token appear in no error and no log. `orders` is the session for submissions: what must not be
     repeated should not go over a connection that the server may just be closing. `timeout` is in seconds and covers
-    a whole request; `clock` gives Unix seconds. Raises ValueError for an address or a key that cannot be used.
+    a whole request; `clock` gives Unix seconds; `count` is told what was asked and what came of it. Raises ValueError
+    for an address or a key that cannot be used.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class VidGo:
         timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        count: Callable[[str, str], object] = lambda _request, _outcome: None,
     ) -> None:
         base = URL(base_url)
         if base.scheme not in {"http", "https"} or not base.host or base.user or base.password:
@@ -74,6 +77,9 @@ class VidGo:
         self._sleep = sleep
         self._paused_until = float("-inf")
         self._in_line: set[asyncio.Task[Any]] = set()
+        self._count = count
+        self.credits: float | None = None
+        """The balance when VidGo last told it; None until then."""
 
     def stop(self) -> None:
         """Cancel everybody who waits for a turn, for nobody gets one any more; what is under way goes on."""
@@ -107,6 +113,10 @@ class VidGo:
 
         Raises `AnswerLost` if VidGo may have taken it all the same, another `VidGoError` if it has not.
         """
+        with self._counted("submit"):
+            return await self._submit(request, callback_url)
+
+    async def _submit(self, request: SubmitRequest, callback_url: str | None) -> str:
         secrets = [self._key]
         body: dict[str, Any] = {"model": request.model, "input": request.input()}
         if callback_url is not None:
@@ -134,6 +144,10 @@ class VidGo:
         known_as = identifier(task_id)
         if known_as is None:
             raise UnknownTask("this cannot be a task id")
+        with self._counted("detail"):
+            return await self._detail(known_as)
+
+    async def _detail(self, known_as: str) -> Report:
         answer = await self._ask("api/generate/detail/music", {"task_id": known_as})
         report = report_of(answer.task, known_as, [self._key])
         named = task_id_of(answer.task) is not None
@@ -148,6 +162,11 @@ class VidGo:
 
     async def balance(self) -> float:
         """Read how many credits the account has. Raises `VidGoError`."""
+        with self._counted("balance"):
+            self.credits = await self._balance()
+        return self.credits
+
+    async def _balance(self) -> float:
         answer = await self._ask("api/user/balance")
         if not answer.ok:
             raise self._note(refusal(answer, Question.BALANCE, [self._key]))
@@ -156,6 +175,20 @@ class VidGo:
         if amount is None:
             raise Nonsense("the balance names no amount of credits", code=answer.http_status)
         return amount
+
+    @contextmanager
+    def _counted(self, request: str) -> Iterator[None]:
+        outcome = "ok"
+        try:
+            yield
+        except VidGoError as error:
+            outcome = "rate_limited" if error.code == 429 and isinstance(error, Busy) else _snake(type(error).__name__)
+            raise
+        except BaseException:  # broken off by the bot
+            outcome = "cancelled"
+            raise
+        finally:
+            self._count(request, outcome)
 
     async def _ask(self, path: str, params: dict[str, str] | None = None) -> Answer:
         await self.turn()
@@ -205,6 +238,10 @@ class VidGo:
             until = self._clock() + min(error.retry_after, MAX_PAUSE)
             self._paused_until = max(self._paused_until, until)
         return error
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes | None:

@@ -57,6 +57,8 @@ class Archive:
         self._clock = clock
         self._threads = ThreadPoolExecutor(THREADS, "archive")
         self._putting = asyncio.Lock()
+        self.size = 0
+        """How many bytes are kept, as far as was looked."""
 
     @property
     def is_on(self) -> bool:
@@ -130,6 +132,8 @@ class Archive:
             if unused:
                 async with self._database.write() as transaction:
                     await self._run(self._disk.remove, *await index.collect(transaction, unused))
+        async with self._database.read() as snapshot:
+            self.size = await index.total(snapshot, but="")
 
     async def tidy(self, *, leftovers_older_than: float | None = None) -> None:
         """Remove what no song refers to, and what lies on the disk and should not: after a crash, or a failed removal.
@@ -152,6 +156,10 @@ class Archive:
                 async with self._database.write() as transaction:
                     await self._run(self._disk.remove, *strays - await index.known(transaction, strays))
 
+    def free(self) -> int:
+        """Return how many bytes are free on its disk. Raises `OSError`; waits."""
+        return self._disk.free()
+
     async def close(self) -> None:
         """Wait for nothing more; what is being copied is left to be removed at the next start."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -161,6 +169,7 @@ class Archive:
         async with self._database.write() as transaction:
             # Whoever used it, or put it there again, since it was looked at has seen something better.
             if await index.lost(transaction, kept, self._clock()):
+                self.size -= kept.size
                 await self._run(self._disk.remove, kept.sha256)
 
     async def _make_room(self, wanted: int, *, keep: str = "") -> None:
@@ -168,6 +177,7 @@ class Archive:
         while True:
             async with self._database.read() as snapshot:
                 total = wanted + await index.total(snapshot, but=keep)
+                self.size = total
                 if total <= self._max_bytes:
                     return
                 oldest = await index.oldest(snapshot, _EVICTED_AT_ONCE, but=keep)

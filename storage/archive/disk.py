@@ -79,6 +79,10 @@ class Disk:
         found = self._directory.glob("[0-9a-f][0-9a-f]/*")
         return [path.name for path in found if _HASH.fullmatch(path.name) and path.is_file()]
 
+    def free(self) -> int:
+        """Return how many bytes are free there; raises `OSError`."""
+        return shutil.disk_usage(self._directory).free
+
     def _path(self, sha256: str) -> Path:
         return self._directory / sha256[:2] / sha256
 

@@ -32,7 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "requirements" / "README.md", *sorted(DOCS.glob("*.md"))]
-PROMISED = ("architecture.md", "install.md", "operating.md", "privacy.md", "reliability.md", "security.md")
+PROMISED = (
+    "architecture.md",
+    "deploying.md",
+    "install.md",
+    "operating.md",
+    "privacy.md",
+    "reliability.md",
+    "security.md",
+)
 
 LANGUAGE_NAMES = {"de": "German", "es": "Spanish", "ja": "Japanese", "pt_BR": "Brazilian Portuguese"}
 
@@ -100,7 +108,7 @@ def test_no_page_names_a_setting_that_does_not_exist() -> None:
     others = {"HEAD"}
     unknown = {
         (page.name, name)
-        for page in [ROOT / "README.md", DOCS / "operating.md", DOCS / "privacy.md"]
+        for page in [ROOT / "README.md", DOCS / "deploying.md", DOCS / "operating.md", DOCS / "privacy.md"]
         for name in _NAME.findall(page.read_text("utf-8"))
         if name not in SETTINGS and name not in others
     }
