@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Float, Table, or_, select
+from sqlalchemy import BigInteger, Column, ColumnElement, Float, Select, Table, bindparam, or_, select
 
 from storage.database import Snapshot
 from storage.schema import HEAD, files, metadata, tasks
@@ -21,28 +21,31 @@ SECRETS = frozenset({"token", "media_key", "interaction_token"})
 """Columns that let their reader act as VidGo, as a listener, or as the bot."""
 
 
+def _all_about_somebody(table: Table) -> tuple[list[Column[Any]], Select[Any]] | None:
+    """Return the columns that may be shown and the statement that reads them; None for a table that is about nobody."""
+    if table is files:
+        theirs: ColumnElement[bool] = files.c.task_id.in_(select(tasks.c.id).where(tasks.c.user_id == _USER))
+    elif people := [column == _USER for column in table.columns if column.name in PEOPLE]:
+        theirs = or_(*people)
+    else:
+        return None
+    columns = [column for column in table.columns if column.name not in SECRETS]
+    return columns, select(*columns).where(theirs).order_by(*table.primary_key.columns)
+
+
+_USER = bindparam("user", type_=BigInteger)
+_TABLES = {table.name: found for table in metadata.sorted_tables if (found := _all_about_somebody(table)) is not None}
+
+
 async def export_member(snapshot: Snapshot, user_id: int) -> dict[str, Any]:
     """Return what is kept about a member, by table, as JSON can hold it: ids as text, times as ISO 8601 in UTC."""
     found: dict[str, Any] = {"user_id": str(user_id), "schema": HEAD}
-    for table in metadata.sorted_tables:
-        theirs = _is_theirs(table, user_id)
-        if theirs is None:
-            continue
-        columns = [column for column in table.columns if column.name not in SECRETS]
-        statement = select(*columns).where(theirs).order_by(*table.primary_key.columns)
-        found[table.name] = [
+    for name, (columns, statement) in _TABLES.items():
+        found[name] = [
             {column.name: _shown(column, value, user_id) for column, value in zip(columns, row, strict=True)}
-            for row in await snapshot.execute(statement)
+            for row in await snapshot.execute(statement, {"user": user_id})
         ]
     return found
-
-
-def _is_theirs(table: Table, user_id: int) -> ColumnElement[bool] | None:
-    """Return which rows of a table are about a person; None for a table that is about nobody."""
-    if table is files:
-        return files.c.task_id.in_(select(tasks.c.id).where(tasks.c.user_id == user_id))
-    people = [column == user_id for column in table.columns if column.name in PEOPLE]
-    return or_(*people) if people else None
 
 
 def _shown(column: Column[Any], value: Any, user_id: int) -> Any:
