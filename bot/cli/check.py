@@ -12,10 +12,13 @@ import discord
 from aiohttp import web
 
 from bot.client import PERMISSIONS
+from bot.media.store import make_store
 from bot.refusals import LOGIN_REFUSED, UNREACHABLE, explain, is_not_there, refuses_token
 from bot.settings import Settings
 from bot.vidgo import KeyRefused, VidGo, VidGoError
 from bot.web.addresses import listen, local_host, show_address
+from storage.archive.disk import Disk
+from storage.archive.store import StoreError
 from storage.database import Database
 from storage.sqlite.opening import DatabaseError
 
@@ -111,6 +114,13 @@ async def _database(settings: Settings) -> str:
 async def _archive(settings: Settings) -> str:
     if not settings.archive_max_bytes:
         return "switched off"
+    try:
+        store = make_store(settings)
+        if not isinstance(store, Disk):
+            await store.probe()
+            return f"the store puts, gives back and deletes; keeps up to {settings.archive_max_bytes:,} bytes"
+    except StoreError as error:
+        raise Wrong(f"ARCHIVE_URL: nothing can be put, read and deleted there: {error}") from None
     try:
         await asyncio.to_thread(settings.archive_dir.mkdir, parents=True, exist_ok=True)
     except OSError as error:
