@@ -147,7 +147,7 @@ class Settings(BaseModel):
     aws_access_key_id: Secret | None = None
     aws_secret_access_key: Secret | None = None
     aws_session_token: Secret | None = None
-    aws_region: Annotated[str | None, Field(pattern=r"\A[A-Za-z0-9-]{1,60}\Z", description="such as us-east-1")] = None
+    aws_region: Annotated[str | None, Field(pattern="^[A-Za-z0-9-]{1,60}$", description="such as us-east-1")] = None
     aws_endpoint_url: HttpUrl | None = None
     poll_min_seconds: Seconds = 5
     poll_max_seconds: Seconds = 60

@@ -147,6 +147,5 @@ class Library:
             async with asyncio.timeout(COLLECT_SECONDS):
                 await self._archive.collect()
         except OSError as error:
-            log.warning(
-                "the archive has not removed yet what was forgotten, and does so later: %s", error or "too slow"
-            )
+            why = str(error) or "it takes too long"
+            log.warning("the archive has not removed yet what was forgotten, and does so later: %s", why)

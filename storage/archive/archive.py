@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sqlalchemy.exc import IntegrityError
+
 from storage.archive import index
 from storage.archive.disk import digest
 from storage.archive.index import Media, What
@@ -203,16 +205,17 @@ class Archive:
                 await self._remove([kept.sha256])
 
     async def _announce(self, coming: Media) -> None:
-        try:
-            async with self._database.write(durable=False) as transaction:
-                await index.announce(transaction, coming)
-        except Gone:
-            await self._finish_going()
+        for _ in range(2):
             try:
                 async with self._database.write(durable=False) as transaction:
                     await index.announce(transaction, coming)
+            except IntegrityError:  # another process has announced it at this very moment
+                continue
             except Gone:
-                raise StoreError("a file of the same name is being removed") from None
+                await self._finish_going()
+            else:
+                return
+        raise StoreError("a file of the same name is being removed")
 
     async def _make_room(self, wanted: int, *, keep: str = "") -> None:
         """Remove the least recently used files, except `keep`, until `wanted` bytes more fit."""

@@ -15,7 +15,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal
@@ -87,9 +87,9 @@ class Access:
     prefix: str
     endpoint: str | None = None
     region: str | None = None
-    key_id: str | None = None
-    secret_key: str | None = None
-    token: str | None = None
+    key_id: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
 
 
 class S3:

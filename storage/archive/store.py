@@ -21,8 +21,9 @@ class Store(Protocol):
     No file is ever seen there before it is whole.
     """
 
-    is_shared: bool
-    """Whether other processes use it too, so that what seems to be left over may be somebody's work."""
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes use it too, so that what seems to be left over may be somebody's work."""
 
     async def open(self) -> None:
         """Get it ready; raises `StoreRefused` where it never will be."""

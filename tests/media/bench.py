@@ -75,9 +75,9 @@ class Bench:
 
     def forget_failures(self) -> None:
         """Forget what could not be had, as if the time had passed that only this clock knows of."""
-        jobs = self.files._fetched._jobs
-        for name in [name for name, job in jobs.items() if job.has_failed]:
-            del jobs[name]
+        for work in (self.files._fetched, self.files._stored):
+            for name in [name for name, job in work._jobs.items() if job.has_failed]:
+                del work._jobs[name]
 
     def counted(self, outcome: str) -> float:
         """Return how often trying to archive a file had an outcome."""
