@@ -141,7 +141,7 @@ class S3:
     async def put(self, source: Path, sha256: str, kind: str) -> None:
         """Send a file, unless it is there; a large one in parts, so that no more than one of them is in memory."""
         size = (await asyncio.to_thread(source.stat)).st_size
-        attributes: Attributes = {"Content-Type": _TYPES.get(kind, "application/octet-stream")}
+        attributes = _described(kind)
         key = self._key(sha256)
         async with self._asked(TRANSFER_SECONDS):
             if size <= PART_BYTES:
@@ -289,6 +289,13 @@ class S3:
     def _is_file(self, key: str) -> bool:
         name = key.rpartition("/")[2]
         return _HASH.fullmatch(name) is not None and key == self._key(name)
+
+
+def _described(kind: str) -> Attributes:
+    """Say what a browser needs to know of a file that is called by its hash."""
+    media_type = _TYPES.get(kind, "application/octet-stream")
+    name = "song" if media_type.startswith("audio/") else "cover"
+    return {"Content-Type": media_type, "Content-Disposition": f'inline; filename="{name}.{kind}"'}
 
 
 @dataclass(frozen=True, slots=True)

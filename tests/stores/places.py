@@ -12,12 +12,14 @@ from obstore.store import S3Store
 from storage.archive.disk import Disk
 from storage.archive.s3 import S3, Access
 from tests.stores.moto import moto_server, new_bucket
+from tests.stores.stand_in import BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from storage.archive.store import Store
+    from tests.stores.stand_in import StandIn
 
 PREFIX = "covers/archive"
 
@@ -121,6 +123,38 @@ class InStore:
     def remove(self, name: str) -> None:
         """Remove something."""
         obstore.delete(self.raw, self.key(name))
+
+
+@dataclass
+class Standing:
+    """The stand-in's bucket, looked at from within: it runs in the test's own event loop."""
+
+    server: StandIn
+
+    @property
+    def access(self) -> Access:
+        """Return what an archive needs to know."""
+        return Access(BUCKET, PREFIX, self.server.url, "us-east-1", "AKIATESTS", "a-secret-of-nobody")
+
+    def store(self) -> Store:
+        """Return what an archive uses."""
+        return S3(self.access)
+
+    def names(self) -> set[str]:
+        """Return the last parts of the keys of all that is there."""
+        return {key.rpartition("/")[2] for key in self.server.objects}
+
+    def read(self, name: str) -> bytes:
+        """Return what is there under a name."""
+        return self.server.objects[f"{PREFIX}/{name[:2]}/{name}"]
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put something there."""
+        self.server.objects[f"{PREFIX}/{name[:2]}/{name}"] = data
+
+    def remove(self, name: str) -> None:
+        """Remove something."""
+        del self.server.objects[f"{PREFIX}/{name[:2]}/{name}"]
 
 
 @pytest.fixture(scope="session")

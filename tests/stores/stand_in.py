@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -46,7 +46,7 @@ class StandIn:
 
     url: str = ""
     objects: dict[str, bytes] = field(default_factory=dict)
-    types: dict[str, str] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=lambda: defaultdict(str))
     requests: Counter[str] = field(default_factory=Counter)
     longest: int = 0
     """How many bytes the longest body had."""
@@ -64,10 +64,6 @@ class StandIn:
     def mend(self) -> None:
         """Let nothing go wrong any more."""
         self._faults.clear()
-
-    def names(self) -> set[str]:
-        """Return the last parts of all keys."""
-        return {key.rpartition("/")[2] for key in self.objects}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""
