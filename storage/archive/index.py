@@ -14,7 +14,6 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
-    Integer,
     String,
     and_,
     bindparam,
@@ -23,7 +22,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    literal,
     or_,
     select,
     update,
@@ -134,18 +132,6 @@ _SPARE = (
     .values(state=MediaState.KEPT)
 )
 _COLLECTED = select(media.c.sha256).where(media.c.sha256.in_(_HASHES), _IS_GOING, media.c.used_at == bindparam("now"))
-_ADD_STRAY = quick(
-    insert(media).from_select(
-        ["sha256", "kind", "size", "used_at", "state"],
-        select(
-            bindparam("hash", type_=String),
-            literal("", String),
-            literal(0, Integer),
-            bindparam("now", type_=media.c.used_at.type),
-            literal(str(MediaState.GOING), String),
-        ).where(~exists().where(_NAMED)),
-    )
-)
 _GOES_STILL = quick(
     update(media).where(_NAMED, _IS_GOING, media.c.used_at == bindparam("seen_at")).values(used_at=bindparam("now"))
 )
@@ -297,8 +283,11 @@ async def collect(transaction: Transaction, hashes: Collection[str], now: float)
 
 async def strays_go(transaction: Transaction, hashes: Collection[str], now: float) -> list[str]:
     """Note that those of these files go that nobody knows, and return which they are."""
-    values = [{"hash": sha256, "now": now} for sha256 in hashes]
-    return [one["hash"] for one in values if (await transaction.execute(_ADD_STRAY, one)).rowcount == 1]
+    strays = sorted(set(hashes) - await known(transaction, hashes))
+    if strays:
+        rows = [asdict(Media(sha256, "", 0, now, MediaState.GOING)) for sha256 in strays]
+        await transaction.execute(_ADD, rows)
+    return strays
 
 
 async def goes_still(transaction: Transaction, going: Media, now: float) -> bool:

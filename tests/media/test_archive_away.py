@@ -76,7 +76,7 @@ async def test_what_only_a_slow_store_has_is_under_way_until_it_is_there(bench: 
         assert caught.value.kind is FetchProblem.ARCHIVE
         server.mend()
         bench.forget_failures()
-        got = await bench.files.audio(kept, bench.place, wait=20.0, stale_after=0.0)
+        got = await bench.files.audio(kept, bench.place)
         assert got.store().read_bytes() == MP3
     assert (await bench.again(kept)).audio_sha256 == kept.audio_sha256
 

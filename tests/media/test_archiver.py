@@ -135,8 +135,8 @@ async def test_a_song_that_is_gone_is_no_work(bench: Bench) -> None:
 
 async def test_it_tidies_up_now_and_then(bench: Bench) -> None:
     # A disk was tidied up when it was opened; a store is as soon as everything runs.
-    for due in await bench.archiver.claim([], 9):
-        await bench.archiver.do(due.id)
+    for first in await bench.archiver.claim([], 9):
+        await bench.archiver.do(first.id)
     stray = "ab" * 32
     for seconds, is_there in ((TIDY_SECONDS - 1, True), (2.0, False)):
         bench.archived_in.write(stray, b"left over")
