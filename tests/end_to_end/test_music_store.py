@@ -55,7 +55,8 @@ def settings(url: str, bucket: str, **others: str) -> dict[str, str]:
 def link_to(world: World, title: str) -> tuple[str, str]:
     """Return the address that the bot would sign for a song, and the song's hash."""
     [row] = world.rows(
-        "SELECT tasks.id, media_key, audio_sha256 FROM tasks JOIN files ON task_id = tasks.id WHERE files.title = ?",
+        "SELECT tasks.id, media_key, audio_sha256 FROM tasks JOIN files ON task_id = tasks.id "
+        "WHERE files.title = ? AND audio_url IS NOT NULL",
         title,
     )
     links = Links(Settings(discord_token="a.b.c", vidgo_api_key="abc", public_url=world.url), time.time)
