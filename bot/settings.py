@@ -67,7 +67,7 @@ def _database_url(value: str) -> str:
 
 def _archive_url(value: str) -> str:
     url = value.rstrip("/")
-    if not re.fullmatch(r"s3://[A-Za-z0-9][\w.-]{1,61}[A-Za-z0-9](/[\w!.*'()-]+)*", url, re.ASCII) or re.search(
+    if not re.fullmatch(r"s3://[A-Za-z0-9][\w.-]{1,61}[A-Za-z0-9](/[\w.-]+)*", url, re.ASCII) or re.search(
         r"/\.{1,2}(?=/|\Z)", url
     ):
         raise ValueError("must look like s3://bucket/prefix")
