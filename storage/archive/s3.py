@@ -105,7 +105,6 @@ class S3:
             "access_key_id": access.key_id,
             "secret_access_key": access.secret_key,
             "session_token": access.token,
-            "checksum_algorithm": "SHA256",
         }
         self._bucket = S3Store(
             access.bucket,
@@ -140,28 +139,18 @@ class S3:
 
     async def put(self, source: Path, sha256: str, kind: str) -> None:
         """Send a file, unless it is there; a large one in parts, so that no more than one of them is in memory."""
-        size = (await asyncio.to_thread(source.stat)).st_size
-        attributes = _described(kind)
-        key = self._key(sha256)
+        is_large = (await asyncio.to_thread(source.stat)).st_size > PART_BYTES
         async with self._asked(TRANSFER_SECONDS):
-            if size <= PART_BYTES:
-                try:
-                    await obstore.put_async(self._bucket, key, source, attributes=attributes, mode="create")
-                except exceptions.AlreadyExistsError:
-                    found = await self._read(sha256, None)
-                    if found is not None and found.sha256 == sha256:
-                        return
-                else:
-                    return
-            await obstore.put_async(
-                self._bucket,
-                key,
-                source,
-                attributes=attributes,
-                use_multipart=size > PART_BYTES,
-                chunk_size=PART_BYTES,
-                max_concurrency=1,
-            )
+            if is_large or not await self._create(source, sha256, kind):
+                await obstore.put_async(
+                    self._bucket,
+                    self._key(sha256),
+                    source,
+                    attributes=_described(kind),
+                    use_multipart=is_large,
+                    chunk_size=PART_BYTES,
+                    max_concurrency=1,
+                )
 
     async def get(self, sha256: str, destination: Path) -> bool:
         """Fetch a file to `destination`; False where the store itself says that it has another one, or none."""
@@ -227,6 +216,19 @@ class S3:
 
     async def close(self) -> None:
         """Wait for nothing more."""
+
+    async def _create(self, source: Path, sha256: str, kind: str) -> bool:
+        """Send a file unless it is there; False where another one has its name, or the store knows no conditions."""
+        try:
+            await obstore.put_async(self._bucket, self._key(sha256), source, attributes=_described(kind), mode="create")
+        except exceptions.AlreadyExistsError:
+            found = await self._read(sha256, None)
+            return found is not None and found.sha256 == sha256
+        except exceptions.BaseError as error:
+            if _cause(error) != "NotImplemented":
+                raise
+            return False
+        return True
 
     async def _read(self, sha256: str, destination: Path | None) -> _Read | None:
         """Read a file, to `destination` if there is one, and return what was read; None where there is none."""

@@ -114,6 +114,12 @@ async def test_another_file_under_its_name_is_replaced(shelf: Shelf) -> None:
     assert shelf.place.read(name) == b"a song"
 
 
+async def test_a_store_that_knows_no_conditions_keeps_files_too(shelf: Shelf, server: StandIn) -> None:
+    server.fault(Fault.UNCONDITIONAL, "PUT")
+    file = await shelf.keep(b"a song")
+    assert shelf.place.read(file.audio_sha256 or "") == b"a song"
+
+
 async def test_a_store_that_hangs_is_left_alone_for_a_while(
     shelf: Shelf, server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,8 @@ class Fault(StrEnum):
     """A proxy answers with a page of its own, and 200."""
     MISSING = "missing"
     """A proxy answers with 404."""
+    UNCONDITIONAL = "unconditional"
+    """501 for what has a condition, which some stores do not know."""
     HANG = "hang"
     """No answer at all."""
     LOST = "lost"
@@ -79,6 +81,8 @@ class StandIn:
                 return _error(503, "SlowDown")
             case Fault.DENIED:
                 return _error(403, "AccessDenied")
+            case Fault.UNCONDITIONAL if "If-None-Match" in request.headers:
+                return _error(501, "NotImplemented")
             case Fault.MISSING:
                 return web.Response(status=404, text="nothing here")
             case Fault.PAGE:
