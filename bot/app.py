@@ -27,6 +27,7 @@ from bot.media.fetch import Fetcher
 from bot.media.files import Files
 from bot.media.links import Links
 from bot.media.sources import Sources
+from bot.media.store import make_store
 from bot.metrics import Metrics
 from bot.refusals import LOGIN_REFUSED
 from bot.replies.abandoned import Abandoned
@@ -56,6 +57,7 @@ from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
 from storage.archive.archive import Archive
+from storage.archive.store import StoreRefused
 from storage.database import Database
 from storage.sqlite.opening import DatabaseError, hold_alone, path_of, unusable
 
@@ -296,11 +298,13 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
 
 
 async def _open_archive(database: Database, settings: Settings, clock: Callable[[], float]) -> Archive:
-    archive = Archive(database, settings.archive_dir, settings.archive_max_bytes, clock)
     try:
+        archive = Archive(database, make_store(settings), settings.archive_max_bytes, clock)
         await archive.open()
+    except StoreRefused as error:
+        raise SettingsError(f"ARCHIVE_URL cannot be used: {error}") from None
     except OSError as error:
-        raise SettingsError(f"ARCHIVE_DIR cannot be used: {error.strerror}") from error
+        raise SettingsError(f"ARCHIVE_DIR cannot be used: {error.strerror or error}") from error
     return archive
 
 

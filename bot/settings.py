@@ -65,6 +65,15 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _archive_url(value: str) -> str:
+    url = value.rstrip("/")
+    if not re.fullmatch(r"s3://[A-Za-z0-9][\w.-]{1,61}[A-Za-z0-9](/[\w.-]+)*", url, re.ASCII) or re.search(
+        r"/\.{1,2}(?=/|\Z)", url
+    ):
+        raise ValueError("must look like s3://bucket/prefix")
+    return url
+
+
 def _host(value: str) -> str:
     host = value.removeprefix("[").removesuffix("]")
     if ":" in host:
@@ -134,6 +143,12 @@ class Settings(BaseModel):
     archive_max_bytes: Annotated[Size, Field(ge=0, le=1 << 50, description="a size up to 1PiB; 0 keeps nothing")] = (
         5368709120
     )
+    archive_url: Annotated[str | None, AfterValidator(lambda value: value and _archive_url(value))] = None
+    aws_access_key_id: Secret | None = None
+    aws_secret_access_key: Secret | None = None
+    aws_session_token: Secret | None = None
+    aws_region: Annotated[str | None, Field(pattern="^[A-Za-z0-9-]{1,60}$", description="such as us-east-1")] = None
+    aws_endpoint_url: HttpUrl | None = None
     poll_min_seconds: Seconds = 5
     poll_max_seconds: Seconds = 60
     task_timeout_seconds: Seconds = 1800
@@ -156,6 +171,26 @@ class Settings(BaseModel):
     def _can_be_seen(cls, value: Any) -> Any:
         if isinstance(value, str) and re.search(r"[\x00-\x1f\x7f]", value):
             raise ValueError("holds a line end or another control character, write it anew")
+        return value
+
+    @field_validator(
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "aws_session_token",
+        "aws_region",
+        "aws_endpoint_url",
+        mode="before",
+    )
+    @classmethod
+    def _is_for_the_archive(cls, value: Any, info: ValidationInfo) -> Any:
+        # Other programs on this machine may have their own use for them.
+        return None if info.data.get("archive_url") is None else value
+
+    @field_validator("aws_secret_access_key")
+    @classmethod
+    def _is_a_pair(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if "aws_access_key_id" in info.data and (value is None) != (info.data["aws_access_key_id"] is None):
+            raise ValueError("and AWS_ACCESS_KEY_ID go together, set both or neither")
         return value
 
     @field_validator("poll_max_seconds", "task_give_up_seconds")

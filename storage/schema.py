@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 
@@ -82,6 +82,18 @@ class Acknowledgement(StrEnum):
     CANCELLED = "cancelled"
 
 
+class MediaState(StrEnum):
+    """The life of a file in the archive: `coming → kept → going`, and then no row at all.
+
+    A row is `coming` before its file is put there and `going` before it is removed, so neither step needs to be inside
+    a transaction: what is `kept` is there, and what is `going` is never relied on by whoever would put it there again.
+    """
+
+    COMING = "coming"
+    KEPT = "kept"
+    GOING = "going"
+
+
 LIVE_TASKS = (TaskStatus.QUEUED, TaskStatus.SUBMITTING, TaskStatus.WAITING, TaskStatus.RUNNING)
 OPEN_NOTIFICATIONS = (NotificationState.ASKED, NotificationState.DUE, NotificationState.SENDING)
 PASSING_NOTIFICATIONS = (NotificationState.ANSWERED, NotificationState.UNDELIVERABLE, NotificationState.CANCELLED)
@@ -98,6 +110,7 @@ HOLDS_COVER = text(f"model = 'generate-music-cover' AND {_any_of('status', (*LIV
 IS_ORDERED = text(f"order_key IS NOT NULL AND {_any_of('status', LIVE_TASKS)}")
 IS_OPEN = text(_any_of("state", OPEN_NOTIFICATIONS))
 IS_PASSING = text(_any_of("state", PASSING_NOTIFICATIONS))
+IS_CHANGING = text(_any_of("state", (MediaState.COMING, MediaState.GOING)))
 
 metadata = MetaData(
     naming_convention={
@@ -191,10 +204,12 @@ media = Table(
     Column("kind", String(8), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("used_at", Float, nullable=False),
+    Column("state", String(8), nullable=False, server_default="kept"),
 )
-"""What the archive holds on disk, under its hash."""
+"""What the archive holds, under its hash. `used_at` is when it was last used, or began to come or to go."""
 
 Index("ix_media_oldest", media.c.used_at)
+Index("ix_media_changing", media.c.used_at, sqlite_where=IS_CHANGING)
 
 library = Table(
     "library",

@@ -25,7 +25,10 @@ from bot.cli.accounts import (
     servers_of,
 )
 from bot.cli.reach import look_at_listener, look_at_public_url
+from bot.media.store import make_store
 from bot.settings import Settings
+from storage.archive.disk import Disk
+from storage.archive.store import StoreError
 from storage.database import Database
 from storage.sqlite.opening import DatabaseError, hold_to_migrate
 
@@ -51,7 +54,7 @@ async def check(
             ("VidGo key", lambda: _key(session, settings)),
             ("Clock", lambda: _clock(clock)),
             ("Database", lambda: _database(settings)),
-            ("Archive", lambda: asyncio.to_thread(_archive, settings)),
+            ("Archive", lambda: _archive(settings)),
             ("Listener", lambda: look_at_listener(session, settings)),
             ("Public URL", lambda: look_at_public_url(session, settings)),
             ("Server", lambda: _servers(client, settings)),
@@ -116,10 +119,20 @@ async def _database(settings: Settings) -> str:
     return "can be read and written"
 
 
-def _archive(settings: Settings) -> str:
+async def _archive(settings: Settings) -> str:
     if not settings.archive_max_bytes:
         return "switched off"
-    directory, most = settings.archive_dir, settings.archive_max_bytes
+    try:
+        store = make_store(settings)
+        if isinstance(store, Disk):
+            return await asyncio.to_thread(_archive_on_disk, settings.archive_dir, settings.archive_max_bytes)
+        await store.probe()
+    except StoreError as error:
+        raise Wrong(f"ARCHIVE_URL: nothing can be put, read and deleted there: {error}") from None
+    return f"the store puts, gives back and deletes; keeps up to {settings.archive_max_bytes:,} bytes"
+
+
+def _archive_on_disk(directory: Path, most: int) -> str:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory) as file:

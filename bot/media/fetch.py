@@ -57,6 +57,8 @@ class FetchProblem(StrEnum):
     BAD_URL = "bad_url"
     UNDER_WAY = "under_way"
     """Nothing is wrong: it is still coming, or waits for its turn."""
+    ARCHIVE = "archive"
+    """The archive has it, which cannot be read now, and nobody else has it any more."""
 
 
 class FetchError(Exception):

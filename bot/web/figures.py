@@ -144,7 +144,8 @@ class Exposition:
         values: Figures = {"coverbot_database_bytes": {(): float(size)}, "coverbot_disk_free_bytes": disks}
         if self._archive.is_on:
             values["coverbot_archive_bytes"] = {(): float(self._archive.size)}
-            disks["archive",] = float(self._archive.free())
+            if (room := self._archive.free()) is not None:
+                disks["archive",] = float(room)
         return values
 
 

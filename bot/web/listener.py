@@ -147,7 +147,7 @@ class Listener:
         return verify_signature(secret.get_secret_value(), report.task_id, timestamp, signature, self._clock())
 
     async def _media(self, request: web.Request) -> web.StreamResponse:
-        """Serve a song of the archive under an address that was signed for it."""
+        """Serve a song of the archive under an address that was signed for it, or say where the store does."""
         task_id, position, expires = (request.match_info[name] for name in ("task", "position", "expires"))
         async with self._database.read() as snapshot:
             task = await rows.get(snapshot, task_id if is_id(task_id) else "")
@@ -158,6 +158,11 @@ class Listener:
             file = await file_rows.one(snapshot, task.id, numbers[0])
         if file is None:
             return _answer(404, "no such file")
+        address = await self._files.address(file, "HEAD" if request.method == "HEAD" else "GET")
+        if address is not None:
+            # The store answers ranges too. The address is a credential for some minutes, so nobody keeps it.
+            headers = {"Location": address, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+            return web.Response(status=302, headers=headers)
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._downloads.acquire()

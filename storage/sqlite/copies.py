@@ -229,7 +229,7 @@ def _can_be_read(path: Path) -> bool:
 
 def _archived(path: Path) -> list[str]:
     with closing(sqlite3.connect(_reading(path), uri=True)) as connection:
-        return [sha256 for (sha256,) in connection.execute("SELECT sha256 FROM media")]
+        return [sha256 for (sha256,) in connection.execute("SELECT sha256 FROM media WHERE state = 'kept'")]
 
 
 def _discard(staged: Path) -> None:

@@ -11,6 +11,9 @@ import pytest
 from storage.database import Database
 from storage.sqlite import connection
 from tests.storage.observed import Disk, Driver
+from tests.stores.places import bucket, moto, place
+
+__all__ = ["bucket", "moto", "place"]
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ SMALL = {
     "ix_notifications_ack": "whose acknowledgement has to change",
     "ix_notifications_passing": "what is deleted after some days",
     "ix_files_archive_due": "what the archive lacks",
+    "ix_media_changing": "what comes into the archive or goes out of it",
 }
 """Partial indexes that hold only what there is to do."""
 

@@ -41,11 +41,17 @@ OTHER_WRITES = {
     "storage.forget.forget_member",
     "storage.archive.index.plan",
     "storage.archive.index.tried",
+    "storage.archive.index.announce",
     "storage.archive.index.archived",
+    "storage.archive.index.never_came",
+    "storage.archive.index.not_wanted",
     "storage.archive.index.used",
     "storage.archive.index.lost",
     "storage.archive.index.evict",
     "storage.archive.index.collect",
+    "storage.archive.index.strays_go",
+    "storage.archive.index.goes_still",
+    "storage.archive.index.gone",
 }
 """What writes and changes no state of a task or a notification; what is forgotten has none any more."""
 

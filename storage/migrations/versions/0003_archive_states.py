@@ -1,0 +1,15 @@
+"""What comes into the archive and what goes out of it is written down first."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Apply the change."""
+    op.add_column("media", sa.Column("state", sa.String(length=8), server_default="kept", nullable=False))
+    op.create_index("ix_media_changing", "media", ["used_at"], sqlite_where=sa.text("state IN ('coming', 'going')"))
