@@ -24,7 +24,7 @@ from discord.ext import commands
 
 from bot.client import COGS
 from bot.replies import interactions
-from bot.words import answers, errors, labels, posts, waiting
+from bot.words import answers, errors, labels, limits, posts, waiting
 from bot.words.text import DOMAIN, LANGUAGES, LOCALE_DIR, REASON_LIMIT, TITLE_LIMIT, Raw, Text, speaking, translate
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ROOT = LOCALE_DIR.parents[2]
 PACKAGES = ("bot", "cogs")
 MARKERS = ("Text", "_n", "_")
-SENTENCES = (answers, errors, labels, posts, waiting)
+SENTENCES = (answers, errors, labels, limits, posts, waiting)
 DESCRIPTION_LIMIT = 100
 LABEL_LIMIT = 80
 MESSAGE_LIMIT = 2000
