@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -58,7 +58,7 @@ PERMISSIONS = discord.Permissions(
 """What the bot needs, and all that its invitation asks for."""
 
 
-TakeForm = Callable[["discord.Interaction[Client]", re.Match[str]], Awaitable[None]]
+TakeForm = Callable[["discord.Interaction[Client]", re.Match[str]], Coroutine[Any, Any, None]]
 """What is done with a form that was filled in; the match is that of its custom id."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, bindparam, delete, insert, select, update
 
 from storage.database import Snapshot, Transaction
 from storage.quick import quick
@@ -52,7 +52,7 @@ class Change:
     after: str
 
 
-_OF_GUILD = bindparam("of_guild")
+_OF_GUILD: BindParameter[Any] = bindparam("of_guild")
 _GET = quick(select(servers).where(servers.c.guild_id == bindparam("guild_id")))
 _VALUES = {
     name: bindparam(f"new_{name}", type_=servers.c[name].type)

@@ -32,14 +32,14 @@ def reached(kind: Kind, limit: int, starts_anew: float) -> Text:
     when, until = Raw(f"<t:{int(starts_anew)}:R>"), Raw(f"<t:{int(starts_anew)}:t>")
     if kind is Kind.COVER:
         return Text(
-            "You have ordered {limit} covers today, and that is the limit. It starts anew {when}, at {until}. Nothing "
-            "was ordered.",
+            "Your limit of covers for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was "
+            "ordered.",
             limit=limit,
             when=when,
             until=until,
         )
     return Text(
-        "You have ordered {limit} songs today, and that is the limit. It starts anew {when}, at {until}. Nothing was "
+        "Your limit of new songs for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was "
         "ordered.",
         limit=limit,
         when=when,
@@ -51,8 +51,8 @@ def reached_by_server(limit: int, starts_anew: float) -> Text:
     if limit == 0:
         return Text("Nothing may be ordered in this server at the moment.")
     return Text(
-        "This server has ordered {limit} times today, and that is its limit. It starts anew {when}, at {until}. "
-        "Nothing was ordered.",
+        "This server's limit of orders for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was "
+        "ordered.",
         limit=limit,
         when=Raw(f"<t:{int(starts_anew)}:R>"),
         until=Raw(f"<t:{int(starts_anew)}:t>"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
@@ -28,7 +28,7 @@ def counted(room: Room, person: Person) -> tuple[int, int, int]:
     """Return a member's covers, songs and failures of today."""
     day = int(room.now() // DAY)
     rows = room.rows("SELECT covers, songs, failures FROM usage WHERE user_id = ? AND day = ?", person.member.id, day)
-    return tuple(rows[0].values()) if rows else (0, 0, 0)  # type: ignore[return-value]
+    return tuple(rows[0].values()) if rows else (0, 0, 0)
 
 
 async def refused(person: Person, **options: str) -> str:
@@ -47,7 +47,7 @@ async def test_a_hundred_requests_at_once_lead_to_as_many_orders_as_are_allowed(
         private = [message.content for message in told if message.ephemeral]
         assert len(private) == 95
         assert {text.partition(" It starts")[0] for text in private} == {
-            "You have ordered 5 songs today, and that is the limit."
+            "Your limit of new songs for today (5) is reached."
         }
         assert counted(room, ada) == (0, 5, 0)
 
@@ -65,7 +65,7 @@ async def test_a_member_is_told_what_is_left_and_when_it_starts_anew(tmp_path: P
         assert (await call.reply()).content.endswith("0 of 2 songs left today.")
         midnight = int((room.now() // DAY + 1) * DAY)
         assert await refused(ada, prompt="the shore") == (
-            f"You have ordered 2 songs today, and that is the limit. It starts anew <t:{midnight}:R>, at "
+            f"Your limit of new songs for today (2) is reached. It starts anew <t:{midnight}:R>, at "
             f"<t:{midnight}:t>. Nothing was ordered."
         )
         assert await ada.refusal(await ada.use("cover", style="folk")) == await refused(ada, prompt="the dunes")
@@ -82,7 +82,11 @@ async def test_a_member_is_told_what_is_left_and_when_it_starts_anew(tmp_path: P
 
 
 async def test_nobody_orders_what_is_not_allowed_and_a_server_has_a_limit_too(tmp_path: Path) -> None:
-    settings = {"DAILY_SONGS_PER_USER": "-1", "DAILY_COVERS_PER_USER": "0", "DAILY_ORDERS_PER_SERVER": "1"}
+    settings: dict[str, Any] = {
+        "DAILY_SONGS_PER_USER": "-1",
+        "DAILY_COVERS_PER_USER": "0",
+        "DAILY_ORDERS_PER_SERVER": "1",
+    }
     async with open_room(tmp_path, vidgo_seconds=BRIEF, **settings) as room:
         start_of_day(room)
         ada, bob = room.person("ada"), room.person("bob")
@@ -93,7 +97,7 @@ async def test_nobody_orders_what_is_not_allowed_and_a_server_has_a_limit_too(tm
         call = await ada.use("music generate", prompt="the sea")
         assert "today" not in (await call.reply()).content
         assert (await refused(bob, prompt="the shore")).startswith(
-            "This server has ordered 1 times today, and that is its limit."
+            "This server's limit of orders for today (1) is reached."
         )
         assert counted(room, bob) == (0, 0, 0)
         assert len(room.vidgo.submissions) == 1
@@ -184,6 +188,6 @@ async def test_forgetting_is_no_way_around_the_limits_of_today(tmp_path: Path) -
         midnight = int((room.now() // DAY + 1) * DAY)
         assert f"is counted until <t:{midnight}:f>" in question.content
         assert len(room.rows("SELECT 1 FROM usage WHERE user_id = ?", ada.member.id)) == 1
-        assert "that is the limit" in await refused(ada, prompt="the moor")
+        assert "is reached" in await refused(ada, prompt="the moor")
         start_of_day(room)
         await room.pass_until(lambda: not room.rows("SELECT 1 FROM usage WHERE user_id = ?", ada.member.id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.discord.content import texts
 from sandbox.discord.permissions import MEMBER_PERMISSIONS
@@ -70,7 +70,7 @@ async def test_limits_are_set_for_the_server_and_by_role(tmp_path: Path) -> None
         assert (await (await ada.use("music generate", prompt="the sea")).reply()).content.endswith(
             "0 of 1 songs left today."
         )
-        assert "that is the limit" in await ada.refusal(await ada.use("music generate", prompt="the shore"))
+        assert "is reached" in await ada.refusal(await ada.use("music generate", prompt="the shore"))
         # A form shows what is set, and survives a restart of the bot.
         opened = await press(room, mia, panel, "limits")
         await opened.acknowledged()
@@ -162,7 +162,7 @@ async def test_nobody_else_opens_or_changes_the_panel(tmp_path: Path) -> None:
 
 async def test_help_says_what_there_is_and_what_is_left(tmp_path: Path) -> None:
     support = "https://support.example/coverbot"
-    settings = {"DAILY_SONGS_PER_USER": "2", "SUPPORT_URL": support}
+    settings: dict[str, Any] = {"DAILY_SONGS_PER_USER": "2", "SUPPORT_URL": support}
     async with open_room(tmp_path, vidgo_seconds=BRIEF, **settings) as room:
         mia, ada = manager(room), room.person("ada")
         panel = await open_panel(mia)

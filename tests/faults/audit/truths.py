@@ -248,13 +248,15 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "In this server only whoever asked for a song can cover its post. Nothing was ordered.": nothing_ordered,
     "Covers are not allowed to you in this server. Nothing was ordered.": nothing_ordered,
     "New songs are not allowed to you in this server. Nothing was ordered.": nothing_ordered,
-    "You have ordered {limit} covers today, and that is the limit. It starts anew {when}, at {until}. Nothing was "
-    "ordered.": nothing_ordered,
-    "You have ordered {limit} songs today, and that is the limit. It starts anew {when}, at {until}. Nothing was "
-    "ordered.": nothing_ordered,
+    "Your limit of covers for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was ordered.": (
+        nothing_ordered
+    ),
+    "Your limit of new songs for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was ordered.": (
+        nothing_ordered
+    ),
     "Nothing may be ordered in this server at the moment.": nothing_ordered,
-    "This server has ordered {limit} times today, and that is its limit. It starts anew {when}, at {until}. Nothing "
-    "was ordered.": nothing_ordered,
+    "This server's limit of orders for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was "
+    "ordered.": nothing_ordered,
     "You have no songs here yet. Make one with `/music generate`, or bring one with `/music import`.": all_of(
         no_songs, nothing_ordered
     ),
