@@ -83,7 +83,7 @@ def menu(kind: int, **values: Any) -> dict[str, Any]:
     return {"type": kind, "custom_id": "menu"} | values
 
 
-OPTION = {"label": "l", "value": "v"}
+CHOICE = {"label": "l", "value": "v"}
 EMBED_FIELD = {"name": "n", "value": "v"}
 
 
@@ -115,7 +115,7 @@ EMBED_FIELD = {"name": "n", "value": "v"}
         ({"flags": 1 << 15, "components": [{"type": 10, "content": "x"}] * 41}, "components"),
         ({"flags": 1 << 15, "components": [{"type": 10, "content": "x" * 2001}] * 2}, "components"),
         ({"components": [{"type": 1, "components": [menu(3, options=[])]}]}, "options"),
-        ({"components": [{"type": 1, "components": [menu(3, options=[OPTION] * 2)]}]}, "options"),
+        ({"components": [{"type": 1, "components": [menu(3, options=[CHOICE] * 2)]}]}, "options"),
         ({"components": [{"type": 1, "components": [menu(8, max_values=26)]}]}, "max_values"),
     ],
 )
