@@ -27,7 +27,7 @@ from bot.songs.covers import Covers
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
-from bot.words import errors
+from bot.words import cards, errors
 from bot.words.errors import MemberError
 from bot.words.text import speak
 from bot.words.translator import Translator
@@ -108,11 +108,12 @@ class Tree(app_commands.CommandTree["Client"]):
         if interaction.type is discord.InteractionType.autocomplete:
             return
         speak(str(interaction.locale))
+        view = cards.support_view(interaction.client.use_cases.support_url) or discord.utils.MISSING
         try:
             if interaction.response.is_done():
-                await interaction.followup.send(str(text), ephemeral=True)
+                await interaction.followup.send(str(text), ephemeral=True, view=view)
             else:
-                await interaction.response.send_message(str(text), ephemeral=True)
+                await interaction.response.send_message(str(text), ephemeral=True, view=view)
         except discord.HTTPException as failure:
             log.warning("a member could not be told of an error: %s", failure.text)
 

@@ -123,7 +123,7 @@ class Interactions:
                 except FAILURES as error:
                     log.info("interaction %s: its message cannot be changed: %s", reference, explain(error))
             return
-        await _follow_up(interaction, reference, text)
+        await self._follow_up(interaction, reference, text)
 
     async def open(self, interaction: discord.Interaction, make: Callable[[], Awaitable[discord.ui.Modal]]) -> None:
         """Answer a button with a form, which has to come first; `make` may take no time."""
@@ -143,7 +143,22 @@ class Interactions:
                 log.info("interaction %s: its form was not taken: %s", reference, explain(error))
             return
         if await _defer(interaction, reference) in (None, Refusal.ANSWERED):
-            await _follow_up(interaction, reference, text)
+            await self._follow_up(interaction, reference, text)
+
+    async def _follow_up(self, interaction: discord.Interaction, name: str, text: Text) -> None:
+        """Say privately why a button or form did nothing."""
+        view = cards.support_view(self._support_url) or discord.utils.MISSING
+        try:
+            try:
+                await interaction.followup.send(
+                    cards.fitting(str(text)), ephemeral=True, allowed_mentions=QUIET, view=view
+                )
+            except discord.HTTPException as error:
+                if meaning_of(error) is Refusal.LATER:
+                    raise
+                await tell_directly(interaction.client, interaction.user.id, str(text), nonce=name)
+        except FAILURES as error:
+            log.info("interaction %s could not be answered: %s", name, explain(error))
 
     # Beginning
 
@@ -364,15 +379,3 @@ async def _edit_original(interaction: discord.Interaction, answer: Answer) -> No
     finally:
         for file in files:
             file.close()
-
-
-async def _follow_up(interaction: discord.Interaction, name: str, text: Text) -> None:
-    try:
-        try:
-            await interaction.followup.send(cards.fitting(str(text)), ephemeral=True, allowed_mentions=QUIET)
-        except discord.HTTPException as error:
-            if meaning_of(error) is Refusal.LATER:
-                raise
-            await tell_directly(interaction.client, interaction.user.id, str(text), nonce=name)
-    except FAILURES as error:
-        log.info("interaction %s could not be answered: %s", name, explain(error))

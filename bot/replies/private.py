@@ -33,7 +33,7 @@ async def turn_private(interaction: discord.Interaction, text: str, view: discor
         cards.fitting(text),
         ephemeral=True,
         allowed_mentions=QUIET,
-        view=discord.utils.MISSING if view is None else view,
+        view=view or discord.utils.MISSING,
     )
 
 
