@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from bot.servers.limits import Limits
 from bot.words import errors
 from bot.words.errors import MemberError
 from bot.words.limits import NO_LIMIT
-from bot.words.panel import Panel, shown_limit
-from bot.words.text import LANGUAGES, clean
+from bot.words.panel import LANGUAGE_NAMES, MOST_CHANNELS, WELCOME_LIMIT, Panel, shown_limit
+from bot.words.text import clean
 from storage import servers
 from storage.database import Database
 from storage.ids import new_id
@@ -20,10 +19,6 @@ from storage.usage import Kind
 
 SHOWN_CHANGES = 5
 MOST_ROLES = 20
-MOST_CHANNELS = 25
-"""As many as one menu of Discord's can hold."""
-
-WELCOME_LIMIT = 500
 HIGHEST_LIMIT = 1_000_000
 
 _SHOWN_TEXT = 60
@@ -51,14 +46,14 @@ class ServerSettings:
         return Panel(server, changes, {kind: self._limits.default(kind) for kind in Kind})
 
     async def set_channels(self, guild_id: int, user_id: int, channels: Sequence[int]) -> None:
-        """Let the bot be used in these channels only, or everywhere where there are none."""
+        """Let songs be ordered in these channels only, or everywhere where there are none."""
         chosen = tuple(channels[:MOST_CHANNELS])
-        await self._change(guild_id, user_id, "channels", channels=chosen)
+        await self._change(guild_id, user_id, "channels", lambda server: replace(server, channels=chosen))
 
     async def set_limits(self, guild_id: int, user_id: int, covers: str, songs: str) -> None:
         """Set the limits of members without a role of their own; raises `MemberError` for what is no number."""
         numbers = {"covers_per_user": _number(covers), "songs_per_user": _number(songs)}
-        await self._change(guild_id, user_id, "limits", **numbers)
+        await self._change(guild_id, user_id, "limits", lambda server: replace(server, **numbers))
 
     async def set_role(self, guild_id: int, user_id: int, role: int, covers: str, songs: str) -> None:
         """Set the limits of members with a role, or take them back where both are left empty.
@@ -66,43 +61,45 @@ class ServerSettings:
         Raises `MemberError` for what is no number, and for more roles than are kept.
         """
         given = RoleLimits(_number(covers), _number(songs))
-        roles = dict((await self.get(guild_id)).roles)
-        if given == RoleLimits(None, None):
-            roles.pop(role, None)
-        else:
-            roles[role] = given
-        if len(roles) > MOST_ROLES:
-            raise MemberError(errors.too_many_roles(MOST_ROLES))
-        await self._change(guild_id, user_id, "roles", roles=roles)
+
+        def change(server: Server) -> Server:
+            others = {other: limits for other, limits in server.roles.items() if other != role}
+            roles = others if given == RoleLimits(None, None) else others | {role: given}
+            if len(roles) > MOST_ROLES:
+                raise MemberError(errors.too_many_roles(MOST_ROLES))
+            return replace(server, roles=roles)
+
+        await self._change(guild_id, user_id, "roles", change)
 
     async def switch(self, guild_id: int, user_id: int, name: str) -> None:
         """Turn one of the settings that are on or off into the other."""
-        server = await self.get(guild_id)
-        await self._change(guild_id, user_id, name, **{name: not getattr(server, name)})
+        await self._change(guild_id, user_id, name, lambda server: replace(server, **{name: not getattr(server, name)}))
 
     async def set_language(self, guild_id: int, user_id: int, language: str) -> None:
         """Let public messages be in one language, or in each member's own where it names none."""
-        known = language in LANGUAGES or language == "en-US"
-        await self._change(guild_id, user_id, "language", language=language if known else None)
+        known = language if language in LANGUAGE_NAMES else None
+        await self._change(guild_id, user_id, "language", lambda server: replace(server, language=known))
 
     async def set_welcome(self, guild_id: int, user_id: int, text: str) -> None:
         """Set what the server says to its members in `/help`."""
-        await self._change(guild_id, user_id, "welcome", welcome=clean(text, WELCOME_LIMIT) or None)
+        lines = filter(None, (clean(line, WELCOME_LIMIT) for line in text.splitlines()))
+        words = "\n".join(lines)[:WELCOME_LIMIT].rstrip() or None
+        await self._change(guild_id, user_id, "welcome", lambda server: replace(server, welcome=words))
 
     async def forget(self, guild_id: int) -> None:
         """Forget what was set for a server that the bot has left."""
         async with self._database.write() as transaction:
             await servers.remove(transaction, guild_id)
 
-    async def _change(self, guild_id: int, user_id: int, setting: str, **values: Any) -> None:
+    async def _change(self, guild_id: int, user_id: int, setting: str, change: Callable[[Server], Server]) -> None:
         now = self._clock()
         async with self._database.write() as transaction:
             before = await servers.get(transaction, guild_id)
-            after = replace(before, **values)
+            after = change(before)
             if after != before:
                 words = _shown(before, setting), _shown(after, setting)
-                change = Change(new_id(now), guild_id, user_id, now, setting, *words)
-                await servers.save(transaction, after, change)
+                noted = Change(new_id(now), guild_id, user_id, now, setting, *words)
+                await servers.save(transaction, after, noted)
 
 
 def _number(typed: str) -> int | None:

@@ -9,9 +9,8 @@ import discord
 from bot.words import labels, limits
 from bot.words.cards import COLOUR
 from bot.words.limits import NO_LIMIT, Left
-from bot.words.text import Raw, Text, clean, escape
+from bot.words.text import Raw, Text, escape
 
-WELCOME_LIMIT = 500
 FIELD_LIMIT = 1024
 
 Mention = Callable[[str], str]
@@ -31,9 +30,7 @@ def page(mention: Mention, left: Sequence[Left], starts_anew: float, *, welcome:
     ]
     embed = discord.Embed(title=str(Text("A cover in three steps")), description="\n".join(parts), colour=COLOUR)
     if welcome:
-        embed.add_field(
-            name=str(Text("This server says")), value=escape(clean(welcome, WELCOME_LIMIT))[:FIELD_LIMIT], inline=False
-        )
+        embed.add_field(name=str(Text("This server says")), value=escape(welcome)[:FIELD_LIMIT], inline=False)
     embed.add_field(name=str(Text("Your limits")), value=_limits(left, starts_anew), inline=False)
     embed.add_field(name=str(Text("Privacy")), value=str(_privacy(mention)), inline=False)
     return embed

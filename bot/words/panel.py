@@ -26,6 +26,8 @@ CHANNEL_TYPES = [
     discord.ChannelType.forum,
 ]
 MOST_CHANNELS = 25
+"""As many as one menu of Discord's can hold."""
+
 SHOWN_ROLES = 20
 CHANGE_LIMIT = 80
 WELCOME_LIMIT = 500
