@@ -147,11 +147,12 @@ class Interactions:
 
     async def _follow_up(self, interaction: discord.Interaction, name: str, text: Text) -> None:
         """Say privately why a button or form did nothing."""
-        view = cards.support_view(self._support_url) or discord.utils.MISSING
+        view = cards.support_view(self._support_url)
+        options = {} if view is None else {"view": view}
         try:
             try:
                 await interaction.followup.send(
-                    cards.fitting(str(text)), ephemeral=True, allowed_mentions=QUIET, view=view
+                    cards.fitting(str(text)), ephemeral=True, allowed_mentions=QUIET, **options
                 )
             except discord.HTTPException as error:
                 if meaning_of(error) is Refusal.LATER:

@@ -29,12 +29,8 @@ async def turn_private(interaction: discord.Interaction, text: str, view: discor
     except FAILURES as error:
         if meaning_of(error) is Refusal.LATER:
             raise
-    await interaction.followup.send(
-        cards.fitting(text),
-        ephemeral=True,
-        allowed_mentions=QUIET,
-        view=view or discord.utils.MISSING,
-    )
+    options = {} if view is None else {"view": view}
+    await interaction.followup.send(cards.fitting(text), ephemeral=True, allowed_mentions=QUIET, **options)
 
 
 async def tell_directly(client: discord.Client, user_id: int, text: str, *, nonce: str) -> None:
