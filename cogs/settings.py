@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 
 import discord
 
-from bot.client import Client
+from bot.gateway.client import Client
 from bot.songs.orders import Answer
 from bot.words import errors, panel
 from bot.words.errors import MemberError
