@@ -18,7 +18,7 @@ async def test_they_hold_when_everybody_orders_at_once_and_over_a_death(tmp_path
         world.vidgo.hold(SONG)
         calls = [
             await person.use("music generate", prompt=f"the sea, number {number}")
-            for number in range(50)
+            for number in range(20)
             for person in (ada, bob)
         ]
         await asyncio.gather(*(call.settled(60) for call in calls))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from tests.end_to_end.world import COVER, SONG
+from tests.end_to_end.world import COVER, SONG, said
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ async def test_joining_and_posting_again_cost_nothing(tmp_path: Path) -> None:
         await room.pass_until(lambda: len(room.rows("SELECT 1 FROM notifications WHERE state = 'delivered'")) == 2)
         again = await ada.cover(song.id)
         await room.until(lambda: len(room.rows("SELECT 1 FROM notifications WHERE state = 'delivered'")) == 3)
-        assert "covered before" in again.replies[0].edits[0]
+        assert "covered before" in said(again.replies[0])
         assert (counted(room, ada), counted(room, bob)) == ((1, 0, 0), (0, 0, 0))
         assert len(room.vidgo.accepted(COVER)) == 1
 
