@@ -148,7 +148,7 @@ class Interactions:
     async def _follow_up(self, interaction: discord.Interaction, name: str, text: Text) -> None:
         """Say privately why a button or form did nothing."""
         view = cards.support_view(self._support_url)
-        options = {} if view is None else {"view": view}
+        options: dict[str, Any] = {} if view is None else {"view": view}
         try:
             try:
                 await interaction.followup.send(

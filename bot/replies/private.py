@@ -29,7 +29,7 @@ async def turn_private(interaction: discord.Interaction, text: str, view: discor
     except FAILURES as error:
         if meaning_of(error) is Refusal.LATER:
             raise
-    options = {} if view is None else {"view": view}
+    options: dict[str, Any] = {} if view is None else {"view": view}
     await interaction.followup.send(cards.fitting(text), ephemeral=True, allowed_mentions=QUIET, **options)
 
 

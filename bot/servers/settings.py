@@ -52,8 +52,13 @@ class ServerSettings:
 
     async def set_limits(self, guild_id: int, user_id: int, covers: str, songs: str) -> None:
         """Set the limits of members without a role of their own; raises `MemberError` for what is no number."""
-        numbers = {"covers_per_user": _number(covers), "songs_per_user": _number(songs)}
-        await self._change(guild_id, user_id, "limits", lambda server: replace(server, **numbers))
+        given = RoleLimits(_number(covers), _number(songs))
+        await self._change(
+            guild_id,
+            user_id,
+            "limits",
+            lambda server: replace(server, covers_per_user=given.covers, songs_per_user=given.songs),
+        )
 
     async def set_role(self, guild_id: int, user_id: int, role: int, covers: str, songs: str) -> None:
         """Set the limits of members with a role, or take them back where both are left empty.
@@ -73,7 +78,13 @@ class ServerSettings:
 
     async def switch(self, guild_id: int, user_id: int, name: str) -> None:
         """Turn one of the settings that are on or off into the other."""
-        await self._change(guild_id, user_id, name, lambda server: replace(server, **{name: not getattr(server, name)}))
+
+        def change(server: Server) -> Server:
+            if name == "mentions":
+                return replace(server, mentions=not server.mentions)
+            return replace(server, covers_of_others=not server.covers_of_others)
+
+        await self._change(guild_id, user_id, name, change)
 
     async def set_language(self, guild_id: int, user_id: int, language: str) -> None:
         """Let public messages be in one language, or in each member's own where it names none."""
