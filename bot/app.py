@@ -37,6 +37,9 @@ from bot.replies.expiry import make_expiry
 from bot.replies.interactions import Interactions
 from bot.replies.posting import Posting
 from bot.replies.posts import Composer
+from bot.servers.limits import Limits
+from bot.servers.report import UsageReport
+from bot.servers.settings import ServerSettings
 from bot.settings import Settings, SettingsError
 from bot.shutdown import Deadline, ignore_signals, stop_requested
 from bot.songs.covers import Covers
@@ -135,15 +138,20 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     ending = Ending(database, clock=clock, metrics=metrics)
     submission = Submission(database, vidgo, ending, schedule, owner, settings, clock=clock, metrics=metrics)
     reading = Reading(database, vidgo, submission, ending, schedule, owner, settings, clock=clock, metrics=metrics)
-    songs = Songs(database, vidgo, submission, ending, owner, clock)
+    limits = Limits(database, settings, clock)
+    songs = Songs(database, vidgo, submission, ending, owner, limits, clock)
     acknowledgements = Acknowledgements(database, client, schedule, clock)
     client.use_cases = UseCases(
         database=database,
-        interactions=Interactions(database, acknowledgements, clock),
+        interactions=Interactions(database, acknowledgements, clock, settings.support_url),
+        limits=limits,
+        servers=ServerSettings(database, limits, clock),
+        report=UsageReport(database, limits, clock),
+        support_url=settings.support_url,
         acknowledgements=acknowledgements,
         songs=songs,
-        covers=Covers(database, songs, submission, clock),
-        performances=Performances(database, songs, submission, files, links, directory=directory, clock=clock),
+        covers=Covers(database, songs, submission, limits, clock),
+        performances=Performances(database, songs, submission, files, links, limits, directory=directory, clock=clock),
         library=Library(database, songs, archive, clock),
         directory=directory,
     )

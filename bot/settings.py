@@ -107,7 +107,11 @@ def _level(value: Any) -> Any:
     return {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(name, name)
 
 
+DailyLimit = Annotated[
+    int, Field(ge=-1, le=1_000_000, description="a number of orders a day; 0 allows none, -1 as many as anybody wants")
+]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+ButtonUrl = Annotated[HttpUrl, Field(max_length=512, description="an address of at most 512 characters")]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Size = Annotated[int, BeforeValidator(_size)]
 Seconds = Annotated[
@@ -153,6 +157,10 @@ class Settings(BaseModel):
     poll_max_seconds: Seconds = 60
     task_timeout_seconds: Seconds = 1800
     task_give_up_seconds: Seconds = 86400
+    daily_covers_per_user: DailyLimit = 20
+    daily_songs_per_user: DailyLimit = 5
+    daily_orders_per_server: DailyLimit = -1
+    support_url: ButtonUrl | None = None
     media_allow_private_hosts: Annotated[bool, Field(description="true or false")] = False
     media_max_bytes: Annotated[Size, Field(gt=0, le=1 << 34, description="a size above 0 and up to 16GiB")] = 104857600
     log_level: Annotated[

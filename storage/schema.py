@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 
@@ -82,6 +82,10 @@ class Acknowledgement(StrEnum):
     CANCELLED = "cancelled"
 
 
+COVER_MODEL = "generate-music-cover"
+"""VidGo's model that makes one cover of a song."""
+
+
 class MediaState(StrEnum):
     """The life of a file in the archive: `coming → kept → going`, and then no row at all.
 
@@ -106,7 +110,7 @@ def _any_of(column: str, values: tuple[StrEnum, ...]) -> str:
 
 # Literals, not parameters: SQLite uses a partial index only where it can see that the query implies its condition.
 IS_LIVE = text(_any_of("status", LIVE_TASKS))
-HOLDS_COVER = text(f"model = 'generate-music-cover' AND {_any_of('status', (*LIVE_TASKS, TaskStatus.FINISHED))}")
+HOLDS_COVER = text(f"model = '{COVER_MODEL}' AND {_any_of('status', (*LIVE_TASKS, TaskStatus.FINISHED))}")
 IS_ORDERED = text(f"order_key IS NOT NULL AND {_any_of('status', LIVE_TASKS)}")
 IS_OPEN = text(_any_of("state", OPEN_NOTIFICATIONS))
 IS_PASSING = text(_any_of("state", PASSING_NOTIFICATIONS))
@@ -150,12 +154,14 @@ tasks = Table(
     Column("doubt_since", Float),
     Column("doubt_at", Float),
     Column("doubts", Integer, nullable=False, server_default="0"),
+    Column("counted_on", Integer),
 )
 """What VidGo makes. `token` is in the address of its callback, `media_key` signs addresses of its files.
 
 `order_key` is the same for orders that would make the same. `tries` counts submissions without a yes or no. `rereads`
 counts the reads left after a callback whose detail still lagged behind. A bad word about a task is a `doubt` until it
-was repeated: which one, since when, when last, and how often.
+was repeated: which one, since when, when last, and how often. `counted_on` is the day (of 86,400 s since 1970) whose
+limits it counts against, or nothing where it does not, or not any more.
 """
 
 # One cover per song: VidGo makes a cover once, so everybody who asks for one shares this row.
@@ -286,3 +292,57 @@ Index(
     notifications.c.attempt_at,
     sqlite_where=IS_OPEN,
 )
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("covers", Integer, nullable=False),
+    Column("songs", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("kept_until", Integer, nullable=False),
+)
+"""How many orders count against the limits of a day: a member's in a server, and under the user 0 all of the server's.
+
+What was given back counts no more; what of it had failed is in `failures`. A row goes after the day `kept_until`.
+"""
+
+Index("ix_usage_kept", usage.c.kept_until)
+Index("ix_usage_user", usage.c.user_id, usage.c.day)
+
+servers = Table(
+    "servers",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("covers_per_user", Integer),
+    Column("songs_per_user", Integer),
+    Column("roles", JSON, nullable=False),
+    Column("channels", JSON, nullable=False),
+    Column("covers_of_others", Boolean, nullable=False),
+    Column("mentions", Boolean, nullable=False),
+    Column("language", String(10)),
+    Column("welcome", Text),
+)
+"""What a server's managers have set; nothing where the program's own setting holds.
+
+`roles` are the limits of members with a role, by the role's id; `channels` are the only ones in which the bot may be
+used, where there are any. `welcome` is what the server says to its members in `/help`.
+"""
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("guild_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("setting", String(20), nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+)
+"""Who changed which setting of a server, and when; a server's newest ones."""
+
+Index("ix_changes_guild", changes.c.guild_id, changes.c.id)
+Index("ix_changes_user", changes.c.user_id)

@@ -64,6 +64,7 @@ class Task:
     doubt_since: float | None = None
     doubt_at: float | None = None
     doubts: int = 0
+    counted_on: int | None = None
 
 
 def _task(row: Any) -> Task:

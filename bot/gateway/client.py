@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -21,12 +21,15 @@ from bot import version
 from bot.refusals import asked_to_wait
 from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.interactions import Interactions
+from bot.servers.limits import Limits
+from bot.servers.report import UsageReport
+from bot.servers.settings import ServerSettings
 from bot.settings import Settings
 from bot.songs.covers import Covers
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
-from bot.words import errors
+from bot.words import cards, errors
 from bot.words.errors import MemberError
 from bot.words.text import speak
 from bot.words.translator import Translator
@@ -38,7 +41,7 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT_SECONDS = 30.0
 """How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
-COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons")
+COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons", "cogs.coverbot", "cogs.settings")
 
 COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-")
 """How discord.py names the tasks in which it runs commands and buttons."""
@@ -57,6 +60,10 @@ PERMISSIONS = discord.Permissions(
 """What the bot needs, and all that its invitation asks for."""
 
 
+TakeForm = Callable[["discord.Interaction[Client]", re.Match[str]], Coroutine[Any, Any, None]]
+"""What is done with a form that was filled in; the match is that of its custom id."""
+
+
 @dataclass(frozen=True, slots=True)
 class UseCases:
     """What the cogs hand over to. `directory` is where files wait to be posted."""
@@ -68,7 +75,11 @@ class UseCases:
     covers: Covers
     performances: Performances
     library: Library
+    limits: Limits
+    servers: ServerSettings
+    report: UsageReport
     directory: Path
+    support_url: str | None
 
 
 class _LaunchFailed(Exception):  # noqa: N818 (a word says what happened)
@@ -99,11 +110,12 @@ class Tree(app_commands.CommandTree["Client"]):
         if interaction.type is discord.InteractionType.autocomplete:
             return
         speak(str(interaction.locale))
+        view = cards.support_view(interaction.client.use_cases.support_url) or discord.utils.MISSING
         try:
             if interaction.response.is_done():
-                await interaction.followup.send(str(text), ephemeral=True)
+                await interaction.followup.send(str(text), ephemeral=True, view=view)
             else:
-                await interaction.response.send_message(str(text), ephemeral=True)
+                await interaction.response.send_message(str(text), ephemeral=True, view=view)
         except discord.HTTPException as failure:
             log.warning("a member could not be told of an error: %s", failure.text)
 
@@ -135,7 +147,9 @@ class Client(commands.AutoShardedBot):
         )
         self.http.http_trace = http_trace
         self._account = account
+        self.command_ids: dict[str, int] = {}
         self._custom_ids: list[re.Pattern[str]] = []
+        self._forms: list[tuple[re.Pattern[str], TakeForm]] = []
         self._launching: set[int] = set()
 
     async def setup_hook(self) -> None:
@@ -168,10 +182,20 @@ class Client(commands.AutoShardedBot):
         super().add_dynamic_items(*items)
         self._custom_ids.extend(item.__discord_ui_compiled_template__ for item in items)
 
+    def add_form(self, custom_id: re.Pattern[str], take: TakeForm) -> None:
+        """Make a form known by its custom id, so that one opened before a restart is taken after it."""
+        self._forms.append((custom_id, take))
+
     async def on_interaction(self, interaction: discord.Interaction[Client]) -> None:
-        """Answer a button that nobody knows: one of another version of this program, or one that was made up."""
+        """Take forms, and answer what nobody knows: of another version of this program, or made up."""
         custom_id = str(cast("dict[str, object]", interaction.data or {}).get("custom_id", ""))
-        if interaction.type is not discord.InteractionType.component:
+        if interaction.type is discord.InteractionType.modal_submit:
+            for pattern, take in self._forms:
+                if (match := pattern.fullmatch(custom_id)) is not None:
+                    # Under a name by which a stop waits for it.
+                    await asyncio.create_task(take(interaction, match), name=f"discord-ui-form-{custom_id}")
+                    return
+        elif interaction.type is not discord.InteractionType.component:
             return
         if not any(template.fullmatch(custom_id) for template in self._custom_ids):
             speak(str(interaction.locale))
@@ -179,6 +203,11 @@ class Client(commands.AutoShardedBot):
                 await interaction.response.send_message(str(errors.stale_button()), ephemeral=True)
             except discord.HTTPException as failure:
                 log.warning("a member could not be told that a button is unknown: %s", failure.text)
+
+    def mention(self, name: str) -> str:
+        """Return what names a command so that it can be pressed, or typed while Discord has told no id of it."""
+        number = self.command_ids.get(name.partition(" ")[0])
+        return f"`/{name}`" if number is None else f"</{name}:{number}>"
 
     async def find_post(self, channel_id: int, message_id: int) -> discord.Message:
         """Read a message; raises `discord.HTTPException`."""

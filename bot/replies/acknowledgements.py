@@ -17,7 +17,7 @@ from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.private import ORIGINAL, QUIET, webhook_of
 from bot.songs.orders import Ordered
 from bot.tasks.schedule import Schedule
-from bot.words import cards, waiting
+from bot.words import cards, limits, waiting
 from bot.words.text import Text, speaking
 from bot.worker import TryLater, Worker
 from storage import notifications
@@ -53,7 +53,9 @@ class Acknowledgements:
 
     async def acknowledge(self, interaction: discord.Interaction, notification_id: str, ordered: Ordered) -> None:
         """Say publicly what is being made; from here on the task's end answers."""
-        text = await self.words(ordered.task, ordered.title, joined=ordered.joined)
+        text: Text | str = await self.words(ordered.task, ordered.title, joined=ordered.joined)
+        if ordered.left is not None:
+            text = f"{text} {limits.left(ordered.left)}"
         await self._acknowledge(interaction.followup, notification_id, text, is_over=ordered.task.status.is_final)
         if ordered.task.status is TaskStatus.QUEUED:
             await self._correct(ordered.task.id)
@@ -92,7 +94,9 @@ class Acknowledgements:
         """Return one line about something that a member waits for."""
         return waiting.status_line(task, await self._schedule.usual_seconds(task.model))
 
-    async def _acknowledge(self, webhook: discord.Webhook, notification_id: str, text: Text, *, is_over: bool) -> None:
+    async def _acknowledge(
+        self, webhook: discord.Webhook, notification_id: str, text: Text | str, *, is_over: bool
+    ) -> None:
         view = None if is_over else cards.waiting_buttons(notification_id)
         message_id, later = None, False
         try:
@@ -190,7 +194,7 @@ class Acknowledgements:
         return await self.words(task, task.title)
 
 
-async def _show(webhook: discord.Webhook, choices: Sequence[Text], view: discord.ui.View | None) -> int | None:
+async def _show(webhook: discord.Webhook, choices: Sequence[Text | str], view: discord.ui.View | None) -> int | None:
     """Replace "thinking…" by the first of some words that Discord takes, or by nothing; return the message's id.
 
     Raises what Discord says where not the words are the reason.

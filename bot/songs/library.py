@@ -16,7 +16,7 @@ from bot.words.errors import MemberError
 from bot.words.pages import Page
 from bot.words.text import TITLE_LIMIT, clean
 from storage import files as file_rows
-from storage import forget, library, notifications
+from storage import forget, library, notifications, usage
 from storage import tasks as rows
 from storage.archive.archive import Archive
 from storage.database import Database
@@ -111,7 +111,8 @@ class Library:
             if not await notifications.is_awaited(transaction, task.id):
                 # What VidGo has not seen yet need not be ordered for nobody.
                 with suppress(Gone):
-                    await rows.drop(transaction, task.id, self._clock())
+                    dropped = await rows.drop(transaction, task.id, self._clock())
+                    await usage.give_back(transaction, dropped, failed=False)
 
     async def remove_post(self, user_id: int, notification_id: str, message_id: int, *, manages: bool) -> None:
         """End a notification whose message is about to be removed; raises `MemberError` where a member may not."""
@@ -136,11 +137,16 @@ class Library:
         await self._collect()
         return song.title
 
-    async def forget_member(self, user_id: int) -> None:
-        """Forget everything that is kept about a member."""
+    async def forget_member(self, user_id: int) -> float | None:
+        """Forget everything that is kept about a member.
+
+        Return until when it is kept what counts against today's limits, where anything does.
+        """
+        today = usage.day_of(self._clock())
         async with self._database.write() as transaction:
-            await forget.forget_member(transaction, user_id)
+            counts = await forget.forget_member(transaction, user_id, today=today)
         await self._collect()
+        return float((today + 1) * usage.DAY_SECONDS) if counts else None
 
     async def _collect(self) -> None:
         try:

@@ -11,7 +11,7 @@ from bot.metrics import Metrics
 from bot.vidgo import CoverArt, Report, ResultFile
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean
 from storage import files as file_rows
-from storage import library, notifications
+from storage import library, notifications, usage
 from storage import tasks as rows
 from storage.database import Database
 from storage.files import File
@@ -74,6 +74,7 @@ class Ending:
         try:
             async with self._database.write() as transaction:
                 task = await end(transaction, task_id, kind, reason, now)
+                await usage.give_back(transaction, task, failed=True)
                 await notifications.make_due(transaction, task_id, now)
         except Gone:
             return

@@ -310,6 +310,7 @@ EVENT_DATA: dict[str, Callable[[Any], Json]] = {
     "GUILD_DELETE": lambda place: {"id": str(place.id)},
     "GUILD_MEMBER_ADD": lambda who: payloads.member(who, who.guild.id),
     "GUILD_MEMBER_REMOVE": lambda who: {"guild_id": str(who.guild.id), "user": payloads.user(who.user)},
+    "GUILD_ROLE_CREATE": payloads.role_event,
     "CHANNEL_CREATE": payloads.channel,
     "CHANNEL_UPDATE": payloads.channel,
     "CHANNEL_DELETE": payloads.channel,

@@ -36,12 +36,22 @@ class User:
 
 
 @dataclass(eq=False)
+class Role:
+    """A role that a guild has made for its members; it grants nothing."""
+
+    id: int
+    name: str
+    guild: Guild = field(repr=False)
+
+
+@dataclass(eq=False)
 class Member:
-    """A user in one guild, with the permissions the user has there."""
+    """A user in one guild, with the permissions and roles the user has there."""
 
     guild: Guild
     user: User
     permissions: frozenset[str]
+    roles: list[Role] = field(default_factory=list)
 
     @property
     def id(self) -> int:
@@ -208,6 +218,7 @@ class Guild:
     bot_permissions: frozenset[str] = BOT_PERMISSIONS
     channels: list[Channel] = field(default_factory=list, repr=False)
     members: dict[int, Member] = field(default_factory=dict, repr=False)
+    roles: list[Role] = field(default_factory=list, repr=False)
     removed: bool = False
 
     def add_channel(self, name: str, kind: str = "text") -> Channel:
@@ -220,6 +231,13 @@ class Guild:
         """Open a public thread under a channel."""
         thread = Channel(self.state.ids.entity(), name, "thread", self.state, self, parent=channel)
         return self._add(thread, "THREAD_CREATE")
+
+    def add_role(self, name: str) -> Role:
+        """Make a role, which no member has yet."""
+        role = Role(self.state.ids.entity(), name, self)
+        self.roles.append(role)
+        self.state.publish("GUILD_ROLE_CREATE", self, role)
+        return role
 
     def add_member(
         self,
@@ -301,7 +319,7 @@ class Call:
     def replies(self) -> list[Message]:
         """Return the answers with something to see that are still there, in order."""
         first = [self.original] if self.original is not None else []
-        if self.kind == COMPONENT and self.ack_type in {6, 7} and not self.updated:
+        if self.kind in {COMPONENT, MODAL_SUBMIT} and self.ack_type in {6, 7} and not self.updated:
             first = []
         return [m for m in [*first, *self.followups] if m.substantial and not m.deleted]
 
@@ -345,7 +363,7 @@ class Call:
         return self.ack_type is not None
 
 
-Subject: TypeAlias = Guild | Channel | Member | Message
+Subject: TypeAlias = Guild | Channel | Member | Message | Role
 """What an event of the gateway tells about."""
 
 

@@ -16,6 +16,7 @@ from sandbox.discord.model import (
     Guild,
     Member,
     Message,
+    Role,
     State,
     User,
 )
@@ -61,7 +62,7 @@ def member(who: Member, guild_id: int | None = None) -> Json:
         "nick": None,
         "avatar": None,
         "banner": None,
-        "roles": [str(role_id(who.guild, 1 if who.user.bot else 2))],
+        "roles": [str(role_id(who.guild, 1 if who.user.bot else 2)), *(str(role.id) for role in who.roles)],
         "joined_at": iso(snowflake_seconds(who.guild.id)),
         "premium_since": None,
         "communication_disabled_until": None,
@@ -83,23 +84,38 @@ def role_id(guild: Guild, number: int) -> int:
 def roles(guild: Guild) -> list[Json]:
     """Return the guild's roles: @everyone grants nothing, so the bot has exactly its own role's permissions."""
     granted = [("@everyone", 0), ("Coverbot", bits(guild.bot_permissions)), ("Members", 0)]
-    return [
-        {
-            "id": str(role_id(guild, number)),
-            "name": name,
-            "permissions": str(permissions),
-            "position": number,
-            "color": 0,
-            "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
-            "hoist": False,
-            "managed": number == 1,
-            "mentionable": False,
-            "icon": None,
-            "unicode_emoji": None,
-            "flags": 0,
-        }
+    fixed = [
+        _role(role_id(guild, number), name, permissions, number, managed=number == 1)
         for number, (name, permissions) in enumerate(granted)
     ]
+    return fixed + [role(one) for one in guild.roles]
+
+
+def role(one: Role) -> Json:
+    """Return a role that the guild has made."""
+    return _role(one.id, one.name, 0, 3 + one.guild.roles.index(one))
+
+
+def role_event(one: Role) -> Json:
+    """Return the data of GUILD_ROLE_CREATE."""
+    return {"guild_id": str(one.guild.id), "role": role(one)}
+
+
+def _role(number: int, name: str, permissions: int, position: int, *, managed: bool = False) -> Json:
+    return {
+        "id": str(number),
+        "name": name,
+        "permissions": str(permissions),
+        "position": position,
+        "color": 0,
+        "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
+        "hoist": False,
+        "managed": managed,
+        "mentionable": False,
+        "icon": None,
+        "unicode_emoji": None,
+        "flags": 0,
+    }
 
 
 def channel(place: Channel) -> Json:

@@ -418,6 +418,8 @@ async def open_stage(
             "VIDGO_API_KEY": KEY,
             "VIDGO_API_URL": vidgo.api_url,
             "VIDGO_REQUESTS_PER_SECOND": "500",
+            "DAILY_COVERS_PER_USER": "-1",
+            "DAILY_SONGS_PER_USER": "-1",
             "DATABASE_URL": f"sqlite:///{directory}/coverbot.db",
             "ARCHIVE_DIR": f"{directory}/media",
             "LISTEN_PORT": str(port),

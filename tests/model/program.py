@@ -12,6 +12,7 @@ from bot.replies.delivery import Delivery
 from bot.replies.interactions import Interactions
 from bot.replies.posting import Posting
 from bot.replies.posts import Post
+from bot.servers.limits import Limits
 from bot.settings import Settings
 from bot.songs.covers import Covers
 from bot.songs.finding import Songs
@@ -62,7 +63,13 @@ class Program:
 
     def __init__(self, machine: Flow, database: Database) -> None:
         clock, vidgo, discord_ = machine.clock, machine.vidgo, machine.discord
-        config = Settings(_env_file=None, discord_token="a.b.c", vidgo_api_key="k", public_url=machine.public_url)
+        config = Settings(
+            discord_token="a.b.c",
+            vidgo_api_key="k",
+            public_url=machine.public_url,
+            daily_covers_per_user=-1,
+            daily_songs_per_user=-1,
+        )
         metrics, owner = Metrics(), OwnerNotices()
         schedule = Schedule(database, config, clock=clock, rng=random.Random(1))
         ending = Ending(database, clock=clock, metrics=metrics)
@@ -74,12 +81,13 @@ class Program:
         self.reading = Reading(
             database, wire, self.submission, ending, schedule, owner, config, clock=clock, metrics=metrics
         )
-        songs = Songs(database, wire, self.submission, ending, owner, clock)
-        self.covers = Covers(database, songs, self.submission, clock)
+        limits = Limits(database, config, clock)
+        songs = Songs(database, wire, self.submission, ending, owner, limits, clock)
+        self.covers = Covers(database, songs, self.submission, limits, clock)
         self.library = Library(database, songs, archive, clock)
         self.songs = songs
         self.acknowledgements = Acknowledgements(database, client, schedule, clock)
-        self.interactions = Interactions(database, self.acknowledgements, clock)
+        self.interactions = Interactions(database, self.acknowledgements, clock, None)
         self.delivery = Delivery(
             database,
             Posting(client, clock),

@@ -19,12 +19,15 @@ from bot.cli.commands import parser
 from bot.gateway.client import COGS, PERMISSIONS, Client, UseCases
 from bot.metrics import Metrics
 from bot.settings import Settings, SettingsError, load_settings
-from bot.words import cards, errors
+from bot.words import cards, errors, panel
 from bot.words.pages import Page
+from bot.words.panel import Panel
 from bot.words.text import LANGUAGES, LOCALE_DIR
 from storage.database import Database
 from storage.library import Song
 from storage.schema import metadata
+from storage.servers import Server
+from storage.usage import Kind
 from tests.faults.troubles import TROUBLES
 from tests.project.pages import DOCS, OPERATING, README, ROOT, rows, written
 
@@ -160,11 +163,14 @@ def shown_buttons() -> Iterator[discord.ui.Button[Any]]:
         cards.waiting_buttons(task),
         cards.post_buttons(task, cover=task, link="https://example.com/song.mp3"),
         cards.forget_confirmation(1),
+        cards.support_view("https://example.com"),
         library,
+        *(panel.view(Panel(Server(1, mentions=on), [], dict.fromkeys(Kind, 5))) for on in (True, False)),
     ):
-        for item in view.children:
-            assert isinstance(item, discord.ui.Button)
-            yield item
+        assert view is not None
+        for item in view.walk_children():
+            if isinstance(item, discord.ui.Button):
+                yield item
 
 
 async def test_every_button_is_documented_and_no_other(client: Client) -> None:

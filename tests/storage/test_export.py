@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ADA, BOB = 400_000_000_000_000_001, 400_000_000_000_000_002
 
 NO_PERSON = {
+    "channels",
+    "roles",
     "application_id",
     "channel_id",
     "guild_id",

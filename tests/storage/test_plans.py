@@ -24,7 +24,7 @@ from tests.storage.statements import plan, sent, statements
 ROOT = Path(__file__).parents[2]
 STATEMENTS = statements()
 
-GROWING = {"tasks", "files", "media", "library", "notifications"}
+GROWING = {"tasks", "files", "media", "library", "notifications", "usage", "changes"}
 
 SMALL = {
     "ix_tasks_due": "what is live",
@@ -34,6 +34,7 @@ SMALL = {
     "ix_notifications_passing": "what is deleted after some days",
     "ix_files_archive_due": "what the archive lacks",
     "ix_media_changing": "what comes into the archive or goes out of it",
+    "ix_usage_kept": "what is deleted, as it is older than that",
 }
 """Partial indexes that hold only what there is to do."""
 

@@ -23,7 +23,7 @@ from sandbox.discord import DiscordStandIn
 from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
 from tests.end_to_end.process import Bot
-from tests.end_to_end.world import KEY, TOKEN, World
+from tests.end_to_end.world import KEY, TOKEN, WITHOUT_LIMITS, World
 
 if TYPE_CHECKING:
     import signal
@@ -268,6 +268,7 @@ async def open_room(
             "VIDGO_API_URL": vidgo.api_url,
             "VIDGO_REQUESTS_PER_SECOND": "200",
             "DATABASE_URL": f"sqlite:///{directory}/coverbot.db",
+            **WITHOUT_LIMITS,
             "ARCHIVE_DIR": str(directory / "media"),
             "LISTEN_PORT": str(port),
             "PUBLIC_URL": url if callbacks else "",
