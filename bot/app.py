@@ -19,7 +19,7 @@ import discord
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from bot.client import Client, UseCases
+from bot.client import PERMISSIONS, Client, UseCases
 from bot.login import log_in, stay_connected
 from bot.media.archiver import Archiver, make_archiver
 from bot.media.fetch import Fetcher
@@ -35,6 +35,10 @@ from bot.replies.expiry import make_expiry
 from bot.replies.interactions import Interactions
 from bot.replies.posting import Posting
 from bot.replies.posts import Composer
+from bot.servers.alarms import Alarms, make_alarms
+from bot.servers.conditions import Conditions
+from bot.servers.onboarding import Onboarding, make_onboarding
+from bot.servers.watch import Watch, make_watch
 from bot.settings import Settings, SettingsError
 from bot.shutdown import Deadline, ignore_signals, stop_requested
 from bot.songs.covers import Covers
@@ -42,7 +46,6 @@ from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
 from bot.tasks.ending import Ending
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.poller import make_poller
 from bot.tasks.reading import Reading
 from bot.tasks.schedule import Schedule
@@ -51,10 +54,11 @@ from bot.vidgo import VidGo
 from bot.web.addresses import show_address
 from bot.web.listener import Listener
 from bot.worker import Worker
-from storage import notifications
+from storage import alarms, notifications
 from storage import tasks as rows
 from storage.archive.archive import Archive
 from storage.database import Database
+from storage.schema import AlarmKind
 from storage.sqlite.opening import DatabaseError, hold_alone, path_of, unusable
 
 log = logging.getLogger(__name__)
@@ -109,6 +113,7 @@ class _Parts:
     client: Client
     vidgo: VidGo
     submission: Submission
+    watch: Worker
     workers: list[Worker]
 
 
@@ -116,7 +121,8 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     """Make the parts and start to listen; the stack closes what the parts stand on."""
     database = await _open_database(settings, stack)
     directory = await asyncio.to_thread(_empty_directory, settings)
-    vidgo = await _open_vidgo(settings, stack, clock)
+    conditions = Conditions(database.wakeups, clock, warning=settings.credits_warning)
+    vidgo = await _open_vidgo(settings, stack, clock, conditions)
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
@@ -127,12 +133,12 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     links = Links(settings, clock)
     metrics = Metrics()
     schedule = Schedule(database, settings, clock=clock, rng=rng)
-    owner = OwnerNotices()
     ending = Ending(database, clock=clock, metrics=metrics)
-    submission = Submission(database, vidgo, ending, schedule, owner, settings, clock=clock, metrics=metrics)
-    reading = Reading(database, vidgo, submission, ending, schedule, owner, settings, clock=clock, metrics=metrics)
-    songs = Songs(database, vidgo, submission, ending, owner, clock)
+    submission = Submission(database, vidgo, ending, schedule, settings, clock=clock, metrics=metrics)
+    reading = Reading(database, vidgo, submission, ending, schedule, settings, clock=clock, metrics=metrics)
+    songs = Songs(database, vidgo, submission, ending, clock)
     acknowledgements = Acknowledgements(database, client, schedule, clock)
+    onboarding = Onboarding(database, client, PERMISSIONS, clock)
     client.use_cases = UseCases(
         database=database,
         interactions=Interactions(database, acknowledgements, clock),
@@ -141,6 +147,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         covers=Covers(database, songs, submission, clock),
         performances=Performances(database, songs, submission, files, links, directory=directory, clock=clock),
         library=Library(database, songs, archive, clock),
+        onboarding=onboarding,
         directory=directory,
     )
     delivery = Delivery(
@@ -159,12 +166,13 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         make_archiver(archiver, database, clock),
         make_acknowledger(acknowledgements, database, clock),
         make_expiry(database, clock),
+        make_alarms(Alarms(database, client, settings.owner_ids or (), clock), database, clock),
+        make_onboarding(onboarding, database, clock),
     ]
-    async with database.write() as transaction:
-        # With SQLite nobody else lives who could be at work on these.
-        await rows.wake_orphans(transaction, clock())
-        await notifications.wake_orphans(transaction, clock())
-    parts = _Parts(client, vidgo, submission, workers)
+    places = [directory, *([settings.archive_dir] if settings.archive_max_bytes else [])]
+    watch = make_watch(Watch(database, vidgo, conditions, places, clock), database, clock)
+    await _go_on(database, conditions, clock())
+    parts = _Parts(client, vidgo, submission, watch, [*workers, watch])
     listener = Listener(
         settings,
         database,
@@ -174,7 +182,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         links=links,
         files=files,
         directory=directory,
-        workers=workers,
+        workers=parts.workers,
         not_ready=lambda: _not_ready(parts),
     )
     await _listen(listener, settings)
@@ -182,7 +190,18 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     return parts
 
 
-async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> VidGo:
+async def _go_on(database: Database, conditions: Conditions, now: float) -> None:
+    """Go on with what the last process has left; with SQLite nobody else lives who could be at work on it."""
+    async with database.write() as transaction:
+        await rows.wake_orphans(transaction, now)
+        await notifications.wake_orphans(transaction, now)
+        await alarms.wake_orphans(transaction, now)
+        conditions.recall(await alarms.get(transaction, AlarmKind.CREDITS_GONE))
+
+
+async def _open_vidgo(
+    settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], conditions: Conditions
+) -> VidGo:
     sessions = [
         await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -201,6 +220,7 @@ async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable
         orders=sessions[1],
         requests_per_second=settings.vidgo_requests_per_second,
         clock=clock,
+        seen=conditions.see_request,
     )
 
 
@@ -221,9 +241,11 @@ def _built(building: asyncio.Task[_Parts], settings: Settings) -> _Parts:
 
 async def _connect(parts: _Parts, settings: Settings) -> None:
     """Log in, begin to work, and stay connected."""
+    parts.watch.start()  # what is wrong with the account is said even where Discord is out of reach
     await log_in(parts.client, settings)
     for worker in parts.workers:
-        worker.start()
+        if worker is not parts.watch:
+            worker.start()
     await stay_connected(parts.client, settings)
 
 

@@ -18,6 +18,7 @@ from yarl import URL
 from bot.refusals import asked_to_wait
 from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.interactions import Interactions
+from bot.servers.onboarding import Onboarding
 from bot.settings import Settings
 from bot.songs.covers import Covers
 from bot.songs.finding import Songs
@@ -54,6 +55,11 @@ PERMISSIONS = discord.Permissions(
 """What the bot needs, and all that its invitation asks for."""
 
 
+def invitation(application_id: int) -> str:
+    """Return the address that invites the bot into a server with exactly what it needs."""
+    return discord.utils.oauth_url(application_id, permissions=PERMISSIONS, scopes=("bot", "applications.commands"))
+
+
 @dataclass(frozen=True, slots=True)
 class UseCases:
     """What the cogs hand over to. `directory` is where files wait to be posted."""
@@ -65,6 +71,7 @@ class UseCases:
     covers: Covers
     performances: Performances
     library: Library
+    onboarding: Onboarding
     directory: Path
 
 
@@ -122,11 +129,14 @@ class Client(commands.AutoShardedBot):
             max_messages=None,
             chunk_guilds_at_startup=False,
             allowed_mentions=discord.AllowedMentions.none(),
+            status=discord.Status.online,
+            activity=discord.Activity(type=discord.ActivityType.listening, name="/cover"),
             # A longer wait is planned, so that it holds nobody else up.
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
         )
         self._custom_ids: list[re.Pattern[str]] = []
         self._launching: set[int] = set()
+        self._started_at = discord.utils.utcnow()
 
     async def setup_hook(self) -> None:
         """Load the cogs."""
@@ -175,8 +185,24 @@ class Client(commands.AutoShardedBot):
         return await self.get_partial_messageable(channel_id).fetch_message(message_id)
 
     async def on_ready(self) -> None:
-        """Say that the bot is there."""
+        """Say that the bot is there, and how it comes into a server where it is in none."""
         log.info("connected to Discord as %s in %d servers", self.user, len(self.guilds))
+        has_all_shards = len(self.shards) == self.shard_count
+        if not self.guilds and has_all_shards and self.application_id is not None:
+            log.warning("it is in no server yet; this invites it into one: %s", invitation(self.application_id))
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """Greet a server; those that were there before are no news when a session begins."""
+        await self.use_cases.onboarding.joined(guild.id)
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """Greet a server that was joined while a session began, which discord.py takes for one that was there."""
+        if guild.me.joined_at is not None and guild.me.joined_at > self._started_at:
+            await self.use_cases.onboarding.joined(guild.id)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """Forget a server."""
+        await self.use_cases.onboarding.left(guild.id)
 
     async def end_commands(self, grace: float) -> None:
         """Wait up to `grace` seconds for the commands and buttons under way, then cancel them."""

@@ -98,6 +98,15 @@ def _level(value: Any) -> Any:
     return {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(name, name)
 
 
+def _ids(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if not all(re.fullmatch(r"[0-9]{1,19}", name) and 0 < int(name) < 1 << 63 for name in names):
+        raise ValueError("must be ids of people, numbers of 17 to 20 digits with commas in between")
+    return tuple(dict.fromkeys(map(int, names)))
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Size = Annotated[int, BeforeValidator(_size)]
@@ -138,6 +147,10 @@ class Settings(BaseModel):
     poll_max_seconds: Seconds = 60
     task_timeout_seconds: Seconds = 1800
     task_give_up_seconds: Seconds = 86400
+    credits_warning: Annotated[
+        float, Field(ge=0, le=1e9, allow_inf_nan=False, description="a number of credits such as 100; 0 never warns")
+    ] = 100
+    owner_ids: Annotated[tuple[int, ...] | None, BeforeValidator(_ids)] = None
     media_allow_private_hosts: Annotated[bool, Field(description="true or false")] = False
     media_max_bytes: Annotated[Size, Field(gt=0, le=1 << 34, description="a size above 0 and up to 16GiB")] = 104857600
     log_level: Annotated[

@@ -11,7 +11,7 @@ import aiohttp
 import discord
 from aiohttp import web
 
-from bot.client import PERMISSIONS
+from bot.client import PERMISSIONS, invitation
 from bot.refusals import LOGIN_REFUSED, UNREACHABLE, explain, is_not_there, refuses_token
 from bot.settings import Settings
 from bot.vidgo import KeyRefused, VidGo, VidGoError
@@ -59,7 +59,7 @@ async def invite(settings: Settings) -> str:
     async with _discord(settings) as client:
         await _token(client, settings)
         application = await client.application_info()
-        return discord.utils.oauth_url(application.id, permissions=PERMISSIONS, scopes=("bot", "applications.commands"))
+        return invitation(application.id)
 
 
 @asynccontextmanager

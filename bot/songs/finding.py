@@ -11,7 +11,6 @@ from sqlalchemy.exc import IntegrityError
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.ending import Ending, to_files
 from bot.tasks.new import new_task, order_key
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.submission import Submission
 from bot.vidgo import (
     AnswerLost,
@@ -57,14 +56,12 @@ class Songs:
         vidgo: VidGo,
         submission: Submission,
         ending: Ending,
-        owner: OwnerNotices,
         clock: Callable[[], float],
     ) -> None:
         self._database = database
         self._vidgo = vidgo
         self._submission = submission
         self._ending = ending
-        self._owner = owner
         self._clock = clock
 
     async def choices(self, user_id: int, typed: str, *, kind: str | None = "song") -> list[Song]:
@@ -185,7 +182,6 @@ class Songs:
         except UnknownTask:
             raise MemberError(errors.unknown_task_id()) from None
         except (KeyRefused, NoCredits) as error:
-            self._owner.tell(error)
             raise MemberError(errors.owner_must_act(isinstance(error, KeyRefused))) from None
         except (Busy, AnswerLost, VidGoError):
             raise MemberError(errors.vidgo_busy()) from None

@@ -12,10 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.tasks.ending import Ending
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.schedule import LAGS, Schedule
 from bot.tasks.submission import CONFIRM_SECONDS, EXISTS, Submission
-from bot.vidgo import Busy, CoverArt, KeyRefused, NoCredits, Report, Status, UnknownTask, VidGo, VidGoError
+from bot.vidgo import Busy, CoverArt, Report, Status, UnknownTask, VidGo, VidGoError
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -49,7 +48,6 @@ class Reading:
         submission: Submission,
         ending: Ending,
         schedule: Schedule,
-        owner: OwnerNotices,
         settings: Settings,
         *,
         clock: Callable[[], float],
@@ -60,7 +58,6 @@ class Reading:
         self._submission = submission
         self._ending = ending
         self._schedule = schedule
-        self._owner = owner
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
@@ -150,8 +147,6 @@ class Reading:
             await self._doubt(task, UNKNOWN, error.reason, BELIEF_SECONDS)
             return
         except VidGoError as error:
-            if isinstance(error, KeyRefused | NoCredits):
-                self._owner.tell(error, task.id)
             self._metrics.vidgo_errors.labels(type(error).__name__).inc()
             log.info("task %s could not be read: %s", task.id, error.reason)
             hinted = error.retry_after if isinstance(error, Busy) else None
@@ -159,7 +154,6 @@ class Reading:
                 task, SILENCE, error.reason, pause=self._schedule.pause(hinted) if hinted else 0
             )
             return
-        self._owner.works(KeyRefused)
         if report.status is Status.FINISHED:
             await self._finished(task, report)
         elif report.status is Status.FAILED:

@@ -7,7 +7,8 @@ import json
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
@@ -27,6 +28,9 @@ CONNECT_TIMEOUT = 10.0
 # VidGo's schema insists on a callback URL for some models; RFC 2606 keeps .invalid from ever resolving.
 NO_CALLBACK = "https://no-callback.invalid/"
 
+Seen = Callable[[Question, VidGoError | None], None]
+"""Is told what was asked, and what came of it: an error, or None for an answer that says what was asked."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -41,7 +45,8 @@ class VidGo:
     (at most 300 s). Nothing is ever submitted twice, no redirect is followed, and the API key, the callback
     URL and its token appear in no error and no log. `orders` is the session for submissions: what must not be
     repeated should not go over a connection that the server may just be closing. `timeout` is in seconds and covers
-    a whole request; `clock` gives Unix seconds. Raises ValueError for an address or a key that cannot be used.
+    a whole request; `clock` gives Unix seconds; `seen` is told of each request. Raises ValueError for an address or a
+    key that cannot be used.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class VidGo:
         timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        seen: Seen = lambda _question, _error: None,
     ) -> None:
         base = URL(base_url)
         if base.scheme not in {"http", "https"} or not base.host or base.user or base.password:
@@ -72,6 +78,7 @@ class VidGo:
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_TIMEOUT, timeout / 2))
         self._clock = clock
         self._sleep = sleep
+        self._seen = seen
         self._paused_until = float("-inf")
         self._in_line: set[asyncio.Task[Any]] = set()
 
@@ -114,16 +121,17 @@ class VidGo:
             secrets += [callback_url, *(part for part in re.split("[/?=&]", callback_url) if len(part) >= 16)]
         elif request.callback_required:
             body["callback_url"] = NO_CALLBACK
-        answer = await self._send(self._orders, "POST", "api/generate/submit", json=body)
-        task_id = task_id_of(answer.task)
-        if answer.ok and task_id is not None:
-            return task_id
         question = Question.SUBMIT_ON_SOURCE if request.needs_source else Question.SUBMIT
-        error = self._note(refusal(answer, question, secrets))
-        if isinstance(error, Duplicate) and error.task_id == body["input"].get("task_id"):
-            # The refusal names the source again; taken for the earlier cover, the original would pass as one.
-            error.task_id = None
-        raise error
+        with self._watched(question):
+            answer = await self._send(self._orders, "POST", "api/generate/submit", json=body)
+            task_id = task_id_of(answer.task)
+            if answer.ok and task_id is not None:
+                return task_id
+            error = self._note(refusal(answer, question, secrets))
+            if isinstance(error, Duplicate) and error.task_id == body["input"].get("task_id"):
+                # The refusal names the source again; taken for the earlier cover, the original would pass as one.
+                error.task_id = None
+            raise error
 
     async def detail(self, task_id: str) -> Report:
         """Read what VidGo says about a task.
@@ -134,28 +142,40 @@ class VidGo:
         known_as = identifier(task_id)
         if known_as is None:
             raise UnknownTask("this cannot be a task id")
-        answer = await self._ask("api/generate/detail/music", {"task_id": known_as})
-        report = report_of(answer.task, known_as, [self._key])
-        named = task_id_of(answer.task) is not None
-        good = answer.ok and (named or bool(report.raw_status))
-        # A failed task may bring an error code along with the word; the word is final.
-        failed = 200 <= answer.http_status < 300 and named and report.status is Status.FAILED
-        if not good and not failed:
-            raise self._note(refusal(answer, Question.DETAIL, [self._key]))
+        with self._watched(Question.DETAIL):
+            answer = await self._ask("api/generate/detail/music", {"task_id": known_as})
+            report = report_of(answer.task, known_as, [self._key])
+            named = task_id_of(answer.task) is not None
+            good = answer.ok and (named or bool(report.raw_status))
+            # A failed task may bring an error code along with the word; the word is final.
+            failed = 200 <= answer.http_status < 300 and named and report.status is Status.FAILED
+            if not good and not failed:
+                raise self._note(refusal(answer, Question.DETAIL, [self._key]))
         if report.status is Status.UNKNOWN:
             _log.warning("VidGo reports an unknown status: %s", one_line(report.raw_status, [self._key]))
         return report
 
     async def balance(self) -> float:
         """Read how many credits the account has. Raises `VidGoError`."""
-        answer = await self._ask("api/user/balance")
-        if not answer.ok:
-            raise self._note(refusal(answer, Question.BALANCE, [self._key]))
-        data = answer.envelope.get("data")
-        amount = number((data if isinstance(data, dict) else answer.envelope).get("credits_amount"))
-        if amount is None:
-            raise Nonsense("the balance names no amount of credits", code=answer.http_status)
-        return amount
+        with self._watched(Question.BALANCE):
+            answer = await self._ask("api/user/balance")
+            if not answer.ok:
+                raise self._note(refusal(answer, Question.BALANCE, [self._key]))
+            data = answer.envelope.get("data")
+            amount = number((data if isinstance(data, dict) else answer.envelope).get("credits_amount"))
+            if amount is None:
+                raise Nonsense("the balance names no amount of credits", code=answer.http_status)
+            return amount
+
+    @contextmanager
+    def _watched(self, question: Question) -> Iterator[None]:
+        """Let whoever wants to know see what becomes of a request."""
+        try:
+            yield
+        except VidGoError as error:
+            self._seen(question, error)
+            raise
+        self._seen(question, None)
 
     async def _ask(self, path: str, params: dict[str, str] | None = None) -> Answer:
         await self.turn()

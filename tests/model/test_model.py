@@ -43,7 +43,6 @@ from bot.songs.covers import Covers
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.tasks.ending import Ending
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.poller import Polling
 from bot.tasks.reading import Reading
 from bot.tasks.schedule import Schedule
@@ -100,18 +99,16 @@ class Program:
     def __init__(self, machine: Flow, database: Database) -> None:
         clock, vidgo, discord_ = machine.clock, machine.vidgo, machine.discord
         config = Settings(_env_file=None, discord_token="a.b.c", vidgo_api_key="k", public_url=machine.public_url)
-        metrics, owner = Metrics(), OwnerNotices()
+        metrics = Metrics()
         schedule = Schedule(database, config, clock=clock, rng=random.Random(1))
         ending = Ending(database, clock=clock, metrics=metrics)
         wire: Any = vidgo
         client: Any = FakeClient(discord_)
         archive: Any = NoArchive()
         composer: Any = PlainComposer()
-        self.submission = Submission(database, wire, ending, schedule, owner, config, clock=clock, metrics=metrics)
-        self.reading = Reading(
-            database, wire, self.submission, ending, schedule, owner, config, clock=clock, metrics=metrics
-        )
-        songs = Songs(database, wire, self.submission, ending, owner, clock)
+        self.submission = Submission(database, wire, ending, schedule, config, clock=clock, metrics=metrics)
+        self.reading = Reading(database, wire, self.submission, ending, schedule, config, clock=clock, metrics=metrics)
+        songs = Songs(database, wire, self.submission, ending, clock)
         self.covers = Covers(database, songs, self.submission, clock)
         self.library = Library(database, songs, archive, clock)
         self.songs = songs

@@ -24,7 +24,7 @@ from tests.storage.statements import plan, sent, statements
 ROOT = Path(__file__).parents[2]
 STATEMENTS = statements()
 
-GROWING = {"tasks", "files", "media", "library", "notifications"}
+GROWING = {"tasks", "files", "media", "library", "notifications", "greetings"}
 
 SMALL = {
     "ix_tasks_due": "what is live",
@@ -33,6 +33,8 @@ SMALL = {
     "ix_notifications_ack": "whose acknowledgement has to change",
     "ix_notifications_passing": "what is deleted after some days",
     "ix_files_archive_due": "what the archive lacks",
+    "ix_greetings_due": "who has to be greeted",
+    "ix_alarms_due": "what has to be told",
 }
 """Partial indexes that hold only what there is to do."""
 

@@ -24,7 +24,7 @@ from discord.ext import commands
 
 from bot.client import COGS
 from bot.replies import interactions
-from bot.words import answers, errors, labels, posts, waiting
+from bot.words import answers, errors, labels, owners, posts, waiting
 from bot.words.text import DOMAIN, LANGUAGES, LOCALE_DIR, REASON_LIMIT, TITLE_LIMIT, Raw, Text, speaking, translate
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ROOT = LOCALE_DIR.parents[2]
 PACKAGES = ("bot", "cogs")
 MARKERS = ("Text", "_n", "_")
-SENTENCES = (answers, errors, labels, posts, waiting)
+SENTENCES = (answers, errors, labels, owners, posts, waiting)
 DESCRIPTION_LIMIT = 100
 LABEL_LIMIT = 80
 MESSAGE_LIMIT = 2000
@@ -125,12 +125,16 @@ def test_every_sentence_is_a_literal_that_can_be_found() -> None:
                 if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
                     found.append(f"{file.relative_to(ROOT).as_posix()}: {ast.unparse(argument)}")
     assert sorted(found) == sorted(
-        ["bot/words/errors.py: name", "bot/words/errors.py: template", "bot/words/labels.py: _LABELS[action]"]
+        [
+            *("bot/words/errors.py: name", "bot/words/errors.py: template", "bot/words/labels.py: _LABELS[action]"),
+            *("bot/words/owners.py: _BEGINS[kind]", "bot/words/owners.py: _ENDS[kind]", "bot/words/owners.py: name"),
+        ]
     )
 
 
 def test_every_sentence_that_is_looked_up_is_in_the_catalogues() -> None:
     looked_up = [*errors._FAILURES.values(), *labels._LABELS.values(), *errors.PERMISSION_NAMES]
+    looked_up += [*owners._BEGINS.values(), *owners._ENDS.values()]
     assert [template for template in looked_up if template not in templates()] == []
 
 

@@ -1,0 +1,1 @@
+"""What owners of the bot and of servers are told."""
