@@ -20,7 +20,7 @@ import discord
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from bot.gateway.client import Client, UseCases
+from bot.gateway.client import PERMISSIONS, Client, UseCases
 from bot.gateway.login import log_in, stay_connected
 from bot.media.archiver import Archiver, make_archiver
 from bot.media.fetch import Fetcher
@@ -37,9 +37,13 @@ from bot.replies.expiry import make_expiry
 from bot.replies.interactions import Interactions
 from bot.replies.posting import Posting
 from bot.replies.posts import Composer
+from bot.servers.alarms import Alarms, make_alarms
+from bot.servers.conditions import Conditions
 from bot.servers.limits import Limits
+from bot.servers.onboarding import Onboarding, make_onboarding
 from bot.servers.report import UsageReport
 from bot.servers.settings import ServerSettings
+from bot.servers.watch import Watch, make_watch
 from bot.settings import Settings, SettingsError
 from bot.shutdown import Deadline, ignore_signals, stop_requested
 from bot.songs.covers import Covers
@@ -47,21 +51,24 @@ from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
 from bot.tasks.ending import Ending
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.poller import make_poller
 from bot.tasks.reading import Reading
 from bot.tasks.schedule import Schedule
 from bot.tasks.submission import Submission
 from bot.vidgo import VidGo
+from bot.vidgo.answers import Question
+from bot.vidgo.client import Seen
+from bot.vidgo.errors import outcome_of
 from bot.web.addresses import show_address
 from bot.web.figures import Exposition
 from bot.web.listener import Listener
 from bot.worker import Worker
-from storage import notifications
+from storage import alarms, notifications
 from storage import tasks as rows
 from storage.archive.archive import Archive
 from storage.archive.store import StoreRefused
 from storage.database import Database
+from storage.schema import AlarmKind
 from storage.sqlite.opening import DatabaseError, hold_alone, path_of, unusable
 
 log = logging.getLogger(__name__)
@@ -116,6 +123,7 @@ class _Parts:
     client: Client
     vidgo: VidGo
     submission: Submission
+    watch: Worker
     workers: list[Worker]
 
 
@@ -124,7 +132,8 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     database = await _open_database(settings, stack)
     directory = await asyncio.to_thread(_empty_directory, settings)
     metrics = Metrics()
-    vidgo = await _open_vidgo(settings, stack, clock, metrics)
+    conditions = Conditions(database.wakeups, clock, warning=settings.credits_warning)
+    vidgo = await _open_vidgo(settings, stack, clock, partial(_see, metrics, conditions))
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
@@ -134,13 +143,13 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     stack.push_async_callback(files.close)
     links = Links(settings, clock)
     schedule = Schedule(database, settings, clock=clock, rng=rng)
-    owner = OwnerNotices()
     ending = Ending(database, clock=clock, metrics=metrics)
-    submission = Submission(database, vidgo, ending, schedule, owner, settings, clock=clock, metrics=metrics)
-    reading = Reading(database, vidgo, submission, ending, schedule, owner, settings, clock=clock, metrics=metrics)
+    submission = Submission(database, vidgo, ending, schedule, settings, clock=clock, metrics=metrics)
+    reading = Reading(database, vidgo, submission, ending, schedule, settings, clock=clock, metrics=metrics)
     limits = Limits(database, settings, clock)
-    songs = Songs(database, vidgo, submission, ending, owner, limits, clock)
+    songs = Songs(database, vidgo, submission, ending, limits, clock)
     acknowledgements = Acknowledgements(database, client, schedule, clock)
+    onboarding = Onboarding(database, client, PERMISSIONS, clock)
     client.use_cases = UseCases(
         database=database,
         interactions=Interactions(database, acknowledgements, clock, settings.support_url),
@@ -153,6 +162,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         covers=Covers(database, songs, submission, limits, clock),
         performances=Performances(database, songs, submission, files, links, limits, directory=directory, clock=clock),
         library=Library(database, songs, archive, clock),
+        onboarding=onboarding,
         directory=directory,
     )
     delivery = Delivery(
@@ -171,12 +181,14 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         make_archiver(archiver, database, clock),
         make_acknowledger(acknowledgements, database, clock),
         make_expiry(database, clock),
+        make_alarms(Alarms(database, client, settings.owner_ids or (), clock), database, clock),
+        make_onboarding(onboarding, database, clock),
     ]
-    async with database.write() as transaction:
-        # With SQLite nobody else lives who could be at work on these.
-        await rows.wake_orphans(transaction, clock())
-        await notifications.wake_orphans(transaction, clock())
-    parts = _Parts(client, vidgo, submission, workers)
+    places = [directory, *([settings.archive_dir] if archive.is_on and settings.archive_url is None else [])]
+    watch = make_watch(Watch(database, vidgo, conditions, places, clock), database, clock)
+    await _go_on(database, conditions, clock())
+    workers.append(watch)
+    parts = _Parts(client, vidgo, submission, watch, workers)
     not_ready = partial(_not_ready, parts)
     exposition = Exposition(
         metrics,
@@ -207,7 +219,23 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     return parts
 
 
-async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], metrics: Metrics) -> VidGo:
+async def _go_on(database: Database, conditions: Conditions, now: float) -> None:
+    """Go on with what the last process has left; with SQLite nobody else lives who could be at work on it."""
+    async with database.write() as transaction:
+        await rows.wake_orphans(transaction, now)
+        await notifications.wake_orphans(transaction, now)
+        await alarms.wake_orphans(transaction, now)
+        conditions.recall(await alarms.get(transaction, AlarmKind.CREDITS_GONE))
+
+
+def _see(metrics: Metrics, conditions: Conditions, question: Question, error: BaseException | None) -> None:
+    """Count what came of a request to VidGo, and see what it says of the account."""
+    request = Question.SUBMIT if question.is_submission else question
+    metrics.vidgo_requests.labels(request.value, outcome_of(error)).inc()
+    conditions.see_request(question, error)
+
+
+async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], seen: Seen) -> VidGo:
     sessions = [
         await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -226,7 +254,7 @@ async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable
         orders=sessions[1],
         requests_per_second=settings.vidgo_requests_per_second,
         clock=clock,
-        count=lambda request, outcome: metrics.vidgo_requests.labels(request, outcome).inc(),
+        seen=seen,
     )
 
 
@@ -247,9 +275,11 @@ def _built(building: asyncio.Task[_Parts], settings: Settings) -> _Parts:
 
 async def _connect(parts: _Parts, settings: Settings) -> None:
     """Log in, begin to work, and stay connected."""
+    parts.watch.start()  # what is wrong with the account is said even where Discord is out of reach
     await log_in(parts.client, settings)
     for worker in parts.workers:
-        worker.start()
+        if worker is not parts.watch:
+            worker.start()
     await stay_connected(parts.client, settings)
 
 

@@ -110,6 +110,17 @@ def _level(value: Any) -> Any:
 DailyLimit = Annotated[
     int, Field(ge=-1, le=1_000_000, description="a number of orders a day; 0 allows none, -1 as many as anybody wants")
 ]
+
+
+def _ids(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if not all(re.fullmatch(r"[0-9]{1,19}", name) and 0 < int(name) < 1 << 63 for name in names):
+        raise ValueError("must be ids of people, numbers of 17 to 20 digits with commas in between")
+    return tuple(dict.fromkeys(map(int, names)))
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 ButtonUrl = Annotated[HttpUrl, Field(max_length=512, description="an address of at most 512 characters")]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
@@ -161,6 +172,10 @@ class Settings(BaseModel):
     daily_songs_per_user: DailyLimit = 5
     daily_orders_per_server: DailyLimit = -1
     support_url: ButtonUrl | None = None
+    credits_warning: Annotated[
+        float, Field(ge=0, le=1e9, allow_inf_nan=False, description="a number of credits such as 100; 0 never warns")
+    ] = 100
+    owner_ids: Annotated[tuple[int, ...] | None, BeforeValidator(_ids)] = None
     media_allow_private_hosts: Annotated[bool, Field(description="true or false")] = False
     media_max_bytes: Annotated[Size, Field(gt=0, le=1 << 34, description="a size above 0 and up to 16GiB")] = 104857600
     log_level: Annotated[

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, ColumnElement, Float, Select, Table, bindparam, or_, select
 
 from storage.database import Snapshot
-from storage.schema import HEAD, files, metadata, tasks
+from storage.schema import HEAD, alarms, files, metadata, tasks
 
 PEOPLE = frozenset({"user_id"})
 """Columns that hold a member's id, whatever table they stand in."""
@@ -37,6 +37,9 @@ _USER = bindparam("user", type_=BigInteger)
 _TABLES = {table.name: found for table in metadata.sorted_tables if (found := _all_about_somebody(table)) is not None}
 
 
+_OF_OWNERS = select(alarms).order_by(alarms.c.kind)
+
+
 async def export_member(snapshot: Snapshot, user_id: int) -> dict[str, Any]:
     """Return what is kept about a member, by table, as JSON can hold it: ids as text, times as ISO 8601 in UTC."""
     found: dict[str, Any] = {"user_id": str(user_id), "schema": HEAD}
@@ -45,6 +48,12 @@ async def export_member(snapshot: Snapshot, user_id: int) -> dict[str, Any]:
             {column.name: _shown(column, value, user_id) for column, value in zip(columns, row, strict=True)}
             for row in await snapshot.execute(statement, {"user": user_id})
         ]
+    # An owner who was told stands in one row with the others, by id, and those are nobody else's business.
+    found["alarms"] = [
+        {column.name: row[number] for number, column in enumerate(alarms.columns)} | {"told": {str(user_id): told}}
+        for row in await snapshot.execute(_OF_OWNERS)
+        if (told := row.told.get(str(user_id))) is not None
+    ]
     return found
 
 

@@ -28,7 +28,7 @@ class Gone(Exception):  # noqa: N818 (a word says what happened)
     """A row is not, or not any more, in the state from which it was to change: somebody else was there first."""
 
 
-def due(name: ColumnElement[str], at: ColumnElement[Any], is_open: Open) -> Select[Any]:
+def due(name: ColumnElement[Any], at: ColumnElement[Any], is_open: Open) -> Select[Any]:
     """Ask for at most `most` names whose time has come at `now`, except those to `skip`, the longest waiting first.
 
     A time beyond `horizon` has come too: nothing is ever planned that far, so the clock was set back.
@@ -37,7 +37,7 @@ def due(name: ColumnElement[str], at: ColumnElement[Any], is_open: Open) -> Sele
     return quick(select(name, at).where(is_open, has_come, name.not_in(SKIPPED)).order_by(at).limit(MOST))
 
 
-def next_due(name: ColumnElement[str], at: ColumnElement[Any], is_open: Open) -> Select[Any]:
+def next_due(name: ColumnElement[Any], at: ColumnElement[Any], is_open: Open) -> Select[Any]:
     """Ask when the next one is due, except those to `skip`."""
     return quick(select(func.min(at)).where(is_open, name.not_in(SKIPPED)))
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 
@@ -96,6 +96,30 @@ class MediaState(StrEnum):
     COMING = "coming"
     KEPT = "kept"
     GOING = "going"
+
+
+class AlarmKind(StrEnum):
+    """What the owner is told of. Each is there or not, but for `given_up`, which happens."""
+
+    KEY = "key"
+    CREDITS_LOW = "credits_low"
+    CREDITS_GONE = "credits_gone"
+    VIDGO = "vidgo"
+    DISK = "disk"
+    GIVEN_UP = "given_up"
+
+
+class AlarmState(StrEnum):
+    """The life of an alarm: `quiet → raised → told → over → quiet`.
+
+    `raised` has to be told, `over` has to be told to those who were told that it began. What is over before anybody
+    was told becomes `quiet` without a word.
+    """
+
+    QUIET = "quiet"
+    RAISED = "raised"
+    TOLD = "told"
+    OVER = "over"
 
 
 LIVE_TASKS = (TaskStatus.QUEUED, TaskStatus.SUBMITTING, TaskStatus.WAITING, TaskStatus.RUNNING)
@@ -346,3 +370,41 @@ changes = Table(
 
 Index("ix_changes_guild", changes.c.guild_id, changes.c.id)
 Index("ix_changes_user", changes.c.user_id)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("state", String(8), nullable=False),
+    Column("since", Float, nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("tell_at", Float),
+    Column("sent_at", Float),
+    Column("told_at", Float),
+    Column("told", JSON, nullable=False),
+)
+"""What the owner is told of, one row for each kind.
+
+`since` is when it began, `details` what the words need. `tell_at` is when there is something to tell, and None where
+nobody has seen since the start whether it is still so. `sent_at` is when it was first sent, `told_at` when the owner
+was last told that it began. `told` has who was told, by id: whether they could be told.
+"""
+
+Index("ix_alarms_due", alarms.c.tell_at, sqlite_where=text("tell_at IS NOT NULL"))
+
+greetings = Table(
+    "greetings",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("joined_at", Float, nullable=False),
+    Column("greet_at", Float),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("channel_id", BigInteger),
+    Column("sent_at", Float),
+)
+"""The servers that were joined: each is greeted once, at `greet_at`, which is None when that is done.
+
+`channel_id` is where the greeting was sent last and may be, `sent_at` when.
+"""
+
+Index("ix_greetings_due", greetings.c.greet_at, sqlite_where=text("greet_at IS NOT NULL"))

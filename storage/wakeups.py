@@ -19,6 +19,9 @@ class Queue(StrEnum):
     ACKNOWLEDGEMENTS = "acknowledgements"
     ARCHIVER = "archiver"
     EXPIRY = "expiry"
+    WATCH = "watch"
+    ALARMS = "alarms"
+    GREETINGS = "greetings"
 
 
 class Wakeups:

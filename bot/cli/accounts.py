@@ -14,6 +14,7 @@ import discord
 from yarl import URL
 
 from bot.gateway.client import PERMISSIONS
+from bot.gateway.client import invitation as invitation_of
 from bot.refusals import LOGIN_REFUSED, UNREACHABLE, explain, is_not_there, refuses_token
 from bot.settings import Settings
 from bot.vidgo import KeyRefused, VidGo, VidGoError
@@ -99,7 +100,7 @@ async def invitation(client: discord.Client) -> str:
             application = await client.application_info()
     except UNREACHABLE as error:
         raise Wrong(f"Discord does not name the application ({explain(error)})") from None
-    return discord.utils.oauth_url(application.id, permissions=PERMISSIONS, scopes=("bot", "applications.commands"))
+    return invitation_of(application.id)
 
 
 async def servers_of(client: discord.Client, only: int | None) -> list[discord.Guild]:

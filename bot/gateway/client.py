@@ -22,6 +22,7 @@ from bot.refusals import asked_to_wait
 from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.interactions import Interactions
 from bot.servers.limits import Limits
+from bot.servers.onboarding import Onboarding
 from bot.servers.report import UsageReport
 from bot.servers.settings import ServerSettings
 from bot.settings import Settings
@@ -64,6 +65,11 @@ TakeForm = Callable[["discord.Interaction[Client]", re.Match[str]], Coroutine[An
 """What is done with a form that was filled in; the match is that of its custom id."""
 
 
+def invitation(application_id: int) -> str:
+    """Return the address that invites the bot into a server with exactly what it needs."""
+    return discord.utils.oauth_url(application_id, permissions=PERMISSIONS, scopes=("bot", "applications.commands"))
+
+
 @dataclass(frozen=True, slots=True)
 class UseCases:
     """What the cogs hand over to. `directory` is where files wait to be posted."""
@@ -78,6 +84,7 @@ class UseCases:
     limits: Limits
     servers: ServerSettings
     report: UsageReport
+    onboarding: Onboarding
     directory: Path
     support_url: str | None
 
@@ -142,6 +149,8 @@ class Client(commands.AutoShardedBot):
             max_messages=None,
             chunk_guilds_at_startup=False,
             allowed_mentions=discord.AllowedMentions.none(),
+            status=discord.Status.online,
+            activity=discord.Activity(type=discord.ActivityType.listening, name="/cover"),
             # A longer wait is planned, so that it holds nobody else up.
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
         )
@@ -151,6 +160,7 @@ class Client(commands.AutoShardedBot):
         self._custom_ids: list[re.Pattern[str]] = []
         self._forms: list[tuple[re.Pattern[str], TakeForm]] = []
         self._launching: set[int] = set()
+        self._started_at = discord.utils.utcnow()
 
     async def setup_hook(self) -> None:
         """Load the cogs."""
@@ -223,6 +233,22 @@ class Client(commands.AutoShardedBot):
             servers,
             self._account(),
         )
+        has_all_shards = len(self.shards) == self.shard_count
+        if not self.guilds and has_all_shards and self.application_id is not None:
+            log.warning("it is in no server yet; this invites it into one: %s", invitation(self.application_id))
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """Greet a server; those that were there before are no news when a session begins."""
+        await self.use_cases.onboarding.joined(guild.id)
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """Greet a server that was joined while a session began, which discord.py takes for one that was there."""
+        if guild.me.joined_at is not None and guild.me.joined_at > self._started_at:
+            await self.use_cases.onboarding.joined(guild.id)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """Forget a server."""
+        await self.use_cases.onboarding.left(guild.id)
 
     async def end_commands(self, grace: float) -> None:
         """Wait up to `grace` seconds for the commands and buttons under way, then cancel them."""

@@ -25,7 +25,7 @@ from bot.replies.posting import Posting
 from bot.replies.posts import Composer, NotYet, Post
 from bot.words.text import speaking
 from bot.worker import Worker
-from storage import notifications
+from storage import alarms, notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.notifications import Notification
@@ -247,7 +247,10 @@ class Delivery:
 
         async def write() -> None:
             async with self._database.write() as transaction:
-                await notifications.delivered(transaction, row.id, message_id, self._clock(), says)
+                now = self._clock()
+                await notifications.delivered(transaction, row.id, message_id, now, says)
+                if task.status is TaskStatus.FINISHED and not has_result:
+                    await alarms.give_up(transaction, task.id, now)
 
         try:
             await self._database.insist(write)
@@ -260,9 +263,12 @@ class Delivery:
         if has_result and task.status is TaskStatus.FINISHED:
             self._metrics.post_seconds.labels(task.model).observe(max(self._clock() - row.created_at, 0.0))
 
-    async def _give_up(self, row: Notification, error: str) -> None:
+    async def _give_up(self, row: Notification, error: str, *, is_outage: bool = False) -> None:
+        now = self._clock()
         async with self._database.write() as transaction:
-            await notifications.undeliverable(transaction, row.id, self._clock(), error)
+            await notifications.undeliverable(transaction, row.id, now, error)
+            if is_outage and row.task_id is not None:
+                await alarms.give_up(transaction, row.task_id, now)
         self._metrics.deliveries.labels(NotificationState.UNDELIVERABLE).inc()
 
     async def _later(self, row: Notification, error: Exception) -> None:
@@ -270,7 +276,7 @@ class Delivery:
         now = self._clock()
         # What is only asked ends with its token.
         if row.state is not NotificationState.ASKED and now - row.created_at > GIVE_UP_SECONDS:
-            await self._give_up(row, explain(error))
+            await self._give_up(row, explain(error), is_outage=True)
             return
         pause = asked_to_wait(error) or min(2.0 ** min(row.attempts + 1, 20), LONGEST_PAUSE_SECONDS)
         async with self._database.write() as transaction:

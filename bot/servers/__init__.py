@@ -1,1 +1,1 @@
-"""What owners and server managers decide: limits, a server's own settings, and what was used."""
+"""What owners and server managers decide and are told: limits, settings, usage, alarms, greetings."""

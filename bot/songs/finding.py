@@ -12,7 +12,6 @@ from bot.servers.limits import Limits
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.ending import Ending, to_files
 from bot.tasks.new import new_task, order_key
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.submission import Submission
 from bot.vidgo import (
     AnswerLost,
@@ -59,7 +58,6 @@ class Songs:
         vidgo: VidGo,
         submission: Submission,
         ending: Ending,
-        owner: OwnerNotices,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
@@ -67,7 +65,6 @@ class Songs:
         self._vidgo = vidgo
         self._submission = submission
         self._ending = ending
-        self._owner = owner
         self._limits = limits
         self._clock = clock
 
@@ -193,7 +190,6 @@ class Songs:
         except UnknownTask:
             raise MemberError(errors.unknown_task_id()) from None
         except (KeyRefused, NoCredits) as error:
-            self._owner.tell(error)
             raise MemberError(errors.owner_must_act(isinstance(error, KeyRefused))) from None
         except (Busy, AnswerLost, VidGoError):
             raise MemberError(errors.vidgo_busy()) from None

@@ -13,10 +13,9 @@ from bot.logs import about
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.tasks.ending import Ending
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.schedule import LAGS, Schedule
 from bot.tasks.submission import CONFIRM_SECONDS, EXISTS, Submission
-from bot.vidgo import Busy, CoverArt, KeyRefused, NoCredits, Report, Status, UnknownTask, VidGo, VidGoError
+from bot.vidgo import Busy, CoverArt, Report, Status, UnknownTask, VidGo, VidGoError
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -50,7 +49,6 @@ class Reading:
         submission: Submission,
         ending: Ending,
         schedule: Schedule,
-        owner: OwnerNotices,
         settings: Settings,
         *,
         clock: Callable[[], float],
@@ -61,7 +59,6 @@ class Reading:
         self._submission = submission
         self._ending = ending
         self._schedule = schedule
-        self._owner = owner
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
@@ -154,15 +151,12 @@ class Reading:
             await self._doubt(task, UNKNOWN, error.reason, BELIEF_SECONDS)
             return
         except VidGoError as error:
-            if isinstance(error, KeyRefused | NoCredits):
-                self._owner.tell(error, task.id)
             log.info("task %s could not be read: %s", task.id, error.reason)
             hinted = error.retry_after if isinstance(error, Busy) else None
             await self._still_unfinished(
                 task, SILENCE, error.reason, pause=self._schedule.pause(hinted) if hinted else 0
             )
             return
-        self._owner.works(KeyRefused)
         if report.status is Status.FINISHED:
             await self._finished(task, report)
         elif report.status is Status.FAILED:

@@ -14,7 +14,6 @@ from bot.logs import about
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.tasks.ending import Ending
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.schedule import Schedule
 from bot.vidgo import (
     AnswerLost,
@@ -80,7 +79,6 @@ class Submission:
         vidgo: VidGo,
         ending: Ending,
         schedule: Schedule,
-        owner: OwnerNotices,
         settings: Settings,
         *,
         clock: Callable[[], float],
@@ -90,7 +88,6 @@ class Submission:
         self._vidgo = vidgo
         self._ending = ending
         self._schedule = schedule
-        self._owner = owner
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
@@ -174,7 +171,6 @@ class Submission:
         except VidGoError as error:
             await self._database.insist(partial(self._refused, task, error, again=again))
         else:
-            self._owner.works(KeyRefused, NoCredits)
             # Who waited for long was told of the queue.
             says_so = before.tries > 0 or now - before.created_at >= ORDER_SECONDS / 2
             await self._database.insist(partial(self._accept, task, vidgo_id, says_so=says_so))
@@ -213,10 +209,9 @@ class Submission:
         elif isinstance(error, Busy):
             await self._hold(task, error)
         elif again and isinstance(error, KeyRefused | NoCredits):
-            self._owner.tell(error, task.id)
             await self._ending.give_up(task.id, "lost", error.reason)
         else:
-            self._owner.tell(error, task.id)
+            log.warning("task %s was refused: %s: %s", task.id, type(error).__name__, error.reason)
             await self._ending.fail(task.id, _ERROR_KINDS.get(type(error), "nonsense"), error.reason)
 
     async def _hold(self, task: Task, error: VidGoError) -> None:

@@ -28,6 +28,9 @@ CONNECT_TIMEOUT = 10.0
 # VidGo's schema insists on a callback URL for some models; RFC 2606 keeps .invalid from ever resolving.
 NO_CALLBACK = "https://no-callback.invalid/"
 
+Seen = Callable[[Question, BaseException | None], None]
+"""Is told what was asked, and what came of it: an error, or None for an answer that says what was asked."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -42,7 +45,7 @@ class VidGo:
     (at most 300 s). Nothing is ever submitted twice, no redirect is followed, and the API key, the callback
     URL and its token appear in no error and no log. `orders` is the session for submissions: what must not be
     repeated should not go over a connection that the server may just be closing. `timeout` is in seconds and covers
-    a whole request; `clock` gives Unix seconds; `count` is told what was asked and what came of it. Raises ValueError
+    a whole request; `clock` gives Unix seconds; `seen` is told what was asked and what came of it. Raises ValueError
     for an address or a key that cannot be used.
     """
 
@@ -57,7 +60,7 @@ class VidGo:
         timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        count: Callable[[str, str], object] = lambda _request, _outcome: None,
+        seen: Seen = lambda _question, _error: None,
     ) -> None:
         base = URL(base_url)
         if base.scheme not in {"http", "https"} or not base.host or base.user or base.password:
@@ -77,7 +80,7 @@ class VidGo:
         self._sleep = sleep
         self._paused_until = float("-inf")
         self._in_line: set[asyncio.Task[Any]] = set()
-        self._count = count
+        self._seen = seen
         self.credits: float | None = None
         """The balance when VidGo last told it; None until then."""
 
@@ -113,7 +116,7 @@ class VidGo:
 
         Raises `AnswerLost` if VidGo may have taken it all the same, another `VidGoError` if it has not.
         """
-        with self._counted("submit"):
+        with self._watched(Question.SUBMIT_ON_SOURCE if request.needs_source else Question.SUBMIT):
             return await self._submit(request, callback_url)
 
     async def _submit(self, request: SubmitRequest, callback_url: str | None) -> str:
@@ -144,7 +147,7 @@ class VidGo:
         known_as = identifier(task_id)
         if known_as is None:
             raise UnknownTask("this cannot be a task id")
-        with self._counted("detail"):
+        with self._watched(Question.DETAIL):
             return await self._detail(known_as)
 
     async def _detail(self, known_as: str) -> Report:
@@ -162,7 +165,7 @@ class VidGo:
 
     async def balance(self) -> float:
         """Read how many credits the account has. Raises `VidGoError`."""
-        with self._counted("balance"):
+        with self._watched(Question.BALANCE):
             self.credits = await self._balance()
         return self.credits
 
@@ -177,18 +180,14 @@ class VidGo:
         return amount
 
     @contextmanager
-    def _counted(self, request: str) -> Iterator[None]:
-        outcome = "ok"
+    def _watched(self, question: Question) -> Iterator[None]:
+        """Let whoever wants to know see what becomes of a request."""
         try:
             yield
-        except VidGoError as error:
-            outcome = "rate_limited" if error.code == 429 and isinstance(error, Busy) else _snake(type(error).__name__)
+        except BaseException as error:
+            self._seen(question, error)
             raise
-        except BaseException:  # broken off by the bot
-            outcome = "cancelled"
-            raise
-        finally:
-            self._count(request, outcome)
+        self._seen(question, None)
 
     async def _ask(self, path: str, params: dict[str, str] | None = None) -> Answer:
         await self.turn()
@@ -238,10 +237,6 @@ class VidGo:
             until = self._clock() + min(error.retry_after, MAX_PAUSE)
             self._paused_until = max(self._paused_until, until)
         return error
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes | None:

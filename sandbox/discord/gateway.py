@@ -82,7 +82,8 @@ class Connection:
 class Session:
     """A shard's session: it outlives its connection and remembers its events for a RESUME."""
 
-    def __init__(self, shard: int, count: int, intents: int) -> None:
+    def __init__(self, shard: int, count: int, intents: int, presence: Json | None = None) -> None:
+        self.presence = presence
         self.id = secrets.token_hex(16)
         self.shard = shard
         self.count = count
@@ -231,7 +232,7 @@ class Gateway:
         for earlier in list(self._sessions.values()):
             if earlier.shard == shard and earlier.connection is None:
                 self._forget(earlier)
-        session = Session(shard, count, intents)
+        session = Session(shard, count, intents, data.get("presence"))
         self._sessions[session.id] = self.current[shard] = session
         self._attach(connection, session)
         guilds = [guild for guild in self._state.guilds.values() if (guild.id >> 22) % count == shard]

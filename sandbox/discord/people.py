@@ -259,6 +259,12 @@ class People:
         self.state.publish("GUILD_DELETE", guild, guild)
         self.state.guilds.pop(guild.id, None)
 
+    def invite_again(self, guild: Guild) -> None:
+        """Let the bot into a guild again that it was thrown out of."""
+        guild.removed, guild.joined_at = False, self.state.clock.wall()
+        self.state.guilds[guild.id] = guild
+        self.state.publish("GUILD_CREATE", guild, guild)
+
     def deliver_again(self, call: Call, shard: int | None = None) -> None:
         """Send an interaction once more under the same id: to the sessions that had it, or to that of a `shard`."""
         if shard is None:

@@ -51,6 +51,7 @@ _NUMBERS = re.compile(r"\d{15,}|aW50ZXJhY3Rpb246[\w-]+|(?<=/files/)\w+")
 _ENDPOINTS: dict[str, Endpoint] = {
     "/api/generate/submit": "submit",
     "/api/generate/detail": "detail",
+    "/api/user/balance": "balance",
     "/files/": "files",
 }
 

@@ -18,7 +18,6 @@ from bot.songs.covers import Covers
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.tasks.ending import Ending
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.poller import Polling
 from bot.tasks.reading import Reading
 from bot.tasks.schedule import Schedule
@@ -70,19 +69,17 @@ class Program:
             daily_covers_per_user=-1,
             daily_songs_per_user=-1,
         )
-        metrics, owner = Metrics(), OwnerNotices()
+        metrics = Metrics()
         schedule = Schedule(database, config, clock=clock, rng=random.Random(1))
         ending = Ending(database, clock=clock, metrics=metrics)
         wire: Any = vidgo
         client: Any = FakeClient(discord_)
         archive: Any = NoArchive()
         composer: Any = PlainComposer()
-        self.submission = Submission(database, wire, ending, schedule, owner, config, clock=clock, metrics=metrics)
-        self.reading = Reading(
-            database, wire, self.submission, ending, schedule, owner, config, clock=clock, metrics=metrics
-        )
+        self.submission = Submission(database, wire, ending, schedule, config, clock=clock, metrics=metrics)
+        self.reading = Reading(database, wire, self.submission, ending, schedule, config, clock=clock, metrics=metrics)
         limits = Limits(database, config, clock)
-        songs = Songs(database, wire, self.submission, ending, owner, limits, clock)
+        songs = Songs(database, wire, self.submission, ending, limits, clock)
         self.covers = Covers(database, songs, self.submission, limits, clock)
         self.library = Library(database, songs, archive, clock)
         self.songs = songs

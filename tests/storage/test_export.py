@@ -9,7 +9,7 @@ from sqlalchemy import JSON, BigInteger, insert
 
 from storage import files, library
 from storage.export import PEOPLE, SECRETS, export_member
-from storage.schema import HEAD, metadata
+from storage.schema import HEAD, alarms, metadata
 from tests.storage.rows import NOW, a_file, a_notification, a_task, add
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ ADA, BOB = 400_000_000_000_000_001, 400_000_000_000_000_002
 
 NO_PERSON = {
     "channels",
+    "details",
     "roles",
     "application_id",
     "channel_id",
@@ -44,7 +45,7 @@ async def exported(database: Database, user_id: int) -> dict[str, Any]:
 
 def test_every_column_that_may_hold_a_person_is_known_as_one_or_as_none() -> None:
     roomy = {column.name for table in metadata.sorted_tables for column in table.columns if _has_room(column)}
-    assert roomy - NO_PERSON == PEOPLE
+    assert roomy - NO_PERSON == PEOPLE | {"told"}  # which has a test of its own
 
 
 def test_every_column_that_sounds_secret_is_known_as_one_or_as_none() -> None:
@@ -91,6 +92,16 @@ async def test_what_is_exported_can_be_read(database: Database) -> None:
     assert [row["task_id"] for row in found["library"]] == [theirs.id]
     assert [row["task_id"] for row in found["notifications"]] == [theirs.id]
     assert "Theirs" not in json.dumps(found["tasks"]) + json.dumps(found["files"])
+
+
+async def test_an_owner_reads_what_they_were_told_and_not_who_else_was(database: Database) -> None:
+    row = {"state": "told", "since": NOW, "details": {}, "told": {str(ADA): True, str(BOB): False}}
+    async with database.write() as transaction:
+        await transaction.execute(insert(alarms).values(kind="key", **row))
+        await transaction.execute(insert(alarms).values(kind="disk", **row | {"told": {str(BOB): True}}))
+    found = await exported(database, ADA)
+    assert [(one["kind"], one["told"]) for one in found["alarms"]] == [("key", {str(ADA): True})]
+    assert str(BOB) not in json.dumps(found)
 
 
 async def test_of_whom_nothing_is_kept_nothing_is_said(database: Database) -> None:

@@ -34,6 +34,9 @@ from tests.storage.transitions import (
 ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
 
 OTHER_WRITES = {
+    *(f"storage.alarms.{name}" for name in ("begin", "end", "drop", "give_up", "come_after_all")),
+    *(f"storage.alarms.{name}" for name in ("send", "know", "done", "wake_orphans")),
+    *(f"storage.greetings.{name}" for name in ("join", "leave", "send", "postpone", "done")),
     "storage.files.add",
     "storage.library.add",
     "storage.library.remove",

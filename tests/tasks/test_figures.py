@@ -69,8 +69,12 @@ async def test_the_database_is_asked_once_in_a_while_however_many_scrape(
 
 
 async def test_credits_are_shown_when_vidgo_has_told_them_and_not_before(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
+    async with open_room(tmp_path, start=False) as room:
+        silence = room.vidgo.fault("balance", "status", status=500, times=None)
+        await room.bot.start()
+        await room.until(lambda: silence.struck)
         assert "coverbot_vidgo_credits" not in await scraped(room)
+        room.vidgo.clear_faults()
         balance = await room.bot.parts.vidgo.balance()
         found = await scraped(room)
         assert found["coverbot_vidgo_credits"] == balance

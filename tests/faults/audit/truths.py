@@ -53,6 +53,7 @@ from tests.faults.audit.conditions_of_files import (
     with_music,
 )
 from tests.faults.audit.ledgers import ALL_FORGOTTEN, SONG_FORGOTTEN
+from tests.faults.audit.owner import OWNED
 from tests.faults.audit.sentences import templates
 
 if TYPE_CHECKING:
@@ -328,6 +329,7 @@ TRUTHS: dict[str, Condition] = {
     **BESIDES,
     **ORDERED_NOTHING,
     **ANSWERS,
+    **dict.fromkeys(OWNED, always),
 }
 
 PARTS = {
@@ -369,7 +371,11 @@ def audit_sentences(ledgers: Ledgers, verdict: Verdict) -> None:
         for sentence in said:
             verdict.sentences += 1
             condition = TRUTHS.get(sentence.template)
-            if condition is None:
+            owned = OWNED.get(sentence.template)
+            if owned is not None:
+                if (why := owned(ledgers, shown, sentence.values)) is not None:
+                    verdict.note("falsehood", f"the owner was told “{shown.text}”, but {why}")
+            elif condition is None:
                 verdict.note("falsehood", f"nobody knows when this is true: {sentence.template}")
             elif order is not None:
                 why = condition(Case(ledgers, shown, order, sentence.values))
