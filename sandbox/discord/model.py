@@ -356,8 +356,8 @@ def _publish_nothing(_event: str, _guild: Guild | None, _subject: Subject) -> No
 class State:
     """Everything the stand-in knows, and the signal that something of it changed.
 
-    `said` holds every message of the bot's, private and deleted ones too, in order. `onlookers` are shown every message,
-    private ones too, when it is new, changed or deleted.
+    `said` holds every message of the bot's, private and deleted ones too, in order. `onlookers` are shown every
+    message, private ones too, when it is new, changed or deleted.
     """
 
     def __init__(self, clock: Clock) -> None:

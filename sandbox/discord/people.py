@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,8 +185,8 @@ class People:
                     return self._send(Call(self.state, COMPONENT, actor, message.channel, data, message))
         raise NoSuchComponentError(f"no menu {custom_id!r} that offers {values}")
 
-    async def submit_modal(self, who: Member, call: Call, values: dict[str, str]) -> Call:
-        """Fill in the modal a call was answered with, by custom id, and send it."""
+    async def submit_modal(self, who: Member, call: Call, values: Mapping[str, str | list[str]]) -> Call:
+        """Fill in the modal a call was answered with, by custom id, and send it; a menu is given a list."""
         if call.modal is None:
             raise NoSuchComponentError("the interaction was not answered with a modal")
         await self._session(call.channel, 10.0)
@@ -277,7 +278,7 @@ def _actor(who: Member, channel: Channel) -> Member | User:
     return who
 
 
-def _filled(components: list[Json], values: dict[str, str]) -> list[Json]:
+def _filled(components: list[Json], values: Mapping[str, str | list[str]]) -> list[Json]:
     """Return a modal's components as they are submitted: ids and what was typed."""
     filled = []
     for item in components:
@@ -287,6 +288,7 @@ def _filled(components: list[Json], values: dict[str, str]) -> list[Json]:
         if "component" in item:
             entry["component"] = _filled([item["component"]], values)[0]
         if "custom_id" in item:
-            entry |= {"custom_id": item["custom_id"], "value": values.get(item["custom_id"], "")}
+            value = values.get(item["custom_id"], "")
+            entry |= {"custom_id": item["custom_id"], "values" if isinstance(value, list) else "value": value}
         filled.append(entry)
     return filled

@@ -1,4 +1,4 @@
-"""What happens on the wires, and the count: asked, ordered, paid, posted. Read from the stand-ins, never from the bot."""
+"""What happens on the wires, and the count: asked, ordered, paid, posted; all of it as the stand-ins saw it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Books:
         self.events: deque[Json] = deque(maxlen=EVENTS)
         self.onlookers: list[Callable[[Json], None]] = []
         self._stage = stage
-        self._number = 0
+        self._number = self._requests = self._deliveries = 0
+        self._states: dict[str, str] = {}
         stage.discord.on_request(self._discord_passed)
 
     def note(self, wire: str, text: str, answer: str = "") -> None:
@@ -58,7 +59,7 @@ class Books:
         """Return what VidGo has been given to do, newest first, and how its callbacks were answered."""
         vidgo = self._stage.vidgo
         paid = dict(vidgo.charged)
-        ordered = [vidgo.tasks[one.task_id] for one in vidgo.accepted() if one.task_id is not None]
+        ordered = [vidgo.tasks[one.task_id or ""] for one in vidgo.accepted()]
         return [
             {
                 "id": task.id,
@@ -73,28 +74,28 @@ class Books:
 
     async def follow(self) -> None:
         """Write down what passes at VidGo, until cancelled."""
-        vidgo = self._stage.vidgo
-        requests = deliveries = 0
-        states: dict[str, str] = {}
         while True:
-            await vidgo.changes.until(
-                lambda: len(vidgo.requests) > requests or len(vidgo.deliveries) > deliveries or self._moved(states) or None,
-                None,
-            )
-            for request in vidgo.requests[requests:]:
-                self.note("vidgo", f"{request.method} {_short(request.path)}", str(request.status or "no answer"))
-            requests = len(vidgo.requests)
-            for task in self._moved(states):
-                states[task.id] = task.status
-                self.note("vidgo", f"{task.title}: {task.status.replace('_', ' ')}", task.error_message or "")
-            for delivery in vidgo.deliveries[deliveries:]:
-                self.note("callback", "VidGo calls the bot back", str(delivery.status or "nobody answers"))
-            deliveries = len(vidgo.deliveries)
+            for wire, text, answer in await self._stage.vidgo.changes.until(self._news, None):
+                self.note(wire, text, answer)
 
-    def _moved(self, states: dict[str, str]) -> list[Any]:
+    def _news(self) -> list[tuple[str, str, str]] | None:
+        """Return what passed at VidGo since it was asked last, None for nothing."""
         vidgo = self._stage.vidgo
-        ordered = {one.task_id for one in vidgo.accepted()}
-        return [task for task in vidgo.tasks.values() if task.id in ordered and states.get(task.id) != task.status]
+        news = [
+            ("vidgo", f"{request.method} {_short(request.path)}", str(request.status or "no answer"))
+            for request in vidgo.requests[self._requests :]
+        ]
+        for submission in vidgo.accepted():
+            task = vidgo.tasks[submission.task_id or ""]
+            if self._states.get(task.id) != task.status:
+                self._states[task.id] = task.status
+                news.append(("vidgo", f"{task.title}: {task.status.replace('_', ' ')}", task.error_message or ""))
+        news += [
+            ("callback", "VidGo calls the bot back", str(delivery.status or "nobody answers"))
+            for delivery in vidgo.deliveries[self._deliveries :]
+        ]
+        self._requests, self._deliveries = len(vidgo.requests), len(vidgo.deliveries)
+        return news or None
 
     def _discord_passed(self, method: str, path: str, phase: str) -> None:
         if phase != "after":

@@ -37,7 +37,7 @@ async def _serve(port: int) -> int:
                 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                     loop.remove_signal_handler(number)
     except (OSError, OverflowError) as error:
-        sys.stderr.write(f"coverbot: the page cannot be served: {getattr(error, "strerror", None) or error}\n")
+        sys.stderr.write(f"coverbot: the page cannot be served: {getattr(error, 'strerror', None) or error}\n")
         return FAILED
     _say("Ended; nothing of it is left.")
     return FINE

@@ -1,4 +1,4 @@
-"""What one person sees: the channels, the messages, the commands, as Discord's own objects with the page's addresses."""
+"""What one person sees: the channels, the messages, the commands, as Discord's objects with the page's addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What there is to play with: the stand-ins, the people and their songs, and the bot that lives, dies and starts again."""
+"""What there is to play with: the stand-ins, people with songs, and the bot that lives, dies and starts again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ CHANNELS = ("music", "listening-room")
 THREAD = "late-night"
 MODERATOR = {"manage_messages", "manage_guild"}
 SONGS = {
-    "ada": (("Paper Boats", "lofi, calm", 16), ("Harvest Moon", "piano ballad", 18), ("Harbour Lights", "folk, warm", 20)),
+    "ada": (
+        ("Paper Boats", "lofi, calm", 16),
+        ("Harvest Moon", "piano ballad", 18),
+        ("Harbour Lights", "folk, warm", 20),
+    ),
     "ben": (("Night Bus", "synthwave", 14), ("Tin Roof", "country, fiddle", 15)),
     "cleo": (("Glass Garden", "ambient", 17),),
 }

@@ -215,9 +215,9 @@ class Visitor:
         )
 
     async def _submit(self, wanted: Json) -> Json:
-        call = self._calls[wanted["call"]]
+        call, values = self._calls[wanted["call"]], dict(wanted["values"])
         self._books.note("discord", f"{self._person.name} sends a form")
-        return await self._answered(self._stage.discord.submit_modal(self._person, call, dict(wanted["values"])))
+        return await self._answered(self._stage.discord.submit_modal(self._person, call, values))
 
     async def _do_mischief(self, wanted: Json) -> None:
         await self._mischief.do(wanted["what"], wanted.get("value"))
@@ -255,7 +255,9 @@ class Visitor:
         return _found((channel for channel in seen if str(channel.id) == wanted["channel"]), "channel")
 
     def _message(self, wanted: Json) -> Message:
-        seen = (message for channel in scene.channels(self._stage, self._person) for message in channel.history.values())
+        seen = (
+            message for channel in scene.channels(self._stage, self._person) for message in channel.history.values()
+        )
         mine = (one for one in seen if str(one.id) == wanted["message"] and scene.sees(one, self._person))
         return _found(mine, "message")
 
