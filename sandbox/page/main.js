@@ -122,7 +122,7 @@ function showMessage(message) {
   if (!element) {
     element = create(message);
     shown.set(message.id, element);
-    list.append(element);
+    byId("list").append(element);
   }
   update(element, message, context());
   byId("empty").hidden = true;

@@ -79,7 +79,7 @@ class PageServer:
         host = self._origin.removeprefix("http://")
         # Another name for this address is a stranger's page that had its name resolved anew.
         known = request.headers.get(hdrs.HOST) == host and request.headers.get(hdrs.ORIGIN) in {None, self._origin}
-        secret = request.path.split("/")[1]
+        secret = request.path.lstrip("/").partition("/")[0]
         if not known or not hmac.compare_digest(secret.encode(), self._secret.encode()):
             raise web.HTTPNotFound
         try:

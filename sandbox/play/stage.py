@@ -32,12 +32,12 @@ THREAD = "late-night"
 MODERATOR = {"manage_messages", "manage_guild"}
 SONGS = {
     "ada": (
-        ("Paper Boats", "lofi, calm", 16),
-        ("Harvest Moon", "piano ballad", 18),
-        ("Harbour Lights", "folk, warm", 20),
+        ("Paper Boats", "lofi, calm", 8),
+        ("Harvest Moon", "piano ballad", 9),
+        ("Harbour Lights", "folk, warm", 10),
     ),
-    "ben": (("Night Bus", "synthwave", 14), ("Tin Roof", "country, fiddle", 15)),
-    "cleo": (("Glass Garden", "ambient", 17),),
+    "ben": (("Night Bus", "synthwave", 7), ("Tin Roof", "country, fiddle", 8)),
+    "cleo": (("Glass Garden", "ambient", 9),),
 }
 """What each person has made elsewhere: title, style, seconds. The last one is offered first."""
 
@@ -155,7 +155,7 @@ async def open_stage(seconds: float) -> AsyncIterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="coverbot-play-") as directory, reserved_port() as port:
         async with (
             DiscordStandIn(token=TOKEN) as discord,
-            VidGoStandIn(key=KEY, seconds=seconds, credits=CREDITS, audio_seconds=12) as vidgo,
+            VidGoStandIn(key=KEY, seconds=seconds, credits=CREDITS, audio_seconds=8) as vidgo,
         ):
             vidgo.set_result(COVER, "audio_one")
             stage = Stage(discord, vidgo, BotProcess(Path(directory)), port)

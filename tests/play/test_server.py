@@ -81,6 +81,8 @@ async def test_everything_is_bound_to_this_server() -> None:
                 policy = response.headers["Content-Security-Policy"]
                 assert "default-src 'none'" in policy
                 assert "unsafe" not in policy
+                # No text can become markup, whatever a later change of the page does with it.
+                assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy or "sandbox" in policy
                 assert response.headers["X-Content-Type-Options"] == "nosniff"
                 assert response.headers["Referrer-Policy"] == "no-referrer"
                 assert response.headers["Cache-Control"] == "no-store"
