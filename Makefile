@@ -6,7 +6,7 @@ BIN = .venv/bin
 LOCALE = bot/words/locale
 SOURCES = bot cogs storage sandbox tests benchmarks
 
-.PHONY: demo play pictures test check faults audit bench words lock clean
+.PHONY: demo play pictures recording test check faults audit bench words lock clean
 
 demo: .venv/demo
 	@$(BIN)/coverbot demo
@@ -44,6 +44,9 @@ words: .venv/dev
 
 pictures: .venv/dev
 	$(BIN)/python -m sandbox.pictures
+
+recording: .venv/dev
+	$(BIN)/python -m sandbox.play.recording
 
 lock: .venv-tools/tools
 	requirements/lock.sh

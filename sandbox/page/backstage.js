@@ -82,7 +82,14 @@ export class Backstage {
 const mood = (answer) => (/^[23]\d\d$/.test(answer) ? "good" : /^\d+$/.test(answer) || answer.startsWith("no") ? "bad" : "");
 
 function task(one) {
-  const rung = one.callbacks.map((status) => status || "nobody answers");
-  return h("li", {}, h("b", {}, one.title || one.model), ` ${one.status}`, one.paid ? `, ${one.paid} credits` : "",
-    rung.length ? `, callback: ${rung.join(", ")}` : "", h("span", { class: "small" }, ` ${one.model}`));
+  const paid = one.paid ? `, ${one.paid} ${one.paid === 1 ? "credit" : "credits"}` : "";
+  return h("li", {}, h("b", {}, one.title || one.model), ` ${one.status}${paid}${rung(one.callbacks)}`,
+    h("span", { class: "small" }, ` ${one.model}`));
+}
+
+// How often VidGo called the bot back, and what came of it.
+function rung(callbacks) {
+  const answered = callbacks.filter(Boolean).map((status) => `callback ${status}`);
+  const lost = callbacks.length - answered.length;
+  return [lost ? `, ${lost} unanswered` : "", ...answered.map((text) => `, ${text}`)].join("");
 }

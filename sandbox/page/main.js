@@ -6,9 +6,10 @@ import { byId, fill, h } from "./dom.js";
 import { openForm } from "./form.js";
 import { tick } from "./markdown.js";
 import { create, update } from "./message.js";
+import { connect } from "./wire.js";
 
 const world = {
-  place: null, channel: null, messages: new Map(), dismissed: new Set(), unread: new Set(), names: null, socket: null,
+  place: null, channel: null, messages: new Map(), dismissed: new Set(), unread: new Set(), names: null, wire: null,
   waiting: new Map(), number: 0, request, act,
 };
 const shown = new Map();
@@ -19,9 +20,9 @@ const backstage = new Backstage(world);
 function request(wanted) {
   const number = ++world.number;
   return new Promise((resolve) => {
-    if (world.socket.readyState !== WebSocket.OPEN) { resolve({ failed: "The page is cut off." }); return; }
     world.waiting.set(number, resolve);
-    world.socket.send(JSON.stringify({ ...wanted, number }));
+    const refused = world.wire.send({ ...wanted, number });
+    if (refused) TAKE.answer({ number, failed: refused });
   });
 }
 
@@ -79,6 +80,7 @@ const TAKE = {
   },
   stage(stage) { backstage.show(stage); },
   happened({ events }) { backstage.happened(events); },
+  told({ text }) { say(text); },
   answer(answer) {
     world.waiting.get(answer.number)?.(answer);
     world.waiting.delete(answer.number);
@@ -135,21 +137,6 @@ function drop(id) {
   byId("empty").hidden = shown.size > 0;
 }
 
-function connect() {
-  world.socket = new WebSocket(new URL("socket", location.href.replace(/^http/, "ws")));
-  world.socket.addEventListener("open", () => { byId("cut").hidden = true; byId("events").replaceChildren(); });
-  world.socket.addEventListener("message", (event) => {
-    const { type, ...rest } = JSON.parse(event.data);
-    TAKE[type](rest);
-  });
-  world.socket.addEventListener("close", () => {
-    byId("cut").hidden = false;
-    for (const resolve of world.waiting.values()) resolve({ failed: "The page is cut off." });
-    world.waiting.clear();
-    setTimeout(connect, 1000);
-  });
-}
-
 byId("person").addEventListener("change", (event) => act("The change", { do: "be", person: event.target.value }));
 byId("language").addEventListener("change", (event) => act("The change", { do: "speak", language: event.target.value }));
 for (const tab of document.querySelectorAll("#tabs button")) {
@@ -164,4 +151,11 @@ byId("messages").addEventListener("load", () => {
   if (list.scrollHeight - list.scrollTop - list.clientHeight < 700) list.scrollTop = list.scrollHeight;
 }, true);
 setInterval(tick, 1000);
-connect();
+world.wire = connect({
+  opened() { byId("cut").hidden = true; byId("events").replaceChildren(); },
+  took({ type, ...frame }) { TAKE[type](frame); },
+  closed() {
+    byId("cut").hidden = false;
+    for (const number of [...world.waiting.keys()]) TAKE.answer({ number, failed: "The page is cut off." });
+  },
+});

@@ -42,8 +42,9 @@ function asked(message, names) {
   if (message.message_reference) {
     const target = message.referenced_message;
     if (!target) return [h("span", {}, "↱ a message that is gone")];
-    const text = target.content.split("\n")[0] || "a message without words";
-    return [h("a", { href: `#message-${target.id}` }, "↱ ", h("b", {}, target.author.username), " ", inline(text, names))];
+    // A preview is words alone: a link must hold no other link.
+    const text = h("span", {}, inline(target.content.split("\n")[0], names)).textContent || "a message without words";
+    return [h("a", { href: `#message-${target.id}` }, "↱ ", h("b", {}, target.author.username), ` ${text}`)];
   }
   const used = message.interaction_metadata;
   if (!used?.name) return [];

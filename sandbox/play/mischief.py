@@ -56,7 +56,7 @@ class Mischief:
             await self._stage.kill()
         elif what == "start":
             self._stage.start()
-        elif what == "callbacks" and value in CALLBACKS:
+        elif what == "callbacks" and isinstance(value, str) and value in CALLBACKS:
             self._callbacks = value
             self._stage.vidgo.callback_faults = CALLBACKS[value]
         elif what == "vidgo" and value in VIDGO:

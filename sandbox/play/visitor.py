@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import WSMsgType
 
@@ -14,16 +14,17 @@ from sandbox.play import scene
 from sandbox.play.mischief import NoSuchMischiefError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from aiohttp import web
 
-    from sandbox.discord import Call, Channel, Message
+    from sandbox.discord import Call, Channel, Member, Message
     from sandbox.play.books import Books
     from sandbox.play.mischief import Mischief
     from sandbox.play.stage import Stage
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 UNANSWERED = "The application did not respond."
 USER, CHANNEL = 6, 7
@@ -247,7 +248,7 @@ class Visitor:
             for option in wanted["options"]
         }
 
-    def _somebody(self, number: Any) -> Any:
+    def _somebody(self, number: Any) -> Member:
         return _found((one for one in self._stage.people if str(one.id) == number), "person")
 
     def _channel(self, wanted: Json) -> Channel:
@@ -262,7 +263,7 @@ class Visitor:
         return _found(mine, "message")
 
 
-def _found(things: Any, what: str) -> Any:
+def _found(things: Iterable[T], what: str) -> T:
     thing = next(iter(things), None)
     if thing is None:
         raise NotHereError(f"There is no such {what} here.")

@@ -71,6 +71,7 @@ async def test_what_vidgo_does_not_take_is_neither_paid_nor_posted(
     before = books.counts()
     await mischief.do(what, wrong)
     call = await cover(play, "ben", "Night")
+    assert (await call.reply(20)).ephemeral
     await call.settled(20)
     assert {name: count - before[name] for name, count in books.counts().items() if name != "asked"} == {
         "ordered": 0,
