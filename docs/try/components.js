@@ -3,12 +3,13 @@
 import { h } from "./dom.js";
 import { file, picture } from "./files.js";
 import { blocks, link } from "./markdown.js";
+import { field, MENUS, offered } from "./menus.js";
 
 const STYLES = { 1: "primary", 2: "secondary", 3: "success", 4: "danger" };
 const KINDS = {
   1: (one, at) => h("div", { class: "row" }, each(one.components, at)),
   2: button,
-  3: menu,
+  ...Object.fromEntries(MENUS.map((type) => [type, menu])),
   9: (one, at) => h("div", { class: "section" }, h("div", {}, each(one.components, at)), draw(one.accessory, at)),
   10: (one, at) => h("div", { class: "text" }, blocks(one.content, at.context.names)),
   11: (one) => picture({ ...one.media, description: one.description }, "thumbnail"),
@@ -54,22 +55,21 @@ const name = (sign) => ({ "◀": "Back", "▶": "Next", "♥": "Like", "❤": "L
 function menu(one, { message, context }) {
   const label = one.placeholder || "Choose";
   const send = (values) => context.act(label, { do: "select", message: message.id, custom_id: one.custom_id, values });
-  if ((one.max_values ?? 1) > 1) return many(one, label, send);
-  const choices = one.options.map((option) =>
-    h("option", { value: option.value, selected: Boolean(option.default) }, option.label + (option.description ? ` – ${option.description}` : "")));
-  const chosen = one.options.some((option) => option.default);
-  return h("select", {
-    "aria-label": label, disabled: Boolean(one.disabled), class: "select", onchange: (event) => send([event.target.value]),
-  }, !chosen && h("option", { value: "", disabled: true, selected: true }, label), choices);
+  if ((one.max_values ?? 1) > 1) return many(one, label, send, context.place);
+  const [select, values] = field(one, context.place, label, {
+    "aria-label": label, disabled: Boolean(one.disabled), class: "select", onchange: () => send(values()),
+  });
+  return select;
 }
 
-function many(one, label, send) {
-  const boxes = one.options.map((option) => h("input", { type: "checkbox", value: option.value, checked: Boolean(option.default) }));
+function many(one, label, send, place) {
+  const choices = offered(one, place);
+  const boxes = choices.map(({ value, chosen }) => h("input", { type: "checkbox", value, checked: chosen }));
   const least = one.min_values ?? 1;
   const sender = h("button", { type: "button", class: "button secondary", onclick: () => send(values()) }, "Send the choice");
   const values = () => boxes.filter((box) => box.checked).map((box) => box.value);
   const check = () => { sender.disabled = values().length < least || values().length > one.max_values; };
   check();
   return h("fieldset", { class: "many", onchange: check, disabled: Boolean(one.disabled) }, h("legend", {}, label),
-    one.options.map((option, number) => h("label", {}, boxes[number], ` ${option.label}`)), sender);
+    choices.map((choice, number) => h("label", {}, boxes[number], ` ${choice.label}`)), sender);
 }

@@ -2,8 +2,9 @@
 
 import { byId, h, newId } from "./dom.js";
 import { blocks } from "./markdown.js";
+import { field as menu, MENUS } from "./menus.js";
 
-const ROW = 1, MENU = 3, TEXT_INPUT = 4, TEXT = 10, LABEL = 18;
+const ROW = 1, TEXT_INPUT = 4, TEXT = 10, LABEL = 18;
 const PARAGRAPH = 2;
 
 export function openForm({ call, modal }, context) {
@@ -26,29 +27,28 @@ export function openForm({ call, modal }, context) {
 }
 
 function part(one, fields, context) {
-  if (one.type === ROW) return one.components.map((inner) => field(inner, inner.label, "", fields));
-  if (one.type === LABEL) return field(one.component, one.label, one.description, fields);
+  if (one.type === ROW) return one.components.map((inner) => field(inner, inner.label, "", fields, context));
+  if (one.type === LABEL) return field(one.component, one.label, one.description, fields, context);
   if (one.type === TEXT) return h("div", { class: "text" }, blocks(one.content, context.names));
   return h("p", { class: "small" }, `(component ${one.type} is not shown here)`);
 }
 
-function field(one, label, description, fields) {
+function field(one, label, description, fields, context) {
   const id = newId("field");
-  const input = entry(one, id);
+  const [input, value] = entry(one, id, context);
   if (!input) return h("p", { class: "small" }, `${label || ""} (component ${one.type} is not shown here)`);
-  fields.push([one.custom_id, () => (one.type === MENU ? [...input.selectedOptions].map((option) => option.value) : input.value)]);
+  fields.push([one.custom_id, value]);
   return h("div", { class: "option" }, h("label", { for: id }, label || one.placeholder || one.custom_id,
     one.required === false ? null : h("span", {}, " (required)")), description && h("p", { class: "small" }, description), input);
 }
 
-function entry(one, id) {
-  const needed = one.required !== false;
-  if (one.type === MENU) {
-    return h("select", { id, required: needed, multiple: (one.max_values ?? 1) > 1 },
-      one.options.map((option) => h("option", { value: option.value, selected: Boolean(option.default) }, option.label)));
-  }
-  if (one.type !== TEXT_INPUT) return null;
-  const about = { id, required: needed, minlength: one.min_length, maxlength: one.max_length ?? 4000, placeholder: one.placeholder };
-  if (one.style === PARAGRAPH) return h("textarea", { ...about, rows: 5 }, one.value || "");
-  return h("input", { ...about, type: "text", value: one.value, autocomplete: "off" });
+function entry(one, id, context) {
+  const required = one.required !== false;
+  if (MENUS.includes(one.type)) return menu(one, context.place, one.placeholder || "–", { id, required });
+  if (one.type !== TEXT_INPUT) return [];
+  const about = { id, required, minlength: one.min_length, maxlength: one.max_length ?? 4000, placeholder: one.placeholder };
+  const input = one.style === PARAGRAPH
+    ? h("textarea", { ...about, rows: 5 }, one.value || "")
+    : h("input", { ...about, type: "text", value: one.value, autocomplete: "off" });
+  return [input, () => input.value];
 }

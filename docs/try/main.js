@@ -42,7 +42,7 @@ function say(text, failed = false) {
 
 function context() {
   const { place, names } = world;
-  return { names, me: place.me, bot: place.bot, menus: place.menus, language: place.language, act, dismiss };
+  return { place, names, me: place.me, bot: place.bot, menus: place.menus, language: place.language, act, dismiss };
 }
 
 function dismiss(id) {

@@ -33,7 +33,7 @@ export function update(element, message, context) {
   const files = message.flags & LAYOUT ? [] : message.attachments;
   fill(parts.files, files, () => files.map(file));
   fill(parts.embeds, [message.embeds, lookedUp], () => message.embeds.map((one) => embed(one, names)));
-  fill(parts.components, [message.components, lookedUp], () => components(message, context));
+  fill(parts.components, [message.components, lookedUp, context.place.people], () => components(message, context));
   fill(parts.foot, isPrivate, () => (isPrivate ? foot(message, context) : []));
   for (const part of Object.values(parts)) part.hidden = !part.hasChildNodes();
 }

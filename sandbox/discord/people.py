@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,8 +184,8 @@ class People:
                     return self._send(Call(self.state, COMPONENT, actor, message.channel, data, message))
         raise NoSuchComponentError(f"no menu {custom_id!r} that offers {values}")
 
-    async def submit_modal(self, who: Member, call: Call, values: Mapping[str, str | list[str]]) -> Call:
-        """Fill in the modal a call was answered with, by custom id, and send it; a menu is given a list."""
+    async def submit_modal(self, who: Member, call: Call, values: dict[str, str]) -> Call:
+        """Fill in the modal a call was answered with, by custom id, and send it."""
         if call.modal is None:
             raise NoSuchComponentError("the interaction was not answered with a modal")
         await self._session(call.channel, 10.0)
@@ -278,7 +277,7 @@ def _actor(who: Member, channel: Channel) -> Member | User:
     return who
 
 
-def _filled(components: list[Json], values: Mapping[str, str | list[str]]) -> list[Json]:
+def _filled(components: list[Json], values: dict[str, str]) -> list[Json]:
     """Return a modal's components as they are submitted: ids and what was typed."""
     filled = []
     for item in components:
@@ -288,7 +287,6 @@ def _filled(components: list[Json], values: Mapping[str, str | list[str]]) -> li
         if "component" in item:
             entry["component"] = _filled([item["component"]], values)[0]
         if "custom_id" in item:
-            value = values.get(item["custom_id"], "")
-            entry |= {"custom_id": item["custom_id"], "values" if isinstance(value, list) else "value": value}
+            entry |= {"custom_id": item["custom_id"], "value": values.get(item["custom_id"], "")}
         filled.append(entry)
     return filled

@@ -25,7 +25,8 @@ Json = dict[str, Any]
 FOLDER = Path("docs/try")
 SESSION = "session.json"
 COVER_SECONDS = 4.0
-LIMIT_SECONDS = 120.0
+LIMIT_SECONDS = 300.0
+LONGEST_PAUSE = 4.0
 READ_SECONDS = 2.5
 """How long a reader is given for a sentence."""
 
@@ -139,7 +140,7 @@ async def record(folder: Path) -> None:
                 path.write_bytes(file.data)
     page = folder / "index.html"
     page.write_text(replaying(page.read_text("utf-8")), "utf-8")
-    tape_text = json.dumps({"began": round(tape.began), "frames": _thinned(tape.frames)}, separators=(",", ":"))
+    tape_text = json.dumps({"began": round(tape.began), "frames": _shortened(tape.frames)}, separators=(",", ":"))
     (folder / SESSION).write_text(tape_text, "utf-8")
 
 
@@ -154,13 +155,15 @@ def replaying(page: str) -> str:
     return marked.replace('<meta charset="utf-8">', head, 1)
 
 
-def _thinned(frames: list[tuple[float, Json]]) -> list[tuple[float, Json]]:
-    """Leave out where nothing changed: the stage is told at each event."""
+def _shortened(frames: list[tuple[float, Json]]) -> list[tuple[float, Json]]:
+    """Leave out where nothing changed, for the stage is told at each event, and most of each long pause."""
     kept: list[tuple[float, Json]] = []
     last: Json = {}
+    now = before = 0.0
     for at, frame in frames:
+        now, before = now + min(at - before, LONGEST_PAUSE), at
         if frame["type"] != "stage" or frame != last:
-            kept.append((at, frame))
+            kept.append((round(now, 2), frame))
         last = frame if frame["type"] == "stage" else last
     return kept
 

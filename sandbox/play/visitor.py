@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiohttp import WSMsgType
 
 from sandbox.discord import NoSuchComponentError, UnknownCommandError
+from sandbox.discord.content import walk_components
 from sandbox.discord.model import ANSWER_SECONDS
 from sandbox.play import scene
 from sandbox.play.mischief import NoSuchMischiefError
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 UNANSWERED = "The application did not respond."
 USER, CHANNEL = 6, 7
+USER_MENU, MENTIONABLE_MENU, CHANNEL_MENU = 5, 7, 8
 
 
 class NotHereError(LookupError):
@@ -199,12 +201,11 @@ class Visitor:
         )
 
     async def _select(self, wanted: Json) -> Json:
-        values = [str(value) for value in wanted["values"]]
+        message, name = self._message(wanted), wanted["custom_id"]
+        values = self._chosen(message.components, name, wanted["values"])
         self._books.note("discord", f"{self._person.name} chooses in a menu")
         return await self._answered(
-            self._stage.discord.select(
-                self._person, self._message(wanted), wanted["custom_id"], values, timeout=ANSWER_SECONDS
-            )
+            self._stage.discord.select(self._person, message, name, values, timeout=ANSWER_SECONDS)
         )
 
     async def _menu(self, wanted: Json) -> Json:
@@ -216,7 +217,9 @@ class Visitor:
         )
 
     async def _submit(self, wanted: Json) -> Json:
-        call, values = self._calls[wanted["call"]], dict(wanted["values"])
+        call = self._calls[wanted["call"]]
+        components = (call.modal or {})["components"]
+        values = {name: self._chosen(components, name, value) for name, value in wanted["values"].items()}
         self._books.note("discord", f"{self._person.name} sends a form")
         return await self._answered(self._stage.discord.submit_modal(self._person, call, values))
 
@@ -247,6 +250,15 @@ class Visitor:
             else option["value"]
             for option in wanted["options"]
         }
+
+    def _chosen(self, components: list[Json], name: str, values: Any) -> Any:
+        """Return what was typed or chosen in a component, with the people and channels that ids stand for."""
+        kind = next((item["type"] for item in walk_components(components) if item.get("custom_id") == name), None)
+        if kind in {USER_MENU, MENTIONABLE_MENU}:
+            return [self._somebody(value) for value in values]
+        if kind == CHANNEL_MENU:
+            return [self._channel({"channel": value}) for value in values]
+        return values
 
     def _somebody(self, number: Any) -> Member:
         return _found((one for one in self._stage.people if str(one.id) == number), "person")

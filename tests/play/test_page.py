@@ -63,6 +63,7 @@ async def test_a_song_is_chosen_while_typing_ordered_and_heard_to_its_end(play: 
     async with open_page(browser, play.address) as page:
         await expect(page.get_by_text("The bot is alive.")).to_be_visible(timeout=patient(SECONDS) * 1000)
         slow = play.stage.discord.hang("PATCH", EDITS, 1.0)
+        play.stage.vidgo.hold(COVER)
         await choose_song(page, "Harb")
         await page.keyboard.press("Enter")
         await expect(page.get_by_text("Coverbot is thinking…")).to_be_visible()
@@ -71,6 +72,7 @@ async def test_a_song_is_chosen_while_typing_ordered_and_heard_to_its_end(play: 
         running = page.locator("time[data-style=R]").last
         first = await running.inner_text()
         await expect(running).not_to_have_text(first)
+        play.stage.vidgo.release(COVER)
         post = page.get_by_role("listitem").filter(has_text="here is your cover of Harbour Lights")
         await expect(post).to_have_count(1)
         await expect(post.locator(".mention", has_text="@ada")).to_be_visible()

@@ -113,6 +113,7 @@ async def test_a_layout_is_laid_out(acting: tuple[Stage, Bot, str], browser: Bro
                 discord.ui.Section("## Harbour Lights", accessory=discord.ui.Thumbnail("attachment://cover.jpg")),
                 discord.ui.Separator(),
                 discord.ui.ActionRow(discord.ui.Button(label="Post", custom_id="post")),
+                discord.ui.ActionRow(discord.ui.ChannelSelect(placeholder="Where to?", custom_id="where")),
                 accent_colour=0x5B8DEF,
             )
 
@@ -124,4 +125,6 @@ async def test_a_layout_is_laid_out(acting: tuple[Stage, Bot, str], browser: Bro
         await expect(message.locator(".head-2")).to_have_text("Harbour Lights")
         await expect(message.get_by_role("img")).to_have_js_property("naturalWidth", 512)
         await expect(message.get_by_role("button", name="Post")).to_be_enabled()
+        places = message.get_by_role("combobox", name="Where to?").get_by_role("option")
+        await expect(places).to_have_text(["Where to?", "#music", "#listening-room", "#late-night"])
         assert await violations(page) == []
