@@ -67,14 +67,15 @@ export class Composer {
     const id = newId("option");
     const input = this.input(option, id);
     const needed = option.required ? " (required)" : "";
-    const box = h("div", { class: "option" }, h("label", { for: id }, option.label, h("span", {}, needed)), input,
+    const place = h("div", { class: "entry" }, input);
+    const box = h("div", { class: "option" }, h("label", { for: id }, option.label, h("span", {}, needed)), place,
       h("p", { class: "small", id: `${id}-about` }, option.description));
     input.setAttribute("aria-describedby", `${id}-about`);
     const entry = { option, input, chosen: null };
     this.fields.set(option.name, entry);
     if (option.autocomplete) {
       input.addEventListener("input", () => { entry.chosen = null; });
-      box.append(combobox(input, {
+      place.append(combobox(input, {
         label: option.label,
         search: (typed) => this.offered(option, typed),
         choose: (item) => { entry.chosen = item; input.value = item.label; },
