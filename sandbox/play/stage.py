@@ -54,9 +54,9 @@ class Stage:
         self.discord, self.vidgo = discord, vidgo
         self.life: Life = "dead"
         self.reason = "it has not been started"
-        self.starts = 0
         self.onlookers: list[Callable[[], None]] = []
         self.guild = _people_a_server(discord)
+        self._songs = [(person, *song) for person in self.people for song in SONGS[person.name]]
         self._bot = bot
         self._settings = {
             "DISCORD_TOKEN": TOKEN,
@@ -108,14 +108,12 @@ class Stage:
             await self._bot.kill()
 
     async def _live(self) -> None:
-        """Start the bot, furnish the stage the first time, and see when the bot dies by itself."""
+        """Start the bot, furnish the stage, and see when the bot dies by itself."""
         try:
             before = self.discord.identified
             await self._bot.start(self._settings)
             await self._bot.during(self.discord.wait_ready(READY_SECONDS, newer_than=before))
-            if not self.starts:
-                await self._bot.during(self._bring_in())
-            self.starts += 1
+            await self._bot.during(self._bring_in())
             self._turn("alive")
             code = await self._bot.ended()
             self._turn("dead", describe_exit(code))
@@ -124,13 +122,13 @@ class Stage:
             self._turn("dead", " ".join([str(error), *self._bot.log_tail(1)]))
 
     async def _bring_in(self) -> None:
-        """Let everybody bring in their songs, each by a command of their own."""
-        channel = self.guild.channels[0]
-        for person in self.people:
-            for title, tags, seconds in SONGS.get(person.user.name, ()):
-                song = self.vidgo.add_song(title, tags=tags, seconds=seconds, variants=1)
-                call = await self.discord.slash(person, channel, "music import", task_id=song.id)
-                await call.reply(REPLY_SECONDS)
+        """Let everybody bring in their songs, each by a command of their own; what was brought in stays so."""
+        while self._songs:
+            person, title, tags, seconds = self._songs[0]
+            song = self.vidgo.add_song(title, tags=tags, seconds=seconds, variants=1)
+            call = await self.discord.slash(person, self.guild.channels[0], "music import", task_id=song.id)
+            await call.reply(REPLY_SECONDS)
+            del self._songs[0]
 
     def _turn(self, life: Life, reason: str = "") -> None:
         self.life, self.reason = life, reason

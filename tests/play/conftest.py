@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from sandbox.play.server import PageServer
-from sandbox.play.stage import Stage, open_stage
+from sandbox.play.stage import Life, Stage, open_stage
 from tests.patience import patient
 from tests.play.browser import open_browser
 
@@ -29,13 +29,13 @@ class Play:
     address: str
 
 
-async def alive(stage: Stage) -> None:
-    """Wait until the bot lives."""
+async def turns(stage: Stage, life: Life) -> None:
+    """Wait until the bot lives, or is dead."""
     turned = asyncio.Event()
     stage.onlookers.append(turned.set)
     try:
         async with asyncio.timeout(patient(20)):
-            while stage.life != "alive":
+            while stage.life != life:
                 turned.clear()
                 await turned.wait()
     finally:

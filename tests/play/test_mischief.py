@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import pytest_asyncio
 
 from sandbox.play.books import Books
 from sandbox.play.mischief import Mischief, NoSuchMischiefError
 from sandbox.play.stage import CREDITS
-from tests.play.conftest import alive
+from tests.play.conftest import turns
 
 if TYPE_CHECKING:
     from sandbox.discord import Call, Message
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def mischief(play: Play) -> Mischief:
     """The controls of the page, in a stage with a living bot."""
-    await alive(play.stage)
+    await turns(play.stage, "alive")
     return Mischief(play.stage, Books(play.stage))
 
 
@@ -118,3 +119,20 @@ async def test_what_is_not_known_changes_nothing(play: Play, mischief: Mischief,
         await mischief.do(what, value)
     assert mischief.settings() == before
     assert before["credits"] <= CREDITS
+
+
+async def test_it_can_be_killed_while_it_starts_and_started_again(play: Play, mischief: Mischief) -> None:
+    for what in ("kill", "kill", "start", "start", "kill"):
+        await mischief.do(what, None)
+    assert (play.stage.life, play.stage.reason) == ("dead", "it was killed")
+    await mischief.do("start", None)
+    await turns(play.stage, "alive")
+
+
+async def test_a_bot_that_dies_by_itself_is_told_of(play: Play, mischief: Mischief) -> None:
+    (bot,) = [child for child in psutil.Process().children() if child.cmdline()[-1:] == ["run"]]
+    bot.kill()
+    await turns(play.stage, "dead")
+    assert play.stage.reason == "ended by SIGKILL"
+    await mischief.do("start", None)
+    await turns(play.stage, "alive")

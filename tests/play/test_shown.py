@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,9 @@ async def test_a_menu_is_chosen_from_and_a_form_filled_in(acting: tuple[Stage, B
         await form.get_by_role("button", name="Submit").click()
         await expect(page.get_by_text("about a lantern: 'la\\nla'")).to_be_visible()
         await expect(form).to_have_count(0)
+        await page.get_by_role("button", name="Menu of the message").first.click()
+        await page.get_by_role("menuitem", name="Cover this track").click()
+        await expect(page.get_by_text(re.compile(r"^covering \d+$"))).to_be_visible()
 
 
 async def test_a_layout_is_laid_out(acting: tuple[Stage, Bot, str], browser: Browser) -> None:
