@@ -26,6 +26,7 @@ CREDITS = 200.0
 
 READY_SECONDS = 120.0
 REPLY_SECONDS = 60.0
+GOODBYE_SECONDS = 2.0
 
 CHANNELS = ("music", "listening-room")
 THREAD = "late-night"
@@ -95,15 +96,16 @@ class Stage:
             self._turn("dead", "it was killed")
 
     async def close(self) -> None:
-        """Ask the bot to shut down, and kill it where it does not."""
+        """Ask the bot to shut down, and kill it where that takes longer than anybody wants to wait for."""
         run, self._run = self._run, None
         if run is not None:
             run.cancel()
             await asyncio.gather(run, return_exceptions=True)
         try:
             if self.life == "alive":
-                with contextlib.suppress(BotEndedError):
-                    await self._bot.stop()
+                with contextlib.suppress(BotEndedError, TimeoutError):
+                    async with asyncio.timeout(GOODBYE_SECONDS):
+                        await self._bot.stop()
         finally:
             await self._bot.kill()
 
