@@ -119,7 +119,7 @@ class Stage:
             self._turn("alive")
             code = await self._bot.ended()
             self._turn("dead", describe_exit(code))
-        except (BotEndedError, TimeoutError, OSError) as error:
+        except (BotEndedError, LookupError, TimeoutError, OSError) as error:
             await self._bot.kill()
             self._turn("dead", " ".join([str(error), *self._bot.log_tail(1)]))
 
