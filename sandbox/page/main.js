@@ -1,11 +1,11 @@
 // The page: what arrives over the WebSocket is shown, what a person does is sent. It knows nothing by itself.
 
 import { Backstage } from "./backstage.js";
-import { Composer } from "./composer.js";
+import { Composer } from "./composing/composer.js";
 import { byId, fill, h } from "./dom.js";
-import { openForm } from "./form.js";
-import { tick } from "./markdown.js";
-import { create, update } from "./message.js";
+import { openForm } from "./composing/form.js";
+import { tick } from "./messages/markdown.js";
+import { create, update } from "./messages/message.js";
 import { connect } from "./wire.js";
 
 const world = {

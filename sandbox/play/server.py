@@ -58,7 +58,7 @@ class PageServer:
         app.router.add_get("/{secret}/", self._file)
         app.router.add_get("/{secret}/socket", self._visit)
         app.router.add_get("/{secret}/files/{number}/{name}", self._attachment)
-        app.router.add_get("/{secret}/{name}", self._file)
+        app.router.add_get("/{secret}/{path:.+}", self._file)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         following = asyncio.create_task(self._books.follow())
@@ -108,8 +108,8 @@ class PageServer:
         )
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        path = PAGE / request.match_info.get("name", "index.html")
-        if path.parent != PAGE or path.suffix not in TYPES or not path.is_file():
+        path = PAGE / request.match_info.get("path", "index.html")
+        if ".." in path.parts or path.suffix not in TYPES or not path.is_file() or PAGE not in path.parents:
             raise web.HTTPNotFound
         text = await asyncio.to_thread(path.read_bytes)
         return web.Response(body=text, content_type=TYPES[path.suffix], charset="utf-8")

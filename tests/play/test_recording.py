@@ -29,10 +29,10 @@ DIES = """new Promise(resolve => {
 
 
 def test_it_is_the_page_of_now() -> None:
-    for path in PAGE.iterdir():
+    for path in PAGE.rglob("*.*"):
         text = path.read_text("utf-8")
         wanted = replaying(text) if path.name == "index.html" else text
-        assert (RECORDED / path.name).read_text("utf-8") == wanted, f"{path.name}: `make recording`"
+        assert (RECORDED / path.relative_to(PAGE)).read_text("utf-8") == wanted, f"{path.name}: `make recording`"
     assert sum(path.stat().st_size for path in RECORDED.rglob("*") if path.is_file()) < LARGEST
     assert "token" not in (RECORDED / SESSION).read_text("utf-8")
 
@@ -46,7 +46,7 @@ async def test_it_plays_back_a_death_and_a_cover_that_comes_once(browser: Browse
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        address = f"http://127.0.0.1:{runner.addresses[0][1]}/index.html?speed=8"
+        address = f"http://127.0.0.1:{runner.addresses[0][1]}/index.html?speed=20"
         async with open_page(browser, address) as page:
             assert await page.evaluate(DIES) == "The bot is dead: it was killed."
             await expect(page.get_by_text("Asked, ordered, paid and posted: two each.")).to_be_visible()

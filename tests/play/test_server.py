@@ -76,7 +76,7 @@ async def test_the_socket_is_for_the_page_alone() -> None:
 
 async def test_everything_is_bound_to_this_server() -> None:
     async with visiting() as (_, address, session):
-        for path in ("", "main.js", "page.css", "nothing.js", "files/1/x"):
+        for path in ("", "main.js", "messages/message.js", "page.css", "nothing.js", "files/1/x"):
             async with session.get(address / path if path else address) as response:
                 policy = response.headers["Content-Security-Policy"]
                 assert "default-src 'none'" in policy
@@ -86,7 +86,12 @@ async def test_everything_is_bound_to_this_server() -> None:
                 assert response.headers["X-Content-Type-Options"] == "nosniff"
                 assert response.headers["Referrer-Policy"] == "no-referrer"
                 assert response.headers["Cache-Control"] == "no-store"
-        for path in ("..%2fplay%2fserver.py", "%2e%2e/play/stage.py", "main.js%00"):
+        for path in (
+            "..%2fplay%2fserver.py",
+            "%2e%2e/play/stage.py",
+            "messages/..%2f..%2f..%2fdocs/try/main.js",
+            "main.js%00",
+        ):
             async with session.get(URL(f"{address}{path}", encoded=True)) as response:
                 assert response.status == 404, path
 
@@ -116,7 +121,7 @@ async def test_a_file_is_played_in_parts_and_a_page_among_files_is_no_page() -> 
 
 
 def test_the_page_is_small_and_takes_nothing_from_elsewhere() -> None:
-    texts = {path.name: path.read_text("utf-8") for path in PAGE.iterdir()}
+    texts = {path.name: path.read_text("utf-8") for path in PAGE.rglob("*.*")}
     assert sum(text.count("\n") for text in texts.values()) < 1500
     for name, text in texts.items():
         foreign = set(re.findall(r"https?://[\w.]+", text)) - {"http://www.w3.org"}

@@ -1,6 +1,6 @@
 // What can be pressed and chosen under a message, and the layouts of Components V2.
 
-import { h } from "./dom.js";
+import { h } from "../dom.js";
 import { file, picture } from "./files.js";
 import { blocks, link } from "./markdown.js";
 import { field, MENUS, offered } from "./menus.js";

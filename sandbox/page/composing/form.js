@@ -1,8 +1,8 @@
 // A form that the bot opens (a modal).
 
-import { byId, h, newId } from "./dom.js";
-import { blocks } from "./markdown.js";
-import { field as menu, MENUS } from "./menus.js";
+import { byId, h, newId } from "../dom.js";
+import { blocks } from "../messages/markdown.js";
+import { field as menu, MENUS } from "../messages/menus.js";
 
 const ROW = 1, TEXT_INPUT = 4, TEXT = 10, LABEL = 18;
 const PARAGRAPH = 2;

@@ -1,6 +1,6 @@
 // A message as people know it: who, to whom, words, players, pictures, cards, buttons, and what is for one person only.
 
-import { fill, h } from "./dom.js";
+import { fill, h } from "../dom.js";
 import { components } from "./components.js";
 import { file, picture } from "./files.js";
 import { blocks, inline, link } from "./markdown.js";

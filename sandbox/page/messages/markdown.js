@@ -1,6 +1,6 @@
 // What people see of a message's words: bold, italics, code, quotes, links, mentions, and times that run.
 
-import { h } from "./dom.js";
+import { h } from "../dom.js";
 
 const INLINE = new RegExp(
   [

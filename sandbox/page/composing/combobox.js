@@ -1,6 +1,6 @@
 // A field that offers while one types, as the ARIA pattern "combobox with a list" has it.
 
-import { h, newId } from "./dom.js";
+import { h, newId } from "../dom.js";
 
 const PAUSE = 120;  // milliseconds without a key before it is asked
 

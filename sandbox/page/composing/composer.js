@@ -1,7 +1,7 @@
 // Where one writes: a message, or a command with its options, each offered while one types.
 
 import { combobox } from "./combobox.js";
-import { byId, h, newId } from "./dom.js";
+import { byId, h, newId } from "../dom.js";
 
 const INTEGER = 4, BOOLEAN = 5, USER = 6, CHANNEL = 7, NUMBER = 10, STRING = 3;
 

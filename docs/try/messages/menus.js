@@ -1,6 +1,6 @@
 // What a menu offers: texts of its own, or the server's people and channels.
 
-import { h } from "./dom.js";
+import { h } from "../dom.js";
 
 export const TEXTS = 3, PEOPLE = 5, ROLES = 6, MENTIONABLE = 7, CHANNELS = 8;
 export const MENUS = [TEXTS, PEOPLE, ROLES, MENTIONABLE, CHANNELS];

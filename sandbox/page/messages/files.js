@@ -1,6 +1,6 @@
 // Files of messages: songs that play, films, pictures, and whatever else can only be saved.
 
-import { h } from "./dom.js";
+import { h } from "../dom.js";
 import { link } from "./markdown.js";
 
 export function file(one) {
