@@ -19,8 +19,8 @@ import discord
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from bot.client import Client, UseCases
-from bot.login import log_in, stay_connected
+from bot.gateway.client import Client, UseCases
+from bot.gateway.login import log_in, stay_connected
 from bot.media.archiver import Archiver, make_archiver
 from bot.media.fetch import Fetcher
 from bot.media.files import Files

@@ -236,6 +236,15 @@ _CANCEL = _change(
     ack_wanted=Acknowledgement.CANCELLED,
     **_OVER,
 )
+_CANCELLED_AFTER_ALL = quick(
+    update(notifications)
+    .where(
+        notifications.c.id == bindparam("row_id"),
+        notifications.c.state == _CANCELLED,
+        notifications.c.message_id.is_(None),
+    )
+    .values(ack_wanted=Acknowledgement.CANCELLED, ack_message_id=bindparam("new_message"))
+)
 _REMOVE = _change(_DUE_STATE, _SENDING, _DELIVERED, state=_CANCELLED, ack_wanted=None, **_OVER)
 _WANT = quick(
     update(notifications)
@@ -451,6 +460,12 @@ async def cancel(transaction: Transaction, notification_id: str, message_id: int
     """
     transaction.wakes(Queue.ACKNOWLEDGEMENTS)
     return await _changed(transaction, _CANCEL, notification_id, new_message=message_id)
+
+
+async def cancelled_after_all(transaction: Transaction, notification_id: str, message_id: int) -> None:
+    """Have an acknowledgement say once more that nothing comes: what was on its way meanwhile has replaced that."""
+    transaction.wakes(Queue.ACKNOWLEDGEMENTS)
+    await transaction.execute(_CANCELLED_AFTER_ALL, {"row_id": notification_id, "new_message": message_id})
 
 
 async def remove(transaction: Transaction, notification_id: str) -> Notification:

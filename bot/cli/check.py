@@ -11,7 +11,7 @@ import aiohttp
 import discord
 from aiohttp import web
 
-from bot.client import PERMISSIONS
+from bot.gateway.client import PERMISSIONS
 from bot.refusals import LOGIN_REFUSED, UNREACHABLE, explain, is_not_there, refuses_token
 from bot.settings import Settings
 from bot.vidgo import KeyRefused, VidGo, VidGoError

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
+from bot.formats.fetched import IN_MEMORY_BYTES, Fetched, part_of
+from bot.formats.kinds import HEAD_BYTES, MediaKind, is_text, sniff
 from bot.media.addresses import is_public
-from bot.media.fetched import IN_MEMORY_BYTES, Fetched, part_of
-from bot.media.kinds import HEAD_BYTES, MediaKind, is_text, sniff
 from bot.vidgo.reading import MAX_URL, percent_encoded
 
 if TYPE_CHECKING:

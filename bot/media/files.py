@@ -10,13 +10,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bot.media.decoder import DecodeError
+from bot.formats.decoder import DecodeError
+from bot.formats.fetched import Fetched
+from bot.formats.kinds import MediaKind
+from bot.formats.transcode import fit_to
 from bot.media.fetch import FetchError, FetchProblem
-from bot.media.fetched import Fetched
-from bot.media.kinds import MediaKind
 from bot.media.shared import Shared
 from bot.media.sources import Sources
-from bot.media.transcode import fit_to
 from storage.archive.archive import Archive
 from storage.archive.disk import link_or_copy
 from storage.archive.index import AUDIO, PICTURE, What

@@ -109,8 +109,12 @@ class Acknowledgements:
             async with self._database.write() as transaction:
                 await notifications.acknowledge(transaction, notification_id, message_id, self._clock(), later=later)
 
-        with suppress(Gone):  # stopped or forgotten meanwhile
+        try:
             await self._database.insist(write)
+        except Gone:  # stopped or forgotten meanwhile
+            if message_id is not None:
+                async with self._database.write() as transaction:
+                    await notifications.cancelled_after_all(transaction, notification_id, message_id)
 
     def _has_token(self, row: Notification) -> bool:
         return row.interaction_token is not None and row.token_expires_at > self._clock()

@@ -11,14 +11,14 @@ from typing import TypeVar
 
 import discord
 
+from bot.formats.fetched import Fetched
+from bot.formats.kinds import MediaError, MediaKind, attachment_name
+from bot.formats.lengths import duration_of
+from bot.formats.tags import tag_mp3
 from bot.media.fetch import FetchError, FetchProblem
-from bot.media.fetched import Fetched
 from bot.media.files import WAIT_SECONDS, Files
-from bot.media.kinds import MediaError, MediaKind, attachment_name
-from bot.media.lengths import duration_of
 from bot.media.links import DOWNLOAD_SECONDS, Links
 from bot.media.patience import KEEPS_SECONDS, Failures, Later, decide, failed
-from bot.media.tags import tag_mp3
 from bot.vidgo import CoverArt
 from bot.words import cards, errors, posts
 from bot.words.cards import SongDetails

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from bot.media.kinds import MediaKind
+from bot.formats.kinds import MediaKind
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.words import errors

@@ -25,6 +25,7 @@ from bot.vidgo import (
     KeyRefused,
     NoCredits,
     SourceNotReady,
+    Turn,
     UnknownTask,
     VidGo,
     VidGoError,
@@ -143,6 +144,14 @@ class Submission:
 
     async def _submit(self, task_id: str) -> None:
         turn = await self._vidgo.turn()
+        # From the intent on, a stop waits for it: what is noted as sent and was not would be in doubt for ever.
+        self._sending.add(task_id)
+        try:
+            await self._send(task_id, turn)
+        finally:
+            self._sending.discard(task_id)
+
+    async def _send(self, task_id: str, turn: Turn) -> None:
         now = self._clock()
         poll_at = now + self._settings.poll_max_seconds
         async with self._database.write() as transaction:
@@ -156,7 +165,6 @@ class Submission:
                 task = await rows.submit_again(transaction, task_id, poll_at)
             else:
                 return
-        self._sending.add(task_id)
         try:
             vidgo_id = await self._vidgo.submit(load_request(task.model, task.request), self._callback_url(task), turn)
         except VidGoError as error:
@@ -167,8 +175,6 @@ class Submission:
             # Who waited for long was told of the queue.
             says_so = before.tries > 0 or now - before.created_at >= ORDER_SECONDS / 2
             await self._database.insist(partial(self._accept, task, vidgo_id, says_so=says_so))
-        finally:
-            self._sending.discard(task_id)
 
     def _callback_url(self, task: Task) -> str | None:
         if self._settings.public_url is None:

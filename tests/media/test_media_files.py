@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.formats.kinds import MediaKind
 from bot.media import files as files_module
 from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import MOST_IN_MEMORY, MOST_PREFETCHED
-from bot.media.kinds import MediaKind
 from storage.archive.index import AUDIO
 from storage.wakeups import Queue
 from tests.media.bench import open_bench

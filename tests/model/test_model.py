@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import shutil
 import tempfile
 import time
@@ -30,33 +29,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bot.metrics import Metrics
 from bot.replies import abandoned, acknowledgements, posting
-from bot.replies.abandoned import Abandoned
-from bot.replies.acknowledgements import Acknowledgements
-from bot.replies.delivery import Delivery
-from bot.replies.interactions import Interactions
-from bot.replies.posting import Posting
-from bot.replies.posts import Post
-from bot.settings import Settings
-from bot.songs.covers import Covers
-from bot.songs.finding import Songs
-from bot.songs.library import Library
-from bot.tasks.ending import Ending
-from bot.tasks.owner import OwnerNotices
-from bot.tasks.poller import Polling
-from bot.tasks.reading import Reading
-from bot.tasks.schedule import Schedule
-from bot.tasks.submission import Submission
 from bot.vidgo import Status
-from bot.words import cards, errors, posts
+from bot.words import errors
 from bot.worker import TryLater
 from storage import files as file_rows
 from storage import forget, library, notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.planned import Gone
-from tests.model.wires import Crash, FakeClient, FakeDiscord, FakeInteraction, FakeVidGo, Fate
+from tests.model.program import Program
+from tests.model.wires import Crash, FakeDiscord, FakeInteraction, FakeVidGo, Fate
 
 SECONDS = float(os.environ.get("COVERBOT_MODEL_SECONDS", "60"))
 PHASES = [Phase.generate, *([Phase.shrink] if "COVERBOT_MODEL_SHRINK" in os.environ else [])]
@@ -70,65 +53,6 @@ TOO_OFTEN = 60
 TROUBLES = ["busy", "lost before", "lost after", "unreadable", "unknown", "edge", "discord down", "discord lost"]
 
 
-class PlainComposer:
-    """Composes without files."""
-
-    async def compose(self, row: Any, task: Any, _directory: Path, **_: Any) -> Post:
-        text = (
-            errors.failure(task)
-            if task.status in rows.ENDED_BADLY
-            else posts.result(task, task.title, artwork_only=False)
-        )
-        return Post(content=posts.told(row.user_id, text), view=cards.post_buttons(row.id))
-
-    def compose_plain(self, row: Any, task: Any) -> Post:
-        return Post(content=posts.told(row.user_id, posts.post_refused(task.title)), view=cards.post_buttons(row.id))
-
-
-class NoArchive:
-    """Keeps nothing."""
-
-    is_on = False
-
-    async def collect(self) -> None:
-        """Nothing to do."""
-
-
-class Program:
-    """One life of the program."""
-
-    def __init__(self, machine: Flow, database: Database) -> None:
-        clock, vidgo, discord_ = machine.clock, machine.vidgo, machine.discord
-        config = Settings(_env_file=None, discord_token="a.b.c", vidgo_api_key="k", public_url=machine.public_url)
-        metrics, owner = Metrics(), OwnerNotices()
-        schedule = Schedule(database, config, clock=clock, rng=random.Random(1))
-        ending = Ending(database, clock=clock, metrics=metrics)
-        wire: Any = vidgo
-        client: Any = FakeClient(discord_)
-        archive: Any = NoArchive()
-        composer: Any = PlainComposer()
-        self.submission = Submission(database, wire, ending, schedule, owner, config, clock=clock, metrics=metrics)
-        self.reading = Reading(
-            database, wire, self.submission, ending, schedule, owner, config, clock=clock, metrics=metrics
-        )
-        songs = Songs(database, wire, self.submission, ending, owner, clock)
-        self.covers = Covers(database, songs, self.submission, clock)
-        self.library = Library(database, songs, archive, clock)
-        self.songs = songs
-        self.acknowledgements = Acknowledgements(database, client, schedule, clock)
-        self.interactions = Interactions(database, self.acknowledgements, clock)
-        self.delivery = Delivery(
-            database,
-            Posting(client, clock),
-            composer,
-            Abandoned(database, client, self.acknowledgements, clock),
-            directory=machine.directory,
-            clock=clock,
-            metrics=metrics,
-        )
-        self.works: list[Any] = [Polling(database, self.reading, schedule, clock), self.delivery, self.acknowledgements]
-
-
 class Flow(RuleBasedStateMachine):
     """The program between its wires."""
 
@@ -138,6 +62,8 @@ class Flow(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 1_790_000_000.0
+        self.set_back = 0
+        """Seconds by which the clock was set back: so much later comes what was planned before."""
         self.fate = Fate()
         self.vidgo = FakeVidGo(self.fate)
         self.discord = FakeDiscord(self.fate, self.clock)
@@ -172,8 +98,9 @@ class Flow(RuleBasedStateMachine):
                 self.discord.closed.clear()
                 self._settle()
                 self._audit(settled=True)
-                self.loop.run_until_complete(self.database.close())
         finally:
+            if hasattr(self, "database"):
+                self.loop.run_until_complete(self.database.close())
             for one in self.patches:
                 one.stop()
             self.loop.close()
@@ -238,7 +165,7 @@ class Flow(RuleBasedStateMachine):
 
     def _settle(self) -> None:
         """Let everything come to its end, with wires that work."""
-        for _ in range(60):
+        for _ in range(60 + self.set_back // 120):
             for one in self.vidgo.made.values():  # some of it is ordered only now
                 if one.status is Status.RUNNING:
                     one.status = Status.FINISHED
@@ -289,6 +216,7 @@ class Flow(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([-3600, 40 * 86400]))
     def the_clock_jumps(self, seconds: int) -> None:
         self.now += seconds
+        self.set_back += max(0, -seconds)
 
     @precondition(lambda self: any(one.status is Status.RUNNING for one in self.vidgo.made.values()))
     @rule(data=st.data(), status=st.sampled_from([Status.FINISHED, Status.FAILED]), rings=st.booleans())

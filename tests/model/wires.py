@@ -212,7 +212,7 @@ class FakeChannel:
             if one.channel_id == self._id and one.id > after.id and not one.deleted and one.to is None:
                 row = discord.ActionRow.__new__(discord.ActionRow)
                 row.children = [SimpleNamespace(custom_id=button) for button in one.buttons]  # type: ignore[misc]
-                yield SimpleNamespace(id=one.id, components=[row])
+                yield SimpleNamespace(id=one.id, components=[row], embeds=[one], attachments=[])
 
 
 class FakeClient:

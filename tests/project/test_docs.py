@@ -15,7 +15,7 @@ from aiohttp import hdrs
 from discord import app_commands
 
 from bot.cli.commands import parser
-from bot.client import COGS, PERMISSIONS, Client, UseCases
+from bot.gateway.client import COGS, PERMISSIONS, Client, UseCases
 from bot.metrics import Metrics
 from bot.settings import Settings, SettingsError, load_settings
 from bot.words import cards, errors

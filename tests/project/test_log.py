@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot import app, shutdown
-from bot.media import decoder, sources
+from bot.formats import decoder
+from bot.media import sources
 from bot.vidgo import client as vidgo
 from bot.web import connections, listener
 from tests.project.pages import DOCS, OPERATING, PACKAGES, ROOT, rows, written

@@ -22,7 +22,7 @@ from babel.messages.pofile import read_po
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import COGS
+from bot.gateway.client import COGS
 from bot.replies import interactions
 from bot.words import answers, errors, labels, posts, waiting
 from bot.words.text import DOMAIN, LANGUAGES, LOCALE_DIR, REASON_LIMIT, TITLE_LIMIT, Raw, Text, speaking, translate

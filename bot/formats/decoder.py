@@ -4,7 +4,8 @@ A child works on one file, gives its memory back when it ends, can be killed, an
 system can bound it; macOS cannot), little time, a file that cannot grow, none of the bot's environment, and no way to
 open a file or a socket after its two files. PyAV is imported there alone.
 
-Each kind of work is a module that is run as a program: `python -m bot.media.transcode`, `python -m bot.media.pictures`.
+Each kind of work is a module that is run as a program: `python -m bot.formats.transcode`,
+`python -m bot.formats.pictures`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, cast
 from weakref import WeakKeyDictionary
 
-from bot.media.fetched import part_of
+from bot.formats.fetched import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

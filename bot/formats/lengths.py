@@ -11,8 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from bot.media.kinds import HEAD_BYTES, MediaError, MediaKind, sniff
-from bot.media.tags import mp3_audio, mp3_length
+from bot.formats.kinds import HEAD_BYTES, MediaError, MediaKind, sniff
+from bot.formats.tags import mp3_audio, mp3_length
 
 _MAX_SECONDS: Final = 24 * 3600
 _MAX_PARTS: Final = 1000

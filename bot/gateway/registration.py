@@ -12,7 +12,7 @@ from typing import Any
 import discord
 from discord.http import Route
 
-from bot.client import Client
+from bot.gateway.client import Client
 
 log = logging.getLogger(__name__)
 

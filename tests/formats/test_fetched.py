@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bot.media.fetched import Fetched
-from bot.media.kinds import MediaKind
+from bot.formats.fetched import Fetched
+from bot.formats.kinds import MediaKind
 
 if TYPE_CHECKING:
     from pathlib import Path

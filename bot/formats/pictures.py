@@ -1,6 +1,6 @@
 """Pictures: how large they are by their headers, and those that Discord would not show made into JPEGs.
 
-Headers are read within fixed bounds; nothing is decoded here but in the confined child of `bot.media.decoder`. What
+Headers are read within fixed bounds; nothing is decoded here but in the confined child of `bot.formats.decoder`. What
 reads files blocks; call it in a thread.
 """
 
@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from bot.media.decoder import DecodeError, decode, main, open_media
-from bot.media.kinds import MediaError, MediaKind, sniff
+from bot.formats.decoder import DecodeError, decode, main, open_media
+from bot.formats.kinds import MediaError, MediaKind, sniff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ async def to_jpeg(source: Path, destination: Path, *, limit: int) -> bool:
     `destination` may be `source`; it appears only when it is whole. Raises DecodeError, also for what holds no picture
     or one of absurd size, and OSError when `destination` cannot be made.
     """
-    return await decode("bot.media.pictures", source, destination, limit, timeout=_TIMEOUT_SECONDS) is not None
+    return await decode("bot.formats.pictures", source, destination, limit, timeout=_TIMEOUT_SECONDS) is not None
 
 
 # From here on: what happens in the child.

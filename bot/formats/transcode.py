@@ -1,6 +1,6 @@
 """Make a sound file small enough to be posted, or at all playable: re-encode it as the best MP3 that fits.
 
-The work is done by the confined child of `bot.media.decoder`, as encoding takes many seconds besides.
+The work is done by the confined child of `bot.formats.decoder`, as encoding takes many seconds besides.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from bot.media.decoder import DecodeError, decode, main, open_media
+from bot.formats.decoder import DecodeError, decode, main, open_media
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -85,7 +85,7 @@ async def fit_to(
     budget = limit - reserve
     if budget <= 0:
         return None
-    made = await decode("bot.media.transcode", source, destination, budget, timeout=timeout)
+    made = await decode("bot.formats.transcode", source, destination, budget, timeout=timeout)
     return None if made is None else Fitted(destination, made.size, bit_rate=made.number)
 
 

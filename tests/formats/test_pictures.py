@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.media.decoder import DecodeError
-from bot.media.kinds import HEAD_BYTES, MediaKind, sniff
-from bot.media.pictures import image_is_sane, image_size, to_jpeg
+from bot.formats.decoder import DecodeError
+from bot.formats.kinds import HEAD_BYTES, MediaKind, sniff
+from bot.formats.pictures import image_is_sane, image_size, to_jpeg
 from tests.media.origins import listing
 from tests.media.samples import picture, sound, stored
 

@@ -15,7 +15,8 @@ from typing import TypeVar
 import discord
 from yarl import URL
 
-from bot.client import Client
+from bot.gateway.client import Client
+from bot.gateway.registration import register_commands
 from bot.refusals import (
     MISSING_ACCESS,
     UNREACHABLE,
@@ -24,7 +25,6 @@ from bot.refusals import (
     is_not_there,
     refuses_token,
 )
-from bot.registration import register_commands
 from bot.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ import mutagen.id3
 import mutagen.mp3
 import pytest
 
-from bot.media import tags as media
-from bot.media.kinds import MediaError
-from bot.media.lengths import duration_of
-from bot.media.tags import tag_mp3
+from bot.formats import tags as media
+from bot.formats.kinds import MediaError
+from bot.formats.lengths import duration_of
+from bot.formats.tags import tag_mp3
 from tests.media.samples import RATE, picture, sound, stored
 
 if TYPE_CHECKING:

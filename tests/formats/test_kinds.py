@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.media.kinds import HEAD_BYTES, MediaKind, attachment_name, is_text, sniff
+from bot.formats.kinds import HEAD_BYTES, MediaKind, attachment_name, is_text, sniff
 from tests.media.samples import picture, sound
 
 AUDIO = [

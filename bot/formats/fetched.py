@@ -8,7 +8,7 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Final
 
-from bot.media.kinds import MediaKind
+from bot.formats.kinds import MediaKind
 
 IN_MEMORY_BYTES: Final = 4 * 1024 * 1024
 """Up to which size a file may be held in memory."""

@@ -12,9 +12,9 @@ import av
 import numpy as np
 import pytest
 
-from bot.media.decoder import DecodeError
-from bot.media.kinds import MediaKind, sniff
-from bot.media.transcode import BIT_RATES, Sound, bit_rates_for, encode, sampling
+from bot.formats.decoder import DecodeError
+from bot.formats.kinds import MediaKind, sniff
+from bot.formats.transcode import BIT_RATES, Sound, bit_rates_for, encode, sampling
 from tests.media.samples import picture, sound
 
 MEGABYTES = 10 * 1024 * 1024

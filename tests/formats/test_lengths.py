@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.media.kinds import HEAD_BYTES, sniff
-from bot.media.lengths import duration_of
+from bot.formats.kinds import HEAD_BYTES, sniff
+from bot.formats.lengths import duration_of
 from tests.media.samples import picture, sound, stored
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from bot.media.kinds import HEAD_BYTES, MediaError, MediaKind, id3_size, sniff
-from bot.media.pictures import image_is_sane
+from bot.formats.kinds import HEAD_BYTES, MediaError, MediaKind, id3_size, sniff
+from bot.formats.pictures import image_is_sane
 
 _MAX_TEXT_CHARACTERS: Final = 1000
 _MAX_STACKED_TAGS: Final = 16
