@@ -3,7 +3,7 @@
 import { combobox } from "./combobox.js";
 import { byId, h, newId } from "../dom.js";
 
-const INTEGER = 4, BOOLEAN = 5, USER = 6, CHANNEL = 7, NUMBER = 10, STRING = 3;
+const INTEGER = 4, BOOLEAN = 5, USER = 6, CHANNEL = 7, NUMBER = 10, FILE = 11;
 
 export class Composer {
   // `world` has: place, channel, request(wanted), act(label, wanted).
@@ -43,7 +43,8 @@ export class Composer {
     this.fields.clear();
     this.text.value = "";
     this.text.hidden = true;
-    const fields = command.options.map((option) => this.field(option));
+    // Files cannot be uploaded here, so what takes one is not offered.
+    const fields = command.options.filter((option) => option.type !== FILE).map((option) => this.field(option));
     byId("command").replaceChildren(
       h("p", { class: "command-name" }, h("b", {}, `/${command.label}`), ` ${command.description}`),
       h("button", { type: "button", class: "plain", "aria-label": `Leave /${command.label}`, onclick: () => this.end() }, "✕"),
@@ -137,8 +138,8 @@ export class Composer {
       return;
     }
     if (!this.form.reportValidity()) return;
-    const unsupported = [...this.fields.values()].find((entry) => entry.option.required && entry.input.value === "");
-    if (unsupported) { unsupported.input.focus(); return; }
+    const missing = [...this.fields.values()].find((entry) => entry.option.required && entry.input.value === "");
+    if (missing) { missing.input.focus(); return; }
     const { label, path } = this.command;
     this.world.act(`/${label}`, { do: "use", channel: this.world.channel, command: path, options: this.filled() });
     this.end();
