@@ -63,6 +63,8 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="connect to Discord and work until stopped")
     commands.add_parser("demo", help="show the whole flow against local stand-ins: no account, no network")
+    play = commands.add_parser("play", help="serve a page on which to play with the bot between local stand-ins")
+    play.add_argument("--port", type=int, default=0, metavar="N", help="the page's port; left out: a free one")
     check = commands.add_parser("check", help="say what is wrong before anything starts")
     check.add_argument("--channel", type=_id, metavar="ID", help="also check the permissions in this channel")
     setup = commands.add_parser("setup", help="ask for the two keys, write .env, and lead into a server")
@@ -207,10 +209,23 @@ def _demo(_options: argparse.Namespace) -> int:
     try:
         from sandbox.demo import main as demo  # noqa: PLC0415 (heavy)
     except ModuleNotFoundError as error:
-        _say(f"the demo needs {error.name}; run `make demo` in the source folder")
-        return FAILED
+        return _lacking("demo", error)
     _let_through()
     return demo()
+
+
+def _play(options: argparse.Namespace) -> int:
+    try:
+        from sandbox.play.program import main as play  # noqa: PLC0415 (heavy)
+    except ModuleNotFoundError as error:
+        return _lacking("play", error)
+    _let_through()
+    return play(options.port)
+
+
+def _lacking(command: str, error: ModuleNotFoundError) -> int:
+    _say(f"`coverbot {command}` needs {error.name}; run `make {command}` in the source folder")
+    return FAILED
 
 
 def _settings(*, without: Collection[str] = (), thorough: bool = False) -> tuple[Settings, list[str]]:
@@ -275,6 +290,7 @@ def _seconds(text: str) -> float:
 _COMMANDS = {
     "run": _run,
     "demo": _demo,
+    "play": _play,
     "check": _check,
     "setup": _setup,
     "invite": _invite,

@@ -168,6 +168,8 @@ def _announce(message: Message, event: str) -> None:
 
 def _notify(message: Message) -> None:
     message.channel.show(message)
+    for onlooker in message.channel.state.onlookers:
+        onlooker(message)
     if message.interaction_call is not None:
         message.interaction_call.changed.notify()
 

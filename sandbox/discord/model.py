@@ -383,7 +383,8 @@ def _publish_nothing(_event: str, _guild: Guild | None, _subject: Subject) -> No
 class State:
     """Everything the stand-in knows, and the signal that something of it changed.
 
-    `said` holds every message of the bot's, private and deleted ones too, in order.
+    `said` holds every message of the bot's, private and deleted ones too, in order. `onlookers` are shown every
+    message, private ones too, when it is new, changed or deleted.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -405,6 +406,7 @@ class State:
         self.nonces: dict[tuple[int, str], tuple[float, Message]] = {}
         self.said: list[Message] = []
         self.follow_up_after_deletion = True
+        self.onlookers: list[Callable[[Message], None]] = []
         self.changed = Signal()
         self.publish: Callable[[str, Guild | None, Subject], None] = _publish_nothing
 
