@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.nursery import shared
+REWRITTEN = (
+    "tests.end_to_end.process",
+    "tests.end_to_end.world",
+    "tests.hostile.siege",
+    "tests.tasks.room",
+    *(f"tests.faults.{name}" for name in ("audit", "harness", "members", "passing", "points", "program", "troubles")),
+)
+pytest.register_assert_rewrite(*REWRITTEN)
+
+from tests.nursery import shared  # noqa: E402 (what it imports has assertions too)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

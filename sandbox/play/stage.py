@@ -77,7 +77,7 @@ class Stage:
     @property
     def people(self) -> list[Member]:
         """Return whom one can be."""
-        return [member for member in self.guild.members.values() if not member.user.bot]
+        return [member for member in self.guild.members.values() if member.user.name in SONGS]
 
     def start(self) -> None:
         """Start the bot; where it lives already, or starts, nothing happens."""

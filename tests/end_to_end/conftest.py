@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-pytest.register_assert_rewrite("tests.end_to_end.world", "tests.end_to_end.process")
-
-from tests.end_to_end.world import World, open_world  # noqa: E402 (its assertions are rewritten)
+from tests.end_to_end.world import World, open_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

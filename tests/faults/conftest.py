@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-_NAMES = ("audit", "harness", "members", "passing", "points", "program", "troubles")
-pytest.register_assert_rewrite(*(f"tests.faults.{name}" for name in _NAMES))
-
-from tests.nursery import shared  # noqa: E402 (what it imports of ours must be rewritten)
+from tests.nursery import shared
 
 if TYPE_CHECKING:
     from tests.nursery import Nursery

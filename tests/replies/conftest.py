@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
-pytest.register_assert_rewrite("tests.end_to_end.world", "tests.end_to_end.process", "tests.tasks.room")
-
-from tests.tasks.room import JumpingLoop  # noqa: E402 (its assertions are rewritten)
+from tests.tasks.room import JumpingLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
