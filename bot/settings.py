@@ -102,7 +102,6 @@ DailyLimit = Annotated[
     int, Field(ge=-1, le=1_000_000, description="a number of orders a day; 0 allows none, -1 as many as anybody wants")
 ]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
-ButtonUrl = Annotated[HttpUrl, Field(max_length=512, description="an address of at most 512 characters")]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Size = Annotated[int, BeforeValidator(_size)]
 Seconds = Annotated[
@@ -145,7 +144,9 @@ class Settings(BaseModel):
     daily_covers_per_user: DailyLimit = 20
     daily_songs_per_user: DailyLimit = 5
     daily_orders_per_server: DailyLimit = -1
-    support_url: ButtonUrl | None = None
+    support_url: Annotated[
+        HttpUrl | None, Field(max_length=512, description="an address of at most 512 characters")
+    ] = None
     media_allow_private_hosts: Annotated[bool, Field(description="true or false")] = False
     media_max_bytes: Annotated[Size, Field(gt=0, le=1 << 34, description="a size above 0 and up to 16GiB")] = 104857600
     log_level: Annotated[
