@@ -122,7 +122,6 @@ def _ids(value: Any) -> Any:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
-ButtonUrl = Annotated[HttpUrl, Field(max_length=512, description="an address of at most 512 characters")]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Size = Annotated[int, BeforeValidator(_size)]
 Seconds = Annotated[
@@ -171,7 +170,9 @@ class Settings(BaseModel):
     daily_covers_per_user: DailyLimit = 20
     daily_songs_per_user: DailyLimit = 5
     daily_orders_per_server: DailyLimit = -1
-    support_url: ButtonUrl | None = None
+    support_url: Annotated[
+        HttpUrl | None, Field(max_length=512, description="an address of at most 512 characters")
+    ] = None
     credits_warning: Annotated[
         float, Field(ge=0, le=1e9, allow_inf_nan=False, description="a number of credits such as 100; 0 never warns")
     ] = 100

@@ -144,6 +144,9 @@ def test_values_are_taken_as_they_are_meant(folder: Path, name: str, text: str, 
         ("POLL_MIN_SECONDS", "61", "POLL_MAX_SECONDS must not be below POLL_MIN_SECONDS"),
         ("TASK_GIVE_UP_SECONDS", "60", "must not be below TASK_TIMEOUT_SECONDS"),
         ("VIDGO_REQUESTS_PER_SECOND", "0", "must be a number above 0"),
+        ("DAILY_SONGS_PER_USER", "many", "must be a number of orders a day"),
+        ("DAILY_ORDERS_PER_SERVER", "-2", "must be a number of orders a day"),
+        ("SUPPORT_URL", "https://help.example/" + "x" * 500, "must be an address of at most 512 characters"),
         ("PUBLIC_URL", "covers.example", "must be an address such as https://example.com"),
         ("PUBLIC_URL", "https://covers.example:port", "must be an address such as https://example.com"),
         ("PUBLIC_URL", "https://[covers", "must be an address such as https://example.com"),
@@ -165,7 +168,8 @@ def test_what_is_not_clear_is_refused_with_its_name_and_what_was_expected(
 
 def test_every_setting_says_what_it_should_be() -> None:
     own_words = {"discord_token", "vidgo_api_key", "vidgo_webhook_secret", "discord_api_url", "vidgo_api_url"}
-    own_words |= {"public_url", "listen_host", "database_url", "archive_dir"}
+    own_words |= {"public_url", "listen_host", "database_url", "archive_dir", "archive_url", "owner_ids"}
+    own_words |= {name for name in Settings.model_fields if name.startswith("aws_")} - {"aws_region"}
     described = {name for name, field in Settings.model_fields.items() if field.description}
     assert described | own_words == set(Settings.model_fields)
     assert not described & own_words

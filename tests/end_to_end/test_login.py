@@ -144,7 +144,7 @@ async def test_the_entry_point_of_an_activity_stays(tmp_path: Path) -> None:
         await world.discord.wait_until(lambda: registrations(world.discord) == 1, timeout=30)
         await world.bot.wait_log("the commands are registered anew")
         names = {one["name"] for one in world.discord.commands.scope(None)}
-        assert names == {"launch", "cover", "music", "Cover this track"}
+        assert names == {"launch", "cover", "music", "help", "coverbot", "Cover this track"}
 
 
 async def test_a_command_of_another_version_is_answered_in_words(tmp_path: Path) -> None:

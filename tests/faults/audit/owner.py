@@ -48,7 +48,9 @@ def _silent(ledgers: Ledgers, shown: Shown, values: Mapping[str, str]) -> str | 
 def _given_up(ledgers: Ledgers, shown: Shown, _values: Mapping[str, str]) -> str | None:
     """Demand that some result was given up."""
     ended = any(row["error_kind"] is not None for row in ledgers.tasks)
-    said = any("is finished, but" in one.text for one in ledgers.shown if one.at <= shown.at + 1)
+    # What was given up, and came after all, was told of as such before.
+    words = ("is finished, but", "never confirmed the order", "stopped waiting")
+    said = any(word in one.text for one in ledgers.shown if one.at <= shown.at + 1 for word in words)
     return None if ended or said or ledgers.forgotten else "nothing was given up"
 
 
