@@ -133,7 +133,11 @@ def shared() -> Nursery:
     return Nursery()
 
 
+lasting: set[int] = set()
+"""The ids of processes that serve many tests, and stay until the end."""
+
+
 def other_children() -> list[psutil.Process]:
-    """Return the processes that this one has started, but for the shared nursery."""
-    nursery = shared().pid if shared.cache_info().currsize else None
-    return [child for child in psutil.Process().children() if child.pid != nursery]
+    """Return the processes that this one has started, but for those that serve many tests."""
+    nursery = {shared().pid} if shared.cache_info().currsize else set()
+    return [child for child in psutil.Process().children() if child.pid not in nursery | lasting]

@@ -72,7 +72,7 @@ async def test_a_cover_is_sent_again_until_vidgo_answers(tmp_path: Path, callbac
         assert lost.struck == 5
         assert len(room.vidgo.accepted(COVER)) == 1
         assert any("not confirmed" in words for words in acknowledgement.edits)
-        assert "Covering **Sea**. Started" in acknowledgement.content
+        await room.until(lambda: "Covering **Sea**. Started" in acknowledgement.content)
         await room.pass_until(lambda: posts(ada))
         assert len(room.vidgo.charged) == 1
 
