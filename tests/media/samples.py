@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
+from sandbox.artwork import at_own_priority
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -37,7 +39,7 @@ def sound(container: str, codec: str, seconds: float) -> bytes:
 def picture(codec: str, container: str, width: int, height: int, pixels: str) -> bytes:
     """Encode a gradient."""
     file = io.BytesIO()
-    with av.open(file, "w", format=container) as output:
+    with at_own_priority(), av.open(file, "w", format=container) as output:
         stream: Any = output.add_stream(codec, rate=1)
         stream.width, stream.height, stream.pix_fmt = width, height, pixels
         gradient = np.linspace(0, 255, width * height * 3, dtype=np.uint8).reshape(height, width, 3)
