@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import shutil
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from bot.login import log_in, stay_connected
 from bot.media.archiver import Archiver, make_archiver
 from bot.media.fetch import Fetcher
 from bot.media.files import Files
+from bot.media.folders import emptied, one_of_many
 from bot.media.links import Links
 from bot.media.sources import Sources
 from bot.metrics import Metrics
@@ -54,8 +54,8 @@ from bot.worker import Worker
 from storage import notifications
 from storage import tasks as rows
 from storage.archive.archive import Archive
-from storage.database import Database
-from storage.sqlite.opening import DatabaseError, hold_alone, path_of, unusable
+from storage.database import Database, DatabaseError, is_postgresql
+from storage.sqlite.opening import hold_alone
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ async def run(settings: Settings, *, clock: Callable[[], float] = time.time, rng
     building = asyncio.create_task(_build(settings, stack, clock, rng or random.Random()))  # noqa: S311 (jitter)
     try:
         if await _done_before(building, stop):
-            connection = asyncio.create_task(_connect(_built(building, settings), settings))
+            connection = asyncio.create_task(_connect(building.result(), settings))
             if await _done_before(connection, stop):
                 _explain_end(connection)
         log.info("shutting down")
@@ -115,7 +115,16 @@ class _Parts:
 async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], rng: random.Random) -> _Parts:
     """Make the parts and start to listen; the stack closes what the parts stand on."""
     database = await _open_database(settings, stack)
-    directory = await asyncio.to_thread(_empty_directory, settings)
+    try:
+        return await _assemble(database, settings, stack, clock, rng)
+    except DBAPIError as error:  # its disk has become full, or its server has gone, since it was opened
+        raise SettingsError(f"DATABASE_URL: {database.explain(error)}") from error
+
+
+async def _assemble(
+    database: Database, settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], rng: random.Random
+) -> _Parts:
+    directory = await asyncio.to_thread(_folder, settings, stack.enter_context(ExitStack()))
     vidgo = await _open_vidgo(settings, stack, clock)
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
@@ -212,13 +221,6 @@ async def _done_before(task: asyncio.Task[Any], stop: asyncio.Event) -> bool:
     return task.done() and not stop.is_set()
 
 
-def _built(building: asyncio.Task[_Parts], settings: Settings) -> _Parts:
-    try:
-        return building.result()
-    except DBAPIError as error:  # the disk has become full since the database was opened
-        raise SettingsError(f"DATABASE_URL: {unusable(path_of(settings.database_url), error)}") from error
-
-
 async def _connect(parts: _Parts, settings: Settings) -> None:
     """Log in, begin to work, and stay connected."""
     await log_in(parts.client, settings)
@@ -263,9 +265,10 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
 
 async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
     try:
-        # Two programs on one file would post and order everything twice.
-        stack.enter_context(hold_alone(settings.database_url))
-        database = await Database.open(settings.database_url)
+        if not is_postgresql(settings.database_url):
+            # Two programs on one file would post and order everything twice.
+            stack.enter_context(hold_alone(settings.database_url))
+        database = await Database.open(settings.database_url, settings.database_server)
     except DatabaseError as error:
         raise SettingsError(f"DATABASE_URL: {error}") from error
     stack.push_async_callback(database.close)
@@ -290,16 +293,18 @@ async def _listen(listener: Listener, settings: Settings) -> None:
     log.info("listening on %s", show_address(settings.listen_host, port))
 
 
-def _empty_directory(settings: Settings) -> Path:
-    """Make the place where files wait to be posted, without what an earlier process left there."""
-    database = Path(make_url(settings.database_url).database or "coverbot.db")
-    directory = database.with_name(f"{database.name}-posting")  # nobody else's folder: it is emptied at each start
-    shutil.rmtree(directory, ignore_errors=True)
+def _folder(settings: Settings, stack: ExitStack) -> Path:
+    """Make the place where files wait to be posted."""
     try:
-        directory.mkdir(parents=True)
+        if is_postgresql(settings.database_url):
+            # Beside the archive, whose files are then linked and not copied.
+            setting, directory = "ARCHIVE_DIR", settings.archive_dir.with_name(f"{settings.archive_dir.name}-posting")
+            return one_of_many(directory, stack)
+        database = Path(make_url(settings.database_url).database or "coverbot.db")
+        setting, directory = "DATABASE_URL", database.with_name(f"{database.name}-posting")
+        return emptied(directory)
     except OSError as error:
-        raise SettingsError(f"DATABASE_URL: its directory cannot be used: {directory}: {error.strerror}") from error
-    return directory
+        raise SettingsError(f"{setting}: its directory cannot be used: {directory}: {error.strerror}") from error
 
 
 def _not_ready(parts: _Parts) -> dict[str, str]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
+from sqlalchemy.exc import OperationalError
+
 from storage.planned import Due, Gone
 from storage.wakeups import Queue, Wakeups
 
@@ -116,6 +118,9 @@ class Worker:
         while True:
             try:
                 pause = await self._turn()
+            except OperationalError as error:
+                log.error("%s could not look for work: OperationalError: %s", self.name, error.orig)
+                pause = _PAUSES[1]
             except Exception:  # a worker outlives whatever the database says
                 log.exception("%s could not look for work", self.name)
                 pause = _PAUSES[1]
@@ -162,6 +167,9 @@ class Worker:
             _note(self._done, due.id, (at, times + 1, rests) if at == due.at else (due.at, 1, 0))
         except TryLater as reason:
             log.warning("%s: %s is tried again later: %s", self.name, due.id, reason)
+            self._try_later(due.id)
+        except OperationalError as error:  # the disk, the server or a clash; what is due stays due
+            log.error("%s: %s is tried again later: OperationalError: %s", self.name, due.id, error.orig)
             self._try_later(due.id)
         except Exception:  # one row must not stop the others
             log.exception("%s failed for %s", self.name, due.id)

@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
+    Float,
+    String,
     Update,
     and_,
     bindparam,
@@ -99,10 +102,16 @@ def _change(*only: NotificationState, **values: Any) -> Update:
     return quick(statement.values(values).returning(*notifications.c))
 
 
-_NOW: Any = bindparam("now")
-_AT: Any = bindparam("at")
+_NOW: Any = bindparam("now", type_=Float)
+_AT: Any = bindparam("at", type_=Float)
+_SAYS: Any = bindparam("says", type_=String)
 _OF_TASK = notifications.c.task_id == bindparam("of_task")
-_TASK_IS_LIVE = exists().where(tasks.c.id == notifications.c.task_id, tasks.c.status.in_(LIVE_TASKS))
+# Locked, for its end wakes whom it finds waiting, and must not look while somebody is about to.
+_TASK_IS_LIVE = exists(
+    select(tasks.c.id)
+    .where(tasks.c.id == notifications.c.task_id, tasks.c.status.in_(LIVE_TASKS))
+    .with_for_update(read=True)
+)
 _OVER: dict[str, Any] = {"attempt_at": None, "interaction_token": None}
 
 # An acknowledgement that was never seen to arrive can be reached through the interaction alone.
@@ -170,7 +179,7 @@ _ACKNOWLEDGE = _change(
     state=case((_TASK_IS_LIVE, _WAITING), else_=_DUE_STATE),
     attempt_at=case((_TASK_IS_LIVE, null()), else_=_NOW),
     ack_message_id=bindparam("new_message"),
-    ack_wanted=case((bindparam("later"), Acknowledgement.ORDERED), else_=null()),
+    ack_wanted=case((bindparam("later", type_=Boolean), Acknowledgement.ORDERED), else_=null()),
 )
 _MAKE_DUE = quick(
     update(notifications)
@@ -212,9 +221,7 @@ _FETCH_LATER = _change(
     attempt_at=_AT,
     failures=bindparam("new_failures"),
     upload_limit=bindparam("new_limit"),
-    ack_wanted=case(
-        (and_(bindparam("says").is_not(None), _CAN_CHANGE), bindparam("says")), else_=notifications.c.ack_wanted
-    ),
+    ack_wanted=case((and_(_SAYS.is_not(None), _CAN_CHANGE), _SAYS), else_=notifications.c.ack_wanted),
 )
 _END = _change(
     _DUE_STATE,
@@ -223,7 +230,7 @@ _END = _change(
     message_id=bindparam("new_message"),
     error=bindparam("new_error"),
     delivered_at=_NOW,
-    ack_wanted=case((_CAN_CHANGE, bindparam("says")), else_=null()),
+    ack_wanted=case((_CAN_CHANGE, _SAYS), else_=null()),
     **_OVER_BUT_SEEN,
 )
 _CANCEL = _change(
@@ -238,13 +245,11 @@ _CANCEL = _change(
 )
 _REMOVE = _change(_DUE_STATE, _SENDING, _DELIVERED, state=_CANCELLED, ack_wanted=None, **_OVER)
 _WANT = quick(
-    update(notifications)
-    .where(_OF_TASK, notifications.c.state == _WAITING, _CAN_CHANGE)
-    .values(ack_wanted=bindparam("says"))
+    update(notifications).where(_OF_TASK, notifications.c.state == _WAITING, _CAN_CHANGE).values(ack_wanted=_SAYS)
 )
 _SHOWN = quick(
     update(notifications)
-    .where(notifications.c.id == bindparam("row_id"), notifications.c.ack_wanted == bindparam("says"))
+    .where(notifications.c.id == bindparam("row_id"), notifications.c.ack_wanted == _SAYS)
     .values(
         ack_wanted=None,
         ack_message_id=bindparam("new_message"),

@@ -7,6 +7,7 @@ Times are Unix seconds (float). Discord's ids are integers, VidGo's ids are opaq
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     text,
 )
 
@@ -92,12 +94,18 @@ def _any_of(column: str, values: tuple[StrEnum, ...]) -> str:
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
-# Literals, not parameters: SQLite uses a partial index only where it can see that the query implies its condition.
+# Literals, not parameters: a partial index is used only where it can be seen that the query implies its condition.
 IS_LIVE = text(_any_of("status", LIVE_TASKS))
 HOLDS_COVER = text(f"model = 'generate-music-cover' AND {_any_of('status', (*LIVE_TASKS, TaskStatus.FINISHED))}")
 IS_ORDERED = text(f"order_key IS NOT NULL AND {_any_of('status', LIVE_TASKS)}")
 IS_OPEN = text(_any_of("state", OPEN_NOTIFICATIONS))
 IS_PASSING = text(_any_of("state", PASSING_NOTIFICATIONS))
+
+
+def _only(condition: TextClause) -> dict[str, Any]:
+    """Return the options of a partial index."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
 
 metadata = MetaData(
     naming_convention={
@@ -150,13 +158,13 @@ Index(
     "uq_tasks_one_cover",
     tasks.c.source_id,
     unique=True,
-    sqlite_where=HOLDS_COVER,
+    **_only(HOLDS_COVER),
 )
 # The same thing asked for twice is made once at a time.
-Index("uq_tasks_one_order", tasks.c.order_key, unique=True, sqlite_where=IS_ORDERED)
+Index("uq_tasks_one_order", tasks.c.order_key, unique=True, **_only(IS_ORDERED))
 Index("ix_tasks_source", tasks.c.source_id)
 Index("ix_tasks_user", tasks.c.user_id)
-Index("ix_tasks_due", tasks.c.poll_at, sqlite_where=IS_LIVE)
+Index("ix_tasks_due", tasks.c.poll_at, **_only(IS_LIVE))
 Index("ix_tasks_model_finished", tasks.c.model, tasks.c.finished_at)
 
 files = Table(
@@ -180,7 +188,7 @@ files = Table(
 `archive_at` is when the archive tries to get what it lacks.
 """
 
-Index("ix_files_archive_due", files.c.archive_at, sqlite_where=text("archive_at IS NOT NULL"))
+Index("ix_files_archive_due", files.c.archive_at, **_only(text("archive_at IS NOT NULL")))
 Index("ix_files_audio", files.c.audio_sha256)
 Index("ix_files_image", files.c.image_sha256)
 
@@ -209,7 +217,7 @@ library = Table(
 )
 """Who may use which song: a song imported by two members stands here twice.
 
-`kind` is `song` or `cover`. `folded_title` is for searching, as SQLite folds only ASCII.
+`kind` is `song` or `cover`. `folded_title` is for searching, as databases fold each in their own way.
 """
 
 # It holds everything that a search looks at, so that looking through a member's songs reads nothing else.
@@ -263,11 +271,11 @@ come to.
 Index("uq_notifications_interaction", notifications.c.interaction_id, unique=True)
 Index("ix_notifications_message", notifications.c.message_id)
 Index("ix_notifications_user", notifications.c.user_id, notifications.c.created_at)
-Index("ix_notifications_ack", notifications.c.id, sqlite_where=text("ack_wanted IS NOT NULL"))
-Index("ix_notifications_passing", notifications.c.created_at, sqlite_where=IS_PASSING)
+Index("ix_notifications_ack", notifications.c.id, **_only(text("ack_wanted IS NOT NULL")))
+Index("ix_notifications_passing", notifications.c.created_at, **_only(IS_PASSING))
 Index("ix_notifications_task", notifications.c.task_id)
 Index(
     "ix_notifications_due",
     notifications.c.attempt_at,
-    sqlite_where=IS_OPEN,
+    **_only(IS_OPEN),
 )

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
+    Float,
     Select,
     Update,
     and_,
@@ -77,15 +79,22 @@ def _change(*only: TaskStatus, **values: Any) -> Update:
     return quick(statement.returning(*tasks.c))
 
 
-_NOW: Any = bindparam("now")
-_POLL_AT: Any = bindparam("new_poll_at")
+_NOW: Any = bindparam("now", type_=Float)
+_POLL_AT: Any = bindparam("new_poll_at", type_=Float)
+_REPEATED: Any = bindparam("repeated", type_=Boolean)
 _NO_DOUBT = {"doubt": None, "doubt_since": None, "doubt_at": None, "doubts": 0}
 
 _ADD = quick(insert(tasks))
 _GET = quick(select(tasks).where(tasks.c.id == bindparam("id")))
+_LOCK = quick(_GET.with_for_update())
 _BY_VIDGO_ID = quick(select(tasks).where(tasks.c.vidgo_id == bindparam("vidgo_id")))
-_COVER_OF = quick(select(tasks).where(tasks.c.source_id == bindparam("source_id"), HOLDS_COVER))
-_SAME_ORDER = quick(select(tasks).where(tasks.c.order_key == bindparam("order_key"), IS_ORDERED))
+# Whoever is about to wait for a task keeps it from ending until that is committed.
+_COVER_OF = quick(
+    select(tasks).where(tasks.c.source_id == bindparam("source_id"), HOLDS_COVER).with_for_update(read=True)
+)
+_SAME_ORDER = quick(
+    select(tasks).where(tasks.c.order_key == bindparam("order_key"), IS_ORDERED).with_for_update(read=True)
+)
 _TOKEN_OF = quick(
     select(
         func.coalesce(
@@ -168,9 +177,9 @@ _LATE = quick(
 _DOUBT = _change(
     *LIVE_TASKS,
     doubt=bindparam("new_doubt"),
-    doubt_since=case((bindparam("repeated"), tasks.c.doubt_since), else_=_NOW),
+    doubt_since=case((_REPEATED, tasks.c.doubt_since), else_=_NOW),
     doubt_at=_NOW,
-    doubts=case((bindparam("repeated"), tasks.c.doubts + 1), else_=1),
+    doubts=case((_REPEATED, tasks.c.doubts + 1), else_=1),
 )
 _TRUST = _change(*LIVE_TASKS, **_NO_DOUBT)
 _PLAN = quick(
@@ -195,7 +204,7 @@ _RING = quick(
         tasks.c.status.in_((*LIVE_TASKS, *ENDED_BADLY)),
         or_(tasks.c.vidgo_id == bindparam("rung_id"), tasks.c.vidgo_id.is_(None)),
         # What was given up or failed is looked at again only when it is said to be finished.
-        or_(tasks.c.status.in_(LIVE_TASKS), bindparam("is_finished")),
+        or_(tasks.c.status.in_(LIVE_TASKS), bindparam("is_finished", type_=Boolean)),
     )
     .values(
         rereads=bindparam("new_rereads"),
@@ -203,7 +212,10 @@ _RING = quick(
         vidgo_id=func.coalesce(tasks.c.vidgo_id, bindparam("rung_id")),
         status=case(
             # The answer to the submission may still come; it finds the id here.
-            (and_(tasks.c.status == TaskStatus.SUBMITTING, bindparam("is_answering")), TaskStatus.SUBMITTING),
+            (
+                and_(tasks.c.status == TaskStatus.SUBMITTING, bindparam("is_answering", type_=Boolean)),
+                TaskStatus.SUBMITTING,
+            ),
             (tasks.c.status.in_((TaskStatus.WAITING, TaskStatus.RUNNING)), tasks.c.status),
             else_=TaskStatus.WAITING,
         ),
@@ -244,6 +256,11 @@ async def get(snapshot: Snapshot, task_id: str) -> Task | None:
     return await _one(snapshot, _GET, id=task_id)
 
 
+async def lock(transaction: Transaction, task_id: str) -> Task | None:
+    """Return a task that nobody else changes, nor begins to wait for, until the transaction ends."""
+    return await _one(transaction, _LOCK, id=task_id)
+
+
 async def token_of(snapshot: Snapshot, task_id: str, instead: str) -> str:
     """Return a task's callback token, or `instead` where there is no such task, by the same query for both."""
     found: str = (await snapshot.execute(_TOKEN_OF, {"id": task_id, "instead": instead})).scalar_one()
@@ -255,14 +272,16 @@ async def by_vidgo_id(snapshot: Snapshot, vidgo_id: str) -> Task | None:
     return await _one(snapshot, _BY_VIDGO_ID, vidgo_id=vidgo_id)
 
 
-async def cover_of(snapshot: Snapshot, source_id: str) -> Task | None:
-    """Return the one live or finished cover of a song."""
-    return await _one(snapshot, _COVER_OF, source_id=source_id)
+async def cover_of(transaction: Transaction, source_id: str) -> Task | None:
+    """Return the one live or finished cover of a song; nobody else orders one until the transaction ends."""
+    await transaction.alone(f"cover of {source_id}")
+    return await _one(transaction, _COVER_OF, source_id=source_id)
 
 
-async def same_order(snapshot: Snapshot, order_key: str) -> Task | None:
-    """Return the live task that makes the same."""
-    return await _one(snapshot, _SAME_ORDER, order_key=order_key)
+async def same_order(transaction: Transaction, order_key: str) -> Task | None:
+    """Return the live task that makes the same; nobody else orders it until the transaction ends."""
+    await transaction.alone(f"order {order_key}")
+    return await _one(transaction, _SAME_ORDER, order_key=order_key)
 
 
 async def lost_cover_id(snapshot: Snapshot, source_id: str, model: str) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.nursery import shared
+from tests.postgresql import close_shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +72,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """End the process that forks the program, if there was one."""
+    """End the process that forks the program and the database server, if there were any."""
     if shared.cache_info().currsize:
         shared().close()
         shared.cache_clear()
+    close_shared()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from tests.patience import patient
+from tests.postgresql import is_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,6 +135,6 @@ def shared() -> Nursery:
 
 
 def other_children() -> list[psutil.Process]:
-    """Return the processes that this one has started, but for the shared nursery."""
+    """Return the processes that this one has started, but for the shared nursery and the shared database server."""
     nursery = shared().pid if shared.cache_info().currsize else None
-    return [child for child in psutil.Process().children() if child.pid != nursery]
+    return [child for child in psutil.Process().children() if child.pid != nursery and not is_server(child)]

@@ -16,8 +16,7 @@ from bot.refusals import LOGIN_REFUSED, UNREACHABLE, explain, is_not_there, refu
 from bot.settings import Settings
 from bot.vidgo import KeyRefused, VidGo, VidGoError
 from bot.web.addresses import listen, local_host, show_address
-from storage.database import Database
-from storage.sqlite.opening import DatabaseError
+from storage.database import Database, DatabaseError
 
 TIMEOUT = aiohttp.ClientTimeout(total=15)
 
@@ -95,7 +94,7 @@ async def _key(session: aiohttp.ClientSession, settings: Settings) -> str:
 
 async def _database(settings: Settings) -> str:
     try:
-        database = await Database.open(settings.database_url)
+        database = await Database.open(settings.database_url, settings.database_server)
     except DatabaseError as error:
         raise Wrong(f"DATABASE_URL: {error}") from None
     try:

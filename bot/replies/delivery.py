@@ -169,8 +169,8 @@ class Delivery:
             now = self._clock()
             # On a fresh row: it may have been stopped, removed or forgotten while its file was fetched.
             async with self._database.write(durable=False) as transaction:
+                current = await rows.lock(transaction, task.id)
                 row = await notifications.send(transaction, row.id, now, now + LONGEST_PAUSE_SECONDS)
-                current = await rows.get(transaction, task.id)
                 if current is None or current.status is not task.status:
                     raise Gone(f"what was to be said about task {task.id}")
             try:

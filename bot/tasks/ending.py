@@ -41,7 +41,7 @@ class Ending:
         try:
             # A power cut in this moment costs one more read.
             async with self._database.write(durable=False) as transaction:
-                before = await rows.get(transaction, task.id)
+                before = await rows.lock(transaction, task.id)
                 finished = await rows.finish(transaction, task.id, report.task_id, now)
                 await file_rows.add(transaction, files)
                 # Who waits for it is asked here, where nobody can be forgotten in between.

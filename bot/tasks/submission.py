@@ -146,7 +146,7 @@ class Submission:
         now = self._clock()
         poll_at = now + self._settings.poll_max_seconds
         async with self._database.write() as transaction:
-            before = await rows.get(transaction, task_id)
+            before = await rows.lock(transaction, task_id)
             if before is None or before.status.is_final or before.vidgo_id is not None:
                 return
             again = before.status is TaskStatus.SUBMITTING

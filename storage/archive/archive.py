@@ -2,9 +2,8 @@
 
 A file is read back only after its hash was found right, so neither a power cut nor a flipped bit can get into Discord,
 and nothing needs to be forced onto the disk here. A file gets or loses its name inside the transaction that writes or
-removes its row, and the database takes one writer at a time: so nothing is collected that is being published. What a
-death between the two leaves is a file without a row, which is swept, or a row without a file, which is found when it is
-read.
+removes its row, and no two of those run at a time: so nothing is collected that is being published. What a death
+between the two leaves is a file without a row, which is swept, or a row without a file, which is found when it is read.
 """
 
 from __future__ import annotations
@@ -150,6 +149,7 @@ class Archive:
                 strays = names - await index.known(snapshot, names)
             if strays:
                 async with self._database.write() as transaction:
+                    await index.hold_still(transaction)
                     await self._run(self._disk.remove, *strays - await index.known(transaction, strays))
 
     async def close(self) -> None:

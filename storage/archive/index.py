@@ -132,8 +132,14 @@ async def get(snapshot: Snapshot, sha256: str) -> Media | None:
     return None if row is None else Media(**row._mapping)
 
 
+async def hold_still(transaction: Transaction) -> None:
+    """Let nobody else publish or remove a file until the transaction ends."""
+    await transaction.alone("archive")
+
+
 async def archived(transaction: Transaction, file: File, what: What, kept: Media) -> bool:
     """Note that a song's file is kept; False where the song has been forgotten meanwhile."""
+    await hold_still(transaction)
     referred = await transaction.execute(_REFER[what], {**_key(file), "hash": kept.sha256})
     if referred.rowcount != 1:
         return False
@@ -149,6 +155,7 @@ async def used(transaction: Transaction, sha256: str, now: float) -> None:
 
 async def lost(transaction: Transaction, kept: Media, again_at: float) -> bool:
     """Note that a kept file is no longer what it was, and have it got again; tell whether it was not used since."""
+    await hold_still(transaction)
     values = {"hash": kept.sha256, "seen_at": kept.used_at}
     if (await transaction.execute(_DELETE_UNUSED_SINCE, values)).rowcount != 1:
         return False
@@ -163,8 +170,7 @@ async def lost(transaction: Transaction, kept: Media, again_at: float) -> bool:
 
 async def total(snapshot: Snapshot, but: str) -> int:
     """Return how many bytes are kept, without one file."""
-    size: int = (await snapshot.execute(_TOTAL, {"but": but})).scalar_one()
-    return size
+    return int((await snapshot.execute(_TOTAL, {"but": but})).scalar_one())
 
 
 async def oldest(snapshot: Snapshot, limit: int, but: str) -> list[Media]:
@@ -174,6 +180,7 @@ async def oldest(snapshot: Snapshot, limit: int, but: str) -> list[Media]:
 
 async def evict(transaction: Transaction, sha256: str) -> None:
     """Note that a file has made room; it is worth another try only once somebody wants it."""
+    await hold_still(transaction)
     for statement in (_DELETE, *_RELEASE):
         await transaction.execute(statement, {"hash": sha256})
 
@@ -190,6 +197,7 @@ async def unused(snapshot: Snapshot, hashes: Collection[str]) -> list[str]:
 
 async def collect(transaction: Transaction, hashes: Collection[str]) -> list[str]:
     """Remove the rows of those kept files that no song refers to, and return which they were."""
+    await hold_still(transaction)
     return list((await transaction.execute(_COLLECT, {"hashes": list(hashes)})).scalars())
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from storage.database import DatabaseError
 from storage.schema import HEAD
 from storage.sqlite.connection import BUSY_SECONDS
 
@@ -40,16 +41,12 @@ _REASONS = {
 """What SQLite's primary result codes mean for an owner."""
 
 
-class DatabaseError(Exception):
-    """The database cannot be used; the text is a sentence for the owner."""
-
-
 def path_of(url: str) -> Path:
     """Return the file that an address names."""
     return Path(make_url(url).database or "")
 
 
-def unusable(path: Path, error: OSError | sqlite3.Error | DBAPIError) -> DatabaseError:
+def unusable(path: Path, error: Exception) -> DatabaseError:
     """Return an error in words for the owner."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     reason = cause.strerror if isinstance(cause, OSError) else str(cause)

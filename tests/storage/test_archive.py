@@ -71,8 +71,8 @@ class Shelf:
 
 
 @asynccontextmanager
-async def open_shelf(tmp_path: Path, max_bytes: int = 10_000_000) -> AsyncIterator[Shelf]:
-    database = await Database.open(f"sqlite:///{tmp_path / 'c.db'}")
+async def open_shelf(tmp_path: Path, address: str, max_bytes: int = 10_000_000) -> AsyncIterator[Shelf]:
+    database = await Database.open(address)
     inbox = tmp_path / "inbox"
     inbox.mkdir(exist_ok=True)
     archive = Archive(database, tmp_path / "media", max_bytes, lambda: it.now)
@@ -86,8 +86,8 @@ async def open_shelf(tmp_path: Path, max_bytes: int = 10_000_000) -> AsyncIterat
 
 
 @pytest.fixture
-async def shelf(tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(tmp_path) as it:
+async def shelf(tmp_path: Path, address: str) -> AsyncIterator[Shelf]:
+    async with open_shelf(tmp_path, address) as it:
         yield it
 
 
@@ -117,7 +117,7 @@ async def test_audio_and_picture_of_a_song_are_kept_apart(shelf: Shelf) -> None:
 async def test_nothing_is_lost_wherever_a_collection_comes_between(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write: Callable[..., AbstractAsyncContextManager[Transaction]] = Database.write
+    write: Callable[..., AbstractAsyncContextManager[Transaction]] = type(shelf.database).write
     between, collecting = 0, False
 
     @asynccontextmanager
@@ -137,7 +137,7 @@ async def test_nothing_is_lost_wherever_a_collection_comes_between(
 
     _, file = await add_song(shelf.database)
     shelf.now = time.time()  # files have their times from the system
-    monkeypatch.setattr(Database, "write", beset)
+    monkeypatch.setattr(type(shelf.database), "write", beset)
     kept = await shelf.keep(b"a song", file)
     assert between >= 2
     assert shelf.on_disk() == await shelf.known() == {kept.audio_sha256}
@@ -304,8 +304,8 @@ async def test_an_archive_that_is_not_mounted_is_not_lost(shelf: Shelf, tmp_path
 # Tidying up
 
 
-async def test_what_a_crash_has_left_goes_at_the_start(tmp_path: Path) -> None:
-    async with open_shelf(tmp_path) as shelf:
+async def test_what_a_crash_has_left_goes_at_the_start(tmp_path: Path, address: str) -> None:
+    async with open_shelf(tmp_path, address) as shelf:
         file = await shelf.keep(b"a song")
         unused = await shelf.keep(b"of nobody")
         async with shelf.database.write() as connection:
@@ -319,7 +319,7 @@ async def test_what_a_crash_has_left_goes_at_the_start(tmp_path: Path) -> None:
         own = [shelf.directory / "README", shelf.directory / published[:2] / "notes"]
         for path in own:
             path.write_text("an owner's own")
-    async with open_shelf(tmp_path) as shelf:
+    async with open_shelf(tmp_path, address) as shelf:
         assert shelf.on_disk() == {file.audio_sha256, "README", "notes"}
         assert await shelf.known() == {file.audio_sha256}
 
@@ -340,8 +340,8 @@ async def test_what_is_left_over_goes_in_time_and_not_while_it_may_be_wanted(she
     assert shelf.on_disk() == {file.audio_sha256}
 
 
-async def test_the_least_recently_used_makes_room(tmp_path: Path) -> None:
-    async with open_shelf(tmp_path, max_bytes=30) as shelf:
+async def test_the_least_recently_used_makes_room(tmp_path: Path, address: str) -> None:
+    async with open_shelf(tmp_path, address, max_bytes=30) as shelf:
         first, second = await shelf.keep(b"1" * 10), await shelf.keep(b"2" * 10)
         shelf.now += 1
         assert await shelf.archive.get(first.audio_sha256 or "", tmp_path / "out") is not None
@@ -388,8 +388,8 @@ async def test_a_system_without_hard_links_copies(
     assert (tmp_path / "out").stat().st_nlink == 1
 
 
-async def test_switched_off_it_keeps_nothing_and_touches_nothing(tmp_path: Path) -> None:
-    async with open_shelf(tmp_path, max_bytes=0) as shelf:
+async def test_switched_off_it_keeps_nothing_and_touches_nothing(tmp_path: Path, address: str) -> None:
+    async with open_shelf(tmp_path, address, max_bytes=0) as shelf:
         _, file = await add_song(shelf.database)
         assert not await shelf.archive.put(shelf.source(b"a song"), file, AUDIO, "mp3")
         assert await shelf.archive.get("ab" * 32, tmp_path / "out") is None

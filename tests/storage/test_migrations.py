@@ -15,9 +15,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
 
 from storage import notifications, tasks
-from storage.database import Database
+from storage.database import Database, DatabaseError
 from storage.schema import HEAD, NotificationState, TaskStatus, metadata
-from storage.sqlite.opening import MIGRATIONS, DatabaseError, prepare
+from storage.sqlite.opening import MIGRATIONS, prepare
 from tests.storage import old
 from tests.storage.old import BROUGHT_IN, NOTIFICATIONS, TASKS
 from tests.storage.rows import NOW

@@ -58,6 +58,12 @@ WALKS_A_LIBRARY = re.compile(r"storage\.library\._SEARCHES\[.*\]")
 
 
 @pytest.fixture
+def engine() -> str:
+    """SQLite alone: what is below it is looked at."""
+    return "sqlite"
+
+
+@pytest.fixture
 async def empty(database: Database, path: Path) -> Path:
     await database.close()
     return path

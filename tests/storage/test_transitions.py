@@ -50,6 +50,15 @@ OTHER_WRITES = {
 """What writes and changes no state of a task or a notification; what is forgotten has none any more."""
 
 
+LOCKS = {
+    "storage.tasks.lock",
+    "storage.tasks.cover_of",
+    "storage.tasks.same_order",
+    "storage.archive.index.hold_still",
+}
+"""What takes a transaction only to keep others from writing."""
+
+
 async def everything(transaction: Transaction | Any) -> dict[str, dict[str, Any]]:
     return {
         row.id: dict(row._mapping)
@@ -188,6 +197,7 @@ def writes() -> Iterator[tuple[str, str]]:
                 function.__module__ == module.name
                 and not name.startswith("_")
                 and "Transaction" in map(str, annotations)
+                and f"{module.name}.{name}" not in LOCKS
             ):
                 yield module.name, name
 

@@ -1,0 +1,100 @@
+"""The database on a PostgreSQL server, with any number of processes at it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Self
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from storage.database import Database, DatabaseError, Server, Snapshot, Transaction
+from storage.postgresql.errors import explain, told
+from storage.postgresql.listener import Listener
+from storage.postgresql.opening import prepare
+from storage.postgresql.pool import PostgreSQLConnection, make_engine
+from storage.wakeups import Wakeups
+
+_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))").bindparams(bindparam("name"))
+
+
+class PostgreSQLTransaction(Transaction):
+    """A transaction beside which others write."""
+
+    async def alone(self, *names: str) -> None:
+        """Let nobody else be in a transaction that has said this of the same names, until this one ends."""
+        for name in sorted(names):  # in one order, for two that wait for each other wait for ever
+            await self.execute(_ALONE, {"name": name})
+
+
+class PostgreSQLDatabase(Database):
+    """A pool of connections; whoever reads has one consistent state, and whoever writes sees what others commit."""
+
+    def __init__(self, url: str, server: Server) -> None:
+        self.wakeups = Wakeups()
+        self._listener = Listener(url, server, self.wakeups)
+        self._url = url
+        self._server = server
+        self._engine = make_engine(url, server)
+        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @classmethod
+    async def connect(cls, url: str, server: Server) -> Self:
+        """Connect to the server that `url` names; tables are made and migrated where needed.
+
+        Raises `DatabaseError` for one that cannot be used, and tables that were made by a newer program.
+        """
+        await prepare(url, server)
+        database = cls(url, server)
+        database._listener.start()
+        return database
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Snapshot]:
+        """Give one consistent state to read from."""
+        async with self._connection(self._reading) as connection:
+            yield Snapshot(await self._limited(connection))
+
+    @asynccontextmanager
+    async def write(self, *, durable: bool = True) -> AsyncIterator[Transaction]:
+        """Give one write transaction, committed on leaving and rolled back on an error; a commit waits for the disk."""
+        async with self._connection(self._engine) as connection:
+            transaction = PostgreSQLTransaction(await self._limited(connection))
+            yield transaction
+            with told("COMMIT"):
+                await connection.commit()
+        self.wakeups.ring(transaction.woken)
+        self._listener.tell(transaction.woken)
+
+    async def sync(self) -> None:
+        """Return at once: each commit has waited for the disk."""
+
+    def explain(self, error: Exception) -> DatabaseError:
+        """Return an error of this database in words for the owner."""
+        return explain(self._url, error)
+
+    async def close(self) -> None:
+        """Close every connection; none may be in use."""
+        await self._listener.close()
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        connection = engine.connect()
+        with told("CONNECT"):
+            await connection.start()
+        try:
+            yield connection
+        finally:
+            # What was not committed is rolled back, by the server itself where it cannot be told.
+            with suppress(SQLAlchemyError):
+                await asyncio.shield(connection.close())
+
+    async def _limited(self, raw: AsyncConnection) -> PostgreSQLConnection:
+        connection = PostgreSQLConnection(raw)
+        if self._server.is_pooled:
+            await connection.limit()
+        return connection
