@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import random
 import sys
@@ -51,8 +52,6 @@ from bot.vidgo import VidGo
 from bot.web.addresses import show_address
 from bot.web.listener import Listener
 from bot.worker import Worker
-from storage import notifications
-from storage import tasks as rows
 from storage.archive.archive import Archive
 from storage.database import Database, DatabaseError, is_postgresql
 from storage.sqlite.opening import hold_alone
@@ -116,7 +115,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     """Make the parts and start to listen; the stack closes what the parts stand on."""
     database = await _open_database(settings, stack)
     try:
-        return await _assemble(database, settings, stack, clock, rng)
+        return await _assemble(database, settings, stack, database.clock(clock), rng)
     except DBAPIError as error:  # its disk has become full, or its server has gone, since it was opened
         raise SettingsError(f"DATABASE_URL: {database.explain(error)}") from error
 
@@ -125,12 +124,12 @@ async def _assemble(
     database: Database, settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], rng: random.Random
 ) -> _Parts:
     directory = await asyncio.to_thread(_folder, settings, stack.enter_context(ExitStack()))
-    vidgo = await _open_vidgo(settings, stack, clock)
+    vidgo = await _open_vidgo(database, settings, stack, clock)
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
     stack.push_async_callback(archive.close)
-    client = Client(settings)
+    client = Client(settings, http_trace=next(iter(_guards(database, settings)), None))
     files = Files(archive, Sources(database, fetcher, client.find_post), directory)
     stack.push_async_callback(files.close)
     links = Links(settings, clock)
@@ -169,10 +168,7 @@ async def _assemble(
         make_acknowledger(acknowledgements, database, clock),
         make_expiry(database, clock),
     ]
-    async with database.write() as transaction:
-        # With SQLite nobody else lives who could be at work on these.
-        await rows.wake_orphans(transaction, clock())
-        await notifications.wake_orphans(transaction, clock())
+    await database.join(clock)
     parts = _Parts(client, vidgo, submission, workers)
     listener = Listener(
         settings,
@@ -191,7 +187,23 @@ async def _assemble(
     return parts
 
 
-async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]) -> VidGo:
+def _guards(database: Database, settings: Settings) -> list[aiohttp.TraceConfig]:
+    """Return what lets no request out while others may have taken over what this process holds."""
+    if not is_postgresql(settings.database_url):
+        return []
+
+    async def check(*_: object) -> None:
+        if not database.may_act:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "this process could not renew its lease")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(check)
+    return [trace]
+
+
+async def _open_vidgo(
+    database: Database, settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]
+) -> VidGo:
     sessions = [
         await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -199,6 +211,7 @@ async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable
                 cookie_jar=aiohttp.DummyCookieJar(),
                 max_line_size=MAX_HEADER_BYTES,
                 max_field_size=MAX_HEADER_BYTES,
+                trace_configs=_guards(database, settings),
             )
         )
         for force_close in (False, True)

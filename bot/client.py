@@ -10,6 +10,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, cast
 
+import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -110,11 +111,12 @@ class Client(commands.AutoShardedBot):
 
     use_cases: UseCases
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, http_trace: aiohttp.TraceConfig | None = None) -> None:
         # discord.py reads the base at each request; the gateway's address comes from there.
         discord.http.Route.BASE = settings.discord_api_url
         super().__init__(
             command_prefix=(),
+            http_trace=http_trace,
             help_command=None,
             tree_cls=Tree,
             intents=discord.Intents(guilds=True),

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Collection, Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -83,6 +84,13 @@ def _database_url(value: str) -> str:
 
 def _listen_url(value: str | None) -> str | None:
     return None if value is None else _server_url(value)
+
+
+def _version() -> str:
+    try:
+        return version("coverbot")
+    except PackageNotFoundError:  # not installed
+        return "unknown"
 
 
 def _host(value: str) -> str:
@@ -184,7 +192,7 @@ class Settings(BaseModel):
     @property
     def database_server(self) -> Server:
         """Return how PostgreSQL is reached, where it is the database."""
-        return Server(self.database_listen_url, self.database_pooled, self.process)
+        return Server(self.database_listen_url, self.database_pooled, self.process, _version())
 
     @field_validator("*", mode="before")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import CursorResult, Executable
 from sqlalchemy.exc import OperationalError
 
+from storage.planned import Claim
 from storage.wakeups import Queue, Wakeups
 
 T = TypeVar("T")
@@ -40,10 +41,16 @@ class Snapshot:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.me: str | None = None
+        """Which process this is, where there are others."""
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[*tuple[Any, ...]]:
         """Run a statement; raises `DBAPIError`."""
         return await self._connection.execute(statement, parameters)
+
+    async def claim(self, claim: Claim, values: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the rows that are due, which are this process's where there are others."""
+        return (await self.execute(claim.look, values)).all()
 
 
 class Transaction(Snapshot):
@@ -64,6 +71,12 @@ class Transaction(Snapshot):
     async def alone(self, *names: str) -> None:
         """Let nobody else be in a transaction that has said this of the same names, until this one ends."""
 
+    async def release(self, claim: Claim, keys: Sequence[Mapping[str, Any]]) -> None:
+        """Let others claim rows that this process has claimed."""
+
+
+Release = Callable[[Transaction, Collection[str]], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -75,6 +88,8 @@ class Server:
     """Whether statements go through a pooler in transaction mode."""
     process: str = "coverbot"
     """The name by which this process is known there."""
+    version: str = ""
+    """Which version of the program it runs."""
 
 
 class Database(ABC):
@@ -108,6 +123,32 @@ class Database(ABC):
         The commit survives a power cut, or with `durable` off perhaps only the death of the process, which may cost no
         wait for the disk; `sync` makes up for that.
         """
+
+    @abstractmethod
+    def claiming(self) -> AbstractAsyncContextManager[Transaction]:
+        """Give a transaction in which work is claimed and released; where nobody else lives it only reads."""
+
+    def releasing(self, release: Release) -> Callable[[Collection[str]], Awaitable[None]] | None:
+        """Return how a worker lets others have what it has claimed and done, where there are others."""
+        return None
+
+    @abstractmethod
+    async def join(self, clock: Callable[[], float]) -> None:
+        """Begin to work: what no living process holds is due."""
+
+    @abstractmethod
+    def clock(self, own: Callable[[], float]) -> Callable[[], float]:
+        """Return the clock of the times in rows, which is one for all processes; else the program's `own`."""
+
+    @property
+    @abstractmethod
+    def may_act(self) -> bool:
+        """Whether what this process holds is still its own."""
+
+    @property
+    @abstractmethod
+    def leads(self) -> bool:
+        """Whether this process does what only one may do."""
 
     @abstractmethod
     async def sync(self) -> None:

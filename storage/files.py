@@ -30,6 +30,7 @@ class File:
     image_sha256: str | None = None
     archive_at: float | None = None
     archive_tries: int = 0
+    holder: str | None = None
 
 
 _ADD = quick(unless_there(files))

@@ -26,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0002"
+HEAD = "0004"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 
@@ -145,12 +145,14 @@ tasks = Table(
     Column("doubt_since", Float),
     Column("doubt_at", Float),
     Column("doubts", Integer, nullable=False, server_default="0"),
+    Column("holder", String(24)),
 )
 """What VidGo makes. `token` is in the address of its callback, `media_key` signs addresses of its files.
 
 `order_key` is the same for orders that would make the same. `tries` counts submissions without a yes or no. `rereads`
 counts the reads left after a callback whose detail still lagged behind. A bad word about a task is a `doubt` until it
-was repeated: which one, since when, when last, and how often.
+was repeated: which one, since when, when last, and how often. `holder` is the process that works on it, where there
+are several.
 """
 
 # One cover per song: VidGo makes a cover once, so everybody who asks for one shares this row.
@@ -182,6 +184,7 @@ files = Table(
     Column("image_sha256", String(64)),
     Column("archive_at", Float),
     Column("archive_tries", Integer, nullable=False, server_default="0"),
+    Column("holder", String(24)),
 )
 """The files of a finished task, in VidGo's order, and what of them is in the archive.
 
@@ -259,13 +262,15 @@ notifications = Table(
     Column("error", Text),
     Column("created_at", Float, nullable=False),
     Column("delivered_at", Float),
+    Column("holder", String(24)),
+    Column("ack_holder", String(24)),
 )
 """Who has to be told, and where.
 
 `interaction_id` is Discord's, by which an interaction that arrives twice is known. `position` is the variant that is
 meant: of the task's own files where they are audio, else of its source's. `ack_wanted` is what the acknowledgement
 should say and does not say yet. `sent_at` is when the post was first sent, `failures` what asking for its files has
-come to.
+come to. `holder` is the process that answers or posts, `ack_holder` the one that changes the acknowledgement.
 """
 
 Index("uq_notifications_interaction", notifications.c.interaction_id, unique=True)
@@ -279,3 +284,27 @@ Index(
     notifications.c.attempt_at,
     **_only(IS_OPEN),
 )
+
+for _column in (tasks.c.holder, files.c.holder, notifications.c.holder, notifications.c.ack_holder):
+    # What is held is little, and is looked through when a process has died.
+    Index(f"ix_{_column.table.name}_{_column.name}", _column, **_only(text(f"{_column.name} IS NOT NULL")))
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("name", String(60), nullable=False),
+    Column("version", String(20), nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("lease_until", Float, nullable=False),
+)
+"""Who lives, where there are several; with SQLite there is one, and no row."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("holder", String(24), nullable=False),
+    Column("lease_until", Float, nullable=False),
+)
+"""What only one process does at a time."""

@@ -66,6 +66,7 @@ class Task:
     doubt_since: float | None = None
     doubt_at: float | None = None
     doubts: int = 0
+    holder: str | None = None
 
 
 def _task(row: Any) -> Task:
@@ -125,13 +126,17 @@ _DURATIONS = quick(
     .limit(DURATIONS)
 )
 _DUE = planned.due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
-_NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
+_CLAIM = planned.claim(_DUE, tasks.c.holder)
+_NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE).where(planned.mine(tasks.c.holder))
 _BY_STATUS = select(tasks.c.status, func.count()).where(IS_LIVE).group_by(tasks.c.status)
 # An expression instead of the id itself, for which SQLite would look at everything older instead of all that is live.
 _AHEAD = select(func.count()).where(IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id"))
 
-_SUBMIT = _change(TaskStatus.QUEUED, status=TaskStatus.SUBMITTING, submitted_at=_NOW, poll_at=_POLL_AT)
-_SUBMIT_AGAIN = _change(TaskStatus.SUBMITTING, poll_at=_POLL_AT)
+# Held until VidGo has answered; should its process die meanwhile, another one looks after it.
+_SUBMIT = _change(
+    TaskStatus.QUEUED, status=TaskStatus.SUBMITTING, submitted_at=_NOW, poll_at=_POLL_AT, holder=planned.ME
+)
+_SUBMIT_AGAIN = _change(TaskStatus.SUBMITTING, poll_at=_POLL_AT, holder=planned.ME)
 _ACCEPT = _change(
     TaskStatus.SUBMITTING,
     status=TaskStatus.WAITING,
@@ -139,13 +144,15 @@ _ACCEPT = _change(
     # A callback that has overtaken the answer has made the task due.
     poll_at=case((tasks.c.rereads > 0, _NOW), else_=_POLL_AT),
     tries=0,
+    holder=None,
 )
-_HOLD = _change(TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=_POLL_AT, tries=tasks.c.tries + 1)
+_HOLD = _change(TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=_POLL_AT, tries=tasks.c.tries + 1, holder=None)
 _UNANSWERED = _change(
     TaskStatus.SUBMITTING,
     # Its callback may have brought the id meanwhile; then it is read, and nobody has to send or confirm it.
     poll_at=case((tasks.c.vidgo_id.is_(None), _POLL_AT), else_=tasks.c.poll_at),
     tries=tasks.c.tries + 1,
+    holder=None,
 )
 _RUN = _change(TaskStatus.WAITING, status=TaskStatus.RUNNING)
 _FINISH = _change(
@@ -154,6 +161,7 @@ _FINISH = _change(
     status=TaskStatus.FINISHED,
     finished_at=_NOW,
     poll_at=None,
+    holder=None,
     error=None,
     error_kind=None,
     vidgo_id=func.coalesce(tasks.c.vidgo_id, bindparam("new_vidgo_id")),
@@ -166,8 +174,11 @@ _END = _change(
     error=bindparam("new_error"),
     finished_at=_NOW,
     poll_at=None,
+    holder=None,
 )
-_DROP = _change(TaskStatus.QUEUED, status=TaskStatus.FAILED, error_kind="cancelled", finished_at=_NOW, poll_at=None)
+_DROP = _change(
+    TaskStatus.QUEUED, status=TaskStatus.FAILED, error_kind="cancelled", finished_at=_NOW, poll_at=None, holder=None
+)
 _LATE = quick(
     update(tasks)
     .where(tasks.c.id == bindparam("row_id"), tasks.c.status.in_(LIVE_TASKS), tasks.c.late_at.is_(None))
@@ -295,14 +306,18 @@ async def durations(snapshot: Snapshot, model: str) -> list[float]:
 
 
 async def claim(snapshot: Snapshot, now: float, horizon: float, skip: Collection[str], limit: int) -> list[Due]:
-    """Return live tasks that are due, the longest waiting first; a time beyond `horizon` shows a clock set back."""
-    found = await snapshot.execute(_DUE, planned.asked(now, horizon, skip, limit))
-    return [Due(*row) for row in found]
+    """Take live tasks that are due, the longest waiting first; a time beyond `horizon` shows a clock set back."""
+    return [Due(*row) for row in await snapshot.claim(_CLAIM, planned.asked(now, horizon, skip, limit))]
+
+
+async def release(transaction: Transaction, names: Collection[str]) -> None:
+    """Let others claim tasks that this process has claimed."""
+    await transaction.release(_CLAIM, [{"of_id": name} for name in names])
 
 
 async def next_due(snapshot: Snapshot, skip: Collection[str]) -> float | None:
     """Return when the next live task is due."""
-    found: float | None = (await snapshot.execute(_NEXT_DUE, {"skip": list(skip)})).scalar_one()
+    found: float | None = (await snapshot.execute(_NEXT_DUE, {"skip": list(skip), "me": snapshot.me})).scalar_one()
     return found
 
 
@@ -321,17 +336,19 @@ async def count_by_status(snapshot: Snapshot) -> dict[str, int]:
 
 async def add(transaction: Transaction, task: Task) -> None:
     """Begin as `queued`; raises `IntegrityError` where the same is under way, or the song has its cover already."""
-    await transaction.execute(_ADD, asdict(task))
+    # Who orders it sends it, while that process lives.
+    holder = transaction.me if task.status is TaskStatus.QUEUED else None
+    await transaction.execute(_ADD, asdict(task) | {"holder": holder})
 
 
 async def submit(transaction: Transaction, task_id: str, now: float, poll_at: float) -> Task:
     """From `queued` to `submitting`: VidGo is asked right after the commit."""
-    return await _changed(transaction, _SUBMIT, task_id, now=now, new_poll_at=poll_at)
+    return await _changed(transaction, _SUBMIT, task_id, now=now, new_poll_at=poll_at, me=transaction.me)
 
 
 async def submit_again(transaction: Transaction, task_id: str, poll_at: float) -> Task:
     """Ask once more for a task in `submitting`, which VidGo must not be paid twice for."""
-    return await _changed(transaction, _SUBMIT_AGAIN, task_id, new_poll_at=poll_at)
+    return await _changed(transaction, _SUBMIT_AGAIN, task_id, new_poll_at=poll_at, me=transaction.me)
 
 
 async def accept(transaction: Transaction, task_id: str, vidgo_id: str, now: float, poll_at: float) -> Task:

@@ -74,7 +74,7 @@ class Archiver:
         if not 0 <= now - self._tidied_at < TIDY_SECONDS:
             self._tidied_at = now
             await self._tidy()
-        async with self._database.read() as snapshot:
+        async with self._database.claiming() as snapshot:
             return await index.claim(snapshot, now, now + 2 * PAUSES[-1], skip, limit)
 
     async def next_due(self, skip: Collection[str]) -> float | None:
@@ -148,4 +148,5 @@ class Archiver:
 
 def make_archiver(archiver: Archiver, database: Database, clock: Callable[[], float]) -> Worker:
     """Make the worker."""
-    return Worker(Queue.ARCHIVER, archiver, database.wakeups, places=PLACES, clock=clock)
+    release = database.releasing(index.release)
+    return Worker(Queue.ARCHIVER, archiver, database.wakeups, places=PLACES, clock=clock, release=release)

@@ -149,6 +149,8 @@ class Submission:
             before = await rows.lock(transaction, task_id)
             if before is None or before.status.is_final or before.vidgo_id is not None:
                 return
+            if before.holder not in (None, transaction.me):  # another process sends it, or waits for the answer
+                return
             again = before.status is TaskStatus.SUBMITTING
             if not again:
                 task = await rows.submit(transaction, task_id, now, poll_at)

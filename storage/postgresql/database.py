@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Self
 
 from sqlalchemy import bindparam, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from storage.database import Database, DatabaseError, Server, Snapshot, Transaction
+from storage.database import Database, DatabaseError, Release, Server, Snapshot, Transaction
+from storage.planned import Claim
+from storage.postgresql.clock import ServerClock
 from storage.postgresql.errors import explain, told
 from storage.postgresql.listener import Listener
 from storage.postgresql.opening import prepare
 from storage.postgresql.pool import PostgreSQLConnection, make_engine
+from storage.postgresql.process import Process
 from storage.wakeups import Wakeups
 
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))").bindparams(bindparam("name"))
@@ -23,6 +26,16 @@ _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))").bindpa
 
 class PostgreSQLTransaction(Transaction):
     """A transaction beside which others write."""
+
+    async def claim(self, claim: Claim, values: Mapping[str, Any]) -> Sequence[Any]:
+        """Write this process into rows that are due and nobody else's, and return them, the longest waiting first."""
+        taken = (await self.execute(claim.take, {**values, "me": self.me})).all()
+        return sorted(taken, key=lambda row: row[1])
+
+    async def release(self, claim: Claim, keys: Sequence[Mapping[str, Any]]) -> None:
+        """Let others claim rows that this process has claimed."""
+        if keys:
+            await self.execute(claim.release, [{**key, "me": self.me} for key in keys])
 
     async def alone(self, *names: str) -> None:
         """Let nobody else be in a transaction that has said this of the same names, until this one ends."""
@@ -35,7 +48,9 @@ class PostgreSQLDatabase(Database):
 
     def __init__(self, url: str, server: Server) -> None:
         self.wakeups = Wakeups()
-        self._listener = Listener(url, server, self.wakeups)
+        self._clock = ServerClock()
+        self._listener = Listener(url, server, self.wakeups, on_time=self._clock.set)
+        self._process = Process(server.process, server.version, self.write)
         self._url = url
         self._server = server
         self._engine = make_engine(url, server)
@@ -47,8 +62,8 @@ class PostgreSQLDatabase(Database):
 
         Raises `DatabaseError` for one that cannot be used, and tables that were made by a newer program.
         """
-        await prepare(url, server)
         database = cls(url, server)
+        await prepare(url, server, database._clock)
         database._listener.start()
         return database
 
@@ -56,18 +71,52 @@ class PostgreSQLDatabase(Database):
     async def read(self) -> AsyncIterator[Snapshot]:
         """Give one consistent state to read from."""
         async with self._connection(self._reading) as connection:
-            yield Snapshot(await self._limited(connection))
+            snapshot = Snapshot(await self._limited(connection))
+            snapshot.me = self._process.me
+            yield snapshot
 
     @asynccontextmanager
     async def write(self, *, durable: bool = True) -> AsyncIterator[Transaction]:
         """Give one write transaction, committed on leaving and rolled back on an error; a commit waits for the disk."""
         async with self._connection(self._engine) as connection:
             transaction = PostgreSQLTransaction(await self._limited(connection))
+            transaction.me = self._process.me
             yield transaction
             with told("COMMIT"):
                 await connection.commit()
         self.wakeups.ring(transaction.woken)
         self._listener.tell(transaction.woken)
+
+    def claiming(self) -> AbstractAsyncContextManager[Transaction]:
+        """Give a transaction in which work is claimed and released."""
+        return self.write(durable=False)
+
+    def releasing(self, release: Release) -> Callable[[Collection[str]], Awaitable[None]]:
+        """Return how a worker lets others have what it has claimed and done."""
+
+        async def let_go(names: Collection[str]) -> None:
+            async with self.claiming() as transaction:
+                await release(transaction, names)
+
+        return let_go
+
+    async def join(self, _clock: Callable[[], float]) -> None:
+        """Begin to live among the other processes, and take over from those that have died."""
+        await self._process.join()
+
+    def clock(self, _own: Callable[[], float]) -> Callable[[], float]:
+        """Return the server's clock."""
+        return self._clock
+
+    @property
+    def may_act(self) -> bool:
+        """Whether what this process holds is still its own."""
+        return self._process.may_act
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process does what only one may do."""
+        return self._process.leads
 
     async def sync(self) -> None:
         """Return at once: each commit has waited for the disk."""
@@ -78,6 +127,7 @@ class PostgreSQLDatabase(Database):
 
     async def close(self) -> None:
         """Close every connection; none may be in use."""
+        await self._process.leave()
         await self._listener.close()
         await self._engine.dispose()
 

@@ -54,6 +54,8 @@ class Listener:
         # A pooler takes LISTEN and forgets it.
         self._can_hear = not server.is_pooled or server.listen_url is not None
         self._connection: asyncpg.Connection | None = None
+        self._asking = asyncio.Lock()
+        """A connection does one thing at a time."""
         self._unsent: set[Queue] = set()
         self._listening: asyncio.Task[None] | None = None
         self._sending: asyncio.Task[None] | None = None
@@ -89,7 +91,7 @@ class Listener:
                 return
             names, self._unsent = [str(queue) for queue in self._unsent], set()
             try:
-                async with asyncio.timeout(PONG_SECONDS):
+                async with self._asking:
                     await connection.execute(_NOTIFY, CHANNEL, names)
             except UNREACHABLE as error:
                 log.info("a wake-up was not sent: %s", type(error).__name__)
@@ -143,8 +145,9 @@ class Listener:
 
     async def _ping(self, connection: asyncpg.Connection) -> None:
         loop = asyncio.get_running_loop()
-        asked_at = loop.time()
-        now: float = await connection.fetchval(_CLOCK)
+        async with self._asking:
+            asked_at = loop.time()
+            now: float = await connection.fetchval(_CLOCK)
         if self._on_time is not None:
             self._on_time(now, loop.time() - asked_at)
 

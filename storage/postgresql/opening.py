@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from sqlalchemy import Connection, bindparam, text
@@ -9,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.database import DatabaseError, Server
+from storage.postgresql.clock import ServerClock
 from storage.postgresql.errors import UNREACHABLE, explain, show
 from storage.postgresql.pool import make_engine
 from storage.schema import HEAD
@@ -23,6 +25,7 @@ _LOCK = 0x636F766572626F74
 
 _ASK = text("SELECT current_setting('server_version_num')::int, pg_encoding_to_char(encoding) FROM pg_database"
             " WHERE datname = current_database()")  # fmt: skip
+_NOW = text("SELECT extract(epoch FROM clock_timestamp())::float8")
 _HAS_TABLES = text("SELECT to_regclass('alembic_version') IS NOT NULL")
 _REVISION = text("SELECT version_num FROM alembic_version")
 _TAKE_TIME = text("SELECT set_config('statement_timeout', '0', true)")
@@ -30,22 +33,23 @@ _TAKE_LOCK = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(bindparam("l
 _PROBE = text("UPDATE alembic_version SET version_num = version_num")
 
 
-async def prepare(url: str, server: Server) -> None:
+async def prepare(url: str, server: Server, clock: ServerClock | None = None) -> None:
     """Make the tables or bring them up to date, one process at a time, and try out that they can be written.
 
-    Raises `DatabaseError` for a server that will not do, and for tables of a newer program.
+    A clock is set by the server's. Raises `DatabaseError` for a server that will not do, and for tables of a newer
+    program.
     """
     # Others may migrate for minutes, and so may this one.
     engine = make_engine(url, server, answer_seconds=None)
     try:
-        await _prepare(engine, url)
+        await _prepare(engine, url, clock or ServerClock())
     except (DBAPIError, *UNREACHABLE) as error:
         raise explain(url, error) from None
     finally:
         await engine.dispose()
 
 
-async def _prepare(engine: AsyncEngine, url: str) -> None:
+async def _prepare(engine: AsyncEngine, url: str, clock: ServerClock) -> None:
     async with engine.connect() as connection:
         version, encoding = (await connection.execute(_ASK)).one()
         if version < OLDEST * 10000:
@@ -62,6 +66,8 @@ async def _prepare(engine: AsyncEngine, url: str) -> None:
             await connection.execute(_TAKE_LOCK)
             await connection.run_sync(_migrate, url)
         await connection.execute(_PROBE)
+        asked_at = time.monotonic()
+        clock.set((await connection.execute(_NOW)).scalar_one(), time.monotonic() - asked_at)
         await connection.commit()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import chain, repeat
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Self
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from storage import notifications, tasks
 from storage.database import PAUSES, Database, DatabaseError, Snapshot, Transaction
 from storage.sqlite.connection import SQLiteConnection
 from storage.sqlite.disk import Disk
@@ -94,6 +95,37 @@ class SQLiteDatabase(Database):
         self.wakeups.ring(transaction.woken)
         if durable:
             await self.sync()
+
+    @asynccontextmanager
+    async def claiming(self) -> AsyncIterator[Transaction]:
+        """Give a transaction that only reads, for nobody else lives who could take what is found."""
+        async with self._connection() as connection:
+            try:
+                with _told("BEGIN"):
+                    await connection.begin("DEFERRED")
+                yield Transaction(connection)
+            finally:
+                await connection.rollback()
+
+    async def join(self, clock: Callable[[], float]) -> None:
+        """Begin to work: nobody else lives, so whatever somebody was doing is due."""
+        async with self.write() as transaction:
+            await tasks.wake_orphans(transaction, clock())
+            await notifications.wake_orphans(transaction, clock())
+
+    def clock(self, own: Callable[[], float]) -> Callable[[], float]:
+        """Return the program's `own` clock."""
+        return own
+
+    @property
+    def may_act(self) -> bool:
+        """Return True: the lock on the file proves that nobody else acts."""
+        return True
+
+    @property
+    def leads(self) -> bool:
+        """Return True: there is nobody else."""
+        return True
 
     async def sync(self) -> None:
         """Return when everything committed so far survives a power cut, however long the disk takes nothing."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "requirements" / "README.md", *sorted(DOCS.glob("*.md"))]
-PROMISED = ("architecture.md", "operating.md", "privacy.md", "reliability.md", "security.md")
+PROMISED = ("architecture.md", "operating.md", "privacy.md", "reliability.md", "scaling.md", "security.md")
 
 LANGUAGE_NAMES = {"de": "German", "es": "Spanish", "ja": "Japanese", "pt_BR": "Brazilian Portuguese"}
 

@@ -51,12 +51,22 @@ OTHER_WRITES = {
 
 
 LOCKS = {
+    "storage.tasks.release",
+    "storage.notifications.release",
+    "storage.notifications.release_acknowledgements",
+    "storage.archive.index.release",
+    "storage.postgresql.leases.begin",
+    "storage.postgresql.leases.renew",
+    "storage.postgresql.leases.bury",
+    "storage.postgresql.leases.free",
+    "storage.postgresql.leases.lead",
+    "storage.postgresql.leases.end",
     "storage.tasks.lock",
     "storage.tasks.cover_of",
     "storage.tasks.same_order",
     "storage.archive.index.hold_still",
 }
-"""What takes a transaction only to keep others from writing."""
+"""What takes a transaction to keep other processes from rows, or to let them have these."""
 
 
 async def everything(transaction: Transaction | Any) -> dict[str, dict[str, Any]]:
