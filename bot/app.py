@@ -291,7 +291,7 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
 async def _open_archive(database: Database, settings: Settings, clock: Callable[[], float]) -> Archive:
     archive = Archive(database, settings.archive_dir, settings.archive_max_bytes, clock)
     try:
-        await archive.open()
+        await archive.open(alone=not is_postgresql(settings.database_url))
     except OSError as error:
         raise SettingsError(f"ARCHIVE_DIR cannot be used: {error.strerror}") from error
     return archive

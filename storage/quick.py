@@ -26,9 +26,10 @@ class InsertUnlessThere(Insert):
     inherit_cache = True
 
 
-@compiles(InsertUnlessThere)  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
+@compiles(InsertUnlessThere)
 def _compile(statement: InsertUnlessThere, compiler: SQLCompiler, **options: Any) -> str:
-    return f"{compiler.visit_insert(statement, **options)} ON CONFLICT DO NOTHING"
+    inserted = compiler.visit_insert(statement, **options)  # type: ignore[no-untyped-call]
+    return f"{inserted} ON CONFLICT DO NOTHING"
 
 
 def unless_there(table: Table) -> InsertUnlessThere:

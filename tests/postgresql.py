@@ -147,7 +147,7 @@ class PostgreSQL:
         assert made.returncode == 0, made.stderr
         secret.unlink()
 
-    def _as_user(self) -> dict[str, int]:
+    def _as_user(self) -> dict[str, Any]:
         return {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid}
 
     async def _answers(self) -> None:

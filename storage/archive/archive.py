@@ -62,11 +62,14 @@ class Archive:
         """Whether anything is kept at all."""
         return self._max_bytes > 0
 
-    async def open(self) -> None:
-        """Make the directory, remove what an earlier process left half done and keep to the cap; raises `OSError`."""
+    async def open(self, *, alone: bool = True) -> None:
+        """Make the directory, remove what an earlier process left half done and keep to the cap; raises `OSError`.
+
+        `alone`: no other process is at it, so whatever is half done was left.
+        """
         if self.is_on:
             await self._run(self._disk.open)
-            await self.tidy(leftovers_older_than=float("inf"))
+            await self.tidy(leftovers_older_than=float("inf") if alone else None)
             await self._make_room(0)
 
     async def put(self, source: Path, file: File, what: What, kind: str) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
 from tests.end_to_end.process import run_program
+from tests.end_to_end.shell import rows
 from tests.end_to_end.world import World, eventually, open_world
 from tests.postgresql import PASSWORD, PostgreSQL
 
@@ -33,20 +33,11 @@ def server() -> Iterator[PostgreSQL]:
 async def world(server: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     url = await server.new_database(migrated=False)
     # What is called back while the server is gone is asked for soon.
-    settings = {"DATABASE_URL": url, "POLL_MIN_SECONDS": "1", "POLL_MAX_SECONDS": "2"}
+    settings: dict[str, Any] = {"DATABASE_URL": url, "POLL_MIN_SECONDS": "1", "POLL_MAX_SECONDS": "2"}
     async with open_world(tmp_path_factory.mktemp("postgresql"), **settings) as world:
         yield world
         assert PASSWORD not in world.bot.log
     await server.drop(url)
-
-
-async def rows(world: World, query: str) -> list[asyncpg.Record]:
-    """Read the program's database as an owner's shell would."""
-    connection = await asyncpg.connect(world.bot.settings["DATABASE_URL"])
-    try:
-        return list(await connection.fetch(query))
-    finally:
-        await connection.close()
 
 
 async def newest(world: World) -> list[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
 from sandbox.ports import reserved_port
 from tests.end_to_end.process import Bot
-from tests.end_to_end.test_postgresql import rows
+from tests.end_to_end.shell import rows
 from tests.end_to_end.world import World, eventually, open_world
 from tests.postgresql import shared_server
 
@@ -40,14 +40,14 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
     url = await shared_server().new_database(migrated=False)
     directories = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
     with reserved_port() as port:
-        settings = {
+        settings: dict[str, Any] = {
             "DATABASE_URL": url,
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             "POLL_MIN_SECONDS": "1",
             "POLL_MAX_SECONDS": "2",
             "ARCHIVE_DIR": str(directories[0] / "media"),
         }
-        names = [{"PROCESS_NAME": name} for name in ("first", "second")]
+        names: list[dict[str, Any]] = [{"PROCESS_NAME": name} for name in ("first", "second")]
         async with open_world(directories[0], module=MODULE, start=False, **settings, **names[0]) as world:
             world.__class__ = Pair
             assert isinstance(world, Pair)
@@ -94,8 +94,7 @@ async def test_what_a_process_was_doing_that_is_killed_the_other_ends(pair: Pair
     songs = await asyncio.gather(*(person.imports(f"Song {person.member.name}") for person in people))
     pair.vidgo.seconds = 1.0
     calls = await asyncio.gather(*(person.cover() for person in people))
-    for song in songs:
-        await eventually(lambda song=song: pair.submitted(song) == 1)
+    await eventually(lambda: all(pair.submitted(song) == 1 for song in songs))
     await pair.bot.kill()
     posts = await asyncio.gather(*(person.result(call, 40) for person, call in zip(people, calls, strict=True)))
     pair.vidgo.seconds = 0.3
@@ -127,8 +126,7 @@ async def test_who_was_stopped_for_longer_than_its_lease_goes_on_and_does_nothin
     songs = await asyncio.gather(*(person.imports(f"Song {person.member.name}") for person in people))
     pair.vidgo.seconds = 1.0
     calls = await asyncio.gather(*(person.cover() for person in people))
-    for song in songs:
-        await eventually(lambda song=song: pair.submitted(song) == 1)
+    await eventually(lambda: all(pair.submitted(song) == 1 for song in songs))
     lines, seen = len(pair.bot.log_lines), len(pair.second.log_lines)
     os.kill(pair.bot.pid, signal.SIGSTOP)
     try:

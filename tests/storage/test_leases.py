@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, replace
 
 import asyncpg
@@ -13,10 +13,11 @@ from sqlalchemy import insert
 
 from storage import notifications, tasks
 from storage.archive import index
-from storage.database import Database, Server
+from storage.database import Database, Server, Transaction
 from storage.files import File
 from storage.notifications import Notification
 from storage.planned import Gone
+from storage.postgresql import leases
 from storage.postgresql import process as module
 from storage.postgresql.database import PostgreSQLDatabase
 from storage.postgresql.process import Process
@@ -25,8 +26,6 @@ from storage.schema import files as file_table
 from storage.tasks import Task
 from tests.storage.observed import until
 from tests.storage.rows import NOW, a_file, a_task, in_state, in_status, one
-
-SECONDS = (module.leases.LEASE_SECONDS, module.RENEW_SECONDS, module.MARGIN_SECONDS)
 
 
 @pytest.fixture
@@ -151,13 +150,14 @@ async def test_whoever_does_not_hold_a_notification_neither_sends_nor_ends_it(
     async with first.write() as transaction:
         sent = await notifications.send(transaction, row.id, NOW, NOW + 300)
     assert sent.holder == lease(first).id
-    for act in (
+    acts: list[Callable[[Transaction], Awaitable[object]]] = [
         lambda t: notifications.send(t, row.id, NOW, NOW + 300),
         lambda t: notifications.delivered(t, row.id, 8, NOW, Acknowledgement.DONE),
         lambda t: notifications.undeliverable(t, row.id, NOW, "nobody"),
         lambda t: notifications.postpone(t, row.id, NOW, "later"),
         lambda t: notifications.fetch_later(t, sent, NOW, "{}", None),
-    ):
+    ]
+    for act in acts:
         async with second.write() as transaction:
             with pytest.raises(Gone):
                 await act(transaction)
@@ -220,17 +220,15 @@ async def test_who_was_thought_dead_begins_anew_under_another_name(
 
 
 async def test_a_process_that_cannot_renew_stops_to_act_before_its_lease_ends(
-    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase],
 ) -> None:
-    length, _, margin = SECONDS
-    assert (length, module.RENEW_SECONDS) == (20, 6)
+    assert (leases.LEASE_SECONDS, module.RENEW_SECONDS, module.MARGIN_SECONDS) == (20, 6, 3)
     first, _ = pair
-    now = time.monotonic()
-    monkeypatch.setattr(module.time, "monotonic", lambda: now + length - margin - 5)
-    assert first.may_act
-    monkeypatch.setattr(module.time, "monotonic", lambda: now + length - margin + 0.1)
-    assert not first.may_act
-    assert not first.leads
+    await lease(first)._turn()
+    assert 0 < lease(first)._until - time.monotonic() <= 17
+    assert (first.may_act, first.leads) == (True, True)
+    lease(first)._until = time.monotonic() - 0.001
+    assert (first.may_act, first.leads) == (False, False)
 
 
 async def test_who_leaves_in_order_leaves_nothing_behind(

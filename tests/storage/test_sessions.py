@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -245,12 +246,12 @@ async def test_what_is_due_is_found_by_its_index(address: str, owner: asyncpg.Co
         "storage.tasks._SAME_ORDER": "uq_tasks_one_order",
         "storage.tasks._COVER_OF": "uq_tasks_one_cover",
     }.items():
-        compiled = await run_sync(address, lambda sync, name=name: sent_text(sync, name))
+        compiled = await run_sync(address, partial(sent_text, name))
         plan = "\n".join(row[0] for row in await owner.fetch(f"EXPLAIN {compiled}"))
         assert index in plan, (name, plan)
 
 
-def sent_text(connection: Connection, name: str) -> str:
+def sent_text(name: str, connection: Connection) -> str:
     """Return a statement with values in the place of its parameters."""
     statement: Any = statements()[name]
     values = {"now": 1.0, "horizon": 2.0, "skip": ["x"], "busy": [1], "most": 5, "order_key": "k", "source_id": "s"}
