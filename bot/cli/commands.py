@@ -37,7 +37,8 @@ def run_command(arguments: list[str] | None = None) -> int:
 
 
 def _obey(options: argparse.Namespace) -> int:
-    run = {"run": _run, "check": _check, "invite": _invite, "health": _health, "demo": _demo}[options.command]
+    commands = {"run": _run, "check": _check, "invite": _invite, "health": _health, "demo": _demo}
+    run = (commands | {"migrate-database": _migrate_database})[options.command]
     try:
         return run(options)
     except SettingsError as error:
@@ -63,6 +64,8 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="say what is wrong before anything starts")
     check.add_argument("--channel", type=int, metavar="ID", help="also check the permissions in this channel")
     commands.add_parser("health", help="say whether the bot that runs with these settings is ready")
+    migrate = commands.add_parser("migrate-database", help="bring an SQLite installation over to PostgreSQL")
+    migrate.add_argument("--to", required=True, metavar="URL", help="postgresql://user:password@host/coverbot")
     commands.add_parser("invite", help="print the address that invites the bot into a server")
     return parser
 
@@ -107,6 +110,15 @@ def _invite(_options: argparse.Namespace) -> int:
         _print(_loop(_interruptible(invite(settings))))
     except Wrong as error:
         raise SettingsError(str(error)) from None
+    return FINE
+
+
+def _migrate_database(options: argparse.Namespace) -> int:
+    settings, _ = _settings(without=["discord_token", "vidgo_api_key"])
+    from bot.cli.migrate import migrate_database  # noqa: PLC0415 (heavy)
+
+    logging.disable()
+    _loop(_interruptible(migrate_database(settings, options.to, _print)))
     return FINE
 
 

@@ -47,6 +47,7 @@ EXCEPTIONS = {
 BUILDERS = {
     "storage/planned.py": {"claim", "due", "next_due"},
     "storage/postgresql/leases.py": {"_is_left"},
+    "storage/postgresql/moving.py": {"_page"},
     "storage/tasks.py": {"_change"},
     "storage/notifications.py": {"_change"},
     "storage/library.py": {"_songs", "_search"},
