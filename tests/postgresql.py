@@ -62,12 +62,13 @@ class PostgreSQL:
     """One server in a folder of its own, reached by a socket there."""
 
     def __init__(self) -> None:
-        self._bin = binaries()
+        found = binaries()
         # Not below pytest's own folder: a socket's path is short, and another user has to get there.
         self.directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
         self._user = _somebody_else()
         if self._user is not None:
             os.chown(self.directory, self._user.pw_uid, self._user.pw_gid)
+        self._bin = found if self._can_run(found) else self._copy(found)
         self._numbers = itertools.count()
         self._process: subprocess.Popen[bytes] | None = None
         self._make()
@@ -146,6 +147,24 @@ class PostgreSQL:
         )
         assert made.returncode == 0, made.stderr
         secret.unlink()
+
+    def _can_run(self, programs: Path) -> bool:
+        """Tell whether the server's user can get to programs, which may lie in somebody's home."""
+        try:
+            run = subprocess.run(
+                [programs / "postgres", "--version"], capture_output=True, check=False, **self._as_user()
+            )
+        except PermissionError:
+            return False
+        return run.returncode == 0
+
+    def _copy(self, programs: Path) -> Path:
+        """Copy programs and what they need to where the server's user gets to, as it lies in the wheel."""
+        package, copied = programs.parents[1], self.directory / "programs"
+        for folder in (package.with_name(f"{package.name}.libs"), package / "pginstall"):
+            target = copied / folder.relative_to(package.parent)
+            shutil.copytree(folder, target, ignore=shutil.ignore_patterns("include"))
+        return copied / programs.relative_to(package.parent)
 
     def _as_user(self) -> dict[str, Any]:
         return {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid}
