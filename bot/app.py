@@ -180,7 +180,7 @@ async def _assemble(
         files=files,
         directory=directory,
         workers=workers,
-        not_ready=lambda: _not_ready(parts),
+        not_ready=lambda: _not_ready(parts, database),
     )
     await _listen(listener, settings)
     stack.push_async_callback(listener.stop)
@@ -320,9 +320,11 @@ def _folder(settings: Settings, stack: ExitStack) -> Path:
         raise SettingsError(f"{setting}: its directory cannot be used: {directory}: {error.strerror}") from error
 
 
-def _not_ready(parts: _Parts) -> dict[str, str]:
+def _not_ready(parts: _Parts, database: Database) -> dict[str, str]:
     problems = {worker.name: worker.problem(STALLED_SECONDS) for worker in parts.workers}
     reasons = {name: problem for name, problem in problems.items() if problem is not None}
+    if not database.may_act:
+        reasons["lease"] = "could not be renewed"
     discord_reason = parts.client.not_ready()
     return reasons if discord_reason is None else {**reasons, "discord": discord_reason}
 

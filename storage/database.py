@@ -155,6 +155,10 @@ class Database(ABC):
         """Return when everything committed so far survives a power cut, however long the disk takes nothing."""
 
     @abstractmethod
+    async def describe(self) -> str:
+        """Write for real, and say in a few words what this database is; raises `DBAPIError`."""
+
+    @abstractmethod
     def explain(self, error: Exception) -> DatabaseError:
         """Return an error of this database in words for the owner."""
 

@@ -98,13 +98,11 @@ async def _database(settings: Settings) -> str:
     except DatabaseError as error:
         raise Wrong(f"DATABASE_URL: {error}") from None
     try:
-        async with database.write():
-            pass
+        return await database.describe()
     except Exception as error:  # whatever the driver says, it cannot be written
         raise Wrong(f"DATABASE_URL: the database cannot be written: {error}") from None
     finally:
         await database.close()
-    return "can be read and written"
 
 
 async def _archive(settings: Settings) -> str:

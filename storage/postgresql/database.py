@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Self
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.database import Database, DatabaseError, Release, Server, Snapshot, Transaction
 from storage.planned import Claim
+from storage.postgresql import leases
 from storage.postgresql.clock import ServerClock
 from storage.postgresql.errors import explain, told
 from storage.postgresql.listener import Listener
@@ -21,6 +23,10 @@ from storage.postgresql.pool import PostgreSQLConnection, make_engine
 from storage.postgresql.process import Process
 from storage.wakeups import Wakeups
 
+APART_SECONDS = 5.0
+"""From which difference on two clocks are worth a word."""
+
+_VERSION = text("SELECT current_setting('server_version')")
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))").bindparams(bindparam("name"))
 
 
@@ -120,6 +126,18 @@ class PostgreSQLDatabase(Database):
 
     async def sync(self) -> None:
         """Return at once: each commit has waited for the disk."""
+
+    async def describe(self) -> str:
+        """Write for real, and say in a few words what this database is; raises `DBAPIError`."""
+        async with self.write() as transaction:
+            version = (await transaction.execute(_VERSION)).scalar_one()
+            living = await leases.living(transaction)
+        words = [f"PostgreSQL {version} can be read and written"]
+        if living:
+            words.append("processes that live: " + ", ".join(f"{name} ({version})" for name, version in living))
+        if abs(apart := self._clock() - time.time()) > APART_SECONDS:
+            words.append(f"its clock is {apart:+.0f} s from this machine's, which does no harm here")
+        return "; ".join(words)
 
     def explain(self, error: Exception) -> DatabaseError:
         """Return an error of this database in words for the owner."""

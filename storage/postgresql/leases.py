@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Float, bindparam, case, delete, exists, func, insert, or_, update
+from sqlalchemy import Float, bindparam, case, delete, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_update
 
-from storage.database import Transaction
+from storage.database import Snapshot, Transaction
 from storage.schema import IS_OPEN, NotificationState, TaskStatus, files, leases, notifications, processes, tasks
 from storage.wakeups import Queue
 
@@ -30,6 +30,9 @@ _BEGIN = insert(processes).values(
 )
 _RENEW = update(processes).where(processes.c.id == _ME).values(lease_until=_UNTIL).returning(processes.c.id)
 _BURY = delete(processes).where(processes.c.lease_until < _NOW).returning(processes.c.name)
+_LIVING = (
+    select(processes.c.name, processes.c.version).where(processes.c.lease_until >= _NOW).order_by(processes.c.name)
+)
 _END = delete(processes).where(processes.c.id == _ME)
 
 _lease = insert_or_update(leases).values(name=LEADER, holder=_ME, lease_until=_UNTIL)
@@ -110,3 +113,8 @@ async def end(transaction: Transaction, me: str) -> None:
     await transaction.execute(_END, {"me": me})
     await transaction.execute(_LEAD_NO_LONGER, {"me": me})
     await free(transaction)
+
+
+async def living(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """Return the names and versions of the processes that live."""
+    return [(row[0], row[1]) for row in await snapshot.execute(_LIVING)]

@@ -161,6 +161,12 @@ class SQLiteDatabase(Database):
                 await connection.begin_log()
             return moved
 
+    async def describe(self) -> str:
+        """Write for real, and say in a few words what this database is; raises `DBAPIError`."""
+        async with self.write():
+            pass
+        return "can be read and written"
+
     def explain(self, error: Exception) -> DatabaseError:
         """Return an error of this database in words for the owner."""
         return unusable(self._path, error)

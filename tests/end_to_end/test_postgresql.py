@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,15 @@ async def test_everybody_who_asks_for_one_cover_at_the_same_moment_gets_it_and_i
     posts = await asyncio.gather(*(person.covered() for person in people))
     assert len(posts) == 8
     assert world.submitted(song) == 1
+
+
+async def test_check_says_which_server_it_is_and_who_lives(world: World, tmp_path: Path) -> None:
+    ended = await run_program(tmp_path, world.bot.settings, "check")
+    [line] = [line for line in ended.out.splitlines() if "Database" in line]
+    assert re.fullmatch(
+        r"ok     Database: PostgreSQL \d+\S* .*can be read and written; processes that live: \S+ \(.+\)", line
+    )
+    assert len(await rows(world, "SELECT id FROM processes")) == 1, "who only looks does not join"
 
 
 async def test_a_server_that_is_killed_costs_only_time(world: World, server: PostgreSQL) -> None:
