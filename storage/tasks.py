@@ -96,13 +96,8 @@ _COVER_OF = quick(
 _SAME_ORDER = quick(
     select(tasks).where(tasks.c.order_key == bindparam("order_key"), IS_ORDERED).with_for_update(read=True)
 )
-_TOKEN_OF = quick(
-    select(
-        func.coalesce(
-            select(tasks.c.token).where(tasks.c.id == bindparam("id")).scalar_subquery(), bindparam("instead")
-        )
-    )
-)
+_token = select(tasks.c.token).where(tasks.c.id == bindparam("id")).scalar_subquery()
+_TOKEN_OF = quick(select(func.coalesce(_token, bindparam("instead"))))
 _LOST_COVER: Select[Any] = quick(
     select(tasks.c.vidgo_id)
     .where(
@@ -335,8 +330,7 @@ async def count_by_status(snapshot: Snapshot) -> dict[str, int]:
 
 
 async def add(transaction: Transaction, task: Task) -> None:
-    """Begin as `queued`; raises `IntegrityError` where the same is under way, or the song has its cover already."""
-    # Who orders it sends it, while that process lives.
+    """Begin as `queued`, sent by this process; raises `IntegrityError` where it is under way, or a cover is there."""
     holder = transaction.me if task.status is TaskStatus.QUEUED else None
     await transaction.execute(_ADD, asdict(task) | {"holder": holder})
 

@@ -136,7 +136,15 @@ class PostgreSQL:
         secret = self.directory / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
-        command = [self._bin / "initdb", "-D", self.directory / "data", "-U", USER, "-A", "scram-sha-256"]
+        command: list[Path | str] = [
+            self._bin / "initdb",
+            "-D",
+            self.directory / "data",
+            "-U",
+            USER,
+            "-A",
+            "scram-sha-256",
+        ]
         made = subprocess.run(
             [*command, "--pwfile", secret, "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"],
             capture_output=True,

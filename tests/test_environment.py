@@ -166,7 +166,7 @@ def test_what_is_not_clear_is_refused_with_its_name_and_what_was_expected(
 
 def test_every_setting_says_what_it_should_be() -> None:
     own_words = {"discord_token", "vidgo_api_key", "vidgo_webhook_secret", "discord_api_url", "vidgo_api_url"}
-    own_words |= {"public_url", "listen_host", "database_url", "archive_dir"}
+    own_words |= {"public_url", "listen_host", "database_url", "database_listen_url", "archive_dir"}
     described = {name for name, field in Settings.model_fields.items() if field.description}
     assert described | own_words == set(Settings.model_fields)
     assert not described & own_words

@@ -8,19 +8,15 @@ from contextlib import contextmanager
 
 import asyncpg
 from sqlalchemy import make_url
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    OperationalError,
-    ProgrammingError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from storage.database import DatabaseError
 
 UNREACHABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What connecting raises; a time that is over is an `OSError`."""
+
+_ITS_OWN_FAULT = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.SyntaxOrAccessError)
+"""What a statement can never do, however often it is tried."""
 
 _REASONS: list[tuple[tuple[type[Exception], ...], str]] = [
     (
@@ -79,20 +75,19 @@ def told(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (IntegrityError, DataError, ProgrammingError) as error:
-        _hide(error)
-        raise
     except DBAPIError as error:
         _hide(error)
+        if isinstance(cause_of(error), _ITS_OWN_FAULT):
+            raise
         raise OperationalError(error.statement, None, error.orig or error) from error
     except (*UNREACHABLE, SQLAlchemyError) as error:
         raise OperationalError(doing, None, error) from error
 
 
-def _hide(error: DBAPIError) -> None:
-    """Take the values out of an error, which is going to be logged."""
-    for one in (error.orig, error.orig.__cause__ if error.orig is not None else None):
-        if one is not None:
-            one.args = tuple(without_values(str(part)) for part in one.args)
-            if isinstance(one, asyncpg.PostgresError):
-                one.detail = None
+def _hide(error: BaseException | None) -> None:
+    """Take the values out of an error and of what has caused it, for all of it is going to be logged."""
+    while error is not None:
+        error.args = tuple(without_values(part) if isinstance(part, str) else part for part in error.args)
+        if isinstance(error, asyncpg.PostgresError):
+            error.detail = None
+        error = error.__cause__ or error.__context__

@@ -178,7 +178,7 @@ async def test_what_a_dead_process_held_is_free_and_what_may_have_gone_out_is_du
     async with first.write() as transaction:
         await tasks.add(transaction, waiting)
         await tasks.add(transaction, queued)
-        submitted = await tasks.submit(transaction, queued.id, NOW, NOW + 10**9)
+        submitted = await tasks.submit(transaction, queued.id, NOW, NOW + 500)
         asked = in_state(NotificationState.ASKED, waiting, is_tied=False)
         await notifications.add(transaction, replace(asked, attempt_at=None))
     assert submitted.holder == lease(first).id

@@ -73,7 +73,10 @@ def test_the_rest_is_untouched(upgraded: Path, tmp_path: Path) -> None:
     before = tmp_path / "before.db"
     old.make(before)
     for table in ("files", "library", "media"):
-        assert rows(upgraded, table) == rows(before, table)
+        found = rows(upgraded, table)
+        if table == "files":
+            assert [row.pop("holder") for row in found.values()] == [None] * len(found)
+        assert found == rows(before, table)
 
 
 async def test_the_program_works_with_what_was_there(path: Path) -> None:
@@ -192,7 +195,7 @@ def test_a_database_of_a_newer_program_is_refused_and_left_as_it_is(upgraded: Pa
     with closing(sqlite3.connect(upgraded)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     before = old.dump(upgraded)
-    with pytest.raises(DatabaseError, match=r"newer version .*schema 9999, this version knows 0002.*backup"):
+    with pytest.raises(DatabaseError, match=rf"newer version .*schema 9999, this version knows {HEAD}.*backup"):
         prepare(upgraded)
     assert old.dump(upgraded) == before
 
