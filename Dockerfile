@@ -1,8 +1,10 @@
-# syntax=docker/dockerfile:1
-FROM python:3.12-slim AS build
+# Any image with Python 3.11 or newer and a glibc will do as the base, the same for both stages.
+ARG BASE=docker.io/library/python:3.12-slim
+
+FROM ${BASE} AS build
 WORKDIR /source
 COPY requirements/run.txt requirements/run.txt
-RUN python -m venv /opt/coverbot \
+RUN python3 -m venv /opt/coverbot \
  && /opt/coverbot/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/run.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY bot bot
@@ -10,18 +12,22 @@ COPY cogs cogs
 COPY storage storage
 COPY sandbox sandbox
 RUN /opt/coverbot/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
- && /opt/coverbot/bin/pip check
+ && /opt/coverbot/bin/pip check \
+ && /opt/coverbot/bin/coverbot --version \
+ && rm -r /opt/coverbot/lib/python3.*/site-packages/pip
 
-FROM python:3.12-slim
-RUN useradd --system --uid 10001 --home-dir /home/coverbot --create-home coverbot \
- && mkdir /home/coverbot/data && chown coverbot /home/coverbot/data
+FROM ${BASE}
+RUN useradd --uid 10001 --create-home coverbot \
+ && install --directory --owner=coverbot --group=coverbot --mode=0700 /home/coverbot/data
 COPY --from=build /opt/coverbot /opt/coverbot
 ENV PATH=/opt/coverbot/bin:$PATH PYTHONUNBUFFERED=1 LISTEN_HOST=0.0.0.0 LISTEN_PORT=8080
-USER coverbot
+# By its number, so that an engine can see that it is not root.
+USER 10001
 WORKDIR /home/coverbot
 VOLUME /home/coverbot/data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
   CMD ["coverbot", "health"]
-CMD ["coverbot", "run"]
+ENTRYPOINT ["coverbot"]
+CMD ["run"]

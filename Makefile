@@ -6,10 +6,13 @@ BIN = .venv/bin
 LOCALE = bot/words/locale
 SOURCES = bot cogs storage sandbox tests benchmarks
 
-.PHONY: demo pictures test check faults audit bench words lock clean
+.PHONY: demo play pictures recording test check faults audit bench words lock clean
 
 demo: .venv/demo
 	@$(BIN)/coverbot demo
+
+play: .venv/demo
+	@$(BIN)/coverbot play
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
@@ -27,6 +30,7 @@ audit: .venv-tools/tools
 
 faults: .venv/dev
 	$(BIN)/python -m tests.faults
+	COVERBOT_MODEL_SECONDS=1200 $(BIN)/python -m pytest -q tests/model
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks
@@ -41,6 +45,9 @@ words: .venv/dev
 
 pictures: .venv/dev
 	$(BIN)/python -m sandbox.pictures
+
+recording: .venv/dev
+	$(BIN)/python -m sandbox.play.recording
 
 lock: .venv-tools/tools
 	requirements/lock.sh

@@ -19,6 +19,7 @@ from benchmarks.figures import Figure, p50, p99
 from bot.songs.finding import IMPORTED, Songs
 from bot.songs.library import Library
 from storage.archive.archive import Archive
+from storage.archive.disk import Disk
 from storage.database import Database
 from storage.ids import new_id
 
@@ -75,7 +76,7 @@ async def finding_songs(directory: Path, load: Load) -> list[Figure]:
 def _actions(database: Database, songs: int, rng: random.Random) -> dict[str, Callable[[], Awaitable[object]]]:
     nobody = cast("Any", None)
     found = Songs(database, nobody, nobody, nobody, nobody, time.time)
-    archive = Archive(database, Path("unused"), 0, time.time)
+    archive = Archive(database, Disk(Path("unused")), 0, time.time)
     library = Library(database, found, archive, time.time)
 
     async def page() -> None:

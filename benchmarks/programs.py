@@ -137,6 +137,7 @@ async def bot(discord: DiscordStandIn, database: Path, vidgo_url: str = NO_VIDGO
         "POLL_MIN_SECONDS": "900",
         "POLL_MAX_SECONDS": "1800",
         "DAILY_COVERS_PER_USER": "-1",
+        "DAILY_SONGS_PER_USER": "-1",
         "LOG_LEVEL": "WARNING",
     }
     with reserved_port() as port:

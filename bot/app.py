@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,15 @@ import discord
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from bot.client import Client, UseCases
-from bot.login import log_in, stay_connected
+from bot.gateway.client import PERMISSIONS, Client, UseCases
+from bot.gateway.login import log_in, stay_connected
 from bot.media.archiver import Archiver, make_archiver
 from bot.media.fetch import Fetcher
 from bot.media.files import Files
 from bot.media.folders import emptied, one_of_many
 from bot.media.links import Links
 from bot.media.sources import Sources
+from bot.media.store import make_store
 from bot.metrics import Metrics
 from bot.refusals import LOGIN_REFUSED
 from bot.replies.abandoned import Abandoned
@@ -36,6 +38,13 @@ from bot.replies.expiry import make_expiry
 from bot.replies.interactions import Interactions
 from bot.replies.posting import Posting
 from bot.replies.posts import Composer
+from bot.servers.alarms import Alarms, make_alarms
+from bot.servers.conditions import Conditions
+from bot.servers.limits import Limits
+from bot.servers.onboarding import Onboarding, make_onboarding
+from bot.servers.report import UsageReport
+from bot.servers.settings import ServerSettings
+from bot.servers.watch import Watch, make_watch
 from bot.settings import Settings, SettingsError
 from bot.shutdown import Deadline, ignore_signals, stop_requested
 from bot.songs.covers import Covers
@@ -43,16 +52,20 @@ from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
 from bot.tasks.ending import Ending
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.poller import make_poller
 from bot.tasks.reading import Reading
 from bot.tasks.schedule import Schedule
 from bot.tasks.submission import Submission
 from bot.vidgo import VidGo
+from bot.vidgo.answers import Question
+from bot.vidgo.client import Seen
+from bot.vidgo.errors import outcome_of
 from bot.web.addresses import show_address
+from bot.web.figures import Exposition
 from bot.web.listener import Listener
 from bot.worker import Worker
 from storage.archive.archive import Archive
+from storage.archive.store import StoreRefused
 from storage.database import Database, DatabaseError, is_postgresql
 from storage.sqlite.opening import hold_alone
 
@@ -108,6 +121,7 @@ class _Parts:
     client: Client
     vidgo: VidGo
     submission: Submission
+    watch: Worker
     workers: list[Worker]
 
 
@@ -124,31 +138,38 @@ async def _assemble(
     database: Database, settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], rng: random.Random
 ) -> _Parts:
     directory = await asyncio.to_thread(_folder, settings, stack.enter_context(ExitStack()))
-    vidgo = await _open_vidgo(database, settings, stack, clock)
+    metrics = Metrics()
+    conditions = Conditions(database.wakeups, clock, warning=settings.credits_warning)
+    vidgo = await _open_vidgo(database, settings, stack, clock, partial(_see, metrics, conditions))
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
     stack.push_async_callback(archive.close)
-    client = Client(settings, http_trace=next(iter(_guards(database, settings)), None))
+    client = Client(settings, lambda: _account(vidgo, archive), _guarded(metrics.discord_trace(), database, settings))
     files = Files(archive, Sources(database, fetcher, client.find_post), directory)
     stack.push_async_callback(files.close)
     links = Links(settings, clock)
-    metrics = Metrics()
     schedule = Schedule(database, settings, clock=clock, rng=rng)
-    owner = OwnerNotices()
     ending = Ending(database, clock=clock, metrics=metrics)
-    submission = Submission(database, vidgo, ending, schedule, owner, settings, clock=clock, metrics=metrics)
-    reading = Reading(database, vidgo, submission, ending, schedule, owner, settings, clock=clock, metrics=metrics)
-    songs = Songs(database, vidgo, submission, ending, owner, clock)
+    submission = Submission(database, vidgo, ending, schedule, settings, clock=clock, metrics=metrics)
+    reading = Reading(database, vidgo, submission, ending, schedule, settings, clock=clock, metrics=metrics)
+    limits = Limits(database, settings, clock)
+    songs = Songs(database, vidgo, submission, ending, limits, clock)
     acknowledgements = Acknowledgements(database, client, schedule, clock)
+    onboarding = Onboarding(database, client, PERMISSIONS, clock)
     client.use_cases = UseCases(
         database=database,
-        interactions=Interactions(database, acknowledgements, clock),
+        interactions=Interactions(database, acknowledgements, clock, settings.support_url),
+        limits=limits,
+        servers=ServerSettings(database, limits, clock),
+        report=UsageReport(database, limits, clock),
+        support_url=settings.support_url,
         acknowledgements=acknowledgements,
         songs=songs,
-        covers=Covers(database, songs, submission, clock),
-        performances=Performances(database, songs, submission, files, links, directory=directory, clock=clock),
+        covers=Covers(database, songs, submission, limits, clock),
+        performances=Performances(database, songs, submission, files, links, limits, directory=directory, clock=clock),
         library=Library(database, songs, archive, clock),
+        onboarding=onboarding,
         directory=directory,
     )
     delivery = Delivery(
@@ -167,43 +188,69 @@ async def _assemble(
         make_archiver(archiver, database, clock),
         make_acknowledger(acknowledgements, database, clock),
         make_expiry(database, clock),
+        make_alarms(Alarms(database, client, settings.owner_ids or (), clock), database, clock),
+        make_onboarding(onboarding, database, clock),
     ]
+    places = [directory, *([settings.archive_dir] if archive.is_on and settings.archive_url is None else [])]
+    watching = Watch(database, vidgo, conditions, places, clock)
+    watch = make_watch(watching, database, clock)
     await database.join(clock)
-    parts = _Parts(client, vidgo, submission, workers)
+    await watching.take_over()
+    workers.append(watch)
+    parts = _Parts(client, vidgo, submission, watch, workers)
+    not_ready = partial(_not_ready, parts, database)
+    exposition = Exposition(
+        metrics,
+        database,
+        archive,
+        vidgo,
+        files,
+        workers,
+        not_ready=not_ready,
+        servers=lambda: len(client.guilds) if client.is_ready() else None,
+        clock=clock,
+    )
+    stack.callback(exposition.stop)
     listener = Listener(
         settings,
         database,
         reading,
         clock=clock,
         metrics=metrics,
+        exposition=exposition,
         links=links,
         files=files,
         directory=directory,
-        workers=workers,
-        not_ready=lambda: _not_ready(parts, database),
+        not_ready=not_ready,
     )
     await _listen(listener, settings)
     stack.push_async_callback(listener.stop)
     return parts
 
 
-def _guards(database: Database, settings: Settings) -> list[aiohttp.TraceConfig]:
-    """Return what lets no request out while others may have taken over what this process holds."""
-    if not is_postgresql(settings.database_url):
-        return []
+def _guarded(trace: aiohttp.TraceConfig, database: Database, settings: Settings) -> aiohttp.TraceConfig:
+    """Let no request out while others may have taken over what this process holds; with SQLite nobody could."""
 
     async def check(*_: object) -> None:
         if not database.may_act:
             raise ConnectionAbortedError(errno.ECONNABORTED, "this process could not renew its lease")
 
-    trace = aiohttp.TraceConfig()
-    trace.on_request_start.append(check)
-    return [trace]
+    if is_postgresql(settings.database_url):
+        trace.on_request_start.append(check)
+    return trace
+
+
+def _see(metrics: Metrics, conditions: Conditions, question: Question, error: BaseException | None) -> None:
+    """Count what came of a request to VidGo, and see what it says of the account."""
+    request = Question.SUBMIT if question.is_submission else question
+    metrics.vidgo_requests.labels(request.value, outcome_of(error)).inc()
+    conditions.see_request(question, error)
 
 
 async def _open_vidgo(
-    database: Database, settings: Settings, stack: AsyncExitStack, clock: Callable[[], float]
+    database: Database, settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], seen: Seen
 ) -> VidGo:
+    trace = _guarded(aiohttp.TraceConfig(), database, settings)
     sessions = [
         await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -211,7 +258,7 @@ async def _open_vidgo(
                 cookie_jar=aiohttp.DummyCookieJar(),
                 max_line_size=MAX_HEADER_BYTES,
                 max_field_size=MAX_HEADER_BYTES,
-                trace_configs=_guards(database, settings),
+                trace_configs=[trace] if trace.on_request_start else [],
             )
         )
         for force_close in (False, True)
@@ -223,6 +270,7 @@ async def _open_vidgo(
         orders=sessions[1],
         requests_per_second=settings.vidgo_requests_per_second,
         clock=clock,
+        seen=seen,
     )
 
 
@@ -236,10 +284,19 @@ async def _done_before(task: asyncio.Task[Any], stop: asyncio.Event) -> bool:
 
 async def _connect(parts: _Parts, settings: Settings) -> None:
     """Log in, begin to work, and stay connected."""
+    parts.watch.start()  # what is wrong with the account is said even where Discord is out of reach
     await log_in(parts.client, settings)
     for worker in parts.workers:
-        worker.start()
+        if worker is not parts.watch:
+            worker.start()
     await stay_connected(parts.client, settings)
+
+
+def _account(vidgo: VidGo, archive: Archive) -> str:
+    """Say what VidGo's account and the archive hold, as far as that is known."""
+    known = [] if vidgo.credits is None else [f"{vidgo.credits:g} credits"]
+    known.append(f"{archive.size / 1e6:,.0f} MB in the archive" if archive.is_on else "no archive")
+    return ", ".join(known)
 
 
 async def _shut_down(
@@ -289,11 +346,13 @@ async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
 
 
 async def _open_archive(database: Database, settings: Settings, clock: Callable[[], float]) -> Archive:
-    archive = Archive(database, settings.archive_dir, settings.archive_max_bytes, clock)
     try:
-        await archive.open(alone=not is_postgresql(settings.database_url))
+        archive = Archive(database, make_store(settings), settings.archive_max_bytes, clock)
+        await archive.open()
+    except StoreRefused as error:
+        raise SettingsError(f"ARCHIVE_URL cannot be used: {error}") from None
     except OSError as error:
-        raise SettingsError(f"ARCHIVE_DIR cannot be used: {error.strerror}") from error
+        raise SettingsError(f"ARCHIVE_DIR cannot be used: {error.strerror or error}") from error
     return archive
 
 

@@ -1,12 +1,15 @@
-"""Where settings come from: the environment, and `.env` in the working directory for what is not there."""
+"""Where settings come from, and go to: the environment, and `.env` in the working directory for what is not there."""
 
 from __future__ import annotations
 
 import codecs
 import difflib
 import io
+import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+import stat
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +25,11 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+_ASSIGNED = re.compile(
+    r"""(?P<before>\s*(?:export\s+)?)(?P<name>\w+)[^\S\r\n]*(?:=[^\S\r\n]*
+    (?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\r\n]*?))?(?P<after>(?:[^\S\r\n]+\#[^\r\n]*)?\s*)""",
+    re.VERBOSE | re.DOTALL,
+)
 _UNSEEN = r"[\s\u200b-\u200d\u2060\ufeff]+"
 _AROUND = re.compile(rf"\A{_UNSEEN}|{_UNSEEN}\Z")
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u2018": "\u2019"}
@@ -29,11 +37,15 @@ _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u2018":
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What was found: values and where each of them stood, by the settings' names, and what looks like a slip."""
+    """What was found: values and where each of them stood, by the settings' names, and what looks like a slip.
+
+    `doubts` is what may be meant as it is.
+    """
 
     values: Mapping[str, str]
     origins: Mapping[str, str]
     hints: list[str]
+    doubts: list[str]
     searched: str
 
 
@@ -56,7 +68,56 @@ def read_environment(known: Collection[str], environ: Mapping[str, str], file: P
             elif setting not in values and (value := _clean(raw or "")):
                 values[setting], origins[setting] = value, origin
     hints.extend(_misspelt(others, [name for name in known if name not in values]))
-    return Environment(values, origins, hints, searched)
+    doubts = list(_unknown([name for name, origin in others.items() if origin == file.name], known, file.name, hints))
+    if lines is not None and (mode := stat.S_IMODE(file.stat().st_mode)) & stat.S_IRWXO:
+        doubts.append(f"{file.name} can be opened by every user of this machine (mode {mode:o}); chmod 600 {file.name}")
+    return Environment(values, origins, hints, doubts, searched)
+
+
+def write_environment(values: Mapping[str, str], file: Path) -> None:
+    """Put values into a settings file that its owner alone can read, and leave all else in it as it is.
+
+    Whoever dies meanwhile leaves the old file or the new one. Raises `OSError`, `UnicodeError` for a file that is no
+    text, and `ValueError` where the file would not be read as it was meant.
+    """
+    file = file.resolve()  # what a link leads to, not the link
+    before = file.stat() if file.exists() else None
+    if before is not None and not stat.S_ISREG(before.st_mode):
+        raise ValueError("it is no file")
+    text = _with_values(_decode(file.read_bytes()) if before is not None else "", values)
+    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(text.encode())
+            opened.flush()
+            os.fsync(opened.fileno())
+        if before is not None and os.geteuid() == 0:  # the bot may run as another user
+            os.chown(part, before.st_uid, before.st_gid)
+        written = read_environment(list(values), {}, part).values
+        if written != dict(values):
+            raise ValueError(f"{', '.join(values)} cannot be written into it")
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _with_values(text: str, values: Mapping[str, str]) -> str:
+    """Return a settings file's text with other values, each where the name stands already or else at the end."""
+    end = "\r\n" if "\r\n" in text else "\n"
+    parts, missing = [], dict(values)
+    for binding in parse_stream(io.StringIO(text)):
+        original = binding.original.string
+        name = (binding.key or "").upper()
+        found = _ASSIGNED.fullmatch(original) if name in values and not binding.error else None
+        if found is not None:
+            original = f"{found['before']}{found['name']}={values[name]}{found['after']}"
+            missing.pop(name, None)
+        parts.append(original)
+    joined = "".join(parts)
+    if missing and joined and not joined.endswith("\n"):
+        joined += end
+    return joined + "".join(f"{name}={value}{end}" for name, value in missing.items())
 
 
 def _clean(value: str) -> str:
@@ -101,3 +162,11 @@ def _misspelt(others: Mapping[str, str], missing: Collection[str]) -> Iterator[s
     for name, origin in others.items():
         for meant in difflib.get_close_matches(name.upper(), missing, 1, ALIKE):
             yield f"{name} in {origin} is no setting; did you mean {meant}?"
+
+
+def _unknown(names: Iterable[str], known: Collection[str], origin: str, told: Collection[str]) -> Iterator[str]:
+    """Say which other names of a settings file are no settings, and what they may be meant for."""
+    for name in names:
+        meant = difflib.get_close_matches(name.upper(), known, 1, ALIKE)
+        if not any(hint.startswith(f"{name} in {origin} ") for hint in told):
+            yield f"{name} in {origin} is no setting" + (f"; did you mean {meant[0]}?" if meant else " of Coverbot's")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from contextvars import ContextVar
 from typing import TextIO
 
 import aiohttp
@@ -21,6 +22,21 @@ _ADDRESS = re.compile(r"(/(?:callbacks/vidgo/[^/\s]+|webhooks/\d+|interactions/\
 """Addresses whose last part is a credential: VidGo's way to the listener, and the bot's to one interaction."""
 
 _PAGE = re.compile(r"<(?:!doctype html|html)\b.*?(?:</html>|\Z)", re.IGNORECASE | re.DOTALL)
+
+
+_task: ContextVar[str | None] = ContextVar("task", default=None)
+
+
+def about(task_id: str) -> None:
+    """Let each line that this asyncio task writes from now on, also by libraries, carry a task's id as a field."""
+    _task.set(task_id)
+
+
+def _name_task(record: logging.LogRecord) -> bool:
+    """Name the task that a line is about; in JSON what a record has is a field."""
+    if (task_id := _task.get()) is not None:
+        record.task = task_id
+    return True
 
 
 class _RedactingHandler(logging.StreamHandler[TextIO]):
@@ -71,6 +87,7 @@ def set_up_logging(settings: Settings) -> None:
     if settings.vidgo_webhook_secret is not None:
         secrets.append(settings.vidgo_webhook_secret.get_secret_value())
     handler = _RedactingHandler(secrets)
+    handler.addFilter(_name_task)
     if settings.log_format == "json":
         from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415 (imported by those who chose it)
 
@@ -84,10 +101,11 @@ def set_up_logging(settings: Settings) -> None:
     logging.getLogger("discord.client").addFilter(lambda record: "voice" not in str(record.msg))
     for name in ("discord.client", "discord.shard", "discord.gateway"):
         logging.getLogger(name).addFilter(_shorten)
-    # Below INFO discord.py writes out requests and gateway events, with every interaction's token.
-    # aiosqlite writes out the values of each query.
-    for name in ("discord", "aiosqlite"):
-        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelNamesMapping()[settings.log_level]))
+    # Below INFO discord.py writes out requests and gateway events, with every interaction's token; at INFO how it comes
+    # and goes. aiosqlite writes out the values of each query.
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    for name, quiet in (("discord", logging.WARNING), ("aiosqlite", logging.INFO)):
+        logging.getLogger(name).setLevel(logging.INFO if level <= logging.DEBUG else max(quiet, level))
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(_is_own_fault)
     # Access lines would hold callback tokens.

@@ -6,8 +6,7 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Collection, Iterable
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -26,6 +25,7 @@ from pydantic import (
     field_validator,
 )
 
+from bot import version
 from bot.environment import Environment, read_environment
 from storage.database import Server
 
@@ -86,11 +86,13 @@ def _listen_url(value: str | None) -> str | None:
     return None if value is None else _server_url(value)
 
 
-def _version() -> str:
-    try:
-        return version("coverbot")
-    except PackageNotFoundError:  # not installed
-        return "unknown"
+def _archive_url(value: str) -> str:
+    url = value.rstrip("/")
+    if not re.fullmatch(r"s3://[A-Za-z0-9][\w.-]{1,61}[A-Za-z0-9](/[\w.-]+)*", url, re.ASCII) or re.search(
+        r"/\.{1,2}(?=/|\Z)", url
+    ):
+        raise ValueError("must look like s3://bucket/prefix")
+    return url
 
 
 def _host(value: str) -> str:
@@ -126,7 +128,22 @@ def _level(value: Any) -> Any:
     return {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(name, name)
 
 
+DailyLimit = Annotated[
+    int, Field(ge=-1, le=1_000_000, description="a number of orders a day; 0 allows none, -1 as many as anybody wants")
+]
+
+
+def _ids(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if not all(re.fullmatch(r"[0-9]{1,19}", name) and 0 < int(name) < 1 << 63 for name in names):
+        raise ValueError("must be ids of people, numbers of 17 to 20 digits with commas in between")
+    return tuple(dict.fromkeys(map(int, names)))
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+ButtonUrl = Annotated[HttpUrl, Field(max_length=512, description="an address of at most 512 characters")]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Size = Annotated[int, BeforeValidator(_size)]
 Seconds = Annotated[
@@ -167,10 +184,24 @@ class Settings(BaseModel):
     archive_max_bytes: Annotated[Size, Field(ge=0, le=1 << 50, description="a size up to 1PiB; 0 keeps nothing")] = (
         5368709120
     )
+    archive_url: Annotated[str | None, AfterValidator(lambda value: value and _archive_url(value))] = None
+    aws_access_key_id: Secret | None = None
+    aws_secret_access_key: Secret | None = None
+    aws_session_token: Secret | None = None
+    aws_region: Annotated[str | None, Field(pattern="^[A-Za-z0-9-]{1,60}$", description="such as us-east-1")] = None
+    aws_endpoint_url: HttpUrl | None = None
     poll_min_seconds: Seconds = 5
     poll_max_seconds: Seconds = 60
     task_timeout_seconds: Seconds = 1800
     task_give_up_seconds: Seconds = 86400
+    daily_covers_per_user: DailyLimit = 20
+    daily_songs_per_user: DailyLimit = 5
+    daily_orders_per_server: DailyLimit = -1
+    support_url: ButtonUrl | None = None
+    credits_warning: Annotated[
+        float, Field(ge=0, le=1e9, allow_inf_nan=False, description="a number of credits such as 100; 0 never warns")
+    ] = 100
+    owner_ids: Annotated[tuple[int, ...] | None, BeforeValidator(_ids)] = None
     media_allow_private_hosts: Annotated[bool, Field(description="true or false")] = False
     media_max_bytes: Annotated[Size, Field(gt=0, le=1 << 34, description="a size above 0 and up to 16GiB")] = 104857600
     log_level: Annotated[
@@ -192,13 +223,33 @@ class Settings(BaseModel):
     @property
     def database_server(self) -> Server:
         """Return how PostgreSQL is reached, where it is the database."""
-        return Server(self.database_listen_url, self.database_pooled, self.process, _version())
+        return Server(self.database_listen_url, self.database_pooled, self.process, version())
 
     @field_validator("*", mode="before")
     @classmethod
     def _can_be_seen(cls, value: Any) -> Any:
         if isinstance(value, str) and re.search(r"[\x00-\x1f\x7f]", value):
             raise ValueError("holds a line end or another control character, write it anew")
+        return value
+
+    @field_validator(
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "aws_session_token",
+        "aws_region",
+        "aws_endpoint_url",
+        mode="before",
+    )
+    @classmethod
+    def _is_for_the_archive(cls, value: Any, info: ValidationInfo) -> Any:
+        # Other programs on this machine may have their own use for them.
+        return None if info.data.get("archive_url") is None else value
+
+    @field_validator("aws_secret_access_key")
+    @classmethod
+    def _is_a_pair(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if "aws_access_key_id" in info.data and (value is None) != (info.data["aws_access_key_id"] is None):
+            raise ValueError("and AWS_ACCESS_KEY_ID go together, set both or neither")
         return value
 
     @field_validator("poll_max_seconds", "task_give_up_seconds")
@@ -211,21 +262,39 @@ class Settings(BaseModel):
         return value
 
 
-def load_settings(*, without: Collection[str] = (), file: Path = Path(".env")) -> tuple[Settings, list[str]]:
-    """Read the settings, and return them with hints at what looks like a slip.
+FILE = Path(".env")
+"""The settings file, in the working directory."""
+
+
+def load_settings(
+    *, without: Collection[str] = (), file: Path = FILE, thorough: bool = False
+) -> tuple[Settings, list[str]]:
+    """Read the settings, and return them with hints at what looks like a slip, or with `thorough` may be one.
 
     `without` names settings that are required for `run` and not for this command. Raises `SettingsError`, which has all
     that is wrong.
     """
+    environment = find_settings(file)
+    if thorough:
+        environment.hints.extend(environment.doubts)
+    found = {name.lower(): value for name, value in environment.values.items()}
+    return make_settings(dict.fromkeys(without, "not-needed") | found, environment), environment.hints
+
+
+def find_settings(file: Path = FILE) -> Environment:
+    """Return what is set and where, before it is judged; raises `SettingsError` for a file that cannot be read."""
     try:
-        environment = read_environment([name.upper() for name in Settings.model_fields], os.environ, file)
+        return read_environment([name.upper() for name in Settings.model_fields], os.environ, file)
     except OSError as error:
         raise SettingsError(f"{file.name} cannot be read: {error.strerror}") from None
     except UnicodeError:
         raise SettingsError(f"{file.name} is no text that can be read; save it as UTF-8") from None
-    found = {name.lower(): value for name, value in environment.values.items()}
+
+
+def make_settings(found: Mapping[str, str], environment: Environment) -> Settings:
+    """Judge values by their settings' names in lower case; raises `SettingsError`, which has all that is wrong."""
     try:
-        return Settings(**dict.fromkeys(without, "not-needed") | found), environment.hints
+        return Settings(**found)
     except ValidationError as error:
         raise _explain(error, environment) from None
 

@@ -72,7 +72,7 @@ class Worker:
         self._queue = queue
         self._work = work
         self._wakeups = wakeups
-        self._places = places
+        self.places = places
         self._release = release
         self._claimed: set[str] = set()
         """What others cannot have yet; all of it where `release` is given."""
@@ -109,7 +109,7 @@ class Worker:
         if asyncio.get_running_loop().time() - self._turned_at > IDLE_SECONDS + stalled_seconds:
             return "does not turn"
         if self.full_seconds > FULL_SECONDS:
-            return f"all {self._places} places are taken for {self.full_seconds:.0f} s"
+            return f"all {self.places} places are taken for {self.full_seconds:.0f} s"
         return None
 
     async def stop(self, deadline: float) -> None:
@@ -142,7 +142,7 @@ class Worker:
 
     async def _turn(self) -> float:
         """Start what is due and return for how many seconds nothing else will be."""
-        free = self._places - len(self._running)
+        free = self.places - len(self._running)
         if free <= 0:
             return IDLE_SECONDS  # the end of any running work wakes the loop
         if self._release is not None and (done := self._claimed - self._running.keys() - self._resting):
@@ -154,7 +154,7 @@ class Worker:
         for due in found:
             if due.id not in self._running and due.id not in self._resting and not self._comes_again(due):
                 self._start(due)
-        if len(self._running) >= self._places:
+        if len(self._running) >= self.places:
             return IDLE_SECONDS
         if len(found) == free:
             return 0.0  # those that rest now stood before others
@@ -173,7 +173,7 @@ class Worker:
 
     def _start(self, due: Due) -> None:
         self._running[due.id] = asyncio.create_task(self._do(due), name=f"{self.name} {due.id}")
-        if len(self._running) >= self._places and self._full_since is None:
+        if len(self._running) >= self.places and self._full_since is None:
             self._full_since = asyncio.get_running_loop().time()
 
     async def _do(self, due: Due) -> None:

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import discord
 
-from bot.client import Client
+from bot.gateway.client import Client
 from bot.songs.orders import Answer, Ordered, Requester
-from bot.words import answers, cards, errors
+from bot.words import answers, cards, errors, limits
 from bot.words.errors import MemberError
 
 
@@ -85,8 +85,10 @@ class ForgetButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"fo
         async def work() -> Answer:
             if interaction.user.id != self._user_id:
                 raise MemberError(errors.stale_button())
-            await use.library.forget_member(interaction.user.id)
-            return Answer(answers.all_forgotten())
+            counted_until = await use.library.forget_member(interaction.user.id)
+            if counted_until is None:
+                return Answer(answers.all_forgotten())
+            return Answer(f"{answers.all_forgotten()} {limits.counted_until(counted_until)}")
 
         await use.interactions.update(interaction, work)
 

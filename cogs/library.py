@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import discord
 
-from bot.client import Client
+from bot.gateway.client import Client
 from bot.songs.orders import Answer, Ordered, Requester
 from bot.words import answers, cards
 from bot.words.pages import Page

@@ -10,7 +10,7 @@ from discord import app_commands
 from discord.app_commands import locale_str as _
 from discord.ext import commands
 
-from bot.client import Client
+from bot.gateway.client import Client
 from bot.songs.orders import Answer, Ordered, Requester
 from bot.words import answers, cards
 from cogs.library import page_answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot.client import Client
+from bot.gateway.client import Client
 from bot.words import cards
 
 Prompt = app_commands.Range[str, 1, 3000]

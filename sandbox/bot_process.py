@@ -72,6 +72,10 @@ class BotProcess:
             ended.cancel()
             await asyncio.gather(waiting, ended, return_exceptions=True)
 
+    async def ended(self) -> int:
+        """Wait until the bot that was started last has ended, and return its exit code."""
+        return await self._running().wait()
+
     async def stop(self) -> None:
         """Ask the bot to shut down; raises `BotEndedError` unless it ends in order."""
         process = self._running()

@@ -96,6 +96,13 @@ class Database(ABC):
     """One database; `wakeups` tells of what is committed there."""
 
     wakeups: Wakeups
+    connections: int
+    """How many connections there are to work with."""
+
+    @property
+    @abstractmethod
+    def taken(self) -> int:
+        """How many of the `connections` are in use."""
 
     @staticmethod
     async def open(url: str, server: Server | None = None) -> Database:
@@ -157,6 +164,13 @@ class Database(ABC):
     @abstractmethod
     async def describe(self) -> str:
         """Write for real, and say in a few words what this database is; raises `DBAPIError`."""
+
+    @abstractmethod
+    async def size(self) -> tuple[int, int | None]:
+        """Return how many bytes the database has with its log, and how many are free there, None where nobody knows.
+
+        Raises `OSError` and `DBAPIError`.
+        """
 
     @abstractmethod
     def explain(self, error: Exception) -> DatabaseError:

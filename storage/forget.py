@@ -14,13 +14,18 @@ from storage.schema import (
     OPEN_NOTIFICATIONS,
     NotificationState,
     TaskStatus,
+    changes,
     library,
     notifications,
     tasks,
+    usage,
 )
 
 NOBODY = 0
 """The owner of a task that others still use after its own owner was forgotten."""
+
+_NEVER = (1 << 31) - 1
+"""A day that does not come."""
 
 _AT_ONCE = 500
 """How many ids one statement names."""
@@ -45,7 +50,13 @@ _DROP_NOTIFICATIONS = delete(notifications).where(notifications.c.user_id == _US
 _DROP_LIBRARY = delete(library).where(library.c.user_id == _USER)
 # What was asked for in the member's own words is needed until VidGo has it, not longer.
 _DROP_WORDS = update(tasks).where(tasks.c.user_id == _USER, tasks.c.status.not_in(LIVE_TASKS)).values(request={})
-_DROP_NAME = update(tasks).where(tasks.c.user_id == _USER).values(user_id=NOBODY, guild_id=None)
+_DROP_NAME = update(tasks).where(tasks.c.user_id == _USER).values(user_id=NOBODY, guild_id=None, counted_on=None)
+_DROP_CHANGES = update(changes).where(changes.c.user_id == _USER).values(user_id=NOBODY)
+_DROP_USAGE = delete(usage).where(usage.c.user_id == _USER, usage.c.day < bindparam("keep_from"))
+# Were it gone at once, forgetting would be a way around the limits of the day.
+_DROP_USAGE_LATER = (
+    update(usage).where(usage.c.user_id == _USER, usage.c.day >= bindparam("keep_from")).values(kept_until=usage.c.day)
+)
 
 _MADE_FROM = select(tasks.c.id).where(
     tasks.c.source_id.in_(_IDS), or_(HOLDS_COVER, tasks.c.status.in_((TaskStatus.FAILED, TaskStatus.GIVEN_UP)))
@@ -80,8 +91,11 @@ async def forget_song(transaction: Transaction, user_id: int, task_id: str) -> b
     return gone.rowcount > 0
 
 
-async def forget_member(transaction: Transaction, user_id: int) -> None:
-    """Remove every row about a member; tasks that others share lose only their owner's name."""
+async def forget_member(transaction: Transaction, user_id: int, *, today: int | None = None) -> bool:
+    """Remove every row about a member; tasks that others share lose only their owner's name.
+
+    What counts against the limits of `today` is kept to the end of that day; tell whether there is anything of it.
+    """
     user = {"of_user": user_id}
     touched = list((await transaction.execute(_TOUCHED, user)).scalars())
     await transaction.execute(_DROP_NOTIFICATIONS, user)
@@ -89,6 +103,10 @@ async def forget_member(transaction: Transaction, user_id: int) -> None:
     await _drop_unused(transaction, user_id, touched)
     await transaction.execute(_DROP_WORDS, user)
     await transaction.execute(_DROP_NAME, user)
+    await transaction.execute(_DROP_CHANGES, user)
+    days = user | {"keep_from": _NEVER if today is None else today}
+    await transaction.execute(_DROP_USAGE, days)
+    return (await transaction.execute(_DROP_USAGE_LATER, days)).rowcount > 0
 
 
 async def _drop_unused(transaction: Transaction, user_id: int, task_ids: Collection[str]) -> None:

@@ -141,7 +141,6 @@ _RUNNING_FOR = (
     .order_by(notifications.c.created_at.desc())
     .limit(planned.MOST)
 )
-_COUNT_OPEN = select(func.count()).select_from(notifications).where(IS_OPEN)
 _DUE = quick(
     planned.due(notifications.c.id, notifications.c.attempt_at, IS_OPEN)
     .add_columns(notifications.c.channel_id)
@@ -253,6 +252,15 @@ _CANCEL = _change(
     ack_wanted=Acknowledgement.CANCELLED,
     **_OVER,
 )
+_CANCELLED_AFTER_ALL = quick(
+    update(notifications)
+    .where(
+        notifications.c.id == bindparam("row_id"),
+        notifications.c.state == _CANCELLED,
+        notifications.c.message_id.is_(None),
+    )
+    .values(ack_wanted=Acknowledgement.CANCELLED, ack_message_id=bindparam("new_message"))
+)
 _REMOVE = _change(_DUE_STATE, _SENDING, _DELIVERED, state=_CANCELLED, ack_wanted=None, **_OVER)
 _WANT = quick(
     update(notifications).where(_OF_TASK, notifications.c.state == _WAITING, _CAN_CHANGE).values(ack_wanted=_SAYS)
@@ -338,11 +346,6 @@ async def acknowledgements_to_change(snapshot: Snapshot, skip: Collection[str], 
 async def release_acknowledgements(transaction: Transaction, names: Collection[str]) -> None:
     """Let others change acknowledgements that this process has claimed."""
     await transaction.release(_CLAIM_TO_CHANGE, [{"of_id": name} for name in names])
-
-
-async def count_open(snapshot: Snapshot) -> int:
-    """Return how many notifications still have something to do now."""
-    return int((await snapshot.execute(_COUNT_OPEN)).scalar_one())
 
 
 # Transitions: one statement each, which returns the row as it is now, or raises `Gone` where it was in another state
@@ -480,6 +483,12 @@ async def cancel(transaction: Transaction, notification_id: str, message_id: int
     """
     transaction.wakes(Queue.ACKNOWLEDGEMENTS)
     return await _changed(transaction, _CANCEL, notification_id, new_message=message_id)
+
+
+async def cancelled_after_all(transaction: Transaction, notification_id: str, message_id: int) -> None:
+    """Have an acknowledgement say once more that nothing comes: what was on its way meanwhile has replaced that."""
+    transaction.wakes(Queue.ACKNOWLEDGEMENTS)
+    await transaction.execute(_CANCELLED_AFTER_ALL, {"row_id": notification_id, "new_message": message_id})
 
 
 async def remove(transaction: Transaction, notification_id: str) -> Notification:

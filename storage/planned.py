@@ -76,7 +76,7 @@ def mine(holder: Column[Any]) -> ColumnElement[bool]:
     return or_(holder.is_(None), holder == ME)
 
 
-def due(name: ColumnElement[str], at: ColumnElement[Any], is_open: Open) -> Select[Any]:
+def due(name: ColumnElement[Any], at: ColumnElement[Any], is_open: Open) -> Select[Any]:
     """Ask for at most `most` names whose time has come at `now`, except those to `skip`, the longest waiting first.
 
     A time beyond `horizon` has come too: nothing is ever planned that far, so the clock was set back.
@@ -85,7 +85,7 @@ def due(name: ColumnElement[str], at: ColumnElement[Any], is_open: Open) -> Sele
     return quick(select(name, at).where(is_open, has_come, name.not_in(SKIPPED)).order_by(at).limit(MOST))
 
 
-def next_due(name: ColumnElement[str], at: ColumnElement[Any], is_open: Open) -> Select[Any]:
+def next_due(name: ColumnElement[Any], at: ColumnElement[Any], is_open: Open) -> Select[Any]:
     """Ask when the next one is due, except those to `skip`."""
     return quick(select(func.min(at)).where(is_open, name.not_in(SKIPPED)))
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0004"
+HEAD = "0006"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 
@@ -84,6 +84,46 @@ class Acknowledgement(StrEnum):
     CANCELLED = "cancelled"
 
 
+COVER_MODEL = "generate-music-cover"
+"""VidGo's model that makes one cover of a song."""
+
+
+class MediaState(StrEnum):
+    """The life of a file in the archive: `coming → kept → going`, and then no row at all.
+
+    A row is `coming` before its file is put there and `going` before it is removed, so neither step needs to be inside
+    a transaction: what is `kept` is there, and what is `going` is never relied on by whoever would put it there again.
+    """
+
+    COMING = "coming"
+    KEPT = "kept"
+    GOING = "going"
+
+
+class AlarmKind(StrEnum):
+    """What the owner is told of. Each is there or not, but for `given_up`, which happens."""
+
+    KEY = "key"
+    CREDITS_LOW = "credits_low"
+    CREDITS_GONE = "credits_gone"
+    VIDGO = "vidgo"
+    DISK = "disk"
+    GIVEN_UP = "given_up"
+
+
+class AlarmState(StrEnum):
+    """The life of an alarm: `quiet → raised → told → over → quiet`.
+
+    `raised` has to be told, `over` has to be told to those who were told that it began. What is over before anybody
+    was told becomes `quiet` without a word.
+    """
+
+    QUIET = "quiet"
+    RAISED = "raised"
+    TOLD = "told"
+    OVER = "over"
+
+
 LIVE_TASKS = (TaskStatus.QUEUED, TaskStatus.SUBMITTING, TaskStatus.WAITING, TaskStatus.RUNNING)
 OPEN_NOTIFICATIONS = (NotificationState.ASKED, NotificationState.DUE, NotificationState.SENDING)
 PASSING_NOTIFICATIONS = (NotificationState.ANSWERED, NotificationState.UNDELIVERABLE, NotificationState.CANCELLED)
@@ -96,10 +136,11 @@ def _any_of(column: str, values: tuple[StrEnum, ...]) -> str:
 
 # Literals, not parameters: a partial index is used only where it can be seen that the query implies its condition.
 IS_LIVE = text(_any_of("status", LIVE_TASKS))
-HOLDS_COVER = text(f"model = 'generate-music-cover' AND {_any_of('status', (*LIVE_TASKS, TaskStatus.FINISHED))}")
+HOLDS_COVER = text(f"model = '{COVER_MODEL}' AND {_any_of('status', (*LIVE_TASKS, TaskStatus.FINISHED))}")
 IS_ORDERED = text(f"order_key IS NOT NULL AND {_any_of('status', LIVE_TASKS)}")
 IS_OPEN = text(_any_of("state", OPEN_NOTIFICATIONS))
 IS_PASSING = text(_any_of("state", PASSING_NOTIFICATIONS))
+IS_CHANGING = text(_any_of("state", (MediaState.COMING, MediaState.GOING)))
 
 
 def _only(condition: TextClause) -> dict[str, Any]:
@@ -145,14 +186,16 @@ tasks = Table(
     Column("doubt_since", Float),
     Column("doubt_at", Float),
     Column("doubts", Integer, nullable=False, server_default="0"),
+    Column("counted_on", Integer),
     Column("holder", String(24)),
 )
 """What VidGo makes. `token` is in the address of its callback, `media_key` signs addresses of its files.
 
 `order_key` is the same for orders that would make the same. `tries` counts submissions without a yes or no. `rereads`
 counts the reads left after a callback whose detail still lagged behind. A bad word about a task is a `doubt` until it
-was repeated: which one, since when, when last, and how often. `holder` is the process that works on it, where there
-are several.
+was repeated: which one, since when, when last, and how often. `counted_on` is the day (of 86,400 s since 1970) whose
+limits it counts against, or nothing where it does not, or not any more. `holder` is the process that works on it,
+where there are several.
 """
 
 # One cover per song: VidGo makes a cover once, so everybody who asks for one shares this row.
@@ -202,10 +245,12 @@ media = Table(
     Column("kind", String(8), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("used_at", Float, nullable=False),
+    Column("state", String(8), nullable=False, server_default="kept"),
 )
-"""What the archive holds on disk, under its hash."""
+"""What the archive holds, under its hash. `used_at` is when it was last used, or began to come or to go."""
 
 Index("ix_media_oldest", media.c.used_at)
+Index("ix_media_changing", media.c.used_at, **_only(IS_CHANGING))
 
 library = Table(
     "library",
@@ -285,6 +330,97 @@ Index(
     **_only(IS_OPEN),
 )
 
+usage = Table(
+    "usage",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("covers", Integer, nullable=False),
+    Column("songs", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("kept_until", Integer, nullable=False),
+)
+"""How many orders count against the limits of a day: a member's in a server, and under the user 0 all of the server's.
+
+What was given back counts no more; what of it had failed is in `failures`. A row goes after the day `kept_until`.
+"""
+
+Index("ix_usage_kept", usage.c.kept_until)
+Index("ix_usage_user", usage.c.user_id, usage.c.day)
+
+servers = Table(
+    "servers",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("covers_per_user", Integer),
+    Column("songs_per_user", Integer),
+    Column("roles", JSON, nullable=False),
+    Column("channels", JSON, nullable=False),
+    Column("covers_of_others", Boolean, nullable=False),
+    Column("mentions", Boolean, nullable=False),
+    Column("language", String(10)),
+    Column("welcome", Text),
+)
+"""What a server's managers have set; nothing where the program's own setting holds.
+
+`roles` are the limits of members with a role, by the role's id; `channels` are the only ones in which the bot may be
+used, where there are any. `welcome` is what the server says to its members in `/help`.
+"""
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("guild_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("setting", String(20), nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+)
+"""Who changed which setting of a server, and when; a server's newest ones."""
+
+Index("ix_changes_guild", changes.c.guild_id, changes.c.id)
+Index("ix_changes_user", changes.c.user_id)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("state", String(8), nullable=False),
+    Column("since", Float, nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("tell_at", Float),
+    Column("sent_at", Float),
+    Column("told_at", Float),
+    Column("told", JSON, nullable=False),
+)
+"""What the owner is told of, one row for each kind.
+
+`since` is when it began, `details` what the words need. `tell_at` is when there is something to tell, and None where
+nobody has seen since the start whether it is still so. `sent_at` is when it was first sent, `told_at` when the owner
+was last told that it began. `told` has who was told, by id: whether they could be told.
+"""
+
+Index("ix_alarms_due", alarms.c.tell_at, **_only(text("tell_at IS NOT NULL")))
+
+greetings = Table(
+    "greetings",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("joined_at", Float, nullable=False),
+    Column("greet_at", Float),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("channel_id", BigInteger),
+    Column("sent_at", Float),
+)
+"""The servers that were joined: each is greeted once, at `greet_at`, which is None when that is done.
+
+`channel_id` is where the greeting was sent last and may be, `sent_at` when.
+"""
+
+Index("ix_greetings_due", greetings.c.greet_at, **_only(text("greet_at IS NOT NULL")))
 for _column in (tasks.c.holder, files.c.holder, notifications.c.holder, notifications.c.ack_holder):
     # What is held is little, and is looked through when a process has died.
     Index(f"ix_{_column.table.name}_{_column.name}", _column, **_only(text(f"{_column.name} IS NOT NULL")))

@@ -67,6 +67,7 @@ class Task:
     doubt_at: float | None = None
     doubts: int = 0
     holder: str | None = None
+    counted_on: int | None = None
 
 
 def _task(row: Any) -> Task:
@@ -123,7 +124,6 @@ _DURATIONS = quick(
 _DUE = planned.due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
 _CLAIM = planned.claim(_DUE, tasks.c.holder)
 _NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE).where(planned.mine(tasks.c.holder))
-_BY_STATUS = select(tasks.c.status, func.count()).where(IS_LIVE).group_by(tasks.c.status)
 # An expression instead of the id itself, for which SQLite would look at everything older instead of all that is live.
 _AHEAD = select(func.count()).where(IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id"))
 
@@ -319,11 +319,6 @@ async def next_due(snapshot: Snapshot, skip: Collection[str]) -> float | None:
 async def ahead_of(snapshot: Snapshot, task_id: str) -> int:
     """Return how many queued tasks were asked for before this one."""
     return int((await snapshot.execute(_AHEAD, {"id": task_id})).scalar_one())
-
-
-async def count_by_status(snapshot: Snapshot) -> dict[str, int]:
-    """Return how many tasks there are in each live status."""
-    return {str(row[0]): int(row[1]) for row in await snapshot.execute(_BY_STATUS)}
 
 
 # Transitions: one statement each, which returns the row as it is now, or raises `Gone` where it was in another state

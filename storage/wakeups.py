@@ -20,6 +20,9 @@ class Queue(StrEnum):
     ACKNOWLEDGEMENTS = "acknowledgements"
     ARCHIVER = "archiver"
     EXPIRY = "expiry"
+    WATCH = "watch"
+    ALARMS = "alarms"
+    GREETINGS = "greetings"
 
 
 class Wakeups:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-LONG = ("faults", "hostile", "end_to_end", "benchmarks", "media")
+LONG = ("faults", "model", "benchmarks", "hostile", "tasks", "end_to_end", "formats", "play", "replies", "media")
 """The directories with the longest files; the short ones come last, so that no worker is left alone with a long one."""
 
 

@@ -28,7 +28,10 @@ PRELOADED = (
     "alembic.script",
     "bot.__main__",
     "bot.app",
+    "bot.cli.backup",
     "bot.cli.check",
+    "bot.cli.export",
+    "bot.cli.setup",
     "bot.logs",
     "sqlalchemy.dialects.sqlite.aiosqlite",
 )

@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 from collections.abc import Collection, Coroutine
-from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TypeVar
 
+from bot import version
 from bot.settings import Settings, SettingsError, load_settings
 
 STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
@@ -37,13 +38,14 @@ def run_command(arguments: list[str] | None = None) -> int:
 
 
 def _obey(options: argparse.Namespace) -> int:
-    commands = {"run": _run, "check": _check, "invite": _invite, "health": _health, "demo": _demo}
-    run = (commands | {"migrate-database": _migrate_database})[options.command]
     try:
-        return run(options)
+        return _COMMANDS[options.command](options)
     except SettingsError as error:
         _say(str(error))
         return MISCONFIGURED
+    except BrokenPipeError:  # whoever reads what is printed has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+        return FAILED
     except KeyboardInterrupt:
         if options.command == "run":  # whatever there was to end was ended
             return FINE
@@ -57,12 +59,27 @@ def _obey(options: argparse.Namespace) -> int:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="coverbot", description="A Discord bot that makes covers with VidGo.")
-    parser.add_argument("--version", action="version", version=f"coverbot {_version()}")
+    parser.add_argument("--version", action="version", version=f"coverbot {version()}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="connect to Discord and work until stopped")
     commands.add_parser("demo", help="show the whole flow against local stand-ins: no account, no network")
+    play = commands.add_parser("play", help="serve a page on which to play with the bot between local stand-ins")
+    play.add_argument("--port", type=int, default=0, metavar="N", help="the page's port; left out: a free one")
     check = commands.add_parser("check", help="say what is wrong before anything starts")
-    check.add_argument("--channel", type=int, metavar="ID", help="also check the permissions in this channel")
+    check.add_argument("--channel", type=_id, metavar="ID", help="also check the permissions in this channel")
+    setup = commands.add_parser("setup", help="ask for the two keys, write .env, and lead into a server")
+    setup.add_argument("--discord-token-file", type=Path, metavar="FILE", help="holds the bot's token")
+    setup.add_argument("--vidgo-key-file", type=Path, metavar="FILE", help="holds the API key")
+    setup.add_argument("--channel", type=_id, metavar="ID", help="check the permissions in this channel")
+    setup.add_argument("--wait", type=_seconds, metavar="SECONDS", help="wait no longer for the bot to be in a server")
+    setup.add_argument("--yes", action="store_true", help="ask nothing; keep the keys that are set and good")
+    backup = commands.add_parser("backup", help="copy the database into one file, while the bot runs or not")
+    backup.add_argument("file", type=Path, metavar="FILE", help="the backup to write")
+    backup.add_argument("--force", action="store_true", help="replace it if it is there already")
+    restore = commands.add_parser("restore", help="put a backup in the place of the database, while no bot runs")
+    restore.add_argument("file", type=Path, metavar="FILE", help="the backup to read")
+    export = commands.add_parser("export", help="print everything kept about one person as JSON")
+    export.add_argument("user", type=_id, metavar="USER_ID", help="the person's Discord id")
     commands.add_parser("health", help="say whether the bot that runs with these settings is ready")
     migrate = commands.add_parser("migrate-database", help="bring an SQLite installation over to PostgreSQL")
     migrate.add_argument("--to", required=True, metavar="URL", help="postgresql://user:password@host/coverbot")
@@ -89,7 +106,7 @@ def _run(_options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     try:
-        settings, hints = _settings()
+        settings, hints = _settings(thorough=True)
     except SettingsError as error:
         _report("WRONG", error.problems)
         _report("hint ", error.hints)
@@ -103,7 +120,8 @@ def _check(options: argparse.Namespace) -> int:
 
 def _invite(_options: argparse.Namespace) -> int:
     settings, _ = _settings(without=["vidgo_api_key"])
-    from bot.cli.check import Wrong, invite  # noqa: PLC0415 (heavy)
+    from bot.cli.accounts import Wrong  # noqa: PLC0415 (heavy)
+    from bot.cli.check import invite  # noqa: PLC0415 (heavy)
 
     logging.disable()
     try:
@@ -122,6 +140,72 @@ def _migrate_database(options: argparse.Namespace) -> int:
     return FINE
 
 
+def _setup(options: argparse.Namespace) -> int:
+    from bot.cli.accounts import Wrong  # noqa: PLC0415 (heavy)
+    from bot.cli.setup import Answers, setup  # noqa: PLC0415 (heavy)
+
+    logging.disable()
+    # The terminal gets its echo back also when SIGTERM comes while a key is typed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _let_through()
+    answers = Answers(options.discord_token_file, options.vidgo_key_file, options.channel, options.wait, options.yes)
+    try:
+        return FINE if setup(answers, _loop, _print) else FAILED
+    except Wrong as error:
+        _say(str(error))
+        return FAILED
+
+
+def _backup(options: argparse.Namespace) -> int:
+    settings, _ = _settings(without=["discord_token", "vidgo_api_key"])
+    from bot.cli.backup import make_backup  # noqa: PLC0415 (heavy)
+    from storage.database import DatabaseError  # noqa: PLC0415 (heavy)
+
+    _let_through()
+    replace = options.force
+    while True:
+        try:
+            make_backup(settings, options.file, replace=replace, say=_print)
+        except FileExistsError:
+            if not (replace := _confirms(f"{options.file} is there already; replace it? [y/N] ")):
+                _say(f"{options.file} is there already; choose another name, or replace it with --force")
+                return FAILED
+        except DatabaseError as error:
+            _say(str(error))
+            return FAILED
+        else:
+            return FINE
+
+
+def _restore(options: argparse.Namespace) -> int:
+    settings, _ = _settings(without=["discord_token", "vidgo_api_key"])
+    from bot.cli.backup import put_back  # noqa: PLC0415 (heavy)
+    from storage.database import DatabaseError  # noqa: PLC0415 (heavy)
+
+    _let_through()
+    try:
+        put_back(settings, options.file, _print)
+    except DatabaseError as error:
+        _say(str(error))
+        return FAILED
+    return FINE
+
+
+def _export(options: argparse.Namespace) -> int:
+    settings, _ = _settings(without=["discord_token", "vidgo_api_key"])
+    from bot.cli.export import export  # noqa: PLC0415 (heavy)
+    from storage.database import DatabaseError  # noqa: PLC0415 (heavy)
+
+    try:
+        found = _loop(_interruptible(export(settings, options.user)))
+    except DatabaseError as error:
+        _say(str(error))
+        return FAILED
+    sys.stdout.buffer.write(found.encode() + b"\n")  # JSON is UTF-8, whatever the terminal is
+    sys.stdout.flush()
+    return FINE
+
+
 def _health(_options: argparse.Namespace) -> int:
     settings, _ = _settings(without=["discord_token", "vidgo_api_key"])
     from bot.cli.health import health  # noqa: PLC0415 (what a command does not need is not loaded)
@@ -136,17 +220,30 @@ def _demo(_options: argparse.Namespace) -> int:
     try:
         from sandbox.demo import main as demo  # noqa: PLC0415 (heavy)
     except ModuleNotFoundError as error:
-        _say(f"the demo needs {error.name}; run `make demo` in the source folder")
-        return FAILED
+        return _lacking("demo", error)
     _let_through()
     return demo()
 
 
-def _settings(*, without: Collection[str] = ()) -> tuple[Settings, list[str]]:
+def _play(options: argparse.Namespace) -> int:
+    try:
+        from sandbox.play.program import main as play  # noqa: PLC0415 (heavy)
+    except ModuleNotFoundError as error:
+        return _lacking("play", error)
+    _let_through()
+    return play(options.port)
+
+
+def _lacking(command: str, error: ModuleNotFoundError) -> int:
+    _say(f"`coverbot {command}` needs {error.name}; run `make {command}` in the source folder")
+    return FAILED
+
+
+def _settings(*, without: Collection[str] = (), thorough: bool = False) -> tuple[Settings, list[str]]:
     # `.env` may be a pipe that nobody writes to.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
-        return load_settings(without=without)
+        return load_settings(without=without, thorough=thorough)
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
@@ -180,8 +277,37 @@ def _say(text: str) -> None:
     print(f"coverbot: {text}", file=sys.stderr)  # noqa: T201 (for a terminal)
 
 
-def _version() -> str:
+def _confirms(question: str) -> bool:
+    if sys.stdin is None or not sys.stdin.isatty():  # None where it was closed
+        return False
     try:
-        return version("coverbot")
-    except PackageNotFoundError:
-        return "(not installed)"
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _id(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 63):
+        raise argparse.ArgumentTypeError("an id is a number of 17 to 20 digits")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not 0 <= float(text) <= 30 * 86400:
+        raise argparse.ArgumentTypeError("must be a number of seconds, at most 30 days")
+    return float(text)
+
+
+_COMMANDS = {
+    "run": _run,
+    "demo": _demo,
+    "play": _play,
+    "check": _check,
+    "setup": _setup,
+    "invite": _invite,
+    "backup": _backup,
+    "restore": _restore,
+    "export": _export,
+    "health": _health,
+    "migrate-database": _migrate_database,
+}

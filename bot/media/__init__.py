@@ -1,1 +1,1 @@
-"""Result files: what they are, where they come from, what is made of them."""
+"""Result files: where they come from, where they are kept."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from enum import StrEnum
 from pathlib import Path
 
+from bot.logs import about
 from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import WAIT_SECONDS, Files
 from bot.media.patience import Failures, is_hopeless
@@ -31,6 +32,9 @@ UNDER_WAY_SECONDS = 5.0
 
 PAUSES = (60.0, 300.0, 1800.0, 7200.0, 21600.0)
 """Seconds until a file is tried again, the last of them for good."""
+
+TIDY = "tidy"
+"""What stands for tidying up among the files to try."""
 
 TIDY_SECONDS = 3600.0
 PLACES = 16
@@ -64,18 +68,19 @@ class Archiver:
         self._directory = directory
         self._clock = clock
         self._metrics = metrics
-        self._tidied_at = clock()
+        # A disk of one's own was tidied when it was opened; what may be slow keeps no start waiting.
+        self._tidied_at = -TIDY_SECONDS if archive.is_shared else clock()
 
     async def claim(self, skip: Collection[str], limit: int) -> list[Due]:
-        """Return which files to try now."""
+        """Return which files to try now, and whether to tidy up."""
         if not self._archive.is_on:
             return []
         now = self._clock()
-        if not 0 <= now - self._tidied_at < TIDY_SECONDS:
-            self._tidied_at = now
-            await self._tidy()
+        is_late = not 0 <= now - self._tidied_at < TIDY_SECONDS
+        must_tidy = self._database.leads and is_late and TIDY not in skip
         async with self._database.claiming() as snapshot:
-            return await index.claim(snapshot, now, now + 2 * PAUSES[-1], skip, limit)
+            due = await index.claim(snapshot, now, now + 2 * PAUSES[-1], skip, limit - must_tidy)
+        return [Due(TIDY, now), *due] if must_tidy else due
 
     async def next_due(self, skip: Collection[str]) -> float | None:
         """Return when to try the next one."""
@@ -85,14 +90,19 @@ class Archiver:
             return await index.next_due(snapshot, skip)
 
     async def _tidy(self) -> None:
+        self._tidied_at = self._clock()
         try:
             await self._archive.tidy()
         except OSError as error:
             log.warning("the archive cannot be tidied: %s", error)
 
     async def do(self, item: str) -> None:
-        """Bring into the archive what it lacks of a file."""
+        """Bring into the archive what it lacks of a file, or tidy up."""
+        if item == TIDY:
+            await self._tidy()
+            return
         task_id, _, position = item.partition(".")
+        about(task_id)
         async with self._database.read() as snapshot:
             file = await file_rows.one(snapshot, task_id, int(position))
             task = await rows.get(snapshot, task_id)

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
+from bot.formats.fetched import IN_MEMORY_BYTES, Fetched, part_of
+from bot.formats.kinds import HEAD_BYTES, MediaKind, is_text, sniff
 from bot.media.addresses import is_public
-from bot.media.fetched import IN_MEMORY_BYTES, Fetched, part_of
-from bot.media.kinds import HEAD_BYTES, MediaKind, is_text, sniff
 from bot.vidgo.reading import MAX_URL, percent_encoded
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class FetchProblem(StrEnum):
     BAD_URL = "bad_url"
     UNDER_WAY = "under_way"
     """Nothing is wrong: it is still coming, or waits for its turn."""
+    ARCHIVE = "archive"
+    """The archive has it, which cannot be read now, and nobody else has it any more."""
 
 
 class FetchError(Exception):

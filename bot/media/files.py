@@ -9,15 +9,16 @@ import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
-from bot.media.decoder import DecodeError
+from bot.formats.decoder import DecodeError
+from bot.formats.fetched import Fetched
+from bot.formats.kinds import MediaKind
+from bot.formats.transcode import fit_to
 from bot.media.fetch import FetchError, FetchProblem
-from bot.media.fetched import Fetched
-from bot.media.kinds import MediaKind
 from bot.media.shared import Shared
 from bot.media.sources import Sources
-from bot.media.transcode import fit_to
-from storage.archive.archive import Archive
+from storage.archive.archive import Archive, Kept
 from storage.archive.disk import link_or_copy
 from storage.archive.index import AUDIO, PICTURE, What
 from storage.files import File
@@ -32,6 +33,9 @@ KEEP_SECONDS = 15.0
 
 ARCHIVED_SECONDS = 1.0
 """How long it is still there once the archive has it."""
+
+STORE_SECONDS = 2.5
+"""How long the same wait for the archive's store, until the file is fetched from where it came from."""
 
 MOST_AT_ONCE = 64
 """How many files are being got at once, and how many made smaller or wait for that."""
@@ -56,6 +60,7 @@ class Files:
         self._sources = sources
         self._directory = directory
         self._fetched: Shared[Fetched] = Shared(most=MOST_AT_ONCE, keep=KEEP_SECONDS, discard=_discard)
+        self._stored: Shared[Fetched | None] = Shared(most=MOST_AT_ONCE, keep=KEEP_SECONDS, discard=_discard)
         self._fitted: Shared[Fetched | None] = Shared(most=MOST_AT_ONCE, keep=KEEP_SECONDS, discard=_discard)
 
     @property
@@ -71,8 +76,8 @@ class Files:
 
     async def close(self) -> None:
         """End what is under way."""
-        await self._fetched.close()
-        await self._fitted.close()
+        for work in (self._fetched, self._fitted, self._stored):
+            await work.close()
 
     async def audio(
         self, file: File, directory: Path, *, wait: float | None = None, stale_after: float | None = None
@@ -109,6 +114,16 @@ class Files:
         """Tell whether VidGo still hands out a file's audio."""
         return await self._sources.at_vidgo(file)
 
+    async def address(self, file: File, method: Literal["GET", "HEAD"]) -> str | None:
+        """Return where anybody can fetch a file's audio for some minutes, None where only we can hand it out."""
+        if file.audio_sha256 is None:
+            return None
+        try:
+            return await self._archive.address(file.audio_sha256, method)
+        except OSError as error:
+            log.warning("the archive cannot be read, and %s is handed out from here: %s", file.audio_sha256, error)
+            return None
+
     def is_archived(self, file: File, what: What) -> None:
         """Keep what was fetched of a file no longer than needed, now that the archive has it."""
         self._fetched.drop(_name(file, what), after=ARCHIVED_SECONDS)
@@ -117,23 +132,45 @@ class Files:
         self, file: File, what: What, destination: Path, wait: float | None, stale_after: float | None
     ) -> Fetched:
         sha256 = file.audio_sha256 if what is AUDIO else file.image_sha256
+        trouble = None
         if sha256 is not None:
-            kept = await self._kept(sha256, destination)
-            if kept is not None:
-                return kept
+            try:
+                kept = await self._kept(sha256, destination, wait, stale_after)
+            except FetchError as error:
+                trouble = error
+            else:
+                if kept is not None:
+                    return kept
         fetch = partial(self._fetch, file, what)
-        fetched = await self._fetched.get(_name(file, what), fetch, wait=wait, stale_after=stale_after)
-        if file.archive_at is None:  # it had to make room, or could not be had when the archive tried
+        try:
+            fetched = await self._fetched.get(_name(file, what), fetch, wait=wait, stale_after=stale_after)
+        except FetchError as error:
+            if trouble is None or error.kind is FetchProblem.UNDER_WAY:
+                raise
+            raise trouble from error
+        if (
+            file.archive_at is None and trouble is None
+        ):  # it had to make room, or could not be had when the archive tried
             await self._archive.plan(file)
         return await _placed(fetched, destination)
 
-    async def _kept(self, sha256: str, destination: Path) -> Fetched | None:
+    async def _kept(
+        self, sha256: str, destination: Path, wait: float | None, stale_after: float | None
+    ) -> Fetched | None:
+        """Get a file from the archive; None where it has lost it. Raises `FetchError` where it cannot be asked now."""
         try:
-            kept = await self._archive.get(sha256, destination)
+            if not self._archive.is_shared:
+                return _fetched(await self._archive.get(sha256, destination))
+            # Others want the same, and who comes again shall find it further on.
+            read, wait = partial(self._read, sha256), None if wait is None else min(wait, STORE_SECONDS)
+            stored = await self._stored.get(sha256, read, wait=wait, stale_after=stale_after)
+            return None if stored is None else await _placed(stored, destination)
         except OSError as error:
             log.warning("the archive cannot be read, and %s is fetched: %s", sha256, error)
-            return None
-        return None if kept is None else Fetched(kept.path, kept.size, MediaKind(kept.kind))
+            raise FetchError(FetchProblem.ARCHIVE, f"the archive cannot be read: {error}") from None
+
+    async def _read(self, sha256: str) -> Fetched | None:
+        return _fetched(await self._archive.get(sha256, self._directory / f"stored-{sha256}"))
 
     async def _fetch(self, file: File, what: What) -> Fetched:
         place = self._directory / f"fetched-{_name(file, what)}"
@@ -155,6 +192,10 @@ class Files:
             except DecodeError as error:
                 raise FetchError(FetchProblem.NOT_MEDIA, error.reason) from None
         return None if fitted is None else Fetched(place, fitted.size, MediaKind.MP3)
+
+
+def _fetched(kept: Kept | None) -> Fetched | None:
+    return None if kept is None else Fetched(kept.path, kept.size, MediaKind(kept.kind))
 
 
 def _addresses(file: File, what: What) -> list[str]:

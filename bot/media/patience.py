@@ -137,6 +137,8 @@ def is_hopeless(failures: Failures, made_at: float, now: float) -> bool:
     match failures.problem:
         case problem if problem in _CERTAIN:
             return True
+        case FetchProblem.ARCHIVE:  # it is there as soon as its store or disk is
+            return now - failures.first_at > KEEPS_SECONDS
         case FetchProblem.GONE if lasts or age > KEEPS_SECONDS:
             return True
         case FetchProblem.NOT_MEDIA if failures.times >= LASTS_TIMES and age > YOUNG_SECONDS:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import discord
 
-from bot.media.decoder import DecodeError
+from bot.formats.decoder import DecodeError
+from bot.formats.fetched import Fetched
+from bot.formats.kinds import MediaKind
+from bot.formats.lengths import duration_of
+from bot.formats.pictures import image_is_sane, to_jpeg
+from bot.formats.transcode import fit_to
 from bot.media.fetch import Fetcher, FetchError, FetchProblem
-from bot.media.fetched import Fetched
-from bot.media.kinds import MediaKind
-from bot.media.lengths import duration_of
-from bot.media.pictures import image_is_sane, to_jpeg
-from bot.media.transcode import fit_to
 from storage import posts
 from storage.database import Database
 from storage.files import File

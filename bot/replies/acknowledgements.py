@@ -12,11 +12,12 @@ from contextlib import suppress
 
 import discord
 
+from bot.logs import about
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.private import ORIGINAL, QUIET, webhook_of
 from bot.songs.orders import Ordered
 from bot.tasks.schedule import Schedule
-from bot.words import cards, waiting
+from bot.words import cards, limits, waiting
 from bot.words.text import Text, speaking
 from bot.worker import TryLater, Worker
 from storage import notifications
@@ -52,7 +53,9 @@ class Acknowledgements:
 
     async def acknowledge(self, interaction: discord.Interaction, notification_id: str, ordered: Ordered) -> None:
         """Say publicly what is being made; from here on the task's end answers."""
-        text = await self.words(ordered.task, ordered.title, joined=ordered.joined)
+        text: Text | str = await self.words(ordered.task, ordered.title, joined=ordered.joined)
+        if ordered.left is not None:
+            text = f"{text} {limits.left(ordered.left)}"
         await self._acknowledge(interaction.followup, notification_id, text, is_over=ordered.task.status.is_final)
         if ordered.task.status is TaskStatus.QUEUED:
             await self._correct(ordered.task.id)
@@ -91,7 +94,9 @@ class Acknowledgements:
         """Return one line about something that a member waits for."""
         return waiting.status_line(task, await self._schedule.usual_seconds(task.model))
 
-    async def _acknowledge(self, webhook: discord.Webhook, notification_id: str, text: Text, *, is_over: bool) -> None:
+    async def _acknowledge(
+        self, webhook: discord.Webhook, notification_id: str, text: Text | str, *, is_over: bool
+    ) -> None:
         view = None if is_over else cards.waiting_buttons(notification_id)
         message_id, later = None, False
         try:
@@ -109,8 +114,12 @@ class Acknowledgements:
             async with self._database.write() as transaction:
                 await notifications.acknowledge(transaction, notification_id, message_id, self._clock(), later=later)
 
-        with suppress(Gone):  # stopped or forgotten meanwhile
+        try:
             await self._database.insist(write)
+        except Gone:  # stopped or forgotten meanwhile
+            if message_id is not None:
+                async with self._database.write() as transaction:
+                    await notifications.cancelled_after_all(transaction, notification_id, message_id)
 
     def _has_token(self, row: Notification) -> bool:
         return row.interaction_token is not None and row.token_expires_at > self._clock()
@@ -135,6 +144,7 @@ class Acknowledgements:
             return
         message_id = row.ack_message_id
         if task is not None:
+            about(task.id)
             try:
                 message_id = await self._change(row, task)
             except FAILURES as error:
@@ -184,7 +194,7 @@ class Acknowledgements:
         return await self.words(task, task.title)
 
 
-async def _show(webhook: discord.Webhook, choices: Sequence[Text], view: discord.ui.View | None) -> int | None:
+async def _show(webhook: discord.Webhook, choices: Sequence[Text | str], view: discord.ui.View | None) -> int | None:
     """Replace "thinking…" by the first of some words that Discord takes, or by nothing; return the message's id.
 
     Raises what Discord says where not the words are the reason.

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from bot.logs import about
 from bot.media.patience import Failures, Stage
 from bot.metrics import Metrics
 from bot.refusals import FAILURES, Refusal, asked_to_wait, explain, meaning_of
@@ -24,7 +25,7 @@ from bot.replies.posting import Posting
 from bot.replies.posts import Composer, NotYet, Post
 from bot.words.text import speaking
 from bot.worker import Worker
-from storage import notifications
+from storage import alarms, notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.notifications import Notification
@@ -116,6 +117,8 @@ class Delivery:
             async with self._database.read() as snapshot:
                 row = await notifications.get(snapshot, item)
                 task = await rows.get(snapshot, row.task_id) if row is not None and row.task_id is not None else None
+            if task is not None:
+                about(task.id)
             if row is not None:
                 with speaking(row.locale):
                     await self._do(row, task)
@@ -246,7 +249,10 @@ class Delivery:
 
         async def write() -> None:
             async with self._database.write() as transaction:
-                await notifications.delivered(transaction, row.id, message_id, self._clock(), says)
+                now = self._clock()
+                await notifications.delivered(transaction, row.id, message_id, now, says)
+                if task.status is TaskStatus.FINISHED and not has_result:
+                    await alarms.give_up(transaction, task.id, now)
 
         try:
             await self._database.insist(write)
@@ -256,6 +262,8 @@ class Delivery:
             return
         log.info("task %s: its result is posted as message %s", task.id, message_id)
         self._metrics.deliveries.labels(NotificationState.DELIVERED).inc()
+        if has_result and task.status is TaskStatus.FINISHED:
+            self._metrics.post_seconds.labels(task.model).observe(max(self._clock() - row.created_at, 0.0))
 
     async def _is_others(self, notification_id: str, message_id: int) -> bool:
         """Tell whether another process posts it, or has found this very message."""
@@ -265,9 +273,12 @@ class Delivery:
             return False
         return row.state in (NotificationState.DUE, NotificationState.SENDING) or row.message_id == message_id
 
-    async def _give_up(self, row: Notification, error: str) -> None:
+    async def _give_up(self, row: Notification, error: str, *, is_outage: bool = False) -> None:
+        now = self._clock()
         async with self._database.write() as transaction:
-            await notifications.undeliverable(transaction, row.id, self._clock(), error)
+            await notifications.undeliverable(transaction, row.id, now, error)
+            if is_outage and row.task_id is not None:
+                await alarms.give_up(transaction, row.task_id, now)
         self._metrics.deliveries.labels(NotificationState.UNDELIVERABLE).inc()
 
     async def _later(self, row: Notification, error: Exception) -> None:
@@ -275,7 +286,7 @@ class Delivery:
         now = self._clock()
         # What is only asked ends with its token.
         if row.state is not NotificationState.ASKED and now - row.created_at > GIVE_UP_SECONDS:
-            await self._give_up(row, explain(error))
+            await self._give_up(row, explain(error), is_outage=True)
             return
         pause = asked_to_wait(error) or min(2.0 ** min(row.attempts + 1, 20), LONGEST_PAUSE_SECONDS)
         async with self._database.write() as transaction:

@@ -1,4 +1,4 @@
-"""The worker that deletes notifications which serve nobody any more."""
+"""The worker that deletes rows which serve nobody any more: notifications, and what was counted against limits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection
 
 from bot.worker import Worker
-from storage import notifications
+from storage import notifications, usage
 from storage.database import Database
 from storage.planned import Due
 from storage.wakeups import Queue
@@ -43,9 +43,10 @@ class Expiry:
         now = self._clock()
         async with self._database.write(durable=False) as transaction:
             gone = await notifications.expire(transaction, now - KEEP_SECONDS)
+            gone += await usage.expire(transaction, usage.day_of(now))
         self._next_at = now + PERIOD_SECONDS
         if gone:
-            log.info("%d old notifications were deleted", gone)
+            log.info("%d old rows were deleted", gone)
 
 
 def make_expiry(database: Database, clock: Callable[[], float]) -> Worker:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -21,8 +22,8 @@ from bot.replies.private import QUIET, tell_directly, turn_private
 from bot.songs.orders import Answer, Ordered, Requester
 from bot.words import cards, errors
 from bot.words.errors import MemberError
-from bot.words.text import Text, speak
-from storage import notifications
+from bot.words.text import Text, speak, speaking
+from storage import notifications, servers
 from storage.database import Database
 from storage.ids import new_id
 from storage.notifications import Notification
@@ -54,9 +55,11 @@ class Interactions:
         database: Database,
         acknowledgements: Acknowledgements,
         clock: Callable[[], float],
+        support_url: str | None,
     ) -> None:
         self._database = database
         self._acknowledgements = acknowledgements
+        self._support_url = support_url
         self._clock = clock
         self._unanswered = 0
         self._all_answered = asyncio.Event()
@@ -68,7 +71,8 @@ class Interactions:
             return
         try:
             _check_permissions(interaction)
-            ordered = await work(Requester(row.user_id, row.guild_id, row.id))
+            await self._check_place(interaction)
+            ordered = await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
         except MemberError as error:
             await self._refuse(interaction, row, error.text)
         except Gone:  # the member has had everything forgotten meanwhile
@@ -80,7 +84,8 @@ class Interactions:
             log.exception("interaction %s failed", row.id)
             await self._fail(interaction, row)
         else:
-            await self._acknowledgements.acknowledge(interaction, row.id, ordered)
+            with speaking(row.locale):
+                await self._acknowledgements.acknowledge(interaction, row.id, ordered)
 
     async def reply(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer]]) -> None:
         """Answer a command privately."""
@@ -90,17 +95,17 @@ class Interactions:
         try:
             answer = await work()
         except MemberError as error:
-            answer = Answer(error.text)
+            answer = Answer(error.text, cards.support_view(self._support_url))
         except SQLAlchemyError as error:
             log.error("interaction %s failed: %s", row.id, _told(error))
-            answer = Answer(errors.internal_error(row.id))
+            answer = Answer(errors.internal_error(row.id), cards.support_view(self._support_url))
         except Exception:
             log.exception("interaction %s failed", row.id)
-            answer = Answer(errors.internal_error(row.id))
+            answer = Answer(errors.internal_error(row.id), cards.support_view(self._support_url))
         try:
             await _edit_original(interaction, answer)
         except FAILURES as error:
-            await self._not_told(interaction, row, error, errors.closed_here() if answer.embeds else answer.text)
+            await self._not_told(interaction, row, error, answer.text or errors.closed_here())
         else:
             await self._close(row.id)
 
@@ -124,7 +129,43 @@ class Interactions:
                 except FAILURES as error:
                     log.info("interaction %s: its message cannot be changed: %s", reference, explain(error))
             return
-        await _follow_up(interaction, reference, text)
+        await self._follow_up(interaction, reference, text)
+
+    async def open(self, interaction: discord.Interaction, make: Callable[[], Awaitable[discord.ui.Modal]]) -> None:
+        """Answer a button with a form, which has to come first; `make` may take no time."""
+        speak(str(interaction.locale))
+        reference = new_id(self._clock())
+        try:
+            form = await make()
+        except MemberError as error:
+            text = error.text
+        except Exception:
+            log.exception("interaction %s failed", reference)
+            text = errors.internal_error(reference)
+        else:
+            try:
+                await interaction.response.send_modal(form)
+            except FAILURES as error:
+                log.info("interaction %s: its form was not taken: %s", reference, explain(error))
+            return
+        if await _defer(interaction, reference) in (None, Refusal.ANSWERED):
+            await self._follow_up(interaction, reference, text)
+
+    async def _follow_up(self, interaction: discord.Interaction, name: str, text: Text) -> None:
+        """Say privately why a button or form did nothing."""
+        view = cards.support_view(self._support_url)
+        options: dict[str, Any] = {} if view is None else {"view": view}
+        try:
+            try:
+                await interaction.followup.send(
+                    cards.fitting(str(text)), ephemeral=True, allowed_mentions=QUIET, **options
+                )
+            except discord.HTTPException as error:
+                if meaning_of(error) is Refusal.LATER:
+                    raise
+                await tell_directly(interaction.client, interaction.user.id, str(text), nonce=name)
+        except FAILURES as error:
+            log.info("interaction %s could not be answered: %s", name, explain(error))
 
     # Beginning
 
@@ -140,7 +181,7 @@ class Interactions:
             return None
         answered = await self._answer_first(interaction, row, ephemeral=ephemeral)
         try:
-            await recording
+            row = await recording
         except Gone:
             log.info("interaction %s came twice", interaction.id)
             return None
@@ -162,11 +203,23 @@ class Interactions:
             await self._tell_directly(interaction, row, errors.closed_here())
         return None
 
-    async def _record(self, row: Notification) -> None:
+    async def _record(self, row: Notification) -> Notification:
         # The operating system keeps a commit through the death of this process, which is what the row is for. Should
         # the power fail in this very moment, Discord ends the "thinking…" by itself after 15 minutes.
         async with self._database.write(durable=False) as transaction:
+            if not row.ephemeral:
+                server = await servers.get(transaction, row.guild_id)
+                row = replace(row, locale=server.language or row.locale)
             await notifications.add(transaction, row)
+        return row
+
+    async def _check_place(self, interaction: discord.Interaction) -> None:
+        """Refuse where the managers of the server want no songs."""
+        async with self._database.read() as snapshot:
+            channels = (await servers.get(snapshot, interaction.guild_id)).channels
+        here = {interaction.channel_id, getattr(interaction.channel, "parent_id", None)}
+        if channels and here.isdisjoint(channels):
+            raise MemberError(errors.not_in_this_channel(list(channels)))
 
     async def _answer_first(
         self, interaction: discord.Interaction, row: Notification, *, ephemeral: bool
@@ -204,7 +257,7 @@ class Interactions:
     async def _refuse(self, interaction: discord.Interaction, row: Notification, text: Text) -> None:
         """Turn a public "thinking…" into a private sentence."""
         try:
-            await turn_private(interaction, str(text))
+            await turn_private(interaction, str(text), cards.support_view(self._support_url))
         except FAILURES as error:
             await self._not_told(interaction, row, error, text)
         else:
@@ -305,6 +358,12 @@ async def _defer(
     return refusal
 
 
+def role_ids(interaction: discord.Interaction) -> tuple[int, ...]:
+    """Return the ids of the caller's roles."""
+    user = interaction.user
+    return tuple(role.id for role in user.roles) if isinstance(user, discord.Member) else ()
+
+
 def _check_permissions(interaction: discord.Interaction) -> None:
     """Refuse before anything is paid for where the result could not be posted."""
     if interaction.guild_id is None or not interaction.is_guild_integration():
@@ -320,6 +379,9 @@ def _check_permissions(interaction: discord.Interaction) -> None:
 async def _edit_original(interaction: discord.Interaction, answer: Answer) -> None:
     files = [discord.File(path, filename=name) for path, name in answer.files]
     try:
+        if isinstance(answer.view, discord.ui.LayoutView):
+            await interaction.edit_original_response(view=answer.view, allowed_mentions=QUIET)
+            return
         options: dict[str, Any] = {"attachments": files} if answer.embeds or files else {}
         await interaction.edit_original_response(
             content=cards.fitting(str(answer.text)),
@@ -331,15 +393,3 @@ async def _edit_original(interaction: discord.Interaction, answer: Answer) -> No
     finally:
         for file in files:
             file.close()
-
-
-async def _follow_up(interaction: discord.Interaction, name: str, text: Text) -> None:
-    try:
-        try:
-            await interaction.followup.send(cards.fitting(str(text)), ephemeral=True, allowed_mentions=QUIET)
-        except discord.HTTPException as error:
-            if meaning_of(error) is Refusal.LATER:
-                raise
-            await tell_directly(interaction.client, interaction.user.id, str(text), nonce=name)
-    except FAILURES as error:
-        log.info("interaction %s could not be answered: %s", name, explain(error))

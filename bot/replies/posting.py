@@ -113,7 +113,10 @@ def _content(post: Post, row: Notification, stack: ExitStack) -> dict[str, Any]:
         "view": post.view,
         "files": files,
         "allowed_mentions": discord.AllowedMentions(
-            everyone=False, roles=False, users=[discord.Object(row.user_id)], replied_user=False
+            everyone=False,
+            roles=False,
+            users=[discord.Object(row.user_id)] if post.notifies else False,
+            replied_user=False,
         ),
     }
     if post.embed is not None:

@@ -11,19 +11,20 @@ from typing import TypeVar
 
 import discord
 
+from bot.formats.fetched import Fetched
+from bot.formats.kinds import MediaError, MediaKind, attachment_name
+from bot.formats.lengths import duration_of
+from bot.formats.tags import tag_mp3
 from bot.media.fetch import FetchError, FetchProblem
-from bot.media.fetched import Fetched
 from bot.media.files import WAIT_SECONDS, Files
-from bot.media.kinds import MediaError, MediaKind, attachment_name
-from bot.media.lengths import duration_of
 from bot.media.links import DOWNLOAD_SECONDS, Links
 from bot.media.patience import KEEPS_SECONDS, Failures, Later, decide, failed
-from bot.media.tags import tag_mp3
 from bot.vidgo import CoverArt
 from bot.words import cards, errors, posts
 from bot.words.cards import SongDetails
 from bot.words.text import Text
 from storage import files as file_rows
+from storage import servers
 from storage import tasks as rows
 from storage.database import Database
 from storage.files import File
@@ -44,12 +45,16 @@ URL_LIMIT = 512
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A message ready to be sent. `files` come with the names that people see."""
+    """A message ready to be sent. `files` come with the names that people see.
+
+    Without `notifies` it names its requester, who hears nothing of it.
+    """
 
     content: str
     view: discord.ui.View
     embed: discord.Embed | None = None
     files: list[tuple[Fetched, str]] = field(default_factory=list)
+    notifies: bool = True
 
 
 class NotYet(Exception):  # noqa: N818 (a word says what happened)
@@ -79,6 +84,7 @@ class _Result:
     audio: File | None
     pictures: list[File]
     artwork_only: bool
+    notifies: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,7 @@ class Composer:
 
     async def _result(self, row: Notification, task: Task) -> _Result:
         async with self._database.read() as snapshot:
+            notifies = (await servers.get(snapshot, row.guild_id)).mentions
             own = await file_rows.of(snapshot, task.id)
             with_audio = [file for file in own if file.audio_url]
             audio = next((file for file in with_audio if file.position == row.position), None)
@@ -156,7 +163,7 @@ class Composer:
         details = SongDetails(task.title, "", None)
         if audio is not None:
             details = SongDetails(audio.title or task.title, audio.tags, audio.duration)
-        return _Result(details, audio, pictures, artwork_only)
+        return _Result(details, audio, pictures, artwork_only, notifies)
 
     # Files
 
@@ -302,6 +309,7 @@ class Composer:
             view=cards.post_buttons(row.id, cover=None if coverable is None else cards.track_value(coverable)),
             embed=cards.card(result.details, image=image),
             files=files,
+            notifies=result.notifies,
         )
 
     async def _linked(self, row: Notification, task: Task, result: _Result) -> Post:
@@ -321,6 +329,7 @@ class Composer:
             content=posts.told(row.user_id, posts.file_too_large(task.title, expires)),
             view=cards.post_buttons(row.id, link=link),
             embed=cards.card(result.details, image=None),
+            notifies=result.notifies,
         )
 
 

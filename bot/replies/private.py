@@ -22,14 +22,15 @@ def webhook_of(client: discord.Client, row: Notification) -> discord.Webhook:
     return discord.Webhook.from_state(payload, client._connection)
 
 
-async def turn_private(interaction: discord.Interaction, text: str) -> None:
+async def turn_private(interaction: discord.Interaction, text: str, view: discord.ui.View | None = None) -> None:
     """Turn a public "thinking…" into a private sentence, which only what follows its deletion can be."""
     try:
         await interaction.delete_original_response()
     except FAILURES as error:
         if meaning_of(error) is Refusal.LATER:
             raise
-    await interaction.followup.send(cards.fitting(text), ephemeral=True, allowed_mentions=QUIET)
+    options: dict[str, Any] = {} if view is None else {"view": view}
+    await interaction.followup.send(cards.fitting(text), ephemeral=True, allowed_mentions=QUIET, **options)
 
 
 async def tell_directly(client: discord.Client, user_id: int, text: str, *, nonce: str) -> None:

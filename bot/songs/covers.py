@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bot.servers.limits import Limits
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.new import new_task
@@ -11,6 +12,7 @@ from bot.tasks.submission import Submission
 from bot.vidgo import CoverArt
 from bot.words import errors
 from bot.words.errors import MemberError
+from bot.words.limits import Left
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -19,20 +21,29 @@ from storage.database import Database
 class Covers:
     """Orders covers, each song's once."""
 
-    def __init__(self, database: Database, songs: Songs, submission: Submission, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        songs: Songs,
+        submission: Submission,
+        limits: Limits,
+        clock: Callable[[], float],
+    ) -> None:
         self._database = database
         self._songs = songs
         self._submission = submission
+        self._limits = limits
         self._clock = clock
 
     async def cover(self, requester: Requester, track: str | None) -> Ordered:
         """Order the cover of a member's song, or join the one that is under way or finished.
 
-        Raises `MemberError` where there is no such song, or VidGo refuses the order.
+        Raises `MemberError` where there is no such song, a limit is reached, or VidGo refuses the order.
         """
         song = await self._songs.find(requester.user_id, track)
         if song.vidgo_id is None:
             raise MemberError(errors.not_a_song())
+        left: Left | None = None
         async with self._database.write() as transaction:
             task = await rows.cover_of(transaction, song.task_id)
             joined = task is not None
@@ -45,6 +56,6 @@ class Covers:
                     title=song.title,
                     source_id=song.task_id,
                 )
-                await rows.add(transaction, task)
+                left = await self._limits.order(transaction, task, requester.roles)
             await notifications.tie(transaction, requester.notification_id, task.id, song.position)
-        return Ordered(await self._submission.order(task), song.title, joined)
+        return Ordered(await self._submission.order(task), song.title, joined, left)

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from sqlalchemy.exc import IntegrityError
 
+from bot.servers.limits import Limits
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.ending import Ending, to_files
 from bot.tasks.new import new_task, order_key
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.submission import Submission
 from bot.vidgo import (
     AnswerLost,
@@ -28,9 +28,10 @@ from bot.vidgo import (
 )
 from bot.words import cards, errors
 from bot.words.errors import MemberError
+from bot.words.limits import Left
 from bot.words.text import TITLE_LIMIT, Text, clean
 from storage import files as file_rows
-from storage import library, notifications, posts
+from storage import library, notifications, posts, servers
 from storage import tasks as rows
 from storage.database import Database
 from storage.ids import is_id
@@ -57,14 +58,14 @@ class Songs:
         vidgo: VidGo,
         submission: Submission,
         ending: Ending,
-        owner: OwnerNotices,
+        limits: Limits,
         clock: Callable[[], float],
     ) -> None:
         self._database = database
         self._vidgo = vidgo
         self._submission = submission
         self._ending = ending
-        self._owner = owner
+        self._limits = limits
         self._clock = clock
 
     async def choices(self, user_id: int, typed: str, *, kind: str | None = "song") -> list[Song]:
@@ -140,13 +141,16 @@ class Songs:
     async def from_post(self, user_id: int, message_id: int) -> str:
         """Return the value of the song that a post of the bot carries, which is now in the member's library too.
 
-        Whoever sees a post may build on it. Raises `MemberError` where the message carries no song.
+        Whoever sees a post may build on it, unless the server's managers want it otherwise. Raises `MemberError` then,
+        and where the message carries no song.
         """
         async with self._database.write() as transaction:
             row = await posts.by_message(transaction, message_id)
             task = await rows.get(transaction, row.task_id) if row is not None and row.task_id is not None else None
             if row is None or task is None or task.status is not TaskStatus.FINISHED:
                 raise MemberError(errors.no_song_here())
+            if row.user_id != user_id and not (await servers.get(transaction, row.guild_id)).covers_of_others:
+                raise MemberError(errors.covers_of_others_off())
             song_id = task.source_id if task.model == CoverArt.model and task.source_id is not None else task.id
             files = await file_rows.of(transaction, song_id)
             with_audio = [file for file in files if file.audio_url]
@@ -159,10 +163,11 @@ class Songs:
     async def generate(
         self, requester: Requester, *, prompt: str, style: str | None, title: str | None, instrumental: bool
     ) -> Ordered:
-        """Order a new song; raises `MemberError` where VidGo refuses it."""
+        """Order a new song; raises `MemberError` where a limit is reached, or VidGo refuses it."""
         request = GenerateMusic(prompt=prompt, style=style, title=title, instrumental=instrumental)
         name = clean(title or prompt, 80) or "Untitled"
         key = order_key(request.model, requester.user_id, requester.guild_id, request.dump())
+        left: Left | None = None
         async with self._database.write() as transaction:
             task = await rows.same_order(transaction, key)
             joined = task is not None
@@ -175,9 +180,9 @@ class Songs:
                     title=name,
                     order_key=key,
                 )
-                await rows.add(transaction, task)
+                left = await self._limits.order(transaction, task, requester.roles)
             await notifications.tie(transaction, requester.notification_id, task.id)
-        return Ordered(await self._submission.order(task), name, joined)
+        return Ordered(await self._submission.order(task), name, joined, left)
 
     async def _read(self, vidgo_id: str) -> Report:
         try:
@@ -185,7 +190,6 @@ class Songs:
         except UnknownTask:
             raise MemberError(errors.unknown_task_id()) from None
         except (KeyRefused, NoCredits) as error:
-            self._owner.tell(error)
             raise MemberError(errors.owner_must_act(isinstance(error, KeyRefused))) from None
         except (Busy, AnswerLost, VidGoError):
             raise MemberError(errors.vidgo_busy()) from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from bot.media.kinds import MediaKind
+from bot.formats.kinds import MediaKind
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.words import errors
@@ -14,7 +16,7 @@ from bot.words.errors import MemberError
 from bot.words.pages import Page
 from bot.words.text import TITLE_LIMIT, clean
 from storage import files as file_rows
-from storage import forget, library, notifications
+from storage import forget, library, notifications, usage
 from storage import tasks as rows
 from storage.archive.archive import Archive
 from storage.database import Database
@@ -22,10 +24,18 @@ from storage.planned import Gone
 from storage.schema import NotificationState
 from storage.tasks import Task
 
+log = logging.getLogger(__name__)
+
 PAGE = 4
 """Songs on a page: each has a row of buttons, and Discord allows five rows."""
 
 STATUS_LIMIT = 20
+
+PICTURES_SECONDS = 3.0
+"""How long a page waits for the archive; songs are found without their pictures too."""
+
+COLLECT_SECONDS = 3.0
+"""How long a member waits for the archive; what it has not removed by then it removes when it next tidies up."""
 
 
 class Library:
@@ -45,12 +55,14 @@ class Library:
             shown = found[:PAGE]
             files = [await file_rows.one(snapshot, song.task_id, song.position) for song in shown]
         pictures: dict[int, tuple[Path, str]] = {}
-        for place, file in enumerate(files):
-            if file is not None and file.image_sha256 is not None:
-                with suppress(OSError):  # songs are found without their pictures too
-                    kept = await self._archive.get(file.image_sha256, directory / f"artwork{place}")
-                    if kept is not None:
-                        pictures[place] = (kept.path, f"artwork{place}{MediaKind(kept.kind).extension}")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PICTURES_SECONDS):
+                for place, file in enumerate(files):
+                    if file is not None and file.image_sha256 is not None:
+                        with suppress(OSError):  # songs are found without their pictures too
+                            kept = await self._archive.get(file.image_sha256, directory / f"artwork{place}")
+                            if kept is not None:
+                                pictures[place] = (kept.path, f"artwork{place}{MediaKind(kept.kind).extension}")
         return Page(shown, pictures, max(number, 0), search, has_more=len(found) > PAGE)
 
     async def post(self, requester: Requester, track: str) -> Ordered:
@@ -99,7 +111,8 @@ class Library:
             if not await notifications.is_awaited(transaction, task.id):
                 # What VidGo has not seen yet need not be ordered for nobody.
                 with suppress(Gone):
-                    await rows.drop(transaction, task.id, self._clock())
+                    dropped = await rows.drop(transaction, task.id, self._clock())
+                    await usage.give_back(transaction, dropped, failed=False)
 
     async def remove_post(self, user_id: int, notification_id: str, message_id: int, *, manages: bool) -> None:
         """End a notification whose message is about to be removed; raises `MemberError` where a member may not."""
@@ -121,11 +134,24 @@ class Library:
         song = await self._songs.find(user_id, track, kind=None)
         async with self._database.write() as transaction:
             await forget.forget_song(transaction, user_id, song.task_id)
-        await self._archive.collect()
+        await self._collect()
         return song.title
 
-    async def forget_member(self, user_id: int) -> None:
-        """Forget everything that is kept about a member."""
+    async def forget_member(self, user_id: int) -> float | None:
+        """Forget everything that is kept about a member.
+
+        Return until when it is kept what counts against today's limits, where anything does.
+        """
+        today = usage.day_of(self._clock())
         async with self._database.write() as transaction:
-            await forget.forget_member(transaction, user_id)
-        await self._archive.collect()
+            counts = await forget.forget_member(transaction, user_id, today=today)
+        await self._collect()
+        return float((today + 1) * usage.DAY_SECONDS) if counts else None
+
+    async def _collect(self) -> None:
+        try:
+            async with asyncio.timeout(COLLECT_SECONDS):
+                await self._archive.collect()
+        except OSError as error:
+            why = str(error) or "it takes too long"
+            log.warning("the archive has not removed yet what was forgotten, and does so later: %s", why)

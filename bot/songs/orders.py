@@ -7,6 +7,7 @@ from pathlib import Path
 
 import discord
 
+from bot.words.limits import Left
 from bot.words.text import Text
 from storage.tasks import Task
 
@@ -18,22 +19,30 @@ class Requester:
     user_id: int
     guild_id: int | None
     notification_id: str
+    roles: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """A task that a requester will be told about, made from the song `title`; `joined` when others had asked before."""
+    """A task that a requester will be told about, made from the song `title`; `joined` when others had asked before.
+
+    `left` is what the requester has left of today's limit, where the order counts against one.
+    """
 
     task: Task
     title: str
     joined: bool
+    left: Left | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a private command answers; `files` come with the names that embeds use."""
+    """What a private command answers; `files` come with the names that embeds use.
+
+    A layout stands alone, without text and embeds.
+    """
 
     text: Text | str
-    view: discord.ui.View | None = None
+    view: discord.ui.View | discord.ui.LayoutView | None = None
     embeds: list[discord.Embed] = field(default_factory=list)
     files: list[tuple[Path, str]] = field(default_factory=list)

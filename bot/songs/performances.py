@@ -9,6 +9,7 @@ from pathlib import Path
 from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import Files
 from bot.media.links import FETCH_SECONDS, Links
+from bot.servers.limits import Limits
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.new import new_task, order_key
@@ -16,6 +17,7 @@ from bot.tasks.submission import Submission
 from bot.vidgo import CoverAudio, ExtendMusic
 from bot.words import errors
 from bot.words.errors import MemberError
+from bot.words.limits import Left
 from bot.words.text import TITLE_LIMIT, clean
 from storage import files as file_rows
 from storage import notifications
@@ -44,6 +46,7 @@ class Performances:
         submission: Submission,
         files: Files,
         links: Links,
+        limits: Limits,
         *,
         directory: Path,
         clock: Callable[[], float],
@@ -53,13 +56,15 @@ class Performances:
         self._submission = submission
         self._files = files
         self._links = links
+        self._limits = limits
         self._directory = directory
         self._clock = clock
 
     async def perform(self, requester: Requester, track: str | None, style: str) -> Ordered:
         """Order a new performance of a song, or join the one in that style that is under way.
 
-        Raises `MemberError` where there is no such song, VidGo could not fetch it, or VidGo refuses the order.
+        Raises `MemberError` where there is no such song, VidGo could not fetch it, a limit is reached, or
+        VidGo refuses the order.
         """
         song = await self._songs.find(requester.user_id, track)
         source, file = await self._source(song.task_id, song.position)
@@ -71,6 +76,7 @@ class Performances:
         key = order_key(CoverAudio.model, song.task_id, song.position, wanted.casefold())
         url = await self._address(source, file)
         name = clean(f"{song.title} ({wanted[:_NAMED_STYLE]})", TITLE_LIMIT)
+        left: Left | None = None
         async with self._database.write() as transaction:
             task = await rows.same_order(transaction, key)
             joined = task is not None
@@ -84,14 +90,15 @@ class Performances:
                     source_id=song.task_id,
                     order_key=key,
                 )
-                await rows.add(transaction, task)
+                left = await self._limits.order(transaction, task, requester.roles)
             await notifications.tie(transaction, requester.notification_id, task.id)
-        return Ordered(await self._submission.order(task), song.title, joined)
+        return Ordered(await self._submission.order(task), song.title, joined, left)
 
     async def extend(self, requester: Requester, track: str | None, prompt: str | None, at: float | None) -> Ordered:
         """Order a continuation of a song from `at` seconds on, or from its end.
 
-        Raises `MemberError` where there is no such song, it cannot be extended there, or VidGo refuses the order.
+        Raises `MemberError` where there is no such song, it cannot be extended there, a limit is reached, or VidGo
+        refuses the order.
         """
         song = await self._songs.find(requester.user_id, track)
         _, file = await self._source(song.task_id, song.position)
@@ -111,6 +118,7 @@ class Performances:
                 continue_at=at if at is not None else end,
             )
         key = order_key(ExtendMusic.model, song.task_id, song.position, request.dump())
+        left: Left | None = None
         async with self._database.write() as transaction:
             task = await rows.same_order(transaction, key)
             joined = task is not None
@@ -124,9 +132,9 @@ class Performances:
                     source_id=song.task_id,
                     order_key=key,
                 )
-                await rows.add(transaction, task)
+                left = await self._limits.order(transaction, task, requester.roles)
             await notifications.tie(transaction, requester.notification_id, task.id)
-        return Ordered(await self._submission.order(task), song.title, joined)
+        return Ordered(await self._submission.order(task), song.title, joined, left)
 
     async def _source(self, task_id: str, position: int) -> tuple[Task, File]:
         async with self._database.read() as snapshot:

@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from bot.metrics import Metrics
 from bot.vidgo import CoverArt, Report, ResultFile
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean
+from storage import alarms, library, notifications, usage
 from storage import files as file_rows
-from storage import library, notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.files import File
@@ -24,6 +24,10 @@ log = logging.getLogger(__name__)
 
 ARCHIVE_SECONDS = 2.0
 """How long the archive leaves a new file to those who were waiting for it; what they fetch is archived too."""
+
+
+PAID_FOR_NOTHING = {"no_files", "address", "unknown"}
+"""Failures that VidGo has not told as such, so that it may have charged for them."""
 
 
 class Ending:
@@ -51,6 +55,7 @@ class Ending:
                 await library.add(transaction, members, files, kind, now)
                 if before is not None and before.error_kind is not None:
                     await notifications.tell_again(transaction, task.id, now)
+                    await alarms.come_after_all(transaction, task.id, now)
                 await notifications.make_due(transaction, task.id, now)
         except Gone:
             return
@@ -74,7 +79,10 @@ class Ending:
         try:
             async with self._database.write() as transaction:
                 task = await end(transaction, task_id, kind, reason, now)
+                await usage.give_back(transaction, task, failed=True)
                 await notifications.make_due(transaction, task_id, now)
+                if status is TaskStatus.GIVEN_UP or kind in PAID_FOR_NOTHING:
+                    await alarms.give_up(transaction, task_id, now)
         except Gone:
             return
         self._metrics.tasks_ended.labels(task.model, status).inc()

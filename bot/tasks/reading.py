@@ -9,13 +9,13 @@ from dataclasses import astuple
 
 from sqlalchemy.exc import IntegrityError
 
+from bot.logs import about
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.tasks.ending import Ending
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.schedule import LAGS, Schedule
 from bot.tasks.submission import CONFIRM_SECONDS, EXISTS, Submission
-from bot.vidgo import Busy, CoverArt, KeyRefused, NoCredits, Report, Status, UnknownTask, VidGo, VidGoError
+from bot.vidgo import Busy, CoverArt, Report, Status, UnknownTask, VidGo, VidGoError
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -49,7 +49,6 @@ class Reading:
         submission: Submission,
         ending: Ending,
         schedule: Schedule,
-        owner: OwnerNotices,
         settings: Settings,
         *,
         clock: Callable[[], float],
@@ -60,17 +59,19 @@ class Reading:
         self._submission = submission
         self._ending = ending
         self._schedule = schedule
-        self._owner = owner
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
 
     async def look(self, task_id: str) -> None:
         """Do what a due task needs."""
+        about(task_id)
         async with self._database.read() as snapshot:
             task = await rows.get(snapshot, task_id)
         if task is None or task.status.is_final:
             return
+        if task.poll_at is not None:
+            self._metrics.poll_lag.observe(max(self._clock() - task.poll_at, 0.0))
         if task.vidgo_id is not None:
             await self._read(task, task.vidgo_id)
         elif self._submission.is_answering(task.id):
@@ -150,16 +151,12 @@ class Reading:
             await self._doubt(task, UNKNOWN, error.reason, BELIEF_SECONDS)
             return
         except VidGoError as error:
-            if isinstance(error, KeyRefused | NoCredits):
-                self._owner.tell(error, task.id)
-            self._metrics.vidgo_errors.labels(type(error).__name__).inc()
             log.info("task %s could not be read: %s", task.id, error.reason)
             hinted = error.retry_after if isinstance(error, Busy) else None
             await self._still_unfinished(
                 task, SILENCE, error.reason, pause=self._schedule.pause(hinted) if hinted else 0
             )
             return
-        self._owner.works(KeyRefused)
         if report.status is Status.FINISHED:
             await self._finished(task, report)
         elif report.status is Status.FAILED:

@@ -10,10 +10,10 @@ from functools import partial
 
 from sqlalchemy.exc import IntegrityError
 
+from bot.logs import about
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.tasks.ending import Ending
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.schedule import Schedule
 from bot.vidgo import (
     AnswerLost,
@@ -25,6 +25,7 @@ from bot.vidgo import (
     KeyRefused,
     NoCredits,
     SourceNotReady,
+    Turn,
     UnknownTask,
     VidGo,
     VidGoError,
@@ -78,7 +79,6 @@ class Submission:
         vidgo: VidGo,
         ending: Ending,
         schedule: Schedule,
-        owner: OwnerNotices,
         settings: Settings,
         *,
         clock: Callable[[], float],
@@ -88,7 +88,6 @@ class Submission:
         self._vidgo = vidgo
         self._ending = ending
         self._schedule = schedule
-        self._owner = owner
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
@@ -108,6 +107,7 @@ class Submission:
 
         Raises `MemberError` with the reason when it ended without a result.
         """
+        about(task.id)
         if not task.status.is_final and task.vidgo_id is None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.submit(task.id), ORDER_SECONDS)
@@ -142,7 +142,16 @@ class Submission:
             await asyncio.gather(*running, return_exceptions=True)
 
     async def _submit(self, task_id: str) -> None:
+        about(task_id)
         turn = await self._vidgo.turn()
+        # From the intent on, a stop waits for it: what is noted as sent and was not would be in doubt for ever.
+        self._sending.add(task_id)
+        try:
+            await self._send(task_id, turn)
+        finally:
+            self._sending.discard(task_id)
+
+    async def _send(self, task_id: str, turn: Turn) -> None:
         now = self._clock()
         poll_at = now + self._settings.poll_max_seconds
         async with self._database.write() as transaction:
@@ -154,23 +163,19 @@ class Submission:
             again = before.status is TaskStatus.SUBMITTING
             if not again:
                 task = await rows.submit(transaction, task_id, now, poll_at)
+                self._metrics.submit_wait.observe(max(now - before.created_at, 0.0))
             elif before.model == CoverArt.model and before.doubt != EXISTS:
                 task = await rows.submit_again(transaction, task_id, poll_at)
             else:
                 return
-        self._sending.add(task_id)
         try:
             vidgo_id = await self._vidgo.submit(load_request(task.model, task.request), self._callback_url(task), turn)
         except VidGoError as error:
-            self._metrics.vidgo_errors.labels(type(error).__name__).inc()
             await self._database.insist(partial(self._refused, task, error, again=again))
         else:
-            self._owner.works(KeyRefused, NoCredits)
             # Who waited for long was told of the queue.
             says_so = before.tries > 0 or now - before.created_at >= ORDER_SECONDS / 2
             await self._database.insist(partial(self._accept, task, vidgo_id, says_so=says_so))
-        finally:
-            self._sending.discard(task_id)
 
     def _callback_url(self, task: Task) -> str | None:
         if self._settings.public_url is None:
@@ -206,10 +211,9 @@ class Submission:
         elif isinstance(error, Busy):
             await self._hold(task, error)
         elif again and isinstance(error, KeyRefused | NoCredits):
-            self._owner.tell(error, task.id)
             await self._ending.give_up(task.id, "lost", error.reason)
         else:
-            self._owner.tell(error, task.id)
+            log.warning("task %s was refused: %s: %s", task.id, type(error).__name__, error.reason)
             await self._ending.fail(task.id, _ERROR_KINDS.get(type(error), "nonsense"), error.reason)
 
     async def _hold(self, task: Task, error: VidGoError) -> None:

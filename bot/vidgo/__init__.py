@@ -1,6 +1,7 @@
 """Client of the VidGo music API (https://docs.vidgo.ai): requests, tolerant results, typed errors."""
 
-from bot.vidgo.client import Turn, VidGo
+from bot.vidgo.answers import Question
+from bot.vidgo.client import Seen, Turn, VidGo
 from bot.vidgo.errors import (
     AnswerLost,
     Busy,
@@ -31,8 +32,10 @@ __all__ = [
     "KeyRefused",
     "NoCredits",
     "Nonsense",
+    "Question",
     "Report",
     "ResultFile",
+    "Seen",
     "SourceNotReady",
     "Status",
     "SubmitRequest",

@@ -7,7 +7,8 @@ import json
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
@@ -27,6 +28,9 @@ CONNECT_TIMEOUT = 10.0
 # VidGo's schema insists on a callback URL for some models; RFC 2606 keeps .invalid from ever resolving.
 NO_CALLBACK = "https://no-callback.invalid/"
 
+Seen = Callable[[Question, BaseException | None], None]
+"""Is told what was asked, and what came of it: an error, or None for an answer that says what was asked."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -41,7 +45,8 @@ class VidGo:
     (at most 300 s). Nothing is ever submitted twice, no redirect is followed, and the API key, the callback
     URL and its token appear in no error and no log. `orders` is the session for submissions: what must not be
     repeated should not go over a connection that the server may just be closing. `timeout` is in seconds and covers
-    a whole request; `clock` gives Unix seconds. Raises ValueError for an address or a key that cannot be used.
+    a whole request; `clock` gives Unix seconds; `seen` is told what was asked and what came of it. Raises ValueError
+    for an address or a key that cannot be used.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class VidGo:
         timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        seen: Seen = lambda _question, _error: None,
     ) -> None:
         base = URL(base_url)
         if base.scheme not in {"http", "https"} or not base.host or base.user or base.password:
@@ -74,6 +80,9 @@ class VidGo:
         self._sleep = sleep
         self._paused_until = float("-inf")
         self._in_line: set[asyncio.Task[Any]] = set()
+        self._seen = seen
+        self.credits: float | None = None
+        """The balance when VidGo last told it; None until then."""
 
     def stop(self) -> None:
         """Cancel everybody who waits for a turn, for nobody gets one any more; what is under way goes on."""
@@ -107,6 +116,10 @@ class VidGo:
 
         Raises `AnswerLost` if VidGo may have taken it all the same, another `VidGoError` if it has not.
         """
+        with self._watched(Question.SUBMIT_ON_SOURCE if request.needs_source else Question.SUBMIT):
+            return await self._submit(request, callback_url)
+
+    async def _submit(self, request: SubmitRequest, callback_url: str | None) -> str:
         secrets = [self._key]
         body: dict[str, Any] = {"model": request.model, "input": request.input()}
         if callback_url is not None:
@@ -134,6 +147,10 @@ class VidGo:
         known_as = identifier(task_id)
         if known_as is None:
             raise UnknownTask("this cannot be a task id")
+        with self._watched(Question.DETAIL):
+            return await self._detail(known_as)
+
+    async def _detail(self, known_as: str) -> Report:
         answer = await self._ask("api/generate/detail/music", {"task_id": known_as})
         report = report_of(answer.task, known_as, [self._key])
         named = task_id_of(answer.task) is not None
@@ -148,6 +165,11 @@ class VidGo:
 
     async def balance(self) -> float:
         """Read how many credits the account has. Raises `VidGoError`."""
+        with self._watched(Question.BALANCE):
+            self.credits = await self._balance()
+        return self.credits
+
+    async def _balance(self) -> float:
         answer = await self._ask("api/user/balance")
         if not answer.ok:
             raise self._note(refusal(answer, Question.BALANCE, [self._key]))
@@ -156,6 +178,16 @@ class VidGo:
         if amount is None:
             raise Nonsense("the balance names no amount of credits", code=answer.http_status)
         return amount
+
+    @contextmanager
+    def _watched(self, question: Question) -> Iterator[None]:
+        """Let whoever wants to know see what becomes of a request."""
+        try:
+            yield
+        except BaseException as error:
+            self._seen(question, error)
+            raise
+        self._seen(question, None)
 
     async def _ask(self, path: str, params: dict[str, str] | None = None) -> Answer:
         await self.turn()

@@ -21,7 +21,20 @@ error it certainly has not. After a read AnswerLost and Nonsense both mean: ask 
 
 from __future__ import annotations
 
+import re
+
 from bot.vidgo.reading import one_line
+
+
+def outcome_of(error: BaseException | None) -> str:
+    """Name what came of a request, as metrics do."""
+    if error is None:
+        return "ok"
+    if not isinstance(error, VidGoError):
+        return "cancelled"
+    if isinstance(error, Busy) and error.code == 429:
+        return "rate_limited"
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
 
 
 class VidGoError(Exception):

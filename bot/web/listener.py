@@ -8,13 +8,14 @@ import json
 import logging
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from bot.logs import about
 from bot.media.fetch import FetchError
 from bot.media.files import Files
 from bot.media.links import Links
@@ -24,14 +25,12 @@ from bot.tasks.ending import first_wanted
 from bot.tasks.reading import Reading
 from bot.vidgo import Nonsense, Report, Status, parse_callback, verify_signature
 from bot.web.connections import Connections
-from bot.worker import Worker
+from bot.web.figures import Exposition
 from storage import files as file_rows
-from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.files import File
 from storage.ids import is_id
-from storage.schema import LIVE_TASKS
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +56,9 @@ class Listener:
         reading: Reading,
         *,
         clock: Callable[[], float],
-        workers: Sequence[Worker],
         not_ready: Callable[[], dict[str, str]],
         metrics: Metrics,
+        exposition: Exposition,
         links: Links,
         files: Files,
         directory: Path,
@@ -68,7 +67,7 @@ class Listener:
         self._database = database
         self._reading = reading
         self._clock = clock
-        self._workers = workers
+        self._exposition = exposition
         self._not_ready = not_ready
         self._metrics = metrics
         self._links = links
@@ -115,6 +114,7 @@ class Listener:
             expected = await rows.token_of(snapshot, task_id if is_id(task_id) else "", self._nobody)
         if not hmac.compare_digest(token.encode(errors="replace"), expected.encode()):
             return _answer(403, "no such task")
+        about(task_id)
         body = await _read(request)
         try:
             report = parse_callback(json.loads(body))
@@ -147,16 +147,22 @@ class Listener:
         return verify_signature(secret.get_secret_value(), report.task_id, timestamp, signature, self._clock())
 
     async def _media(self, request: web.Request) -> web.StreamResponse:
-        """Serve a song of the archive under an address that was signed for it."""
+        """Serve a song of the archive under an address that was signed for it, or say where the store does."""
         task_id, position, expires = (request.match_info[name] for name in ("task", "position", "expires"))
         async with self._database.read() as snapshot:
             task = await rows.get(snapshot, task_id if is_id(task_id) else "")
             numbers = _number(position), _number(expires)
             if task is None or not self._links.holds(task, *numbers, request.match_info["signature"]):
                 return _answer(403, "no such file")
+            about(task.id)
             file = await file_rows.one(snapshot, task.id, numbers[0])
         if file is None:
             return _answer(404, "no such file")
+        address = await self._files.address(file, "HEAD" if request.method == "HEAD" else "GET")
+        if address is not None:
+            # The store answers ranges too. The address is a credential for some minutes, so nobody keeps it.
+            headers = {"Location": address, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+            return web.Response(status=302, headers=headers)
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 await self._downloads.acquire()
@@ -203,17 +209,8 @@ class Listener:
         return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
     async def _show_metrics(self, _request: web.Request) -> web.Response:
-        async with self._database.read() as snapshot:
-            counts = await rows.count_by_status(snapshot)
-            waiting = await notifications.count_open(snapshot)
-        for status in LIVE_TASKS:
-            self._metrics.tasks_live.labels(status).set(counts.get(status, 0))
-        self._metrics.notifications_open.set(waiting)
-        for worker in self._workers:
-            self._metrics.places_taken.labels(worker.name).set(worker.taken)
-            self._metrics.places_full.labels(worker.name).set(worker.full_seconds)
-        self._metrics.files_in_transit.set(self._files.in_transit)
-        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        text = await self._exposition.text()
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 class _SentFile(web.FileResponse):

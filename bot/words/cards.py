@@ -117,6 +117,11 @@ def cover_button(track: str) -> discord.ui.Button[Any]:
     return discord.ui.Button(label=str(labels.cover()), custom_id=f"cover:{track}", style=discord.ButtonStyle.primary)
 
 
+def support_view(url: str | None) -> discord.ui.View | None:
+    """Make the button that leads to where members get help, where there is such a place."""
+    return None if url is None else _finished([discord.ui.Button(label=str(labels.support()), url=url)])
+
+
 def forget_button(user_id: int) -> discord.ui.Button[Any]:
     """Make the confirmation before everything about a member is forgotten."""
     return discord.ui.Button(

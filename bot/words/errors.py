@@ -145,6 +145,31 @@ def internal_error(reference: str) -> Text:
     )
 
 
+def managers_only() -> Text:
+    return Text("Only members with the permission Manage Server can do that.")
+
+
+def not_a_limit(typed: str) -> Text:
+    return Text("“{typed}” is no limit. Type a number from 0 to 1000000, -1 for no limit, or nothing.", typed=typed)
+
+
+def too_many_roles(most: int) -> Text:
+    return Text(
+        "At most {limit} roles can have limits of their own. Take those of another role back first.", limit=most
+    )
+
+
+def not_in_this_channel(channels: list[int]) -> Text:
+    return Text(
+        "Songs are ordered elsewhere in this server: {names}. Nothing was ordered.",
+        names=Raw(", ".join(f"<#{channel}>" for channel in channels)),
+    )
+
+
+def covers_of_others_off() -> Text:
+    return Text("In this server only whoever asked for a song can cover its post. Nothing was ordered.")
+
+
 def stale_button() -> Text:
     return Text("This button belongs to something I no longer know.")
 

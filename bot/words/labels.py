@@ -55,6 +55,11 @@ def download() -> Text:
     return Text("Download")
 
 
+def support() -> Text:
+    # Translators: a button under an error; it leads to where members get help
+    return Text("Get help")
+
+
 def forget() -> Text:
     return Text("Forget everything")
 

@@ -3,9 +3,10 @@
 from sandbox.discord.commands import UnknownCommandError
 from sandbox.discord.content import Attachment, Button, Revision
 from sandbox.discord.faults import Fault
+from sandbox.discord.forms import NoSuchComponentError
 from sandbox.discord.judge import Violation
-from sandbox.discord.model import Call, Channel, Guild, Member, Message, User
-from sandbox.discord.people import Choice, NoSuchComponentError
+from sandbox.discord.model import Call, Channel, Guild, Member, Message, Role, User
+from sandbox.discord.people import Choice
 from sandbox.discord.rest import Refusal, Request
 from sandbox.discord.standin import DiscordStandIn
 
@@ -24,6 +25,7 @@ __all__ = [
     "Refusal",
     "Request",
     "Revision",
+    "Role",
     "UnknownCommandError",
     "User",
     "Violation",

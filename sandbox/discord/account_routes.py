@@ -82,6 +82,18 @@ def get_member(context: Context) -> tuple[int, Any]:
     return 200, payloads.member(member)
 
 
+def get_audit_log(context: Context) -> tuple[int, Any]:
+    """Answer `GET /guilds/{guild_id}/audit-logs`, which has no entries but of the bot's coming."""
+    guild = _guild(context)
+    if "view_audit_log" not in guild.bot_permissions:
+        raise refuse(50013)
+    log = payloads.audit_log(guild)
+    wanted = context.query.get("action_type", str(payloads.BOT_ADD))
+    if wanted != str(payloads.BOT_ADD) or "before" in context.query:
+        log["audit_log_entries"] = []
+    return 200, log
+
+
 def _scope(context: Context) -> int | None:
     if context.match["application_id"] != str(context.state.application_id):
         raise refuse(50001)
@@ -137,6 +149,7 @@ ROUTES = [
     Route("GET", "/oauth2/applications/@me", get_application),
     Route("GET", "/guilds/{guild_id}", get_guild),
     Route("GET", "/guilds/{guild_id}/channels", list_channels),
+    Route("GET", "/guilds/{guild_id}/audit-logs", get_audit_log),
     Route("GET", "/guilds/{guild_id}/roles", list_roles),
     Route("GET", "/guilds/{guild_id}/members/{user_id}", get_member),
     *(Route("GET", scope, list_commands) for scope in COMMAND_SCOPES),

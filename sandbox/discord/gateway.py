@@ -82,7 +82,8 @@ class Connection:
 class Session:
     """A shard's session: it outlives its connection and remembers its events for a RESUME."""
 
-    def __init__(self, shard: int, count: int, intents: int) -> None:
+    def __init__(self, shard: int, count: int, intents: int, presence: Json | None = None) -> None:
+        self.presence = presence
         self.id = secrets.token_hex(16)
         self.shard = shard
         self.count = count
@@ -231,7 +232,7 @@ class Gateway:
         for earlier in list(self._sessions.values()):
             if earlier.shard == shard and earlier.connection is None:
                 self._forget(earlier)
-        session = Session(shard, count, intents)
+        session = Session(shard, count, intents, data.get("presence"))
         self._sessions[session.id] = self.current[shard] = session
         self._attach(connection, session)
         guilds = [guild for guild in self._state.guilds.values() if (guild.id >> 22) % count == shard]
@@ -310,6 +311,7 @@ EVENT_DATA: dict[str, Callable[[Any], Json]] = {
     "GUILD_DELETE": lambda place: {"id": str(place.id)},
     "GUILD_MEMBER_ADD": lambda who: payloads.member(who, who.guild.id),
     "GUILD_MEMBER_REMOVE": lambda who: {"guild_id": str(who.guild.id), "user": payloads.user(who.user)},
+    "GUILD_ROLE_CREATE": payloads.role_event,
     "CHANNEL_CREATE": payloads.channel,
     "CHANNEL_UPDATE": payloads.channel,
     "CHANNEL_DELETE": payloads.channel,

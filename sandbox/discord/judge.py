@@ -14,6 +14,8 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from sandbox.discord.content import walk_components
+
 Json = dict[str, Any]
 
 DOCUMENT = "urn:discord:openapi"
@@ -104,6 +106,9 @@ def normalise(body: Any) -> Any:
             continue
         for entry in message.get("attachments") or ():
             _to_text(entry, "id")
+        for component in walk_components(message.get("components") or ()):
+            for entry in component.get("default_values") or ():
+                _to_text(entry, "id")
         _to_text(message.get("message_reference"), "message_id", "channel_id", "guild_id")
         _to_text(message, "recipient_id")
         allowed = message.get("allowed_mentions")

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from sandbox.discord.content import Attachment, Revision, embed_urls, walk_components
 from sandbox.discord.errors import invalid, refuse
-from sandbox.discord.model import EPHEMERAL, LOADING, Call, Channel, Message, State, User
+from sandbox.discord.model import COMPONENTS_V2, EPHEMERAL, LOADING, Call, Channel, Message, State, User
 from sandbox.discord.permissions import PERMISSION_BITS
 from sandbox.discord.rules import Upload, check_message, check_upload_sizes
 
@@ -111,6 +111,9 @@ def edit_message(message: Message, body: Json, uploads: Sequence[Upload] = ()) -
     if kept_ids is not None and "embeds" not in body:
         # A file an embed shows is no attachment any more, so nobody can list it; it stays with its embed.
         kept = [file for file in message.files if file in kept or file.url in shown]
+    if message.flags & COMPONENTS_V2 and not message.thinking:
+        flags = (body.get("flags") or 0) | COMPONENTS_V2  # once there, it stays
+        body = body | {"flags": flags, "components": body.get("components", message.components)}
     check_message(body, uploads, [file.filename for file in kept])
     check_upload_sizes(uploads, upload_limit(message.channel))
     files = kept + _store_files(message, body, uploads)
@@ -165,6 +168,8 @@ def _announce(message: Message, event: str) -> None:
 
 def _notify(message: Message) -> None:
     message.channel.show(message)
+    for onlooker in message.channel.state.onlookers:
+        onlooker(message)
     if message.interaction_call is not None:
         message.interaction_call.changed.notify()
 

@@ -36,12 +36,22 @@ class User:
 
 
 @dataclass(eq=False)
+class Role:
+    """A role that a guild has made for its members; it grants nothing."""
+
+    id: int
+    name: str
+    guild: Guild = field(repr=False)
+
+
+@dataclass(eq=False)
 class Member:
-    """A user in one guild, with the permissions the user has there."""
+    """A user in one guild, with the permissions and roles the user has there."""
 
     guild: Guild
     user: User
     permissions: frozenset[str]
+    roles: list[Role] = field(default_factory=list)
 
     @property
     def id(self) -> int:
@@ -127,7 +137,10 @@ class Message:
 
 @dataclass(eq=False)
 class Channel:
-    """A place messages are in: a text channel, a thread or a direct conversation."""
+    """A place messages are in: a text channel, a thread or a direct conversation.
+
+    A `hidden` one is seen by the bot and by nobody without a role.
+    """
 
     id: int
     name: str
@@ -142,6 +155,7 @@ class Channel:
     history: dict[int, Message] = field(default_factory=dict, repr=False)
     waiters: Waiters[Message] = field(default_factory=Waiters, repr=False)
     own_permissions: frozenset[str] | None = field(default=None, repr=False)
+    hidden: bool = False
 
     @property
     def messages(self) -> list[Message]:
@@ -197,7 +211,8 @@ class Channel:
 class Guild:
     """A server with its channels and members.
 
-    `upload_limit` is the largest file in bytes; `bot_permissions` holds for channels without their own.
+    `upload_limit` is the largest file in bytes; `bot_permissions` holds for channels without their own. `added_by` is
+    who brought the bot, as the audit log has it, `joined_at` when.
     """
 
     id: int
@@ -208,7 +223,11 @@ class Guild:
     bot_permissions: frozenset[str] = BOT_PERMISSIONS
     channels: list[Channel] = field(default_factory=list, repr=False)
     members: dict[int, Member] = field(default_factory=dict, repr=False)
+    roles: list[Role] = field(default_factory=list, repr=False)
     removed: bool = False
+    system_channel: Channel | None = field(default=None, repr=False)
+    added_by: User | None = None
+    joined_at: float = 0.0
 
     def add_channel(self, name: str, kind: str = "text") -> Channel:
         """Create a channel: "text", "voice" or "announcement"."""
@@ -221,14 +240,22 @@ class Guild:
         thread = Channel(self.state.ids.entity(), name, "thread", self.state, self, parent=channel)
         return self._add(thread, "THREAD_CREATE")
 
+    def add_role(self, name: str) -> Role:
+        """Make a role, which no member has yet."""
+        role = Role(self.state.ids.entity(), name, self)
+        self.roles.append(role)
+        self.state.publish("GUILD_ROLE_CREATE", self, role)
+        return role
+
     def add_member(
         self,
-        name: str | Member,
+        name: str | Member | User,
         locale: str = "en-US",
         permissions: Iterable[str] = MEMBER_PERMISSIONS,
     ) -> Member:
-        """Let somebody join: a new person by name, or the person behind a member of another guild."""
-        user = name.user if isinstance(name, Member) else User(self.state.ids.entity(), name, locale)
+        """Let somebody join: a new person by name, or one who is there already."""
+        known = name.user if isinstance(name, Member) else name
+        user = User(self.state.ids.entity(), known, locale) if isinstance(known, str) else known
         chosen = frozenset(permissions)
         bits(chosen)
         self.state.users[user.id] = user
@@ -301,7 +328,7 @@ class Call:
     def replies(self) -> list[Message]:
         """Return the answers with something to see that are still there, in order."""
         first = [self.original] if self.original is not None else []
-        if self.kind == COMPONENT and self.ack_type in {6, 7} and not self.updated:
+        if self.kind in {COMPONENT, MODAL_SUBMIT} and self.ack_type in {6, 7} and not self.updated:
             first = []
         return [m for m in [*first, *self.followups] if m.substantial and not m.deleted]
 
@@ -345,7 +372,7 @@ class Call:
         return self.ack_type is not None
 
 
-Subject: TypeAlias = Guild | Channel | Member | Message
+Subject: TypeAlias = Guild | Channel | Member | Message | Role
 """What an event of the gateway tells about."""
 
 
@@ -356,7 +383,8 @@ def _publish_nothing(_event: str, _guild: Guild | None, _subject: Subject) -> No
 class State:
     """Everything the stand-in knows, and the signal that something of it changed.
 
-    `said` holds every message of the bot's, private and deleted ones too, in order.
+    `said` holds every message of the bot's, private and deleted ones too, in order. `onlookers` are shown every
+    message, private ones too, when it is new, changed or deleted.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -364,6 +392,8 @@ class State:
         self.ids = Snowflakes(clock)
         self.bot = User(self.ids.entity(), "Coverbot", bot=True)
         self.owner = User(self.ids.entity(), "owner")
+        self.team: dict[User, bool] = {}
+        """Who owns the application in place of `owner`, and whether they have accepted."""
         self.application_id = self.bot.id
         self.base_url = ""
         self.users: dict[int, User] = {self.bot.id: self.bot, self.owner.id: self.owner}
@@ -376,12 +406,26 @@ class State:
         self.nonces: dict[tuple[int, str], tuple[float, Message]] = {}
         self.said: list[Message] = []
         self.follow_up_after_deletion = True
+        self.onlookers: list[Callable[[Message], None]] = []
         self.changed = Signal()
         self.publish: Callable[[str, Guild | None, Subject], None] = _publish_nothing
 
-    def add_guild(self, name: str, upload_limit: int, locale: str) -> Guild:
-        """Create a guild that the bot is a member of."""
+    def add_guild(
+        self,
+        name: str,
+        upload_limit: int,
+        locale: str,
+        channels: Iterable[str] = (),
+        prepare: Callable[[Guild], None] = lambda _guild: None,
+    ) -> Guild:
+        """Create a guild that belongs to the owner, and let the bot join it as `prepare` leaves it."""
         guild = Guild(self.ids.guild(), name, self, upload_limit, locale)
+        guild.members[self.owner.id] = Member(guild, self.owner, frozenset({"administrator"}))
+        guild.added_by, guild.joined_at = self.owner, self.clock.wall()
+        for channel in channels:
+            guild.channels.append(Channel(self.ids.entity(), channel, "text", self, guild))
+        self.channels |= {channel.id: channel for channel in guild.channels}
+        prepare(guild)
         self.guilds[guild.id] = guild
         guild.members[self.bot.id] = Member(guild, self.bot, guild.bot_permissions)
         self.publish("GUILD_CREATE", guild, guild)

@@ -16,12 +16,19 @@ from sandbox.discord.model import (
     Guild,
     Member,
     Message,
+    Role,
     State,
     User,
 )
 from sandbox.discord.permissions import ALL_PERMISSIONS, PERMISSION_BITS, bits
 
 Json = dict[str, Any]
+
+TEAM_OFFSET = 1 << 22
+"""What makes the id of the team out of the application's."""
+
+BOT_ADD = 28
+"""The action in the audit log with which a bot comes into a guild."""
 
 CHANNEL_TYPE_NUMBERS = {"text": 0, "dm": 1, "voice": 2, "announcement": 5, "thread": 11}
 
@@ -61,8 +68,8 @@ def member(who: Member, guild_id: int | None = None) -> Json:
         "nick": None,
         "avatar": None,
         "banner": None,
-        "roles": [str(role_id(who.guild, 1 if who.user.bot else 2))],
-        "joined_at": iso(snowflake_seconds(who.guild.id)),
+        "roles": [str(role_id(who.guild, 1 if who.user.bot else 2)), *(str(role.id) for role in who.roles)],
+        "joined_at": iso(who.guild.joined_at if who.user.bot else snowflake_seconds(who.guild.id)),
         "premium_since": None,
         "communication_disabled_until": None,
         "flags": 0,
@@ -83,23 +90,38 @@ def role_id(guild: Guild, number: int) -> int:
 def roles(guild: Guild) -> list[Json]:
     """Return the guild's roles: @everyone grants nothing, so the bot has exactly its own role's permissions."""
     granted = [("@everyone", 0), ("Coverbot", bits(guild.bot_permissions)), ("Members", 0)]
-    return [
-        {
-            "id": str(role_id(guild, number)),
-            "name": name,
-            "permissions": str(permissions),
-            "position": number,
-            "color": 0,
-            "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
-            "hoist": False,
-            "managed": number == 1,
-            "mentionable": False,
-            "icon": None,
-            "unicode_emoji": None,
-            "flags": 0,
-        }
+    fixed = [
+        _role(role_id(guild, number), name, permissions, number, managed=number == 1)
         for number, (name, permissions) in enumerate(granted)
     ]
+    return fixed + [role(one) for one in guild.roles]
+
+
+def role(one: Role) -> Json:
+    """Return a role that the guild has made."""
+    return _role(one.id, one.name, 0, 3 + one.guild.roles.index(one))
+
+
+def role_event(one: Role) -> Json:
+    """Return the data of GUILD_ROLE_CREATE."""
+    return {"guild_id": str(one.guild.id), "role": role(one)}
+
+
+def _role(number: int, name: str, permissions: int, position: int, *, managed: bool = False) -> Json:
+    return {
+        "id": str(number),
+        "name": name,
+        "permissions": str(permissions),
+        "position": position,
+        "color": 0,
+        "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
+        "hoist": False,
+        "managed": managed,
+        "mentionable": False,
+        "icon": None,
+        "unicode_emoji": None,
+        "flags": 0,
+    }
 
 
 def channel(place: Channel) -> Json:
@@ -138,11 +160,17 @@ def channel(place: Channel) -> Json:
 
 
 def _overwrites(place: Channel) -> list[Json]:
-    if place.own_permissions is None:
-        return []
-    allow = bits(place.own_permissions)
-    deny = ALL_PERMISSIONS & ~allow
-    return [{"id": str(place.state.bot.id), "type": 1, "allow": str(allow), "deny": str(deny)}]
+    """Return what differs from the roles: everybody sees a channel that is not hidden, the bot only what it may."""
+    overwrites: list[Json] = []
+    if place.guild is not None and not place.hidden:
+        everybody = str(role_id(place.guild, 0))
+        seen = str(PERMISSION_BITS["view_channel"])
+        overwrites.append({"id": everybody, "type": 0, "allow": seen, "deny": "0"})
+    if place.own_permissions is not None or "view_channel" not in place.bot_permissions:
+        allow = bits(place.bot_permissions)
+        deny = ALL_PERMISSIONS & ~allow
+        overwrites.append({"id": str(place.state.bot.id), "type": 1, "allow": str(allow), "deny": str(deny)})
+    return overwrites
 
 
 def guild(place: Guild) -> Json:
@@ -150,7 +178,7 @@ def guild(place: Guild) -> Json:
     tier = 3 if place.upload_limit >= 100 * 2**20 else 2 if place.upload_limit >= 50 * 2**20 else 0
     nothing = (
         "icon description home_header splash discovery_splash banner application_id afk_channel_id "
-        "system_channel_id widget_channel_id vanity_url_code rules_channel_id safety_alerts_channel_id "
+        "widget_channel_id vanity_url_code rules_channel_id safety_alerts_channel_id "
         "public_updates_channel_id incidents_data max_presences"
     )
     return dict.fromkeys(nothing.split()) | {
@@ -160,6 +188,7 @@ def guild(place: Guild) -> Json:
         "features": [],
         "region": "us-west",
         "afk_timeout": 300,
+        "system_channel_id": str(place.system_channel.id) if place.system_channel is not None else None,
         "system_channel_flags": 0,
         "widget_enabled": False,
         "verification_level": 0,
@@ -191,7 +220,7 @@ def guild_create(place: Guild, *, joined: bool) -> Json:
         guild(place)
         | known
         | {
-            "joined_at": iso(snowflake_seconds(place.id)),
+            "joined_at": iso(place.joined_at),
             "large": False,
             "member_count": len(place.members),
             "members": [member(place.members[place.state.bot.id])],
@@ -223,14 +252,53 @@ def application(state: State) -> Json:
         "redirect_uris": [],
         "interactions_endpoint_url": None,
         "role_connections_verification_url": None,
-        "owner": user(state.owner),
+        "owner": user(state.owner) if not state.team else _team_user(state),
         "approximate_guild_count": len(state.guilds),
         "approximate_user_install_count": 0,
         "approximate_user_authorization_count": 0,
         "explicit_content_filter": 0,
-        "team": None,
+        "team": _team(state),
         "eligible_oauth2_scopes": ["bot", "applications.commands"],
     }
+
+
+def _team_user(state: State) -> Json:
+    """Return the account that Discord shows in the place of an owner where a team owns an application."""
+    return user(User(state.application_id + TEAM_OFFSET, f"team{state.application_id + TEAM_OFFSET}"))
+
+
+def _team(state: State) -> Json | None:
+    if not state.team:
+        return None
+    team_id = str(state.application_id + TEAM_OFFSET)
+    return {
+        "id": team_id,
+        "icon": None,
+        "name": "The band",
+        "owner_user_id": str(next(iter(state.team)).id),
+        "members": [
+            {
+                "membership_state": 2 if accepted else 1,
+                "team_id": team_id,
+                "role": "admin",
+                "permissions": ["*"],
+                "user": user(person),
+            }
+            for person, accepted in state.team.items()
+        ],
+    }
+
+
+def audit_log(place: Guild) -> Json:
+    """Return the entry that says who brought the bot, as `GET /guilds/{id}/audit-logs` does."""
+    bringer = place.added_by
+    entries = []
+    if bringer is not None:
+        own = {"id": str(place.id + 3), "user_id": str(bringer.id), "target_id": str(place.state.bot.id)}
+        entries.append(own | {"action_type": BOT_ADD})
+    others = ["application_commands", "auto_moderation_rules", "guild_scheduled_events", "integrations"]
+    users = [user(place.state.bot), *([user(bringer)] if bringer is not None else [])]
+    return {"audit_log_entries": entries, "users": users} | {name: [] for name in (*others, "threads", "webhooks")}
 
 
 def attachment(file: Attachment, *, ephemeral: bool = False) -> Json:

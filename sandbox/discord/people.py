@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox.discord import payloads
 from sandbox.discord.commands import MESSAGE_MENU, CommandRegistry
 from sandbox.discord.content import walk_components
+from sandbox.discord.forms import MENUS, STRING_MENU, Choosable, NoSuchComponentError, chosen, filled
 from sandbox.discord.gateway import Gateway
 from sandbox.discord.messages import create_message, delete_message
 from sandbox.discord.model import (
@@ -21,11 +23,12 @@ from sandbox.discord.model import (
     Json,
     Member,
     Message,
+    Role,
     State,
     User,
 )
 
-ROW, BUTTON, STRING_MENU = 1, 2, 3
+ROW, BUTTON = 1, 2
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,6 @@ class Choice:
 
     name: str
     value: Any
-
-
-class NoSuchComponentError(LookupError):
-    """The message has no such button or menu, or it cannot be used."""
 
 
 class People:
@@ -170,26 +169,31 @@ class People:
         who: Member,
         message: Message,
         custom_id: str,
-        values: list[str],
+        values: Sequence[Choosable],
         timeout: float = 10.0,
     ) -> Call:
-        """Choose values in a menu of texts; raises NoSuchComponentError when it does not offer them."""
+        """Choose in a menu; raises NoSuchComponentError when it does not offer that."""
         for item in walk_components(message.components):
-            if item["type"] == STRING_MENU and item["custom_id"] == custom_id and not item.get("disabled"):
-                offered = {choice["value"] for choice in item["options"]}
-                if set(values) <= offered:
-                    data = {"custom_id": custom_id, "component_type": STRING_MENU, "values": values}
-                    await self._session(message.channel, timeout)
-                    actor = _actor(who, message.channel)
-                    return self._send(Call(self.state, COMPONENT, actor, message.channel, data, message))
-        raise NoSuchComponentError(f"no menu {custom_id!r} that offers {values}")
+            if item["type"] in MENUS and item["custom_id"] == custom_id and not item.get("disabled"):
+                found, resolved = chosen(item, values)
+                data: Json = {"custom_id": custom_id, "component_type": item["type"], "values": found}
+                if item["type"] != STRING_MENU:
+                    data["resolved"] = resolved
+                await self._session(message.channel, timeout)
+                actor = _actor(who, message.channel)
+                return self._send(Call(self.state, COMPONENT, actor, message.channel, data, message))
+        raise NoSuchComponentError(f"no menu {custom_id!r}")
 
-    async def submit_modal(self, who: Member, call: Call, values: dict[str, str]) -> Call:
-        """Fill in the modal a call was answered with, by custom id, and send it."""
+    async def submit_modal(self, who: Member, call: Call, values: Mapping[str, str | Sequence[Choosable]]) -> Call:
+        """Fill in the modal a call was answered with, by custom id, and send it.
+
+        What is not named stays as the modal shows it.
+        """
         if call.modal is None:
             raise NoSuchComponentError("the interaction was not answered with a modal")
         await self._session(call.channel, 10.0)
-        data = {"custom_id": call.modal["custom_id"], "components": _filled(call.modal["components"], values)}
+        components, resolved = filled(call.modal, values)
+        data = {"custom_id": call.modal["custom_id"], "components": components, "resolved": resolved}
         actor = _actor(who, call.channel)
         submitted = Call(self.state, MODAL_SUBMIT, actor, call.channel, data, call.message)
         submitted.opened_by = call
@@ -240,6 +244,10 @@ class People:
         thread.locked = True
         self.state.publish("THREAD_UPDATE", thread.guild, thread)
 
+    def give_role(self, who: Member, role: Role) -> None:
+        """Give a member a role."""
+        who.roles.append(role)
+
     def remove_member(self, who: Member) -> None:
         """Let a member leave the guild."""
         who.guild.members.pop(who.id, None)
@@ -250,6 +258,12 @@ class People:
         guild.removed = True
         self.state.publish("GUILD_DELETE", guild, guild)
         self.state.guilds.pop(guild.id, None)
+
+    def invite_again(self, guild: Guild) -> None:
+        """Let the bot into a guild again that it was thrown out of."""
+        guild.removed, guild.joined_at = False, self.state.clock.wall()
+        self.state.guilds[guild.id] = guild
+        self.state.publish("GUILD_CREATE", guild, guild)
 
     def deliver_again(self, call: Call, shard: int | None = None) -> None:
         """Send an interaction once more under the same id: to the sessions that had it, or to that of a `shard`."""
@@ -275,18 +289,3 @@ def _actor(who: Member, channel: Channel) -> Member | User:
     if who.guild is not channel.guild:
         raise ValueError(f"{who.name} is a member of another guild")
     return who
-
-
-def _filled(components: list[Json], values: dict[str, str]) -> list[Json]:
-    """Return a modal's components as they are submitted: ids and what was typed."""
-    filled = []
-    for item in components:
-        entry: Json = {"type": item["type"]}
-        if "components" in item:
-            entry["components"] = _filled(item["components"], values)
-        if "component" in item:
-            entry["component"] = _filled([item["component"]], values)[0]
-        if "custom_id" in item:
-            entry |= {"custom_id": item["custom_id"], "value": values.get(item["custom_id"], "")}
-        filled.append(entry)
-    return filled

@@ -20,6 +20,10 @@ COMPONENTS_V2 = 1 << 15
 V2_COMPONENT_TYPES = frozenset({9, 10, 11, 12, 13, 14, 17})
 EMBED_TEXT_LIMITS = {"title": 256, "description": 4096}
 NESTED_TEXT_LIMITS = (("author", "name", 256), ("footer", "text", 2048))
+V2_COUNT_LIMIT = 40
+V2_TEXT_LIMIT = 4000
+TEXT_DISPLAY, STRING_MENU = 10, 3
+MENU_TYPES = frozenset({3, 5, 6, 7, 8})
 LINK_STYLE = 5
 PREMIUM_STYLE = 6
 
@@ -55,6 +59,7 @@ def check_message(body: Json, uploads: Sequence[Upload], kept_filenames: Iterabl
                 "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2",
                 "Cannot be used with the Components V2 flag.",
             )
+        _check_layout(components)
     else:
         _check_rows(components)
     if len(uploads) > FILE_COUNT_LIMIT or len(body.get("attachments") or []) > FILE_COUNT_LIMIT:
@@ -69,6 +74,25 @@ def check_upload_sizes(uploads: Sequence[Upload], limit: int) -> None:
     """Refuse files larger than `limit` bytes with 413 and code 40005."""
     if any(len(upload.data) > limit for upload in uploads):
         raise refuse(40005)
+
+
+def check_modal(modal: Json) -> None:
+    """Refuse a form that Discord would refuse: its title, how much is in it, and what its fields say."""
+    components = modal.get("components") or []
+    _check_length(["data", "title"], modal.get("title"), 1, 45)
+    _check_length(["data", "custom_id"], modal.get("custom_id"), 1, 100)
+    if not 1 <= len(components) <= 5:
+        raise invalid(["data", "components"], "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 5 in length.")
+    for position, item in enumerate(components):
+        at: Path = ["data", "components", position]
+        if item.get("type") == 18:
+            _check_length([*at, "label"], item.get("label"), 1, 45)
+            _check_length([*at, "description"], item.get("description"), 0, 100)
+        field = item.get("component") or {}
+        _check_length([*at, "component", "placeholder"], field.get("placeholder"), 0, 100)
+        if field.get("type") == 4:
+            _check_length([*at, "component", "value"], field.get("value"), 0, field.get("max_length", 4000))
+    _check_components(components)
 
 
 def check_choices(choices: Sequence[Json]) -> None:
@@ -165,6 +189,18 @@ def _check_rows(components: Sequence[Json]) -> None:
             )
 
 
+def _check_layout(components: Sequence[Json]) -> None:
+    """Refuse more than fits into a message of the second version of components."""
+    items = list(walk_components(components))
+    if not items:
+        raise invalid(["components"], "BASE_TYPE_REQUIRED", "This field is required")
+    if len(items) > V2_COUNT_LIMIT:
+        raise invalid(["components"], "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", "At most 40 components in all.")
+    shown = sum(len(item.get("content") or "") for item in items if item.get("type") == TEXT_DISPLAY)
+    if shown > V2_TEXT_LIMIT:
+        raise invalid(["components"], "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED", "At most 4000 characters in all.")
+
+
 def _check_components(components: Sequence[Json]) -> None:
     seen: set[str] = set()
     for item in walk_components(components):
@@ -181,6 +217,8 @@ def _check_components(components: Sequence[Json]) -> None:
             seen.add(custom_id)
         if item.get("type") == 2:
             _check_button(item)
+        elif item.get("type") in MENU_TYPES:
+            _check_menu(item)
 
 
 def _check_button(item: Mapping[str, Any]) -> None:
@@ -198,6 +236,26 @@ def _check_button(item: Mapping[str, Any]) -> None:
         raise invalid([*at, "custom_id"], "BASE_TYPE_REQUIRED", "A button has a custom_id and no url.")
     if style != PREMIUM_STYLE and not item.get("label") and not item.get("emoji"):
         raise invalid([*at, "label"], "BUTTON_COMPONENT_INVALID", "A button has a label or an emoji.")
+
+
+def _check_menu(item: Mapping[str, Any]) -> None:
+    at: Path = ["components", "menu"]
+    most = item.get("max_values", 1)
+    if not 0 <= item.get("min_values", 1) <= most <= 25:
+        raise invalid([*at, "max_values"], "BASE_TYPE_MAX", "Between min_values and 25.")
+    _check_length([*at, "placeholder"], item.get("placeholder"), 0, 150)
+    if item["type"] != STRING_MENU:
+        if len(item.get("default_values") or ()) > most:
+            raise invalid([*at, "default_values"], "SELECT_DEFAULT_VALUES", "More than may be chosen.")
+        return
+    options = item.get("options") or []
+    if not 1 <= len(options) <= 25 or most > len(options):
+        raise invalid([*at, "options"], "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 25 in length.")
+    if len({option.get("value") for option in options}) != len(options):
+        raise invalid([*at, "options"], "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED", "The specified value is used.")
+    for option in options:
+        _check_length([*at, "options", "label"], option.get("label"), 1, 100)
+        _check_length([*at, "options", "description"], option.get("description"), 0, 100)
 
 
 def _check_allowed_mentions(allowed: Json | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -17,7 +17,7 @@ from sandbox.discord.faults import FaultPlan
 from sandbox.discord.gateway import Gateway
 from sandbox.discord.judge import Judge, Violation, find_description
 from sandbox.discord.limits import RateLimits
-from sandbox.discord.model import Guild, Message, State
+from sandbox.discord.model import Guild, Message, State, User
 from sandbox.discord.people import People
 from sandbox.discord.rest import API_PREFIX, BODY_LIMIT, Refusal, Request, Rest
 
@@ -151,9 +151,27 @@ class DiscordStandIn(People, FaultPlan):
         """Return every message of the bot's, private and deleted ones too, each with all its `revisions`."""
         return self.state.said
 
-    def add_guild(self, name: str, upload_limit: int = 10 * 2**20, locale: str = "en-US") -> Guild:
-        """Create a guild with the bot in it; `upload_limit` in bytes."""
-        return self.state.add_guild(name, upload_limit, locale)
+    def add_guild(
+        self,
+        name: str,
+        upload_limit: int = 10 * 2**20,
+        locale: str = "en-US",
+        *,
+        channels: Iterable[str] = (),
+        prepare: Callable[[Guild], None] = lambda _guild: None,
+    ) -> Guild:
+        """Create a guild with the bot in it; `upload_limit` in bytes.
+
+        The bot finds text `channels` with these names, and what `prepare` has changed before it joins.
+        """
+        return self.state.add_guild(name, upload_limit, locale, channels, prepare)
+
+    def make_team(self, *names: str, invited: Iterable[str] = ()) -> list[User]:
+        """Let the application belong to a team of people who have accepted, and of some who have not."""
+        people = {User(self.state.ids.entity(), name): name not in invited for name in (*names, *invited)}
+        self.state.team = people
+        self.state.users |= {person.id: person for person in people}
+        return list(people)
 
     def advance(self, seconds: float) -> None:
         """Let time pass at once, for answers, tokens, nonces and rate limits."""

@@ -15,7 +15,7 @@ from sandbox.discord.messages import (
 )
 from sandbox.discord.model import AUTOCOMPLETE, COMMAND, COMPONENT, EPHEMERAL, MODAL_SUBMIT, Call, Message
 from sandbox.discord.rest import Context, Route
-from sandbox.discord.rules import check_choices
+from sandbox.discord.rules import check_choices, check_modal
 
 MESSAGE, DEFERRED_MESSAGE, DEFERRED_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9
 
@@ -46,8 +46,7 @@ def callback(context: Context) -> tuple[int, Any]:
         call.choices = data.get("choices") or []
         check_choices(call.choices)
     elif kind == MODAL:
-        if not data.get("custom_id") or not data.get("title") or not data.get("components"):
-            raise invalid(["data"], "BASE_TYPE_REQUIRED", "A modal has a custom_id, a title and components.")
+        check_modal(data)
         call.modal = data
     elif kind == MESSAGE:
         call.original = create_message(

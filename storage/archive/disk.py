@@ -1,14 +1,24 @@
-"""The archive's files on disk, each under its hash. Everything here blocks."""
+"""The archive's files on disk, each under its hash."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
 import re
 import shutil
 import uuid
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final, Literal, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+THREADS = 4
+"""How many files are copied or read at once; a disk that hangs holds these threads and no others."""
 
 _BLOCK = 64 * 1024
 _PART = ".part"
@@ -16,17 +26,48 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Disk:
-    """A directory of files under their hashes; its methods raise `OSError`."""
+    """A directory of files under their hashes: the archive's `Store` of one process, or of several on one machine."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, is_shared: bool = False) -> None:
+        self.is_shared: Final = is_shared
         self._directory = directory
+        self._threads = ThreadPoolExecutor(THREADS, "archive")
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Make the directory."""
-        self._directory.mkdir(parents=True, exist_ok=True)
+        await self._run(self._directory.mkdir, parents=True, exist_ok=True)
 
-    def stage(self, source: Path, sha256: str) -> Path:
-        """Give a file a second name, or copy it, beside where it will be published."""
+    async def put(self, source: Path, sha256: str, kind: str) -> None:
+        """Give a file its name, or a copy of it where it cannot have two."""
+        await self._run(self._put, source, sha256)
+
+    async def get(self, sha256: str, destination: Path) -> bool:
+        """Link or copy a file to `destination`; False where it was looked at and is lost or damaged.
+
+        Raises `OSError` for whatever is wrong with `destination` or with the whole directory.
+        """
+        return await self._run(self._get, sha256, destination)
+
+    async def remove(self, sha256: str) -> None:
+        """Remove a file, if it is there."""
+        await self._run(self._path(sha256).unlink, missing_ok=True)
+
+    async def names(self) -> AsyncIterator[list[str]]:
+        """Yield the names of all files at once."""
+        yield await self._run(self._names)
+
+    async def sweep(self, older_than: float) -> None:
+        """Remove what was begun and is not whole, and was not touched since `older_than` (Unix seconds)."""
+        await self._run(self._sweep, older_than)
+
+    async def address(self, sha256: str, method: Literal["GET", "HEAD"]) -> None:
+        """Return None: nobody else can reach it."""
+
+    async def close(self) -> None:
+        """Wait for nothing more; what is being copied is left to be removed at the next start."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _put(self, source: Path, sha256: str) -> None:
         # Else the database's next durable commit would wait until these megabytes are on the disk. Where there is no
         # `fdatasync` (macOS), the time of the last change goes to the disk too.
         with source.open("rb") as file:
@@ -36,25 +77,11 @@ class Disk:
         part = target.with_name(f".{uuid.uuid4().hex}{_PART}")
         try:
             link_or_copy(source, part)
-        except OSError:  # a full disk shall not be filled by halves of files
+            part.replace(target)
+        finally:  # a full disk shall not be filled by halves of files
             part.unlink(missing_ok=True)
-            raise
-        return part
 
-    def publish(self, part: Path, sha256: str) -> None:
-        """Give a staged file its name."""
-        part.replace(self._path(sha256))
-
-    def remove(self, *hashes: str) -> None:
-        """Remove files, if they are there."""
-        for sha256 in hashes:
-            self._path(sha256).unlink(missing_ok=True)
-
-    def read(self, sha256: str, destination: Path) -> bool:
-        """Link or copy a file to `destination`; False where it was looked at and is lost or damaged.
-
-        Raises `OSError` for whatever is wrong with `destination` or with the whole directory.
-        """
+    def _get(self, sha256: str, destination: Path) -> bool:
         path = self._path(sha256)
         if not path.is_file():
             if not any(self._directory.glob("[0-9a-f][0-9a-f]")):
@@ -68,19 +95,25 @@ class Disk:
         link_or_copy(path, destination)
         return True
 
-    def leftovers(self, older_than: float) -> list[Path]:
-        """Return what was begun and never published, and not touched since `older_than` (Unix seconds)."""
-        found = self._directory.glob(f"[0-9a-f][0-9a-f]/.*{_PART}")
-        return [path for path in found if _changed_at(path) < older_than]
-
-    def names(self) -> list[str]:
-        """Return the names of all published files."""
+    def _names(self) -> list[str]:
         # Nothing but what this class has put there: an owner may have named a directory with other things in it.
         found = self._directory.glob("[0-9a-f][0-9a-f]/*")
         return [path.name for path in found if _HASH.fullmatch(path.name) and path.is_file()]
 
+    def free(self) -> int:
+        """Return how many bytes are free there; raises `OSError`."""
+        return shutil.disk_usage(self._directory).free
+
+    def _sweep(self, older_than: float) -> None:
+        for path in self._directory.glob(f"[0-9a-f][0-9a-f]/.*{_PART}"):
+            if _changed_at(path) < older_than:
+                path.unlink(missing_ok=True)
+
     def _path(self, sha256: str) -> Path:
         return self._directory / sha256[:2] / sha256
+
+    async def _run(self, work: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*arguments, **options))
 
 
 def digest(path: Path) -> str:

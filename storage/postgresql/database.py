@@ -19,7 +19,7 @@ from storage.postgresql.clock import ServerClock
 from storage.postgresql.errors import explain, told
 from storage.postgresql.listener import Listener
 from storage.postgresql.opening import prepare
-from storage.postgresql.pool import PostgreSQLConnection, make_engine
+from storage.postgresql.pool import CONNECTIONS, PostgreSQLConnection, make_engine
 from storage.postgresql.process import Process
 from storage.wakeups import Wakeups
 
@@ -27,6 +27,7 @@ APART_SECONDS = 5.0
 """From which difference on two clocks are worth a word."""
 
 _VERSION = text("SELECT current_setting('server_version')")
+_SIZE = text("SELECT pg_database_size(current_database())")
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))").bindparams(bindparam("name"))
 
 
@@ -52,6 +53,8 @@ class PostgreSQLTransaction(Transaction):
 class PostgreSQLDatabase(Database):
     """A pool of connections; whoever reads has one consistent state, and whoever writes sees what others commit."""
 
+    connections = CONNECTIONS
+
     def __init__(self, url: str, server: Server) -> None:
         self.wakeups = Wakeups()
         self._clock = ServerClock()
@@ -60,6 +63,7 @@ class PostgreSQLDatabase(Database):
         self._url = url
         self._server = server
         self._engine = make_engine(url, server)
+        self._taken = 0
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @classmethod
@@ -106,6 +110,11 @@ class PostgreSQLDatabase(Database):
 
         return let_go
 
+    @property
+    def taken(self) -> int:
+        """How many of the `connections` are in use."""
+        return self._taken
+
     async def join(self, _clock: Callable[[], float]) -> None:
         """Begin to live among the other processes, and take over from those that have died."""
         await self._process.join()
@@ -139,6 +148,11 @@ class PostgreSQLDatabase(Database):
             words.append(f"its clock is {apart:+.0f} s from this machine's, which does no harm here")
         return "; ".join(words)
 
+    async def size(self) -> tuple[int, int | None]:
+        """Return how many bytes the database has; how many are free at the server, nobody knows here."""
+        async with self.read() as snapshot:
+            return int((await snapshot.execute(_SIZE)).scalar_one()), None
+
     def explain(self, error: Exception) -> DatabaseError:
         """Return an error of this database in words for the owner."""
         return explain(self._url, error)
@@ -154,9 +168,11 @@ class PostgreSQLDatabase(Database):
         connection = engine.connect()
         with told("CONNECT"):
             await connection.start()
+        self._taken += 1
         try:
             yield connection
         finally:
+            self._taken -= 1
             # What was not committed is rolled back, by the server itself where it cannot be told.
             with suppress(SQLAlchemyError):
                 await asyncio.shield(connection.close())

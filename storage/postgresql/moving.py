@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Select, Table, bindparam, func, insert, select, tuple_, update
 
 from storage.database import Database, DatabaseError, Snapshot, Transaction
-from storage.schema import files, library, media, notifications, tasks
+from storage.schema import alarms, changes, files, greetings, library, media, notifications, servers, tasks, usage
 
 PAGE = 500
 """How many rows are held in memory."""
 
-TABLES: list[Table] = [tasks, files, media, library, notifications]
+TABLES: list[Table] = [tasks, files, media, library, notifications, usage, servers, changes, alarms, greetings]
 """In an order in which what is referred to comes first."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -35,12 +36,15 @@ _ASK = text("SELECT 1")
 class SQLiteDatabase(Database):
     """One SQLite file in WAL mode with foreign keys."""
 
+    connections = CONNECTIONS
+
     def __init__(self, path: Path) -> None:
         self.wakeups = Wakeups()
         self._path = path
         self._writer = asyncio.Lock()
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[SQLiteConnection] = []
+        self._taken = 0
         self._disk = Disk(path, self._checkpoint)
 
     @classmethod
@@ -107,6 +111,11 @@ class SQLiteDatabase(Database):
             finally:
                 await connection.rollback()
 
+    @property
+    def taken(self) -> int:
+        """How many of the `connections` are in use."""
+        return self._taken
+
     async def join(self, clock: Callable[[], float]) -> None:
         """Begin to work: nobody else lives, so whatever somebody was doing is due."""
         async with self.write() as transaction:
@@ -142,9 +151,11 @@ class SQLiteDatabase(Database):
     async def _connection(self) -> AsyncIterator[SQLiteConnection]:
         async with self._free:
             connection = self._idle.pop() if self._idle else await self._open_connection()
+            self._taken += 1
             try:
                 yield connection
             finally:
+                self._taken -= 1
                 self._idle.append(connection)
 
     async def _open_connection(self) -> SQLiteConnection:
@@ -166,6 +177,15 @@ class SQLiteDatabase(Database):
         async with self.write():
             pass
         return "can be read and written"
+
+    async def size(self) -> tuple[int, int | None]:
+        """Return how many bytes the database has with its log, and how many are free there. Raises `OSError`."""
+        return await asyncio.to_thread(self._size)
+
+    def _size(self) -> tuple[int, int]:
+        log_file = self._path.with_name(f"{self._path.name}-wal")
+        size = sum(path.stat().st_size for path in (self._path, log_file) if path.exists())
+        return size, shutil.disk_usage(self._path.parent).free
 
     def explain(self, error: Exception) -> DatabaseError:
         """Return an error of this database in words for the owner."""

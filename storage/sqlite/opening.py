@@ -11,13 +11,13 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from storage.database import DatabaseError
+from storage.database import DatabaseError, is_postgresql
 from storage.schema import HEAD
 from storage.sqlite.connection import BUSY_SECONDS
 
@@ -48,12 +48,21 @@ def path_of(url: str) -> Path:
 
 def unusable(path: Path, error: Exception) -> DatabaseError:
     """Return an error in words for the owner."""
+    return DatabaseError(f"the database {path} cannot be used: {reason_of(error)}")
+
+
+def reason_of(error: Exception) -> str:
+    """Return what stands in the way, as far as it is known what SQLite's codes mean for an owner."""
     cause = error.orig if isinstance(error, DBAPIError) else error
-    reason = cause.strerror if isinstance(cause, OSError) else str(cause)
-    code = getattr(cause, "sqlite_errorcode", None)
-    if isinstance(cause, sqlite3.Error) and isinstance(code, int) and code & 0xFF in _REASONS:
-        reason = f"{_REASONS[code & 0xFF]} ({cause.sqlite_errorname})"
-    return DatabaseError(f"the database {path} cannot be used: {reason}")
+    if (code := primary_code(cause)) in _REASONS:
+        return f"{_REASONS[code]} ({getattr(cause, 'sqlite_errorname', code)})"
+    return str(cause.strerror if isinstance(cause, OSError) else cause)
+
+
+def primary_code(error: object) -> int | None:
+    """Return the primary result code of an error of SQLite's, None for any other."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(error, sqlite3.Error) and isinstance(code, int) else None
 
 
 @contextmanager
@@ -83,6 +92,23 @@ def hold_alone(url: str) -> Iterator[None]:
                 raise DatabaseError(
                     f"the database {path} is in use by another running Coverbot; stop that one first"
                 ) from None
+        yield
+
+
+@contextmanager
+def hold_to_migrate(url: str) -> Iterator[None]:
+    """Keep the file from being brought up to date under a program that runs on it, and let it be where it is so.
+
+    A server is held by whoever migrates it, and its changes let an older program go on: nothing is held here.
+    Raises `DatabaseError` when an older program is running on the file.
+    """
+    if is_postgresql(url):
+        yield
+        return
+    path = path_of(url)
+    with explained(path):
+        found = revision_of(path) if path.is_file() else None
+    with hold_alone(url) if found not in (None, HEAD) and is_known(str(found)) else nullcontext():
         yield
 
 
@@ -125,15 +151,13 @@ def _probe(path: Path) -> None:
 
 def _migrate(path: Path) -> None:
     """Bring the file to `HEAD`; Alembic is imported only when there is something to do, for it is heavy."""
-    found = _revision(path)
+    found = revision_of(path)
     if found == HEAD:
         return
     from alembic import command  # noqa: PLC0415 (heavy)
     from alembic.config import Config  # noqa: PLC0415 (heavy)
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 (heavy)
 
-    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and not is_known(found):
         raise DatabaseError(
             f"the database {path} was written by a newer version of Coverbot (schema {found}, this version knows "
             f"{HEAD}); start the newer version, or restore the backup made before the upgrade"
@@ -144,8 +168,21 @@ def _migrate(path: Path) -> None:
     command.upgrade(config, HEAD)
 
 
-def _revision(path: Path) -> str | None:
+def is_known(revision: str) -> bool:
+    """Tell whether this program or an earlier one has written that revision."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 (heavy)
+
+    return revision in {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+
+
+def revision_of(path: Path) -> str | None:
+    """Return which Alembic revision a file is at, None for one without; raises `sqlite3.Error`."""
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
-        return None if row is None else str(row[0])
+        return read_revision(connection)
+
+
+def read_revision(connection: sqlite3.Connection) -> str | None:
+    """Return which Alembic revision an open file is at, None for one without; raises `sqlite3.Error`."""
+    table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if table else None
+    return None if row is None else str(row[0])

@@ -11,6 +11,7 @@ import sys
 from bot.__main__ import main
 from bot.media import archiver, files, patience
 from bot.tasks import reading
+from storage.archive import s3
 
 patience.KEEPS_SECONDS = float(os.environ.get("IMPATIENT_DAY", "86400"))
 patience.YOUNG_SECONDS = 1.5
@@ -23,6 +24,8 @@ patience.LONGEST_PAUSE_SECONDS = 1.0
 files.KEEP_SECONDS = 2.0
 reading.BELIEF_SECONDS = 1.0
 archiver.PAUSES = (0.5, 1.0, 2.0, 2.0, 2.0)
+s3.ANSWER_SECONDS = 3.0
+s3.REST_SECONDS = 1.0
 
 if __name__ == "__main__":
     sys.exit(main())

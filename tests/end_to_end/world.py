@@ -33,6 +33,9 @@ TOKEN = "MTA5OTUxMTYyNzc3Ng.GwY2aK.an-end-to-end-token-of-nobody"
 KEY = "vg-end-to-end-key-5b0e2f"
 WEBHOOK_SECRET = "an-end-to-end-webhook-secret"
 
+WITHOUT_LIMITS = {"DAILY_COVERS_PER_USER": "-1", "DAILY_SONGS_PER_USER": "-1"}
+"""Members of tests may order as much as they want; the tests of limits set their own."""
+
 # What asyncio and Python say of work that somebody forgot.
 _FORGOTTEN = ("Traceback", "never awaited", "never retrieved", "was destroyed", "Unclosed", "ResourceWarning")
 
@@ -190,6 +193,7 @@ async def open_world(
             "VIDGO_API_URL": vidgo.api_url,
             "VIDGO_REQUESTS_PER_SECOND": "200",
             "DATABASE_URL": f"sqlite:///{directory}/coverbot.db",
+            **WITHOUT_LIMITS,
             "LISTEN_PORT": str(port),
             "PUBLIC_URL": url if callbacks else "",
             "POLL_MIN_SECONDS": "1800" if callbacks else "0.2",

@@ -61,7 +61,7 @@ class Line:
         """Return the line."""
         figures = [self.deaths, self.total.endings, self.total.sentences, *(self.total.kinds[kind] for kind in KINDS)]
         figures += [self.total.repeated, self.total.unconfirmed]
-        return f"{self.name:<50}" + "".join(f"{figure:>14,}" for figure in figures)
+        return row(self.name, *(f"{figure:,}" for figure in figures))
 
 
 class Report:
@@ -93,7 +93,8 @@ class Report:
     def show(self) -> bool:
         """Print the table and return whether nothing was wrong."""
         names = ["deaths", "endings", "sentences", *KINDS, "said again", "unconfirmed"]
-        say(f"{'':<50}" + "".join(f"{name:>14}" for name in names))
+        say(row("what was played", *names))
+        say(row("---", *("---:" for _ in names)))
         total = Line("total")
         for line in self.lines.values():
             say(line.show())
@@ -107,6 +108,11 @@ class Report:
             "No protocol closes these two windows, see docs/reliability.md."
         )
         return not total.total.damages
+
+
+def row(name: str, *cells: str) -> str:
+    """Return a row of a table as it stands in the documentation."""
+    return f"| {name:<48} | " + " | ".join(f"{cell:>13}" for cell in cells) + " |"
 
 
 def say(line: str) -> None:

@@ -51,6 +51,7 @@ _NUMBERS = re.compile(r"\d{15,}|aW50ZXJhY3Rpb246[\w-]+|(?<=/files/)\w+")
 _ENDPOINTS: dict[str, Endpoint] = {
     "/api/generate/submit": "submit",
     "/api/generate/detail": "detail",
+    "/api/user/balance": "balance",
     "/files/": "files",
 }
 
@@ -191,10 +192,10 @@ class Stage:
         await self.until(lambda: self.ended(order), "answer to the import")
         return order.member
 
-    async def generate(self, channel: Channel | None = None) -> Order:
-        """Let a new member ask for a new song."""
+    async def generate(self, channel: Channel | None = None, *, title: str = "Sea Song") -> Order:
+        """Let a new member ask for a new song; songs of one title sound the same."""
         prompt = f"a song of the sea, number {next(self.numbers)}"
-        options = {"prompt": prompt, "style": "folk", "title": "Sea Song"}
+        options = {"prompt": prompt, "style": "folk", "title": title}
         return await self._order("generate", "music generate", prompt, channel, None, **options)
 
     async def refused(self, channel: Channel | None = None) -> Order:
@@ -418,6 +419,8 @@ async def open_stage(
             "VIDGO_API_KEY": KEY,
             "VIDGO_API_URL": vidgo.api_url,
             "VIDGO_REQUESTS_PER_SECOND": "500",
+            "DAILY_COVERS_PER_USER": "-1",
+            "DAILY_SONGS_PER_USER": "-1",
             "DATABASE_URL": f"sqlite:///{directory}/coverbot.db",
             "ARCHIVE_DIR": f"{directory}/media",
             "LISTEN_PORT": str(port),

@@ -21,7 +21,7 @@ HANGING_SECONDS = 2.0
 HANDLING_SECONDS = 0.3
 """For how long files at hand are waited for."""
 
-BUSY_SECONDS = 3.0
+BUSY_SECONDS = 10.0
 """How long the machine's time may take until the program has done what the time that passed has brought."""
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.faults.audit import Verdict, audit
+from tests.faults.crashing import Launch
 from tests.faults.harness import COVER, SONG, Stage, open_stage
+from tests.faults.passing import settle_in_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,8 +29,14 @@ ARRIVAL_SECONDS = 0.4
 LATEST_DEATH_SECONDS = 1.6
 """Until when the program dies: by then most results are posted."""
 
+UNCONFIRMED_SECONDS = 400.0
+"""When at the latest the requester knows that VidGo never confirmed an order; the time passes at once."""
+
 SECOND_DEATH = 0.3
 """How likely the program dies again while it recovers."""
+
+
+PASSING = Launch("", passing=True)
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,9 @@ async def play_rounds(
     waiting = list(seeds)
     while waiting:
         now, waiting = waiting[:ROUNDS_PER_STAGE], waiting[ROUNDS_PER_STAGE:]
-        async with open_stage(nursery, directory(), callbacks=callbacks, channels=10, settings=settings) as stage:
+        async with open_stage(
+            nursery, directory(), callbacks=callbacks, channels=10, launch=PASSING, settings=settings
+        ) as stage:
             for seed in now:
                 before = await audit(stage)
                 played = await _play(stage, seed, tasks)
@@ -77,9 +87,10 @@ async def _play(stage: Stage, seed: int, tasks: int) -> Played:
         if chance.random() < SECOND_DEATH:
             await stage.program.launch()
             await _die(stage, chance.uniform(0.02, LATEST_DEATH_SECONDS / 2))
-        await stage.recover()
+        assert await stage.program.start(), f"it does not start again:\n{stage.program.log[-6000:]}"
+        await settle_in_time(stage, UNCONFIRMED_SECONDS)
         await acting
-        await stage.settle()
+        await settle_in_time(stage, UNCONFIRMED_SECONDS)
     finally:
         acting.cancel()
     return Played(seed, len(stage.orders) - orders, stage.program.lives - lives, await audit(stage))

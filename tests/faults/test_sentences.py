@@ -12,7 +12,16 @@ from tests.faults.audit.truths import PARTS, PROVISIONAL, TRUTHS, sentences
 
 LINK = "https://discord.com/channels/1/2/3"
 TIME = "<t:1800000000:R>"
-VALUES = {"link": LINK, "when": TIME, "until": TIME, "since": TIME, "count": "2", "number": "1", "seconds": "61"}
+VALUES = {
+    "link": LINK,
+    "when": TIME,
+    "until": TIME,
+    "since": TIME,
+    "count": "2",
+    "limit": "2",
+    "number": "1",
+    "seconds": "61",
+}
 TITLES = ["Sea Song", "**A** is done: no", "I have forgotten you.", "ein *Lied* - [x](https://x)"]
 
 

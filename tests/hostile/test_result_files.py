@@ -19,7 +19,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from bot.media.decoder import MEMORY_BYTES
+from bot.formats.decoder import MEMORY_BYTES
 from bot.media.sources import PICTURE_SECONDS
 from sandbox.artwork import paint
 from sandbox.music import compose

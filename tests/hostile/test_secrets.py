@@ -204,7 +204,7 @@ async def the_database_fails(world: World) -> None:
     with without_table(world, "tasks"):
         await (await ada.use("music generate", prompt="not stored either")).reply(20)
         status, _ = await world.get("/metrics")
-        assert status == 500
+        assert status == 200  # what is not known is left out
         async with world.http.post(world.url + "/callbacks/vidgo/" + "0" * 24 + "/x", json={}) as response:
             assert response.status == 500
 

@@ -16,12 +16,14 @@ from bot.metrics import Metrics
 from storage.archive.archive import Archive
 from storage.database import Database
 from tests.storage.songs import NOW, add_song, stored
+from tests.stores.places import OnDisk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from storage.files import File
+    from tests.stores.places import Place
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Bench:
     archiver: Archiver
     metrics: Metrics
     posting: Path
-    media: Path
+    archived_in: Place
     place: Path
 
     @property
@@ -73,17 +75,17 @@ class Bench:
 
     def forget_failures(self) -> None:
         """Forget what could not be had, as if the time had passed that only this clock knows of."""
-        jobs = self.files._fetched._jobs
-        for name in [name for name, job in jobs.items() if job.has_failed]:
-            del jobs[name]
+        for work in (self.files._fetched, self.files._stored):
+            for name in [name for name, job in work._jobs.items() if job.has_failed]:
+                del work._jobs[name]
 
     def counted(self, outcome: str) -> float:
         """Return how often trying to archive a file had an outcome."""
         return self.metrics.registry.get_sample_value("coverbot_archived_total", {"outcome": outcome}) or 0.0
 
-    def on_disk(self) -> list[Path]:
-        """Return what the archive has on disk."""
-        return [path for path in self.media.rglob("*") if path.is_file()]
+    def kept(self) -> set[str]:
+        """Return the names of what the archive has."""
+        return self.archived_in.names()
 
 
 async def nobody(_channel: int, _message: int) -> NoReturn:
@@ -92,20 +94,21 @@ async def nobody(_channel: int, _message: int) -> NoReturn:
 
 
 @asynccontextmanager
-async def open_bench(tmp_path: Path, **fetching: Any) -> AsyncIterator[Bench]:
+async def open_bench(tmp_path: Path, archived_in: Place | None = None, **fetching: Any) -> AsyncIterator[Bench]:
     """Put everything together; `fetching` are options of the fetcher."""
-    posting, media, place = tmp_path / "posting", tmp_path / "media", tmp_path / "place"
+    posting, place = tmp_path / "posting", tmp_path / "place"
+    archived_in = archived_in or OnDisk(tmp_path / "media")
     for path in (posting, place):
         path.mkdir()
     database = await Database.open(f"sqlite:///{tmp_path / 'c.db'}")
     options = {"allow_private": True, "max_bytes": 1 << 24, "idle_timeout": 5.0, **fetching}
     fetcher = Fetcher(**options)
     clock = Clock()
-    archive = Archive(database, media, 1 << 26, clock)
+    archive = Archive(database, archived_in.store(), 1 << 26, clock)
     files = Files(archive, Sources(database, fetcher, nobody), posting)
     metrics = Metrics()
     archiver = Archiver(database, archive, files, directory=posting, clock=clock, metrics=metrics)
-    it = Bench(clock, database, archive, files, archiver, metrics, posting, media, place)
+    it = Bench(clock, database, archive, files, archiver, metrics, posting, archived_in, place)
     await archive.open()
     try:
         yield it

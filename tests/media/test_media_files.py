@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.formats.kinds import MediaKind
 from bot.media import files as files_module
 from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import MOST_IN_MEMORY, MOST_PREFETCHED
-from bot.media.kinds import MediaKind
 from storage.archive.index import AUDIO
 from storage.wakeups import Queue
 from tests.media.bench import open_bench
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.media.bench import Bench
+    from tests.stores.places import Place
 
 MP3 = sound("mp3", "libmp3lame", 2.0)
 PNG = picture("png", "image2pipe", 64, 64, "rgb24")
@@ -31,6 +32,13 @@ PNG = picture("png", "image2pipe", 64, 64, "rgb24")
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     async with open_bench(tmp_path) as it:
+        yield it
+
+
+@pytest.fixture
+async def archiving(tmp_path: Path, place: Place) -> AsyncIterator[Bench]:
+    """A bench for each kind of archive."""
+    async with open_bench(tmp_path, place) as it:
         yield it
 
 
@@ -83,19 +91,19 @@ async def test_prefetching_has_its_bounds(bench: Bench) -> None:
         assert (await wanted).size == len(MP3)
 
 
-async def test_the_archive_takes_what_was_fetched_without_fetching_it_again(bench: Bench) -> None:
+async def test_the_archive_takes_what_was_fetched_without_fetching_it_again(archiving: Bench) -> None:
     async with origin(saying(answer(MP3))) as site, origin(saying(answer(PNG))) as gallery:
-        file = await bench.song(audio_url=site.url(), image_urls=[gallery.url()], archive_at=bench.now)
-        bench.files.prefetch(file)
-        await bench.files.audio(file, bench.place)
-        await bench.files.picture(file, bench.place)
-        kept = await bench.archive_it(file)
+        file = await archiving.song(audio_url=site.url(), image_urls=[gallery.url()], archive_at=archiving.now)
+        archiving.files.prefetch(file)
+        await archiving.files.audio(file, archiving.place)
+        await archiving.files.picture(file, archiving.place)
+        kept = await archiving.archive_it(file)
         assert (site.connections, gallery.connections) == (1, 1)
-        assert {path.name for path in bench.on_disk()} == {kept.audio_sha256, kept.image_sha256}
+        assert archiving.kept() == {kept.audio_sha256, kept.image_sha256}
         assert kept.archive_at is None
-        assert bench.counted("kept") == 2
+        assert archiving.counted("kept") == 2
     # From here on the archive alone is asked.
-    got = await bench.files.audio(kept, bench.place)
+    got = await archiving.files.audio(kept, archiving.place)
     assert (got.path.read_bytes(), got.kind) == (MP3, MediaKind.MP3)
 
 
@@ -140,44 +148,43 @@ async def test_a_failure_is_seen_by_all_and_tried_anew_by_each_who_has_seen_it(b
 
 
 async def test_an_archive_that_cannot_be_read_is_passed_by_and_loses_nothing(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    archiving: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with origin(saying(answer(MP3))) as site:
-        kept = await bench.archive_it(await bench.song(audio_url=site.url(), archive_at=bench.now))
-        [path] = bench.on_disk()
-        monkeypatch.setattr("storage.archive.disk.digest", unreadable)
-        assert (await bench.files.audio(kept, bench.place)).store().read_bytes() == MP3
-    assert bench.on_disk() == [path]
-    assert (await bench.again(kept)).audio_sha256 == path.name
+        kept = await archiving.archive_it(await archiving.song(audio_url=site.url(), archive_at=archiving.now))
+        monkeypatch.setattr(archiving.archive._store, "get", unreadable)
+        assert (await archiving.files.audio(kept, archiving.place)).store().read_bytes() == MP3
+    assert archiving.kept() == {kept.audio_sha256}
+    assert (await archiving.again(kept)).audio_sha256 == kept.audio_sha256
 
 
-def unreadable(_: object) -> str:
+async def unreadable(*_: object) -> bool:
     raise OSError(5, "Input/output error")
 
 
-async def test_a_place_that_is_gone_costs_the_archive_nothing(bench: Bench) -> None:
+async def test_a_place_that_is_gone_costs_the_archive_nothing(archiving: Bench) -> None:
     async with origin(saying(answer(MP3))) as site:
-        kept = await bench.archive_it(await bench.song(audio_url=site.url(), archive_at=bench.now))
-        bench.place.rmdir()
+        kept = await archiving.archive_it(await archiving.song(audio_url=site.url(), archive_at=archiving.now))
+        archiving.place.rmdir()
         for _ in range(5):
-            got = await bench.files.audio(kept, bench.place)
+            got = await archiving.files.audio(kept, archiving.place)
             with pytest.raises(FileNotFoundError):
                 got.store()
-    assert [path.name for path in bench.on_disk()] == [kept.audio_sha256]
-    assert (await bench.again(kept)).audio_sha256 == kept.audio_sha256
+    assert archiving.kept() == {kept.audio_sha256}
+    assert (await archiving.again(kept)).audio_sha256 == kept.audio_sha256
 
 
-async def test_what_had_to_make_room_is_kept_again_once_somebody_wants_it(bench: Bench) -> None:
+async def test_what_had_to_make_room_is_kept_again_once_somebody_wants_it(archiving: Bench) -> None:
     async with origin(saying(answer(MP3))) as site:
-        file = await bench.song(audio_url=site.url())
-        await bench.files.audio(file, bench.place)
-        assert (await bench.again(file)).archive_at == bench.now
+        file = await archiving.song(audio_url=site.url())
+        await archiving.files.audio(file, archiving.place)
+        assert (await archiving.again(file)).archive_at == archiving.now
         async with asyncio.timeout(30):
-            await bench.database.wakeups.wait(Queue.ARCHIVER, 600)
+            await archiving.database.wakeups.wait(Queue.ARCHIVER, 600)
         # One that is to be archived anyway is not planned anew.
-        new = await bench.song(audio_url=site.url("/new.mp3"), archive_at=bench.now + 100)
-        await bench.files.audio(new, bench.place)
-        assert (await bench.again(new)).archive_at == bench.now + 100
+        new = await archiving.song(audio_url=site.url("/new.mp3"), archive_at=archiving.now + 100)
+        await archiving.files.audio(new, archiving.place)
+        assert (await archiving.again(new)).archive_at == archiving.now + 100
 
 
 # What comes

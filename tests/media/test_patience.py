@@ -71,6 +71,12 @@ def test_an_outage_of_eighty_seconds_costs_no_more_than_half_as_long_again() -> 
     assert asked.at - MADE < 130
 
 
+def test_what_only_the_archive_has_is_waited_for_a_day_however_old_it_is() -> None:
+    began = MADE + 30 * DAY
+    *_, last = tries(FetchProblem.ARCHIVE, began=began)
+    assert DAY <= last.at - began <= DAY + LONGEST_PAUSE_SECONDS
+
+
 def test_404_is_final_only_when_it_was_seen_again_and_again_for_ten_minutes() -> None:
     *asked, last = tries(FetchProblem.GONE)
     assert LASTS_SECONDS <= last.at - MADE <= 15 * 60

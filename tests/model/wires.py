@@ -54,7 +54,10 @@ class FakeVidGo:
 
     fate: Fate
     made: dict[str, Made] = field(default_factory=dict)
-    seen: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    sent: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """What the program began to send."""
+    taken: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    """What is made and charged for, by its id."""
     numbers: Any = field(default_factory=itertools.count)
 
     async def turn(self) -> Turn:
@@ -66,17 +69,18 @@ class FakeVidGo:
 
     async def submit(self, request: SubmitRequest, callback_url: str | None, _turn: Turn) -> str:
         """Take an order, or lose the answer before or after that."""
+        self.sent.append((request.model, request.input()))
         self.fate.moment()
         if self.fate.trouble == "busy":
             raise Busy("no room")
         if self.fate.trouble == "lost before":
             raise AnswerLost("the line is dead")
-        self.seen.append((request.model, request.input()))
         same = [one for one in self.made.values() if one.request == request.input()]
         if same and request.model == "generate-music-cover":
             raise Duplicate("exists already", task_id=same[0].id if next(self.numbers) % 2 else None)
         one = Made(f"VG{next(self.numbers)}", request.input(), callback_url)
         self.made[one.id] = one
+        self.taken[one.id] = (request.model, request.input())
         self.fate.moment()
         if self.fate.trouble == "lost after":
             raise AnswerLost("the line broke")
@@ -212,7 +216,7 @@ class FakeChannel:
             if one.channel_id == self._id and one.id > after.id and not one.deleted and one.to is None:
                 row = discord.ActionRow.__new__(discord.ActionRow)
                 row.children = [SimpleNamespace(custom_id=button) for button in one.buttons]  # type: ignore[misc]
-                yield SimpleNamespace(id=one.id, components=[row])
+                yield SimpleNamespace(id=one.id, components=[row], embeds=[one], attachments=[])
 
 
 class FakeClient:
@@ -249,6 +253,8 @@ class FakeInteraction:
         self.response = self
         self.followup = self
         self.original: Said | None = None
+        self.said: list[Said] = []
+        """Everything that answers it."""
         self.thinking = False
         self.born_at = wire.clock()
 
@@ -279,6 +285,7 @@ class FakeInteraction:
         if self.original is None:
             to = self.user.id if self.ephemeral else None
             self.original = self.wire._take(self.channel_id, content, to, view=view)
+            self.said.append(self.original)
         else:
             await self.wire.edit(self.original.id, content, view)
         self.thinking = False
@@ -310,5 +317,6 @@ class FakeInteraction:
         self.wire._trouble()
         self._alive()
         said = self.wire._take(self.channel_id, content, self.user.id, **{**options, "nonce": None})
+        self.said.append(said)
         self.wire.fate.moment()
         return said

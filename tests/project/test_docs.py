@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 import string
@@ -15,22 +16,35 @@ from aiohttp import hdrs
 from discord import app_commands
 
 from bot.cli.commands import parser
-from bot.client import COGS, PERMISSIONS, Client, UseCases
+from bot.gateway.client import COGS, PERMISSIONS, Client, UseCases
 from bot.metrics import Metrics
 from bot.settings import Settings, SettingsError, load_settings
-from bot.words import cards, errors
+from bot.words import cards, errors, panel
 from bot.words.pages import Page
+from bot.words.panel import Panel
 from bot.words.text import LANGUAGES, LOCALE_DIR
 from storage.database import Database
 from storage.library import Song
 from storage.schema import metadata
+from storage.servers import Server
+from storage.usage import Kind
+from tests.faults.troubles import TROUBLES
 from tests.project.pages import DOCS, OPERATING, README, ROOT, rows, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "requirements" / "README.md", *sorted(DOCS.glob("*.md"))]
-PROMISED = ("architecture.md", "operating.md", "privacy.md", "reliability.md", "scaling.md", "security.md")
+PROMISED = (
+    "architecture.md",
+    "deploying.md",
+    "install.md",
+    "operating.md",
+    "privacy.md",
+    "reliability.md",
+    "scaling.md",
+    "security.md",
+)
 
 LANGUAGE_NAMES = {"de": "German", "es": "Spanish", "ja": "Japanese", "pt_BR": "Brazilian Portuguese"}
 
@@ -98,7 +112,7 @@ def test_no_page_names_a_setting_that_does_not_exist() -> None:
     others = {"HEAD"}
     unknown = {
         (page.name, name)
-        for page in [ROOT / "README.md", DOCS / "operating.md", DOCS / "privacy.md"]
+        for page in [ROOT / "README.md", DOCS / "deploying.md", DOCS / "operating.md", DOCS / "privacy.md"]
         for name in _NAME.findall(page.read_text("utf-8"))
         if name not in SETTINGS and name not in others
     }
@@ -150,11 +164,14 @@ def shown_buttons() -> Iterator[discord.ui.Button[Any]]:
         cards.waiting_buttons(task),
         cards.post_buttons(task, cover=task, link="https://example.com/song.mp3"),
         cards.forget_confirmation(1),
+        cards.support_view("https://example.com"),
         library,
+        *(panel.view(Panel(Server(1, mentions=on), [], dict.fromkeys(Kind, 5))) for on in (True, False)),
     ):
-        for item in view.children:
-            assert isinstance(item, discord.ui.Button)
-            yield item
+        assert view is not None
+        for item in view.walk_children():
+            if isinstance(item, discord.ui.Button):
+                yield item
 
 
 async def test_every_button_is_documented_and_no_other(client: Client) -> None:
@@ -200,9 +217,30 @@ def test_sentences_that_the_readme_quotes_are_the_bots() -> None:
 
 
 def test_every_command_of_the_program_is_documented_and_no_other() -> None:
-    commands = next(action.choices for action in parser()._actions if action.dest == "command")
-    table = rows(README, "| Command of the program |")
-    assert sorted(table) == sorted(f"coverbot {name}" for name in commands or [])
+    usages = [
+        " ".join(["coverbot", name, *(str(action.metavar) for action in command._actions if not action.option_strings)])
+        for name, command in commands().items()
+    ]
+    assert sorted(rows(README, "| Command of the program |")) == sorted(usages)
+
+
+def test_every_option_of_a_command_is_documented() -> None:
+    pages = "".join(page.read_text("utf-8") for page in PAGES)
+    options = {
+        (name, option)
+        for name, command in commands().items()
+        for action in command._actions
+        for option in action.option_strings
+        if action.dest != "help"
+    }
+    assert len(options) > 5
+    assert [(name, option) for name, option in sorted(options) if option not in pages] == []
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers of the program's commands."""
+    choices: Any = next(action.choices for action in parser()._actions if action.dest == "command")
+    return dict(choices)
 
 
 def test_every_route_of_the_listener_is_documented_and_no_other() -> None:
@@ -278,6 +316,11 @@ def anchors(page: Path) -> set[str]:
     """Return what headings can be linked to by, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_what_each_trouble_did_is_told_of_every_trouble() -> None:
+    table = rows((DOCS / "reliability.md").read_text("utf-8"), "## What outsiders broke")
+    assert sorted(table) == sorted(trouble.name for trouble in TROUBLES)
 
 
 def test_every_module_has_its_place_in_the_architecture_and_none_is_named_that_is_not_there() -> None:

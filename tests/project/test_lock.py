@@ -215,7 +215,7 @@ def test_what_runs_is_what_is_shown_and_tested() -> None:
     assert demo == {key: dev.get(key) for key in demo}
 
 
-@pytest.mark.parametrize("way", ["requirements/install.sh", "Dockerfile", "README.md", "docs/operating.md"])
+@pytest.mark.parametrize("way", ["requirements/install.sh", "Dockerfile", "README.md", "docs/deploying.md"])
 def test_every_way_installs_the_lock_looks_nothing_up_beside_it_and_checks(way: str) -> None:
     text = (ROOT / way).read_text("utf-8")
     assert [line for line in re.findall(r"pip install\b.*", text) if "--no-deps" not in line] == []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.discord.faults import EDITS, FOLLOW_UPS, POSTS
+from tests.end_to_end.music import forge
 from tests.end_to_end.world import SONG
 from tests.tasks.room import open_room
 
@@ -232,8 +233,24 @@ async def test_a_result_waits_for_no_acknowledgement_that_cannot_be_had(tmp_path
         _, passed = await room.pass_until(lambda: posts(ada))
         assert passed < 30
         fault.end()
-        await room.pass_until(lambda: not call.thinking)
-        assert "is done" in call.replies[0].content
+        await room.pass_until(lambda: bool(call.replies) and "is done" in call.replies[0].content)
+
+
+async def test_words_that_were_on_their_way_do_not_stay_where_the_post_was_stopped(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        late = room.discord.hang("PATCH", EDITS, 5, times=1)
+        room.vidgo.hold(SONG)
+        call = await ada.use("music generate", prompt="the sea")
+        await late.strikes(1)
+        assert call.original is not None
+        [row] = room.rows("SELECT id FROM notifications")
+        await forge(ada, call.original, f"stop:{row['id']}")
+        await room.until(lambda: states(room) == ["cancelled"])
+        await room.until(lambda: any(one.path.endswith("@original") and one.status for one in room.discord.requests))
+        await room.settle()
+        assert "will not be posted" in call.original.content
+        assert call.original.buttons == []
 
 
 async def test_an_acknowledgement_that_is_refused_for_ever_is_left_alone(tmp_path: Path) -> None:

@@ -79,6 +79,11 @@ def rows(*counts: int) -> list[dict[str, Any]]:
     ]
 
 
+def menu(kind: int, **values: Any) -> dict[str, Any]:
+    return {"type": kind, "custom_id": "menu"} | values
+
+
+CHOICE = {"label": "l", "value": "v"}
 EMBED_FIELD = {"name": "n", "value": "v"}
 
 
@@ -107,6 +112,11 @@ EMBED_FIELD = {"name": "n", "value": "v"}
         ({"content": "x", "allowed_mentions": {"parse": ["users"], "users": ["1"]}}, "allowed_mentions"),
         ({"content": "x", "attachments": [{"id": 0, "filename": "a.mp3"}]}, "attachments"),
         ({"content": "x", "message_reference": {"message_id": "5"}}, "message_reference"),
+        ({"flags": 1 << 15, "components": [{"type": 10, "content": "x"}] * 41}, "components"),
+        ({"flags": 1 << 15, "components": [{"type": 10, "content": "x" * 2001}] * 2}, "components"),
+        ({"components": [{"type": 1, "components": [menu(3, options=[])]}]}, "options"),
+        ({"components": [{"type": 1, "components": [menu(3, options=[CHOICE] * 2)]}]}, "options"),
+        ({"components": [{"type": 1, "components": [menu(8, max_values=26)]}]}, "max_values"),
     ],
 )
 async def test_wrong_messages(raw: Raw, body: dict[str, Any], named: str) -> None:
@@ -197,6 +207,7 @@ def test_numbers_for_ids_are_the_only_thing_forgiven() -> None:
         "attachments": [{"id": 0}],
         "message_reference": {"message_id": 5, "channel_id": 6},
         "allowed_mentions": {"users": [7]},
+        "components": [{"type": 1, "components": [{"type": 8, "default_values": [{"id": 8, "type": "channel"}]}]}],
         "flags": 64,
     }
     assert normalise({"type": 4, "data": body}) == {
@@ -205,6 +216,9 @@ def test_numbers_for_ids_are_the_only_thing_forgiven() -> None:
             "attachments": [{"id": "0"}],
             "message_reference": {"message_id": "5", "channel_id": "6"},
             "allowed_mentions": {"users": ["7"]},
+            "components": [
+                {"type": 1, "components": [{"type": 8, "default_values": [{"id": "8", "type": "channel"}]}]}
+            ],
             "flags": 64,
         },
     }
@@ -250,6 +264,11 @@ async def test_wrong_commands(raw: Raw, commands: Any) -> None:
     assert not raw.standin.commands.synced
 
 
+def modal(title: str = "t", label: str = "l", value: str = "v") -> dict[str, Any]:
+    field = {"type": 4, "custom_id": "f", "style": 1, "max_length": 7, "value": value}
+    return {"custom_id": "m", "title": title, "components": [{"type": 18, "label": label, "component": field}]}
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
@@ -260,6 +279,9 @@ async def test_wrong_commands(raw: Raw, commands: Any) -> None:
         (COMMAND, {"type": 8, "data": {"choices": []}}),
         (COMMAND, {"type": 7, "data": {"content": "x"}}),
         (COMMAND, {"type": 4, "data": {"content": "x" * 2001}}),
+        (COMMAND, {"type": 9, "data": modal(title="x" * 46)}),
+        (COMMAND, {"type": 9, "data": modal(label="x" * 46)}),
+        (COMMAND, {"type": 9, "data": modal(value="x" * 8)}),
     ],
 )
 async def test_wrong_answers_to_interactions(raw: Raw, kind: int, body: Any) -> None:

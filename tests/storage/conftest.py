@@ -12,6 +12,9 @@ from storage.database import Database
 from storage.sqlite import connection
 from tests.postgresql import shared_server
 from tests.storage.observed import Disk, Driver, heard
+from tests.stores.places import bucket, moto, place
+
+__all__ = ["bucket", "moto", "place"]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from storage.schema import HEAD
-from storage.sqlite.opening import _revision, prepare
+from storage.sqlite.opening import prepare, revision_of
 from tests.storage.old import dump
 
 
@@ -47,7 +47,7 @@ def main(source: Path, folder: Path) -> None:
         _, status = os.waitpid(child, 0)
         if os.WIFEXITED(status):
             assert os.WEXITSTATUS(status) == 0
-            assert _revision(path) == HEAD
+            assert revision_of(path) == HEAD
             sys.stdout.write(f"{kill_at}\n")
             return
         assert os.WTERMSIG(status) == signal.SIGKILL

@@ -328,7 +328,8 @@ async def test_a_commit_stands_although_its_log_cannot_be_moved(
 ) -> None:
     fill = text(
         "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 300)"
-        "INSERT INTO media SELECT 'fill ' || n || hex(zeroblob(1000)), 'mp3', 1, 0 FROM numbers"
+        "INSERT INTO media (sha256, kind, size, used_at) "
+        "SELECT 'fill ' || n || hex(zeroblob(1000)), 'mp3', 1, 0 FROM numbers"
     )
     async with database.write() as transaction:
         await transaction.execute(fill)

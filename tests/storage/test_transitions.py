@@ -34,18 +34,32 @@ from tests.storage.transitions import (
 ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
 
 OTHER_WRITES = {
+    *(f"storage.alarms.{name}" for name in ("begin", "end", "drop", "give_up", "come_after_all")),
+    *(f"storage.alarms.{name}" for name in ("send", "know", "done", "wake_orphans")),
+    *(f"storage.greetings.{name}" for name in ("join", "leave", "send", "postpone", "done")),
     "storage.files.add",
     "storage.library.add",
     "storage.library.remove",
     "storage.forget.forget_song",
     "storage.forget.forget_member",
+    "storage.usage.take",
+    "storage.usage.give_back",
+    "storage.usage.expire",
+    "storage.servers.save",
+    "storage.servers.remove",
     "storage.archive.index.plan",
     "storage.archive.index.tried",
+    "storage.archive.index.announce",
     "storage.archive.index.archived",
+    "storage.archive.index.never_came",
+    "storage.archive.index.not_wanted",
     "storage.archive.index.used",
     "storage.archive.index.lost",
     "storage.archive.index.evict",
     "storage.archive.index.collect",
+    "storage.archive.index.strays_go",
+    "storage.archive.index.goes_still",
+    "storage.archive.index.gone",
 }
 """What writes and changes no state of a task or a notification; what is forgotten has none any more."""
 

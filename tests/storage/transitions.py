@@ -151,6 +151,13 @@ OF_NOTIFICATIONS = [
         (ACKNOWLEDGEMENTS,),
     ),
     Transition(
+        "cancelled_after_all",
+        stays(CANCELLED),
+        lambda t, row: notifications.cancelled_after_all(t, row.id, 7),
+        (ACKNOWLEDGEMENTS,),
+        is_quiet=True,
+    ),
+    Transition(
         "remove", dict.fromkeys((DUE, SENDING, DELIVERED), CANCELLED), lambda t, row: notifications.remove(t, row.id)
     ),
     Transition(

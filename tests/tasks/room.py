@@ -23,7 +23,7 @@ from sandbox.discord import DiscordStandIn
 from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
 from tests.end_to_end.process import Bot
-from tests.end_to_end.world import KEY, TOKEN, World
+from tests.end_to_end.world import KEY, TOKEN, WITHOUT_LIMITS, World
 
 if TYPE_CHECKING:
     import signal
@@ -41,7 +41,8 @@ STRIDE = 30.0
 HANGS_SECONDS = 0.2
 """After how many real seconds without a sign of life work is taken to wait for something that time alone brings."""
 
-_WORK = ("poller ", "delivery ", "acknowledgements ", "archiver ", "submit ", "CommandTree-invoker", "discord-ui-")
+_WORKERS = ("poller ", "delivery ", "acknowledgements ", "archiver ", "alarms ", "greetings ", "watch ")
+_WORK = (*_WORKERS, "submit ", "CommandTree-invoker", "discord-ui-")
 
 _process: ContextVar[int | None] = ContextVar("process", default=None)
 
@@ -268,6 +269,7 @@ async def open_room(
             "VIDGO_API_URL": vidgo.api_url,
             "VIDGO_REQUESTS_PER_SECOND": "200",
             "DATABASE_URL": f"sqlite:///{directory}/coverbot.db",
+            **WITHOUT_LIMITS,
             "ARCHIVE_DIR": str(directory / "media"),
             "LISTEN_PORT": str(port),
             "PUBLIC_URL": url if callbacks else "",

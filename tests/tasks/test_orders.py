@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from sqlalchemy import text
+
 from bot.tasks.submission import ORDER_SECONDS, TRIES
+from storage.database import Database
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from sandbox.discord import Call
     from tests.tasks.room import Room
@@ -43,6 +49,32 @@ async def test_orders_that_wait_for_their_turn_are_sent_after_a_stop(tmp_path: P
         await room.pass_until(lambda: len(room.vidgo.accepted(COVER)) == 6)
         assert len(room.vidgo.submissions) == 7
         await room.pass_until(lambda: room.tasks("finished") == 13)
+
+
+async def test_a_stop_waits_for_an_order_that_is_noted_as_sent_but_was_not_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, sync = asyncio.Event(), Database.sync
+
+    async def slow_sync(database: Database) -> None:
+        async with database.read() as snapshot:
+            submitting = await snapshot.execute(text("SELECT 1 FROM tasks WHERE status = 'submitting'"))
+        if submitting.first() is not None:
+            await disk.wait()
+        await sync(database)
+
+    monkeypatch.setattr(Database, "sync", slow_sync)
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.use("music generate", prompt="the sea")
+        await room.until(lambda: room.tasks("submitting"))
+        stopping = asyncio.create_task(room.bot.stop())
+        for _ in range(100):  # so often the loop turns until everything has been told to stop
+            await asyncio.sleep(0)
+        disk.set()
+        await stopping
+        assert len(room.vidgo.accepted(SONG)) == 1
+        assert room.task()["vidgo_id"]
 
 
 async def test_orders_that_wait_for_their_turn_are_sent_after_a_death(tmp_path: Path) -> None:

@@ -47,12 +47,12 @@ async def test_reads_that_hang_hold_nobody_up(tmp_path: Path) -> None:
         room.vidgo.hold(COVER)
         ada, eve = room.person("ada"), room.person("eve")
         await eve.imports("Sea")
-        await (await eve.cover()).reply()
         await many_orders(room, ada, 40)
         hanging = room.vidgo.fault("detail", "hang", times=40)
         for task in [one for one in room.vidgo.tasks.values() if one.model == SONG and not one.final]:
             assert await room.vidgo.send_callback(task, {"task_id": task.id, "status": "finished"}) == 200
         await room.until(lambda: hanging.struck == 40)
+        await (await eve.cover()).reply()
         await finishes_at_once(room, eve)
 
 

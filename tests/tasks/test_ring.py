@@ -13,7 +13,6 @@ import pytest
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.tasks.ending import Ending
-from bot.tasks.owner import OwnerNotices
 from bot.tasks.reading import Reading
 from bot.tasks.schedule import LAGS, Schedule
 from bot.tasks.submission import Submission
@@ -46,10 +45,10 @@ async def reading(database: Database) -> AsyncIterator[Reading]:
     async with aiohttp.ClientSession() as session:
         vidgo = VidGo(session, "http://127.0.0.1:9", "key", requests_per_second=5)
         schedule = Schedule(database, settings, clock=clock, rng=random.Random(1))
-        owner, metrics = OwnerNotices(), Metrics()
+        metrics = Metrics()
         ending = Ending(database, clock=clock, metrics=metrics)
-        submission = Submission(database, vidgo, ending, schedule, owner, settings, clock=clock, metrics=metrics)
-        yield Reading(database, vidgo, submission, ending, schedule, owner, settings, clock=clock, metrics=metrics)
+        submission = Submission(database, vidgo, ending, schedule, settings, clock=clock, metrics=metrics)
+        yield Reading(database, vidgo, submission, ending, schedule, settings, clock=clock, metrics=metrics)
 
 
 async def submitting(database: Database) -> Task:

@@ -1,146 +1,42 @@
-"""The VidGo client against real sockets: a scripted aiohttp server, and bare sockets that misbehave."""
+"""What the VidGo client says and understands, against a scripted server."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gzip
 import json
 import logging
-import socket
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.test_utils import TestServer
 
 from bot.vidgo import (
     AnswerLost,
     Busy,
-    CoverArt,
     Duplicate,
-    GenerateMusic,
     InvalidRequest,
     KeyRefused,
     NoCredits,
     Nonsense,
     SourceNotReady,
     Status,
-    SubmitRequest,
     UnknownTask,
     VidGo,
     VidGoError,
 )
-
-KEY = "sk-live-9f8e7d6c"
-TOKEN = "Zk3v9Q1x7Lm2Np5RtYwB8c"
-CALLBACK = f"https://app.example.com/callbacks/vidgo/T1/{TOKEN}"
-COVER, SONG = CoverArt("SRC0000000000001"), GenerateMusic("harbour lights")
-ACCEPTED = {"code": 200, "data": {"task_id": "COV0000000000001", "status": "not_started"}}
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Service:
-    """A VidGo of one handler that remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, str, dict[str, str], Any]] = []
-        self.handler: Handler = self.say(ACCEPTED)
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._record)
-        self.server = TestServer(app, host="127.0.0.1")
-
-    def say(self, body: object, status: int = 200, **headers: str) -> Handler:
-        async def handler(_request: web.Request) -> web.StreamResponse:
-            return web.Response(
-                body=body if isinstance(body, bytes) else json.dumps(body).encode(),
-                status=status,
-                content_type="application/json",
-                headers={name.replace("_", "-"): value for name, value in headers.items()},
-            )
-
-        self.handler = handler
-        return handler
-
-    @property
-    def url(self) -> str:
-        return str(self.server.make_url("/"))
-
-    async def _record(self, request: web.Request) -> web.StreamResponse:
-        body = await request.json() if request.can_read_body else None
-        self.seen.append((request.method, request.path_qs, dict(request.headers), body))
-        return await self.handler(request)
-
-
-class Clock:
-    """A time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-        self.sleeps: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.now += seconds
-
-
-async def submit(vidgo: VidGo, request: SubmitRequest, callback_url: str | None) -> str:
-    """Wait for the turn and submit, as the program does."""
-    return await vidgo.submit(request, callback_url, await vidgo.turn())
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[Service]:
-    service = Service()
-    await service.server.start_server()
-    yield service
-    await service.server.close()
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def vidgo(service: Service, session: aiohttp.ClientSession, clock: Clock) -> VidGo:
-    return VidGo(session, service.url, KEY, requests_per_second=1000, timeout=5, clock=clock, sleep=clock.sleep)
-
-
-async def read_request(reader: asyncio.StreamReader) -> None:
-    head = await reader.readuntil(b"\r\n\r\n")
-    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    await reader.readexactly(int(lengths[0].split(b":")[1]))
-
-
-@contextlib.asynccontextmanager
-async def bare_server(
-    behaviour: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-) -> AsyncIterator[str]:
-    """Read one request whole, then do as `behaviour` says and hang up."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        await behaviour(reader, writer)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+from tests.vidgo.service import (
+    ACCEPTED,
+    CALLBACK,
+    COVER,
+    KEY,
+    SONG,
+    TOKEN,
+    Service,
+    bare_server,
+    submit,
+)
 
 
 async def test_a_cover_is_submitted_as_documented(vidgo: VidGo, service: Service) -> None:
@@ -350,191 +246,6 @@ async def test_a_session_that_raises_for_status_changes_nothing(service: Service
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         with pytest.raises(NoCredits):
             await VidGo(session, service.url, KEY).balance()
-
-
-async def test_after_a_hint_every_request_waits(vidgo: VidGo, service: Service, clock: Clock) -> None:
-    service.say({"code": 429, "error": "slow down"}, 429, Retry_After="20")
-    with pytest.raises(Busy) as caught:
-        await submit(vidgo, COVER, CALLBACK)
-    assert caught.value.retry_after == 20.0
-    service.say({"code": 200, "data": {"credits_amount": 1}})
-    clock.now += 5
-    await vidgo.balance()
-    await vidgo.balance()
-    assert clock.sleeps == [15.0]
-
-
-async def test_a_hint_in_the_text_counts_and_no_hint_means_no_wait(
-    vidgo: VidGo, service: Service, clock: Clock
-) -> None:
-    for message in ("slow down, try again in 7 seconds", "slow down"):
-        service.say({"code": 429, "error": {"message": message}}, 429)
-        with pytest.raises(Busy):
-            await vidgo.detail("COV1")
-    assert clock.sleeps == [7.0]
-    with pytest.raises(Busy):
-        await vidgo.detail("COV1")
-    assert clock.sleeps == [7.0]
-
-
-async def test_no_hint_stops_the_client_for_longer_than_five_minutes(
-    vidgo: VidGo, service: Service, clock: Clock
-) -> None:
-    service.say({"code": 429, "error": "slow down"}, 429, Retry_After="86400")
-    with pytest.raises(Busy) as caught:
-        await vidgo.balance()
-    assert caught.value.retry_after == 86_400.0
-    service.say({"code": 200, "data": {"credits_amount": 1}})
-    await vidgo.balance()
-    assert clock.sleeps == [300.0]
-
-
-async def test_a_pause_that_grows_while_waiting_is_waited_out(
-    service: Service, session: aiohttp.ClientSession, clock: Clock
-) -> None:
-    async def sleep(seconds: float) -> None:
-        await clock.sleep(seconds)
-        if len(clock.sleeps) == 1:
-            service.say({"code": 429, "error": "x"}, 429, Retry_After="30")
-            with pytest.raises(Busy):
-                await client.balance()
-            service.say({"code": 200, "data": {"credits_amount": 1}})
-
-    client = VidGo(session, service.url, KEY, requests_per_second=1000, clock=clock, sleep=sleep)
-    service.say({"code": 429, "error": "x"}, 429, Retry_After="10")
-    with pytest.raises(Busy):
-        await client.balance()
-    await client.balance()
-    assert clock.sleeps == [10.0, 30.0]
-
-
-async def test_all_requests_share_one_rate(service: Service, session: aiohttp.ClientSession) -> None:
-    times: list[float] = []
-    loop = asyncio.get_running_loop()
-
-    async def handler(_request: web.Request) -> web.StreamResponse:
-        times.append(loop.time())
-        return web.json_response({"code": 200, "data": {"credits_amount": 1}})
-
-    service.handler = handler
-    vidgo = VidGo(session, service.url, KEY, requests_per_second=10)
-    await asyncio.gather(*(vidgo.balance() for _ in range(14)))
-    assert len(times) == 14
-    # Ten at once, then one every 0.1 s.
-    assert max(times) - min(times) >= 0.3
-
-
-async def test_a_rate_below_one_is_possible(service: Service, session: aiohttp.ClientSession) -> None:
-    service.say({"code": 200, "data": {"credits_amount": 1}})
-    assert await VidGo(session, service.url, KEY, requests_per_second=0.5).balance() == 1.0
-
-
-async def test_a_refused_connection_was_certainly_not_taken(session: aiohttp.ClientSession) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        vidgo = VidGo(session, f"http://127.0.0.1:{unused.getsockname()[1]}", KEY)
-        with pytest.raises(Busy, match="no connection"):
-            await submit(vidgo, COVER, CALLBACK)
-
-
-async def test_an_unknown_host_was_certainly_not_asked() -> None:
-    class NoNames(AbstractResolver):
-        async def resolve(
-            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-        ) -> list[ResolveResult]:
-            raise OSError(socket.EAI_NONAME, "Name or service not known")
-
-        async def close(self) -> None:
-            """Hold nothing."""
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=NoNames())) as session:
-        with pytest.raises(Busy, match="ClientConnectorDNSError"):
-            await submit(VidGo(session, "http://vidgo.invalid", KEY), COVER, CALLBACK)
-
-
-async def test_a_connection_that_is_never_accepted_was_certainly_not_taken(
-    session: aiohttp.ClientSession,
-) -> None:
-    with contextlib.ExitStack() as open_sockets:
-        full = open_sockets.enter_context(socket.socket())
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        # A full backlog makes the kernel drop further connection attempts.
-        for _ in range(4):
-            waiting = open_sockets.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(full.getsockname())
-        vidgo = VidGo(session, f"http://127.0.0.1:{full.getsockname()[1]}", KEY, timeout=0.6)
-        with pytest.raises(Busy, match="ConnectionTimeoutError"):
-            await submit(vidgo, COVER, CALLBACK)
-
-
-async def test_a_service_that_never_answers_leaves_the_submission_open(session: aiohttp.ClientSession) -> None:
-    gone = asyncio.Event()
-
-    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        gone.set()
-
-    async with bare_server(silent) as url:
-        with pytest.raises(AnswerLost, match="no answer within"):
-            await submit(VidGo(session, url, KEY, timeout=0.3), COVER, CALLBACK)
-        await asyncio.wait_for(gone.wait(), 5)
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"HTTP/1.1 200 O",
-        b"\x16\x03\x01 this is no HTTP\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"code\": 200",
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
-    ],
-)  # fmt: skip
-async def test_an_answer_that_breaks_off_leaves_the_submission_open(
-    session: aiohttp.ClientSession, sent: bytes
-) -> None:
-    asked = 0
-
-    async def break_off(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        asked += 1
-        writer.write(sent)
-        await writer.drain()
-
-    async with bare_server(break_off) as url:
-        with pytest.raises(AnswerLost):
-            await submit(VidGo(session, url, KEY), COVER, CALLBACK)
-    assert asked == 1
-
-
-async def test_a_reused_connection_that_is_dropped_is_not_submitted_again(session: aiohttp.ClientSession) -> None:
-    dropped = 0
-
-    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal dropped
-        body = json.dumps(ACCEPTED).encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-        await read_request(reader)
-        dropped += 1
-
-    async with bare_server(answer_once) as url:
-        vidgo = VidGo(session, url, KEY)
-        await submit(vidgo, COVER, CALLBACK)
-        with pytest.raises(AnswerLost, match="ServerDisconnectedError"):
-            await submit(vidgo, COVER, CALLBACK)
-    assert dropped == 1
-
-
-async def test_a_refusal_whose_body_breaks_off_is_still_a_refusal(session: aiohttp.ClientSession) -> None:
-    async def break_off(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 402 Payment Required\r\nContent-Length: 500\r\n\r\n{")
-        await writer.drain()
-
-    async with bare_server(break_off) as url:
-        with pytest.raises(NoCredits):
-            await submit(VidGo(session, url, KEY), COVER, CALLBACK)
 
 
 async def test_a_compressed_bomb_is_not_unpacked(vidgo: VidGo, service: Service) -> None:

@@ -13,7 +13,7 @@ import zipfile
 from functools import cache
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from babel.messages.extract import extract_from_dir
@@ -22,13 +22,13 @@ from babel.messages.pofile import read_po
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import COGS
+from bot.gateway.client import COGS
 from bot.replies import interactions
-from bot.words import answers, errors, labels, posts, waiting
+from bot.words import answers, errors, labels, limits, owners, panel, posts, waiting
 from bot.words.text import DOMAIN, LANGUAGES, LOCALE_DIR, REASON_LIMIT, TITLE_LIMIT, Raw, Text, speaking, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
     from babel.messages.catalog import Catalog
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ROOT = LOCALE_DIR.parents[2]
 PACKAGES = ("bot", "cogs")
 MARKERS = ("Text", "_n", "_")
-SENTENCES = (answers, errors, labels, posts, waiting)
+SENTENCES = (answers, errors, labels, limits, owners, posts, waiting)
 DESCRIPTION_LIMIT = 100
 LABEL_LIMIT = 80
 MESSAGE_LIMIT = 2000
@@ -125,12 +125,19 @@ def test_every_sentence_is_a_literal_that_can_be_found() -> None:
                 if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
                     found.append(f"{file.relative_to(ROOT).as_posix()}: {ast.unparse(argument)}")
     assert sorted(found) == sorted(
-        ["bot/words/errors.py: name", "bot/words/errors.py: template", "bot/words/labels.py: _LABELS[action]"]
+        [
+            "bot/words/errors.py: name",
+            "bot/words/errors.py: template",
+            "bot/words/labels.py: _LABELS[action]",
+            "bot/words/panel.py: _SETTINGS[one.setting]",
+            *("bot/words/owners.py: _BEGINS[kind]", "bot/words/owners.py: _ENDS[kind]", "bot/words/owners.py: name"),
+        ]
     )
 
 
 def test_every_sentence_that_is_looked_up_is_in_the_catalogues() -> None:
-    looked_up = [*errors._FAILURES.values(), *labels._LABELS.values(), *errors.PERMISSION_NAMES]
+    named: list[Mapping[Any, str]] = [errors._FAILURES, labels._LABELS, panel._SETTINGS, owners._BEGINS, owners._ENDS]
+    looked_up = [*(template for names in named for template in names.values()), *errors.PERMISSION_NAMES]
     assert [template for template in looked_up if template not in templates()] == []
 
 

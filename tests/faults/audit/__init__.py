@@ -16,6 +16,7 @@ from tests.faults.audit.endings import audit_endings, audit_notifications
 from tests.faults.audit.files import audit_files
 from tests.faults.audit.forgetting import audit_forgetting
 from tests.faults.audit.ledgers import Ledgers
+from tests.faults.audit.owner import audit_owner
 from tests.faults.audit.payments import audit_payments, audit_tasks
 from tests.faults.audit.promptness import audit_promptness
 from tests.faults.audit.spinning import audit_spinning
@@ -39,6 +40,7 @@ RULES = (
     audit_doubts,
     audit_promptness,
     audit_forgetting,
+    audit_owner,
     audit_spinning,
     audit_files,
 )

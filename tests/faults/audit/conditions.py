@@ -22,7 +22,7 @@ STAYS_SECONDS = 120.0
 STAYS_TIMES = 3
 """Only what was said so often, over so long a time, by the same side, is taken for its last word."""
 
-INTENT_SECONDS = 1.0
+INTENT_SECONDS = 3.0
 """How long before its death the program may have noted an order that it did not come to send."""
 
 KNOWN_SECONDS = 2.0

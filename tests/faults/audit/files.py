@@ -18,7 +18,7 @@ def audit_files(ledgers: Ledgers, verdict: Verdict) -> None:
     stage = ledgers.stage
     if found := ledgers.check():
         verdict.note("half file", f"the database: {found}")
-    promised = {row["sha256"]: row["size"] for row in ledgers.media}
+    promised = {row["sha256"]: row["size"] for row in ledgers.media if row["state"] == "kept"}
     present = {path.name: path for path in sorted(stage.archive.glob("*/*"))}
     for name, path in present.items():
         data = path.read_bytes()

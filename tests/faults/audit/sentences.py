@@ -28,6 +28,7 @@ _SHAPES = {
     "until": r"<t:-?\d+(?::\w)?>",
     "since": r"<t:-?\d+(?::\w)?>",
     "count": r"\d+",
+    "limit": r"\d+",
     "number": r"\d+",
     "seconds": r"\d+",
 }

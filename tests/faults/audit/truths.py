@@ -53,6 +53,7 @@ from tests.faults.audit.conditions_of_files import (
     with_music,
 )
 from tests.faults.audit.ledgers import ALL_FORGOTTEN, SONG_FORGOTTEN
+from tests.faults.audit.owner import OWNED
 from tests.faults.audit.sentences import templates
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ BUSY = (429, 430, 455, 503)
 ON_THE_WAY = 3
 """How many orders may be between their turn and the wire at once."""
 
-NO_SENTENCES = {"labels"}
+NO_SENTENCES = {"guide", "labels", "panel", "usage"}
 """Files of words that stand on buttons and in fields; what of them is a sentence is in the table all the same."""
 
 _was_late = demand(
@@ -218,11 +219,18 @@ FAILED: dict[str, Condition] = {
 }
 """Why there is no result."""
 
+_within = demand(lambda case: int(case.values["number"]) < int(case.values["limit"]), "more is left than there is")
+
 BESIDES: dict[str, Condition] = {
     "Its quality is reduced to fit this server's upload limit.": too_large,
     "Sorry that it took so long.": _was_late,
+    "{number} of {limit} covers left today.": _within,
+    "{number} of {limit} songs left today.": _within,
+    "As many covers as you like.": always,
+    "As many songs as you like.": always,
+    "How much you ordered today is counted until {until}, because of the limits; then I forget that too.": always,
 }
-"""What is added to a result."""
+"""What is added to a result, or to another sentence."""
 
 ORDERED_NOTHING: dict[str, Condition] = {
     "I was interrupted before I could do that. Nothing was ordered; please type the command again.": nothing_ordered,
@@ -237,6 +245,19 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "I may not post here: I lack {names} in this channel. Ask somebody who manages the server, or use another channel. "
     "Nothing was ordered.": nothing_ordered,
     "I post songs in channels of servers that I am a member of. Use this command there.": nothing_ordered,
+    "Songs are ordered elsewhere in this server: {names}. Nothing was ordered.": nothing_ordered,
+    "In this server only whoever asked for a song can cover its post. Nothing was ordered.": nothing_ordered,
+    "Covers are not allowed to you in this server. Nothing was ordered.": nothing_ordered,
+    "New songs are not allowed to you in this server. Nothing was ordered.": nothing_ordered,
+    "Your limit of covers for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was ordered.": (
+        nothing_ordered
+    ),
+    "Your limit of new songs for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was ordered.": (
+        nothing_ordered
+    ),
+    "Nothing may be ordered in this server at the moment.": nothing_ordered,
+    "This server's limit of orders for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was "
+    "ordered.": nothing_ordered,
     "You have no songs here yet. Make one with `/music generate`, or bring one with `/music import`.": all_of(
         no_songs, nothing_ordered
     ),
@@ -289,6 +310,9 @@ ANSWERS: dict[str, Condition] = {
     ALL_FORGOTTEN: _forgotten,
     "Your songs and covers, page {number}.": always,
     "Your songs and covers with “{search}”, page {number}.": always,
+    "Only members with the permission Manage Server can do that.": always,
+    "“{typed}” is no limit. Type a number from 0 to 1000000, -1 for no limit, or nothing.": always,
+    "At most {limit} roles can have limits of their own. Take those of another role back first.": always,
     "This button belongs to something I no longer know.": always,
     "Only the member who asked for it can stop this.": always,
     "It is being posted already. Use the button under the post to remove it.": _posted,
@@ -305,6 +329,7 @@ TRUTHS: dict[str, Condition] = {
     **BESIDES,
     **ORDERED_NOTHING,
     **ANSWERS,
+    **dict.fromkeys(OWNED, always),
 }
 
 PARTS = {
@@ -346,7 +371,11 @@ def audit_sentences(ledgers: Ledgers, verdict: Verdict) -> None:
         for sentence in said:
             verdict.sentences += 1
             condition = TRUTHS.get(sentence.template)
-            if condition is None:
+            owned = OWNED.get(sentence.template)
+            if owned is not None:
+                if (why := owned(ledgers, shown, sentence.values)) is not None:
+                    verdict.note("falsehood", f"the owner was told “{shown.text}”, but {why}")
+            elif condition is None:
                 verdict.note("falsehood", f"nobody knows when this is true: {sentence.template}")
             elif order is not None:
                 why = condition(Case(ledgers, shown, order, sentence.values))

@@ -18,6 +18,10 @@ NONCE_SECONDS = 600.0
 """By then Discord has forgotten what it was sent."""
 
 
+TRIES = 5
+"""How often discord.py sends what Discord's servers fail at, before it says so."""
+
+
 async def one_channel_is_slow(stage: Stage, _scale: int) -> None:
     """Post more results in a slow channel than may be posted at once, and somebody else's in another one."""
     slow, other = stage.channels[:2]
@@ -29,6 +33,18 @@ async def one_channel_is_slow(stage: Stage, _scale: int) -> None:
     with suppress(TimeoutError):
         await stage.until(lambda: bool(stage.posts(order)), "post", PATIENCE)
     fault.end()
+
+
+async def one_channel_has_to_wait(stage: Stage, _scale: int) -> None:
+    """Have Discord ask for a minute in one channel, and post somebody else's song in another one meanwhile."""
+    busy, other = stage.channels[:2]
+    fault = stage.discord.rate_limit("POST", f"^/channels/{busy.id}/messages$", 60, shared=True, lasting=True)
+    for _ in range(10):
+        due(await stage.generate(busy))
+    await fault.strikes(1, 20)
+    order = due(await stage.generate(other), PATIENCE)
+    with suppress(TimeoutError):
+        await stage.until(lambda: bool(stage.posts(order)), "post", PATIENCE)
 
 
 async def an_edge_server_refuses(stage: Stage, scale: int) -> None:
@@ -72,11 +88,12 @@ async def a_follow_up_is_refused(stage: Stage, scale: int) -> None:
 
 
 async def a_post_is_lost_in_a_busy_channel(stage: Stage, _scale: int) -> None:
-    """Lose the answer to a post by a death, hundreds of messages after the acknowledgement."""
+    """Lose the answer to a post by a death, a thousand messages after the acknowledgement."""
     stage.vidgo.hold(COVER)
     order = due(await stage.cover(stage.song()))
     await acknowledged(stage, order)
-    stage.discord.chat(stage.guild.add_member("talker"), order.channel, 320)
+    stage.discord.chat(stage.guild.add_member("talker"), order.channel, 1100)
+    await pass_time(stage, 60)
     post = stage.discord.hang("POST", POSTS, 30, when="after")
     stage.vidgo.release()
     await post.used_up()
@@ -91,7 +108,7 @@ async def a_word_of_delay_meets_the_end(stage: Stage, _scale: int) -> None:
     stage.vidgo.hold(SONG)
     order = due(await stage.generate())
     await acknowledged(stage, order)
-    fault = stage.discord.fail("POST", POSTS, 503)
+    fault = stage.discord.fail("POST", POSTS, 503, times=TRIES)
     await pass_time(stage, 120, lambda: fault.over)
     stage.vidgo.release()
     await stage.settle(5)
@@ -99,6 +116,7 @@ async def a_word_of_delay_meets_the_end(stage: Stage, _scale: int) -> None:
 
 DISCORD = (
     Trouble("one channel is slow", one_channel_is_slow),
+    Trouble("one channel has to wait", one_channel_has_to_wait),
     Trouble("an edge server refuses posts", an_edge_server_refuses),
     Trouble("AutoMod refuses an acknowledgement", automod_refuses_an_acknowledgement),
     Trouble("a thread is locked", a_thread_is_locked),

@@ -61,13 +61,15 @@ async def downloads_trickle(stage: Stage, _scale: int) -> None:
     await stage.settle(30)
 
 
-async def music_begins_oddly(stage: Stage, _scale: int) -> None:
+async def music_begins_oddly(stage: Stage, scale: int) -> None:
     """Deliver music in forms that a decoder knows and a list of beginnings does not, and artwork in a new one."""
-    kinds: tuple[FileKind, ...] = ("line_end", "m4a")
-    for kind in kinds:
+    kinds: tuple[FileKind, ...] = ("line_end", "m4a", "webm", "flac", "aiff", "wma")
+    for kind in kinds[: 2 * scale]:
         stage.vidgo.set_song_files(kind, model=SONG, times=1)
         order = due(await stage.generate())
         await ended(stage, order)
+    stage.vidgo.set_song_files("html", model=SONG, media="image", times=1)
+    await ended(stage, due(await stage.generate()))
     stage.vidgo.set_song_files("avif", model=COVER, media="image", times=1)
     order = due(await stage.cover(stage.song()))
     await ended(stage, order)
@@ -124,7 +126,7 @@ async def the_folder_of_posts_is_emptied(stage: Stage, scale: int) -> None:
 
 async def somebody_is_forgotten_while_songs_are_archived(stage: Stage, scale: int) -> None:
     """Have members forgotten all the time while songs of others go into the archive."""
-    orders = [due(await stage.generate()) for _ in range(12 * scale)]
+    orders = [due(await stage.generate(title=f"Sea Song {number}")) for number in range(12 * scale)]
     strangers = [stage.guild.add_member(f"stranger{number}") for number in range(3)]
     pages = [await forget(stage, stranger, stage.backstage) for stranger in strangers]
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sandbox.vidgo.records import CallbackFaults
+from tests.faults.flows import SUBMITTED
 from tests.faults.harness import COVER, SONG
 from tests.faults.members import acknowledged, ended
 from tests.faults.passing import pass_time, sleep
@@ -48,6 +49,21 @@ async def a_minute_is_asked_for(stage: Stage, scale: int) -> None:
     assert await stage.program.start()
 
 
+async def a_minute_is_waited_for(stage: Stage, scale: int) -> None:
+    """Let VidGo ask for a minute at a read while orders wait, and let more be ordered when all of them are made."""
+    stage.vidgo.hold(COVER)
+    first = due(await stage.cover(stage.song()))
+    await acknowledged(stage, first)
+    pause = stage.vidgo.fault("detail", "busy_retry_after", seconds=60)
+    await pass_time(stage, 120, lambda: pause.struck > 0)
+    before = len(stage.rows("SELECT id FROM tasks"))
+    orders = [due(await stage.generate()) for _ in range(4 * scale)]
+    await _ordered(stage, before + 4 * scale)
+    stage.vidgo.release(COVER)
+    await pass_time(stage, 240, lambda: all(map(stage.ended, orders)))
+    await acknowledged(stage, due(await stage.generate()))
+
+
 async def a_queue_is_stopped(stage: Stage, scale: int) -> None:
     """Stop the program in good order while orders wait for their turn."""
     for _ in range(16 * scale):
@@ -59,13 +75,17 @@ async def a_queue_is_stopped(stage: Stage, scale: int) -> None:
 
 
 async def a_covers_order_is_lost(stage: Stage, scale: int) -> None:
-    """Lose the answer to the order of a cover, which VidGo makes once, and all callbacks."""
+    """Lose the answer to orders of covers, which VidGo makes once, by a fault and by a death, and all callbacks."""
     stage.vidgo.callback_faults = CallbackFaults(never=True)
     stage.vidgo.duplicate_style = "409_id"
     for _ in range(scale):
         stage.vidgo.fault("submit", "lose_answer_after", model=COVER)
         due(await stage.cover(stage.song()))
         await stage.vidgo.wait_submission(lambda one: one.model == COVER)
+    stage.arm(SUBMITTED)
+    due(await stage.cover(stage.song()))
+    await stage.died()
+    assert await stage.program.start()
 
 
 async def a_songs_order_is_lost(stage: Stage, scale: int) -> None:
@@ -105,6 +125,23 @@ async def a_gateway_knows_no_route(stage: Stage, _scale: int) -> None:
     await pass_time(stage, 140)
     stray = stage.vidgo.fault("detail", "no_route")
     await pass_time(stage, 120, lambda: stray.struck > 0)
+    await pass_time(stage, 20)
+    stage.vidgo.release()
+
+
+async def reads_are_answered_oddly(stage: Stage, _scale: int) -> None:
+    """Let VidGo, and who stands in front of it, give odd answers to single reads of songs that are made."""
+    stage.vidgo.hold(SONG)
+    orders = [due(await stage.generate()) for _ in range(4)]
+    await acknowledged(stage, *orders)
+    await pass_time(stage, 140)
+    odd = [
+        stage.vidgo.fault("detail", "status", status=404),
+        stage.vidgo.fault("detail", "html", status=403),
+        stage.vidgo.fault("detail", "unknown_status"),
+        stage.vidgo.fault("detail", "broken_json"),
+    ]
+    await pass_time(stage, 240, lambda: all(fault.struck for fault in odd))
     await pass_time(stage, 20)
     stage.vidgo.release()
 
@@ -176,6 +213,7 @@ async def addresses_are_unusual(stage: Stage, _scale: int) -> None:
 
 VIDGO = (
     Trouble("a minute is asked for, and the program dies", a_minute_is_asked_for, callbacks=False),
+    Trouble("a minute is asked for, and waited for", a_minute_is_waited_for, callbacks=False),
     Trouble(
         "a queue of orders is stopped", a_queue_is_stopped, callbacks=False, settings={"VIDGO_REQUESTS_PER_SECOND": "1"}
     ),
@@ -183,6 +221,7 @@ VIDGO = (
     Trouble("a song's order is lost, and comes late", a_songs_order_is_lost, seconds=400),
     Trouble("reads of VidGo hang", reads_hang),
     Trouble("a gateway knows no route", a_gateway_knows_no_route, callbacks=False),
+    Trouble("reads are answered oddly", reads_are_answered_oddly, callbacks=False),
     Trouble("a pause is longer than the deadline", a_pause_is_longer_than_the_deadline, callbacks=False),
     Trouble(
         "what was given up is imported",

@@ -1,0 +1,1 @@
+"""What files of sound and pictures are, and what can be made of them."""

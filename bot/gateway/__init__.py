@@ -1,0 +1,1 @@
+"""The connection to Discord: logging in, the commands, what arrives."""

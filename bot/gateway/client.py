@@ -1,0 +1,269 @@
+"""The connection to Discord: which commands there are, and what happens to errors that nobody caught."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+import discord
+from discord import app_commands
+from discord.ext import commands
+from yarl import URL
+
+from bot import version
+from bot.refusals import asked_to_wait
+from bot.replies.acknowledgements import Acknowledgements
+from bot.replies.interactions import Interactions
+from bot.servers.limits import Limits
+from bot.servers.onboarding import Onboarding
+from bot.servers.report import UsageReport
+from bot.servers.settings import ServerSettings
+from bot.settings import Settings
+from bot.songs.covers import Covers
+from bot.songs.finding import Songs
+from bot.songs.library import Library
+from bot.songs.performances import Performances
+from bot.words import cards, errors
+from bot.words.errors import MemberError
+from bot.words.text import speak
+from bot.words.translator import Translator
+from storage.database import Database
+from storage.ids import new_id
+
+log = logging.getLogger(__name__)
+
+LONGEST_WAIT_SECONDS = 30.0
+"""How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
+
+COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons", "cogs.coverbot", "cogs.settings")
+
+COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-")
+"""How discord.py names the tasks in which it runs commands and buttons."""
+
+LAUNCH_PAUSES = (0.0, 5.0, 25.0, 55.0)
+"""Seconds between the tries to begin a shard's first session, beside the 5 that discord.py takes."""
+
+PERMISSIONS = discord.Permissions(
+    view_channel=True,
+    send_messages=True,
+    send_messages_in_threads=True,
+    embed_links=True,
+    attach_files=True,
+    read_message_history=True,
+)
+"""What the bot needs, and all that its invitation asks for."""
+
+
+TakeForm = Callable[["discord.Interaction[Client]", re.Match[str]], Coroutine[Any, Any, None]]
+"""What is done with a form that was filled in; the match is that of its custom id."""
+
+
+def invitation(application_id: int) -> str:
+    """Return the address that invites the bot into a server with exactly what it needs."""
+    return discord.utils.oauth_url(application_id, permissions=PERMISSIONS, scopes=("bot", "applications.commands"))
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """What the cogs hand over to. `directory` is where files wait to be posted."""
+
+    database: Database
+    interactions: Interactions
+    acknowledgements: Acknowledgements
+    songs: Songs
+    covers: Covers
+    performances: Performances
+    library: Library
+    limits: Limits
+    servers: ServerSettings
+    report: UsageReport
+    onboarding: Onboarding
+    directory: Path
+    support_url: str | None
+
+
+class _LaunchFailed(Exception):  # noqa: N818 (a word says what happened)
+    """A shard's first session could not be begun."""
+
+
+class Tree(app_commands.CommandTree["Client"]):
+    """The commands; an error that reaches it is told to the member in one sentence and logged whole."""
+
+    async def on_error(self, interaction: discord.Interaction[Client], error: app_commands.AppCommandError, /) -> None:
+        """Answer an interaction whose command failed outside of its own care."""
+        cause = getattr(error, "original", error)
+        if isinstance(cause, discord.NotFound) and interaction.type is not discord.InteractionType.autocomplete:
+            log.warning("an interaction came too late to be answered: %s", cause.text)
+            return
+        if isinstance(cause, MemberError):
+            text = cause.text
+        elif isinstance(error, app_commands.NoPrivateMessage):
+            text = errors.server_only()
+        elif isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
+            # The commands at Discord are registered when Discord lets the bot, and members' apps keep them for a while.
+            log.warning("a command of another version was used: %s", error)
+            text = errors.stale_command()
+        else:
+            reference = new_id(interaction.created_at.timestamp())
+            log.error("interaction %s failed", reference, exc_info=cause)
+            text = errors.internal_error(reference)
+        if interaction.type is discord.InteractionType.autocomplete:
+            return
+        speak(str(interaction.locale))
+        view = cards.support_view(interaction.client.use_cases.support_url) or discord.utils.MISSING
+        try:
+            if interaction.response.is_done():
+                await interaction.followup.send(str(text), ephemeral=True, view=view)
+            else:
+                await interaction.response.send_message(str(text), ephemeral=True, view=view)
+        except discord.HTTPException as failure:
+            log.warning("a member could not be told of an error: %s", failure.text)
+
+
+class Client(commands.AutoShardedBot):
+    """discord.py's client with nothing that this bot does not use: no prefix commands, no message or member cache."""
+
+    use_cases: UseCases
+
+    def __init__(
+        self,
+        settings: Settings,
+        account: Callable[[], str] = lambda: "nothing known",
+        http_trace: aiohttp.TraceConfig | None = None,
+    ) -> None:
+        # discord.py reads the base at each request; the gateway's address comes from there.
+        discord.http.Route.BASE = settings.discord_api_url
+        super().__init__(
+            command_prefix=(),
+            http_trace=http_trace,  # type: ignore[arg-type] # None is its default
+            help_command=None,
+            tree_cls=Tree,
+            intents=discord.Intents(guilds=True),
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            max_messages=None,
+            chunk_guilds_at_startup=False,
+            allowed_mentions=discord.AllowedMentions.none(),
+            status=discord.Status.online,
+            activity=discord.Activity(type=discord.ActivityType.listening, name="/cover"),
+            # A longer wait is planned, so that it holds nobody else up.
+            max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
+        )
+        self.http.http_trace = http_trace
+        self._account = account
+        self.command_ids: dict[str, int] = {}
+        self._custom_ids: list[re.Pattern[str]] = []
+        self._forms: list[tuple[re.Pattern[str], TakeForm]] = []
+        self._launching: set[int] = set()
+        self._started_at = discord.utils.utcnow()
+
+    async def setup_hook(self) -> None:
+        """Load the cogs."""
+        for cog in COGS:
+            if cog not in self.extensions:  # this is called again when an earlier try to log in failed later on
+                await self.load_extension(cog)
+        await self.tree.set_translator(Translator())
+
+    async def launch_shard(self, gateway: URL, shard_id: int, *, initial: bool = False) -> None:
+        """Begin a shard's first session, however often that takes.
+
+        discord.py calls this again from within itself, 5 s after each failure, until Python's stack is full.
+        """
+        if shard_id in self._launching:
+            raise _LaunchFailed
+        self._launching.add(shard_id)
+        try:
+            for pause in chain(LAUNCH_PAUSES, repeat(LAUNCH_PAUSES[-1])):
+                try:
+                    return await super().launch_shard(gateway, shard_id, initial=initial)
+                except _LaunchFailed as failure:
+                    # Where it was raised the error before it was being handled.
+                    await asyncio.sleep(max(pause, asked_to_wait(failure.__context__)))
+        finally:
+            self._launching.discard(shard_id)
+
+    def add_dynamic_items(self, *items: type[discord.ui.DynamicItem[Any]]) -> None:
+        """Make buttons known by their custom ids."""
+        super().add_dynamic_items(*items)
+        self._custom_ids.extend(item.__discord_ui_compiled_template__ for item in items)
+
+    def add_form(self, custom_id: re.Pattern[str], take: TakeForm) -> None:
+        """Make a form known by its custom id, so that one opened before a restart is taken after it."""
+        self._forms.append((custom_id, take))
+
+    async def on_interaction(self, interaction: discord.Interaction[Client]) -> None:
+        """Take forms, and answer what nobody knows: of another version of this program, or made up."""
+        custom_id = str(cast("dict[str, object]", interaction.data or {}).get("custom_id", ""))
+        if interaction.type is discord.InteractionType.modal_submit:
+            for pattern, take in self._forms:
+                if (match := pattern.fullmatch(custom_id)) is not None:
+                    # Under a name by which a stop waits for it.
+                    await asyncio.create_task(take(interaction, match), name=f"discord-ui-form-{custom_id}")
+                    return
+        elif interaction.type is not discord.InteractionType.component:
+            return
+        if not any(template.fullmatch(custom_id) for template in self._custom_ids):
+            speak(str(interaction.locale))
+            try:
+                await interaction.response.send_message(str(errors.stale_button()), ephemeral=True)
+            except discord.HTTPException as failure:
+                log.warning("a member could not be told that a button is unknown: %s", failure.text)
+
+    def mention(self, name: str) -> str:
+        """Return what names a command so that it can be pressed, or typed while Discord has told no id of it."""
+        number = self.command_ids.get(name.partition(" ")[0])
+        return f"`/{name}`" if number is None else f"</{name}:{number}>"
+
+    async def find_post(self, channel_id: int, message_id: int) -> discord.Message:
+        """Read a message; raises `discord.HTTPException`."""
+        return await self.get_partial_messageable(channel_id).fetch_message(message_id)
+
+    async def on_ready(self) -> None:
+        """Say in one line what runs here."""
+        servers = len(self.guilds)
+        log.info(
+            "Coverbot %s is connected to Discord as %s in %d servers; %s",
+            version(),
+            self.user,
+            servers,
+            self._account(),
+        )
+        has_all_shards = len(self.shards) == self.shard_count
+        if not self.guilds and has_all_shards and self.application_id is not None:
+            log.warning("it is in no server yet; this invites it into one: %s", invitation(self.application_id))
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """Greet a server; those that were there before are no news when a session begins."""
+        await self.use_cases.onboarding.joined(guild.id)
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """Greet a server that was joined while a session began, which discord.py takes for one that was there."""
+        if guild.me.joined_at is not None and guild.me.joined_at > self._started_at:
+            await self.use_cases.onboarding.joined(guild.id)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """Forget a server."""
+        await self.use_cases.onboarding.left(guild.id)
+
+    async def end_commands(self, grace: float) -> None:
+        """Wait up to `grace` seconds for the commands and buttons under way, then cancel them."""
+        running = [task for task in asyncio.all_tasks() if task.get_name().startswith(COMMAND_TASKS)]
+        if running:
+            _, late = await asyncio.wait(running, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def not_ready(self) -> str | None:
+        """Return why Discord is not to be reached, or None."""
+        if not self.is_ready():
+            return "not connected yet"
+        if any(shard.is_closed() for shard in self.shards.values()):
+            return "a shard is disconnected"
+        return None

@@ -1,0 +1,1 @@
+"""What owners and server managers decide and are told: limits, settings, usage, alarms, greetings."""

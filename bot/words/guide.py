@@ -1,0 +1,90 @@
+"""What `/help` and `/coverbot about` say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import discord
+
+from bot.words import labels, limits
+from bot.words.cards import COLOUR
+from bot.words.limits import NO_LIMIT, Left
+from bot.words.text import Raw, Text, escape
+
+FIELD_LIMIT = 1024
+
+Mention = Callable[[str], str]
+"""Names a command so that it can be pressed."""
+
+
+def page(mention: Mention, left: Sequence[Left], starts_anew: float, *, welcome: str | None) -> discord.Embed:
+    """Show all that a member has to know, with what is left to them today."""
+    parts = [
+        *_steps(mention),
+        "",
+        f"**{Text('Commands')}**",
+        *(f"{mention(name)} {text}" for name, text in _commands()),
+        "",
+        f"**{Text('Buttons')}**",
+        *(f"**{label}** {text}" for label, text in _buttons()),
+    ]
+    embed = discord.Embed(title=str(Text("A cover in three steps")), description="\n".join(parts), colour=COLOUR)
+    if welcome:
+        embed.add_field(name=str(Text("This server says")), value=escape(welcome)[:FIELD_LIMIT], inline=False)
+    embed.add_field(name=str(Text("Your limits")), value=_limits(left, starts_anew), inline=False)
+    embed.add_field(name=str(Text("Privacy")), value=str(_privacy(mention)), inline=False)
+    return embed
+
+
+def _steps(mention: Mention) -> list[str]:
+    steps = [
+        Text(
+            "Make a song with {generate}, or bring one that you made with VidGo: {bring}.",
+            generate=Raw(mention("music generate")),
+            bring=Raw(mention("music import")),
+        ),
+        Text(
+            "Type {cover} and choose the song. What is posted is new artwork for it or a new performance; each post "
+            "says which.",
+            cover=Raw(mention("cover")),
+        ),
+        Text("With a style, such as “acoustic folk”, {cover} performs it anew.", cover=Raw(mention("cover"))),
+    ]
+    return [f"{number}. {step}" for number, step in enumerate(steps, 1)]
+
+
+def _commands() -> list[tuple[str, Text]]:
+    return [
+        ("cover", Text("covers a song; without a choice the newest")),
+        ("music generate", Text("makes a new song")),
+        ("music extend", Text("continues a song")),
+        ("music import", Text("brings in a song by its VidGo task id")),
+        ("music library", Text("shows your songs and covers")),
+        ("music status", Text("shows what you are waiting for")),
+        ("music forget", Text("forgets a song, or everything about you")),
+    ]
+
+
+def _buttons() -> list[tuple[Text, Text]]:
+    return [
+        (labels.cover(), Text("under a song: covers it for you")),
+        (labels.stop(), Text("while you wait: nothing is posted")),
+        (labels.remove(), Text("under a post of yours: deletes it")),
+        (labels.download(), Text("where a file is too large to be posted: fetches it")),
+    ]
+
+
+def _limits(left: Sequence[Left], starts_anew: float) -> str:
+    lines = [str(limits.left(one)) for one in left]
+    if any(one.limit != NO_LIMIT for one in left):
+        lines.append(str(Text("Limits start anew {when}.", when=Raw(f"<t:{int(starts_anew)}:R>"))))
+    lines.append(str(Text("A cover with a style counts as a song. What fails is given back.")))
+    return "\n".join(lines)
+
+
+def _privacy(mention: Mention) -> Text:
+    return Text(
+        "I read no messages. What I keep about you is your songs and what you asked for, under your Discord id; "
+        "{forget} removes it. VidGo gets your words, but not who you are.",
+        forget=Raw(mention("music forget")),
+    )

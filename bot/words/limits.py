@@ -1,0 +1,78 @@
+"""What members read about limits of a day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.words.text import Raw, Text
+from storage.usage import Kind
+
+NO_LIMIT = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How many orders of a kind count against a member's limit of today."""
+
+    kind: Kind
+    limit: int
+    used: int
+
+    @property
+    def left(self) -> int:
+        """Return how many may still be ordered; it means nothing where there is no limit."""
+        return max(self.limit - self.used, 0)
+
+
+def reached(kind: Kind, limit: int, starts_anew: float) -> Text:
+    if limit == 0:
+        if kind is Kind.COVER:
+            return Text("Covers are not allowed to you in this server. Nothing was ordered.")
+        return Text("New songs are not allowed to you in this server. Nothing was ordered.")
+    when, until = Raw(f"<t:{int(starts_anew)}:R>"), Raw(f"<t:{int(starts_anew)}:t>")
+    if kind is Kind.COVER:
+        return Text(
+            "Your limit of covers for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was "
+            "ordered.",
+            limit=limit,
+            when=when,
+            until=until,
+        )
+    return Text(
+        "Your limit of new songs for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was "
+        "ordered.",
+        limit=limit,
+        when=when,
+        until=until,
+    )
+
+
+def reached_by_server(limit: int, starts_anew: float) -> Text:
+    if limit == 0:
+        return Text("Nothing may be ordered in this server at the moment.")
+    return Text(
+        "This server's limit of orders for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was "
+        "ordered.",
+        limit=limit,
+        when=Raw(f"<t:{int(starts_anew)}:R>"),
+        until=Raw(f"<t:{int(starts_anew)}:t>"),
+    )
+
+
+def left(of: Left) -> Text:
+    """Say how much of a limit is left; in a list of several also that there is no limit."""
+    if of.limit == NO_LIMIT:
+        if of.kind is Kind.COVER:
+            return Text("As many covers as you like.")
+        return Text("As many songs as you like.")
+    if of.kind is Kind.COVER:
+        # Translators: follows an acknowledgement, such as "Covering **Sea**. … 2 of 5 covers left today."
+        return Text("{number} of {limit} covers left today.", number=of.left, limit=of.limit)
+    return Text("{number} of {limit} songs left today.", number=of.left, limit=of.limit)
+
+
+def counted_until(until: float) -> Text:
+    return Text(
+        "How much you ordered today is counted until {until}, because of the limits; then I forget that too.",
+        until=Raw(f"<t:{int(until)}:f>"),
+    )

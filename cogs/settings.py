@@ -1,0 +1,113 @@
+"""The panel of `/coverbot settings`: its menus, buttons and forms; all that they need is in their custom ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Self, cast
+
+import discord
+
+from bot.gateway.client import Client
+from bot.songs.orders import Answer
+from bot.words import errors, panel
+from bot.words.errors import MemberError
+from bot.words.panel import CUSTOM_ID
+from storage.servers import RoleLimits
+
+MENUS = ("channels", "language")
+SWITCHES = ("covers_of_others", "mentions")
+FORMS = ("limits", "welcome", "role")
+
+
+def require_manager(interaction: discord.Interaction) -> int:
+    """Return the server that the caller manages; raises `MemberError` where it is none."""
+    if interaction.guild_id is None or not interaction.permissions.manage_guild:
+        raise MemberError(errors.managers_only())
+    return interaction.guild_id
+
+
+async def show_panel(interaction: discord.Interaction, client: Client) -> Answer:
+    """Return the panel as it is now."""
+    guild_id = require_manager(interaction)
+    return Answer("", panel.view(await client.use_cases.servers.panel(guild_id)))
+
+
+class SettingsItem(
+    discord.ui.DynamicItem[discord.ui.Item[Any]],
+    template=rf"{CUSTOM_ID}(?P<name>{'|'.join((*MENUS, *SWITCHES, *FORMS))})",
+):
+    """A menu or button of the panel."""
+
+    def __init__(self, item: discord.ui.Item[Any], name: str) -> None:
+        super().__init__(item)
+        self._name = name
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read from the custom id what it sets."""
+        return cls(item, match["name"])
+
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+        """Set what was chosen and show the panel anew, or open the form for it."""
+        use = interaction.client.use_cases
+        values = list(cast("dict[str, Any]", interaction.data or {}).get("values") or ())
+        if self._name in FORMS:
+            await use.interactions.open(interaction, lambda: _form(interaction, self._name, values))
+            return
+
+        async def work() -> Answer:
+            guild_id, user_id = require_manager(interaction), interaction.user.id
+            if self._name == "channels":
+                await use.servers.set_channels(guild_id, user_id, [int(value) for value in values])
+            elif self._name == "language":
+                await use.servers.set_language(guild_id, user_id, "".join(values[:1]))
+            else:
+                await use.servers.switch(guild_id, user_id, self._name)
+            return await show_panel(interaction, interaction.client)
+
+        await use.interactions.update(interaction, work)
+
+
+async def _form(interaction: discord.Interaction[Client], name: str, values: list[str]) -> discord.ui.Modal:
+    server = await interaction.client.use_cases.servers.get(require_manager(interaction))
+    if name == "limits":
+        return panel.limits_form(server)
+    if name == "welcome":
+        return panel.welcome_form(server)
+    role = int("".join(values[:1]) or 0)
+    return panel.role_form(role, server.roles.get(role, RoleLimits(None, None)))
+
+
+async def take_form(interaction: discord.Interaction[Client], match: re.Match[str]) -> None:
+    """Set what was typed into a form, and show the panel anew."""
+    use = interaction.client.use_cases
+    typed = dict(_typed(cast("dict[str, Any]", interaction.data or {}).get("components") or ()))
+
+    async def work() -> Answer:
+        guild_id, user_id = require_manager(interaction), interaction.user.id
+        if match["role"]:
+            role = int(match["role"])
+            await use.servers.set_role(guild_id, user_id, role, typed.get("covers", ""), typed.get("songs", ""))
+        elif match["name"] == "welcome":
+            await use.servers.set_welcome(guild_id, user_id, typed.get("text", ""))
+        else:
+            await use.servers.set_limits(guild_id, user_id, typed.get("covers", ""), typed.get("songs", ""))
+        return await show_panel(interaction, interaction.client)
+
+    await use.interactions.update(interaction, work)
+
+
+def _typed(components: Any) -> Iterator[tuple[str, str]]:
+    for item in components:
+        field = item.get("component") or {}
+        if isinstance(field.get("value"), str):
+            yield str(field.get("custom_id")), field["value"]
+
+
+async def setup(client: Client) -> None:
+    """Make the panel known."""
+    client.add_dynamic_items(SettingsItem)
+    client.add_form(re.compile(rf"{CUSTOM_ID}(?:(?P<name>limits|welcome)|role:(?P<role>\d{{1,20}}))"), take_form)
