@@ -91,9 +91,14 @@ async def get(snapshot: Snapshot, guild_id: int | None) -> Server:
     return Server(**{**values, "roles": roles, "channels": tuple(values["channels"])})
 
 
+async def hold(transaction: Transaction, guild_id: int) -> Server:
+    """Return what is set for a server, which nobody else changes until the transaction ends."""
+    await transaction.alone(f"server {guild_id}")
+    return await get(transaction, guild_id)
+
+
 async def save(transaction: Transaction, server: Server, change: Change) -> None:
     """Write down what is set now, and who has changed it."""
-    await transaction.alone(f"server {server.guild_id}")
     values = _columns(server)
     new = {f"new_{name}": value for name, value in values.items()} | {"of_guild": server.guild_id}
     if (await transaction.execute(_UPDATE, new)).rowcount == 0:

@@ -61,13 +61,14 @@ class Watch:
 
     async def take_over(self) -> None:
         """Be the one who looks, if this process leads: what another one has left waits until it is seen again."""
-        self._leads = self._database.leads
-        if not self._leads:
+        if not self._database.leads:
+            self._leads = False
             return
-        async with self._database.write() as transaction:
+        async with self._database.write(durable=False) as transaction:
             await alarms.wake_orphans(transaction, self._clock())
             self._conditions.recall(await alarms.get(transaction, AlarmKind.CREDITS_GONE))
         self._asked_at = self._looked_at = float("-inf")
+        self._leads = True
 
     async def claim(self, skip: Collection[str], _limit: int) -> list[Due]:
         """Return what it is time to look at, and whether something is to be written down."""

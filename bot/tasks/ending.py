@@ -55,8 +55,9 @@ class Ending:
                 await library.add(transaction, members, files, kind, now)
                 if before is not None and before.error_kind is not None:
                     await notifications.tell_again(transaction, task.id, now)
-                    await alarms.come_after_all(transaction, task.id, now)
                 await notifications.make_due(transaction, task.id, now)
+                if before is not None and before.error_kind is not None:
+                    await alarms.come_after_all(transaction, task.id, now)
         except Gone:
             return
         except IntegrityError:
