@@ -20,7 +20,7 @@ from storage import tasks as rows
 from storage.archive import index
 from storage.archive.archive import Archive
 from storage.archive.index import AUDIO, PICTURE, What
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.files import File
 from storage.planned import Due
 from storage.wakeups import Queue
@@ -156,7 +156,11 @@ class Archiver:
         return not is_hopeless(Failures(since, now, tries, problem, since, tries), made_at, now)
 
 
+async def _release(transaction: Transaction, names: Collection[str]) -> None:
+    await index.release(transaction, set(names) - {TIDY})  # which nobody holds
+
+
 def make_archiver(archiver: Archiver, database: Database, clock: Callable[[], float]) -> Worker:
     """Make the worker."""
-    release = database.releasing(index.release)
+    release = database.releasing(_release)
     return Worker(Queue.ARCHIVER, archiver, database.wakeups, places=PLACES, clock=clock, release=release)
