@@ -24,6 +24,12 @@ from tests.storage.rows import NOW, a_file, a_notification, a_task, add
 GONE = "words that were forgotten"
 
 
+@pytest.fixture
+def engine() -> str:
+    """SQLite alone: a server has tools of its own."""
+    return "sqlite"
+
+
 def titles(path: Path) -> set[str]:
     """Return what a database holds, read as the program would: with its log."""
     with closing(sqlite3.connect(path)) as connection:
