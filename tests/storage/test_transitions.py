@@ -78,7 +78,7 @@ LOCKS = {
     "storage.tasks.lock",
     "storage.tasks.cover_of",
     "storage.tasks.same_order",
-    "storage.archive.index.hold_still",
+    "storage.servers.hold",
 }
 """What takes a transaction to keep other processes from rows, or to let them have these."""
 
