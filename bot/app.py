@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import random
-import shutil
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from bot.gateway.login import log_in, stay_connected
 from bot.media.archiver import Archiver, make_archiver
 from bot.media.fetch import Fetcher
 from bot.media.files import Files
+from bot.media.folders import emptied, one_of_many
 from bot.media.links import Links
 from bot.media.sources import Sources
 from bot.media.store import make_store
@@ -63,13 +64,10 @@ from bot.web.addresses import show_address
 from bot.web.figures import Exposition
 from bot.web.listener import Listener
 from bot.worker import Worker
-from storage import alarms, notifications
-from storage import tasks as rows
 from storage.archive.archive import Archive
 from storage.archive.store import StoreRefused
-from storage.database import Database
-from storage.schema import AlarmKind
-from storage.sqlite.opening import DatabaseError, hold_alone, path_of, unusable
+from storage.database import Database, DatabaseError, is_postgresql
+from storage.sqlite.opening import hold_alone
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +105,7 @@ async def run(settings: Settings, *, clock: Callable[[], float] = time.time, rng
     building = asyncio.create_task(_build(settings, stack, clock, rng or random.Random()))  # noqa: S311 (jitter)
     try:
         if await _done_before(building, stop):
-            connection = asyncio.create_task(_connect(_built(building, settings), settings))
+            connection = asyncio.create_task(_connect(building.result(), settings))
             if await _done_before(connection, stop):
                 _explain_end(connection)
         log.info("shutting down")
@@ -130,15 +128,24 @@ class _Parts:
 async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], rng: random.Random) -> _Parts:
     """Make the parts and start to listen; the stack closes what the parts stand on."""
     database = await _open_database(settings, stack)
-    directory = await asyncio.to_thread(_empty_directory, settings)
+    try:
+        return await _assemble(database, settings, stack, database.clock(clock), rng)
+    except DBAPIError as error:  # its disk has become full, or its server has gone, since it was opened
+        raise SettingsError(f"DATABASE_URL: {database.explain(error)}") from error
+
+
+async def _assemble(
+    database: Database, settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], rng: random.Random
+) -> _Parts:
+    directory = await asyncio.to_thread(_folder, settings, stack.enter_context(ExitStack()))
     metrics = Metrics()
     conditions = Conditions(database.wakeups, clock, warning=settings.credits_warning)
-    vidgo = await _open_vidgo(settings, stack, clock, partial(_see, metrics, conditions))
+    vidgo = await _open_vidgo(database, settings, stack, clock, partial(_see, metrics, conditions))
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
     stack.push_async_callback(archive.close)
-    client = Client(settings, lambda: _account(vidgo, archive), metrics.discord_trace())
+    client = Client(settings, lambda: _account(vidgo, archive), _guarded(metrics.discord_trace(), database, settings))
     files = Files(archive, Sources(database, fetcher, client.find_post), directory)
     stack.push_async_callback(files.close)
     links = Links(settings, clock)
@@ -185,11 +192,13 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
         make_onboarding(onboarding, database, clock),
     ]
     places = [directory, *([settings.archive_dir] if archive.is_on and settings.archive_url is None else [])]
-    watch = make_watch(Watch(database, vidgo, conditions, places, clock), database, clock)
-    await _go_on(database, conditions, clock())
+    watching = Watch(database, vidgo, conditions, places, clock)
+    watch = make_watch(watching, database, clock)
+    await database.join(clock)
+    await watching.take_over()
     workers.append(watch)
     parts = _Parts(client, vidgo, submission, watch, workers)
-    not_ready = partial(_not_ready, parts)
+    not_ready = partial(_not_ready, parts, database)
     exposition = Exposition(
         metrics,
         database,
@@ -219,13 +228,16 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
     return parts
 
 
-async def _go_on(database: Database, conditions: Conditions, now: float) -> None:
-    """Go on with what the last process has left; with SQLite nobody else lives who could be at work on it."""
-    async with database.write() as transaction:
-        await rows.wake_orphans(transaction, now)
-        await notifications.wake_orphans(transaction, now)
-        await alarms.wake_orphans(transaction, now)
-        conditions.recall(await alarms.get(transaction, AlarmKind.CREDITS_GONE))
+def _guarded(trace: aiohttp.TraceConfig, database: Database, settings: Settings) -> aiohttp.TraceConfig:
+    """Let no request out while others may have taken over what this process holds; with SQLite nobody could."""
+
+    async def check(*_: object) -> None:
+        if not database.may_act:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "this process could not renew its lease")
+
+    if is_postgresql(settings.database_url):
+        trace.on_request_start.append(check)
+    return trace
 
 
 def _see(metrics: Metrics, conditions: Conditions, question: Question, error: BaseException | None) -> None:
@@ -235,7 +247,10 @@ def _see(metrics: Metrics, conditions: Conditions, question: Question, error: Ba
     conditions.see_request(question, error)
 
 
-async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], seen: Seen) -> VidGo:
+async def _open_vidgo(
+    database: Database, settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], seen: Seen
+) -> VidGo:
+    trace = _guarded(aiohttp.TraceConfig(), database, settings)
     sessions = [
         await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -243,6 +258,7 @@ async def _open_vidgo(settings: Settings, stack: AsyncExitStack, clock: Callable
                 cookie_jar=aiohttp.DummyCookieJar(),
                 max_line_size=MAX_HEADER_BYTES,
                 max_field_size=MAX_HEADER_BYTES,
+                trace_configs=[trace] if trace.on_request_start else [],
             )
         )
         for force_close in (False, True)
@@ -264,13 +280,6 @@ async def _done_before(task: asyncio.Task[Any], stop: asyncio.Event) -> bool:
     await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     return task.done() and not stop.is_set()
-
-
-def _built(building: asyncio.Task[_Parts], settings: Settings) -> _Parts:
-    try:
-        return building.result()
-    except DBAPIError as error:  # the disk has become full since the database was opened
-        raise SettingsError(f"DATABASE_URL: {unusable(path_of(settings.database_url), error)}") from error
 
 
 async def _connect(parts: _Parts, settings: Settings) -> None:
@@ -326,9 +335,10 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
 
 async def _open_database(settings: Settings, stack: AsyncExitStack) -> Database:
     try:
-        # Two programs on one file would post and order everything twice.
-        stack.enter_context(hold_alone(settings.database_url))
-        database = await Database.open(settings.database_url)
+        if not is_postgresql(settings.database_url):
+            # Two programs on one file would post and order everything twice.
+            stack.enter_context(hold_alone(settings.database_url))
+        database = await Database.open(settings.database_url, settings.database_server)
     except DatabaseError as error:
         raise SettingsError(f"DATABASE_URL: {error}") from error
     stack.push_async_callback(database.close)
@@ -355,21 +365,25 @@ async def _listen(listener: Listener, settings: Settings) -> None:
     log.info("listening on %s", show_address(settings.listen_host, port))
 
 
-def _empty_directory(settings: Settings) -> Path:
-    """Make the place where files wait to be posted, without what an earlier process left there."""
-    database = Path(make_url(settings.database_url).database or "coverbot.db")
-    directory = database.with_name(f"{database.name}-posting")  # nobody else's folder: it is emptied at each start
-    shutil.rmtree(directory, ignore_errors=True)
+def _folder(settings: Settings, stack: ExitStack) -> Path:
+    """Make the place where files wait to be posted."""
     try:
-        directory.mkdir(parents=True)
+        if is_postgresql(settings.database_url):
+            # Beside the archive, whose files are then linked and not copied.
+            setting, directory = "ARCHIVE_DIR", settings.archive_dir.with_name(f"{settings.archive_dir.name}-posting")
+            return one_of_many(directory, stack)
+        database = Path(make_url(settings.database_url).database or "coverbot.db")
+        setting, directory = "DATABASE_URL", database.with_name(f"{database.name}-posting")
+        return emptied(directory)
     except OSError as error:
-        raise SettingsError(f"DATABASE_URL: its directory cannot be used: {directory}: {error.strerror}") from error
-    return directory
+        raise SettingsError(f"{setting}: its directory cannot be used: {directory}: {error.strerror}") from error
 
 
-def _not_ready(parts: _Parts) -> dict[str, str]:
+def _not_ready(parts: _Parts, database: Database) -> dict[str, str]:
     problems = {worker.name: worker.problem(STALLED_SECONDS) for worker in parts.workers}
     reasons = {name: problem for name, problem in problems.items() if problem is not None}
+    if not database.may_act:
+        reasons["lease"] = "could not be renewed"
     discord_reason = parts.client.not_ready()
     return reasons if discord_reason is None else {**reasons, "discord": discord_reason}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import socket
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,7 +25,9 @@ from pydantic import (
     field_validator,
 )
 
+from bot import version
 from bot.environment import Environment, read_environment
+from storage.database import Server
 
 
 class SettingsError(Exception):
@@ -54,15 +57,33 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _server_url(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises ValueError for a port that is no number
+    except ValueError:
+        scheme = ""
+    if scheme not in ("postgres", "postgresql") or not rest or re.search(r"\s", value):
+        raise ValueError(
+            "must look like postgresql://user:password@host/coverbot; write other characters as %40 and so"
+        )
+    return value
+
+
 def _database_url(value: str) -> str:
     scheme, _, rest = value.partition("://")
-    if scheme in ("postgres", "postgresql"):
-        raise ValueError("names a PostgreSQL server, which this version does not support, use sqlite:///…")
+    if scheme.startswith("postgres"):
+        return _server_url(value)
     if scheme != "sqlite" or not rest.startswith("/") or rest in ("/", "//"):
-        raise ValueError("must look like sqlite:///data/coverbot.db")
+        raise ValueError("must look like sqlite:///data/coverbot.db or postgresql://user:password@host/coverbot")
     if rest == "/:memory:":
         raise ValueError("must name a file, for what is kept in memory is gone after each restart")
     return value
+
+
+def _listen_url(value: str | None) -> str | None:
+    return None if value is None else _server_url(value)
 
 
 def _archive_url(value: str) -> str:
@@ -152,7 +173,12 @@ class Settings(BaseModel):
     public_url: HttpUrl | None = None
     listen_host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     listen_port: Annotated[int, Field(ge=0, le=65535, description="a port, a number from 1 to 65535")] = 8080
-    database_url: Annotated[str, AfterValidator(_database_url)] = "sqlite:///data/coverbot.db"
+    database_url: Annotated[str, AfterValidator(_database_url), Field(repr=False)] = "sqlite:///data/coverbot.db"
+    database_listen_url: Annotated[str | None, AfterValidator(_listen_url), Field(repr=False)] = None
+    database_pooled: Annotated[bool, Field(description="true or false")] = False
+    process_name: Annotated[
+        str | None, Field(pattern=r"^[A-Za-z0-9_.:@-]{1,60}$", description="up to 60 letters, digits and . _ - : @")
+    ] = None
     archive_dir: Path = Path("data/media")
     archive_max_bytes: Annotated[Size, Field(ge=0, le=1 << 50, description="a size up to 1PiB; 0 keeps nothing")] = (
         5368709120
@@ -189,6 +215,16 @@ class Settings(BaseModel):
         BeforeValidator(lambda value: str(value).lower()),
         Field(description="console or json"),
     ] = "console"
+
+    @property
+    def process(self) -> str:
+        """Return by which name this process is known to the others."""
+        return self.process_name or f"{socket.gethostname()[:40]}-{os.getpid()}"
+
+    @property
+    def database_server(self) -> Server:
+        """Return how PostgreSQL is reached, where it is the database."""
+        return Server(self.database_listen_url, self.database_pooled, self.process, version())
 
     @field_validator("*", mode="before")
     @classmethod

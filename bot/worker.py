@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Protocol, TypeVar
+
+from sqlalchemy.exc import OperationalError
 
 from storage.planned import Due, Gone
 from storage.wakeups import Queue, Wakeups
@@ -52,15 +54,28 @@ class Work(Protocol):
 class Worker:
     """Does what is due in a queue, in up to `places` at once and never one id twice at a time.
 
-    An id whose work raises rests for a growing pause, and so does one that comes again unchanged.
+    An id whose work raises rests for a growing pause, and so does one that comes again unchanged. Where others could do
+    the work too, `release` lets them have what was claimed here and is done.
     """
 
-    def __init__(self, queue: Queue, work: Work, wakeups: Wakeups, *, places: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        work: Work,
+        wakeups: Wakeups,
+        *,
+        places: int,
+        clock: Callable[[], float],
+        release: Callable[[Collection[str]], Awaitable[None]] | None = None,
+    ) -> None:
         self.name = str(queue)
         self._queue = queue
         self._work = work
         self._wakeups = wakeups
         self.places = places
+        self._release = release
+        self._claimed: set[str] = set()
+        """What others cannot have yet; all of it where `release` is given."""
         self._clock = clock
         self._running: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
@@ -116,6 +131,9 @@ class Worker:
         while True:
             try:
                 pause = await self._turn()
+            except OperationalError as error:
+                log.error("%s could not look for work: OperationalError: %s", self.name, error.orig)
+                pause = _PAUSES[1]
             except Exception:  # a worker outlives whatever the database says
                 log.exception("%s could not look for work", self.name)
                 pause = _PAUSES[1]
@@ -127,7 +145,12 @@ class Worker:
         free = self.places - len(self._running)
         if free <= 0:
             return IDLE_SECONDS  # the end of any running work wakes the loop
+        if self._release is not None and (done := self._claimed - self._running.keys() - self._resting):
+            await self._release(done)
+            self._claimed -= done
         found = await self._work.claim({*self._running, *self._resting}, free)
+        if self._release is not None:
+            self._claimed.update(due.id for due in found)
         for due in found:
             if due.id not in self._running and due.id not in self._resting and not self._comes_again(due):
                 self._start(due)
@@ -162,6 +185,9 @@ class Worker:
             _note(self._done, due.id, (at, times + 1, rests) if at == due.at else (due.at, 1, 0))
         except TryLater as reason:
             log.warning("%s: %s is tried again later: %s", self.name, due.id, reason)
+            self._try_later(due.id)
+        except OperationalError as error:  # the disk, the server or a clash; what is due stays due
+            log.error("%s: %s is tried again later: OperationalError: %s", self.name, due.id, error.orig)
             self._try_later(due.id)
         except Exception:  # one row must not stop the others
             log.exception("%s failed for %s", self.name, due.id)

@@ -56,7 +56,7 @@ class Alarm:
 _QUIET = AlarmState.QUIET
 _RAISED, _TOLD, _OVER = AlarmState.RAISED, AlarmState.TOLD, AlarmState.OVER
 
-_GET = quick(select(alarms).where(alarms.c.kind == bindparam("of_kind")).with_for_update())
+_GET = quick(select(alarms).where(alarms.c.kind == bindparam("of_kind")))
 _ALL = quick(select(alarms))
 _LOCALE = quick(
     select(notifications.c.locale)
@@ -99,6 +99,7 @@ async def locale_of(snapshot: Snapshot, user_id: int) -> str | None:
 
 async def wake_orphans(transaction: Transaction, now: float) -> None:
     """Let what was to be told wait until somebody sees that it is still so; what has happened stays so."""
+    await transaction.alone("alarms")
     for row in (await transaction.execute(_ALL)).all():
         alarm = _from_row(row)
         if alarm.state in (_RAISED, _OVER):
@@ -108,7 +109,7 @@ async def wake_orphans(transaction: Transaction, now: float) -> None:
 
 async def begin(transaction: Transaction, kind: AlarmKind, since: float, details: Details, now: float) -> AlarmState:
     """Note that something is so, since when, and return the state that it leads to."""
-    alarm = await get(transaction, kind)
+    alarm = await _hold(transaction, kind)
     if alarm is None:
         alarm = Alarm(kind, _RAISED, since, details, now, None, None, {})
         await transaction.execute(_ADD, asdict(alarm))
@@ -126,7 +127,7 @@ async def begin(transaction: Transaction, kind: AlarmKind, since: float, details
 
 async def end(transaction: Transaction, kind: AlarmKind, details: Details, now: float) -> AlarmState:
     """Note that something is not so, or not any more, and return the state that it leads to."""
-    alarm = await get(transaction, kind)
+    alarm = await _hold(transaction, kind)
     if alarm is None or alarm.state is _QUIET:
         return _QUIET
     if alarm.state is _OVER:
@@ -142,14 +143,14 @@ async def end(transaction: Transaction, kind: AlarmKind, details: Details, now: 
 
 async def drop(transaction: Transaction, kind: AlarmKind) -> None:
     """Forget an alarm without a word, because a greater one says as much."""
-    alarm = await get(transaction, kind)
+    alarm = await _hold(transaction, kind)
     if alarm is not None:
         await _save(transaction, replace(alarm, state=_QUIET, tell_at=None, sent_at=None, told={}))
 
 
 async def give_up(transaction: Transaction, task_id: str, now: float) -> None:
     """Note that a task's result is given up."""
-    alarm = await get(transaction, AlarmKind.GIVEN_UP)
+    alarm = await _hold(transaction, AlarmKind.GIVEN_UP)
     if alarm is None:
         alarm = Alarm(AlarmKind.GIVEN_UP, _QUIET, now, {}, None, None, None, {})
         await transaction.execute(_ADD, asdict(alarm))
@@ -166,7 +167,7 @@ async def give_up(transaction: Transaction, task_id: str, now: float) -> None:
 
 async def come_after_all(transaction: Transaction, task_id: str, now: float) -> None:
     """Note that a result that was given up has come."""
-    alarm = await get(transaction, AlarmKind.GIVEN_UP)
+    alarm = await _hold(transaction, AlarmKind.GIVEN_UP)
     if alarm is None or alarm.state is _QUIET:
         return
     new = [task for task in alarm.details.get("new", []) if task != task_id]
@@ -187,7 +188,7 @@ async def send(transaction: Transaction, kind: AlarmKind, now: float, later: flo
 
     Until it is done it is due again at `later`. Raises `Gone` where there is nothing to tell.
     """
-    alarm = await get(transaction, kind)
+    alarm = await _hold(transaction, kind)
     if alarm is None or alarm.state not in (_RAISED, _OVER) or alarm.tell_at is None:
         raise Gone(kind)
     began = alarm.is_being_sent
@@ -203,7 +204,7 @@ async def send(transaction: Transaction, kind: AlarmKind, now: float, later: flo
 
 async def know(transaction: Transaction, kind: AlarmKind, state: AlarmState, person: int, *, could: bool) -> None:
     """Note that somebody was told what was to be told in a state, or could not be."""
-    alarm = await get(transaction, kind)
+    alarm = await _hold(transaction, kind)
     if alarm is None:
         raise Gone(kind)
     told = {name: known for name, known in alarm.told.items() if name != str(person)}
@@ -214,7 +215,7 @@ async def know(transaction: Transaction, kind: AlarmKind, state: AlarmState, per
 
 async def done(transaction: Transaction, kind: AlarmKind, state: AlarmState, now: float) -> None:
     """Note that everybody was told what was to be told in a state; raises `Gone` where it has changed meanwhile."""
-    alarm = await get(transaction, kind)
+    alarm = await _hold(transaction, kind)
     if alarm is None or alarm.state is not state:
         raise Gone(kind)
     if state is _OVER:
@@ -224,6 +225,12 @@ async def done(transaction: Transaction, kind: AlarmKind, state: AlarmState, now
     else:
         alarm = replace(alarm, state=_TOLD, tell_at=None, sent_at=None)
     await _save(transaction, alarm)
+
+
+async def _hold(transaction: Transaction, kind: AlarmKind) -> Alarm | None:
+    """Return an alarm that nobody else changes, nor adds, until the transaction ends."""
+    await transaction.alone("alarms")
+    return await get(transaction, kind)
 
 
 def _worded(details: Details) -> Details:

@@ -1,56 +1,66 @@
-"""The database: reading and writing.
-
-SQLite allows one writer at a time. Writers queue here, in order, instead of meeting at SQLite's lock and sleeping; the
-busy timeout is left for other processes (a backup, an owner's shell). Connections stay open.
-"""
+"""The database as everything above it sees it: reading and writing, whichever engine is below."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from itertools import chain, repeat
-from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import CursorResult, Executable, text
+from sqlalchemy import CursorResult, Executable
 from sqlalchemy.exc import OperationalError
 
-from storage.sqlite.connection import SQLiteConnection
-from storage.sqlite.disk import Disk
-from storage.sqlite.opening import explained, path_of, prepare
+from storage.planned import Claim
 from storage.wakeups import Queue, Wakeups
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS = 4
-
-_ASK = text("SELECT 1")
-
-_PAUSES = (1.0, 2.0, 5.0, 15.0)
+PAUSES = (1.0, 2.0, 5.0, 15.0)
 """Seconds between the tries of what has to be written."""
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; the text is a sentence for the owner."""
+
+
+class Connection(Protocol):
+    """What runs statements, within one transaction."""
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[*tuple[Any, ...]]:
+        """Run a statement; raises `DBAPIError`."""
 
 
 class Snapshot:
     """One consistent state to read from."""
 
-    def __init__(self, connection: SQLiteConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.me: str | None = None
+        """Which process this is, where there are others."""
 
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[*tuple[Any, ...]]:
         """Run a statement; raises `DBAPIError`."""
         return await self._connection.execute(statement, parameters)
 
+    async def claim(self, claim: Claim, values: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the rows that are due, which are this process's where there are others."""
+        return (await self.execute(claim.look, values)).all()
+
 
 class Transaction(Snapshot):
-    """What happens all together or not at all."""
+    """What happens all together or not at all.
 
-    def __init__(self, connection: SQLiteConnection) -> None:
+    With SQLite nobody else writes meanwhile. With PostgreSQL others do: what is decided upon rows that were read before
+    is safe only where those rows are locked (`FOR UPDATE`, which SQLite leaves out), or after `alone`.
+    """
+
+    def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self.woken: set[Queue] = set()
 
@@ -58,112 +68,121 @@ class Transaction(Snapshot):
         """Wake the workers of these after the commit, for it makes something due there."""
         self.woken.update(queues)
 
+    async def alone(self, *names: str) -> None:
+        """Let nobody else be in a transaction that has said this of the same names, until this one ends."""
 
-class Database:
-    """One SQLite file in WAL mode with foreign keys."""
+    async def release(self, claim: Claim, keys: Sequence[Mapping[str, Any]]) -> None:
+        """Let others claim rows that this process has claimed."""
 
-    def __init__(self, path: Path) -> None:
-        self.wakeups = Wakeups()
-        self._path = path
-        self._writer = asyncio.Lock()
-        self._free = asyncio.Semaphore(CONNECTIONS)
-        self._idle: list[SQLiteConnection] = []
-        self.taken = 0
-        """How many of the `CONNECTIONS` are in use."""
-        self._disk = Disk(path, self._checkpoint)
 
-    @classmethod
-    async def open(cls, url: str) -> Self:
-        """Open the file that `url` names, made and migrated where needed.
+Release = Callable[[Transaction, Collection[str]], Awaitable[None]]
 
-        Raises `DatabaseError` for a path that cannot be used, a file that is no database, and a database written by a
-        newer program.
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What only PostgreSQL has: where it is listened to, and how."""
+
+    listen_url: str | None = None
+    """Past a connection pooler."""
+    is_pooled: bool = False
+    """Whether statements go through a pooler in transaction mode."""
+    process: str = "coverbot"
+    """The name by which this process is known there."""
+    version: str = ""
+    """Which version of the program it runs."""
+
+
+class Database(ABC):
+    """One database; `wakeups` tells of what is committed there."""
+
+    wakeups: Wakeups
+    connections: int
+    """How many connections there are to work with."""
+
+    @property
+    @abstractmethod
+    def taken(self) -> int:
+        """How many of the `connections` are in use."""
+
+    @staticmethod
+    async def open(url: str, server: Server | None = None) -> Database:
+        """Open what `url` names, made and migrated where needed.
+
+        Raises `DatabaseError` where it cannot be used, is no database, or was written by a newer program.
         """
-        path = path_of(url)
-        await asyncio.to_thread(prepare, path)
-        database = cls(path)
-        try:
-            with explained(path):
-                async with database.read() as snapshot:
-                    await snapshot.execute(_ASK)
-        except BaseException:
-            await database.close()
-            raise
-        return database
+        # Only the engine that is used is loaded.
+        if is_postgresql(url):
+            from storage.postgresql.database import PostgreSQLDatabase  # noqa: PLC0415
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Snapshot]:
+            return await PostgreSQLDatabase.connect(url, server or Server())
+        from storage.sqlite.database import SQLiteDatabase  # noqa: PLC0415
+
+        return await SQLiteDatabase.connect(url)
+
+    @abstractmethod
+    def read(self) -> AbstractAsyncContextManager[Snapshot]:
         """Give one consistent state to read from."""
-        async with self._connection() as connection:
-            try:
-                with _told("BEGIN"):
-                    await connection.begin("DEFERRED")
-                yield Snapshot(connection)
-            finally:
-                await connection.rollback()
 
-    @asynccontextmanager
-    async def write(self, *, durable: bool = True) -> AsyncIterator[Transaction]:
+    @abstractmethod
+    def write(self, *, durable: bool = True) -> AbstractAsyncContextManager[Transaction]:
         """Give one write transaction, committed on leaving and rolled back on an error.
 
-        The commit survives a power cut, or with `durable` off only the death of the process, which costs no wait for
-        the disk; `sync` makes up for that.
+        The commit survives a power cut, or with `durable` off perhaps only the death of the process, which may cost no
+        wait for the disk; `sync` makes up for that.
         """
-        async with self._writer, self._connection() as connection:
-            transaction = Transaction(connection)
-            try:
-                # A deferred transaction that turns into a write cannot wait for another writer, it fails at once.
-                with _told("BEGIN IMMEDIATE"):
-                    await connection.begin("IMMEDIATE")
-                yield transaction
-                with _told("COMMIT"):
-                    await connection.commit()
-            except BaseException:
-                await connection.rollback()
-                raise
-        self.wakeups.ring(transaction.woken)
-        if durable:
-            await self.sync()
 
+    @abstractmethod
+    def claiming(self) -> AbstractAsyncContextManager[Transaction]:
+        """Give a transaction in which work is claimed and released; where nobody else lives it only reads."""
+
+    def releasing(self, release: Release) -> Callable[[Collection[str]], Awaitable[None]] | None:
+        """Return how a worker lets others have what it has claimed and done, where there are others."""
+        return None
+
+    @abstractmethod
+    async def join(self, clock: Callable[[], float]) -> None:
+        """Begin to work: what no living process holds is due."""
+
+    @abstractmethod
+    def clock(self, own: Callable[[], float]) -> Callable[[], float]:
+        """Return the clock of the times in rows, which is one for all processes; else the program's `own`."""
+
+    @property
+    @abstractmethod
+    def may_act(self) -> bool:
+        """Whether what this process holds is still its own."""
+
+    @property
+    @abstractmethod
+    def leads(self) -> bool:
+        """Whether this process does what only one may do."""
+
+    @abstractmethod
     async def sync(self) -> None:
         """Return when everything committed so far survives a power cut, however long the disk takes nothing."""
-        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
-            try:
-                await self._disk.sync()
-            except OSError as error:
-                log.error("the disk takes nothing (%s); the next try is in %.0f s", error.strerror, pause)
-                await asyncio.sleep(pause)
-            else:
-                return
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[SQLiteConnection]:
-        async with self._free:
-            connection = self._idle.pop() if self._idle else await self._open_connection()
-            self.taken += 1
-            try:
-                yield connection
-            finally:
-                self.taken -= 1
-                self._idle.append(connection)
+    @abstractmethod
+    async def describe(self) -> str:
+        """Write for real, and say in a few words what this database is; raises `DBAPIError`."""
 
-    async def _open_connection(self) -> SQLiteConnection:
-        with _told("CONNECT"):
-            return await SQLiteConnection.open(self._path)
+    @abstractmethod
+    async def size(self) -> tuple[int, int | None]:
+        """Return how many bytes the database has with its log, and how many are free there, None where nobody knows.
 
-    async def _checkpoint(self) -> bool:
-        """Move the log into the database and begin it anew; tell whether it could be moved as a whole."""
-        async with self._connection() as connection:
-            await connection.checkpoint()  # most of it, while others write
-        async with self._writer, self._connection() as connection:
-            moved = await connection.checkpoint()
-            if moved:
-                await connection.begin_log()
-            return moved
+        Raises `OSError` and `DBAPIError`.
+        """
+
+    @abstractmethod
+    def explain(self, error: Exception) -> DatabaseError:
+        """Return an error of this database in words for the owner."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close every connection; none may be in use."""
 
     async def insist(self, work: Callable[[], Awaitable[T]]) -> T:
         """Repeat work until the database takes what it writes: a disk that is full must not cost what was paid for."""
-        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
+        for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
                 return await work()
             except OperationalError as error:
@@ -171,22 +190,7 @@ class Database:
                 await asyncio.sleep(pause)
         raise AssertionError("there is always a next pause")
 
-    def size(self) -> tuple[int, int]:
-        """Return how many bytes the database has with its log, and how many are free there. Raises `OSError`; waits."""
-        log_file = self._path.with_name(f"{self._path.name}-wal")
-        size = sum(path.stat().st_size for path in (self._path, log_file) if path.exists())
-        return size, shutil.disk_usage(self._path.parent).free
 
-    async def close(self) -> None:
-        """Close every connection; none may be in use."""
-        for connection in self._idle:
-            await connection.close()
-
-
-@contextmanager
-def _told(statement: str) -> Iterator[None]:
-    """Turn the driver's error into SQLAlchemy's, as every other statement has it."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise OperationalError(statement, None, error) from error
+def is_postgresql(url: str) -> bool:
+    """Tell whether an address is a PostgreSQL server's; every other one is an SQLite file's."""
+    return url.startswith(("postgresql:", "postgres:"))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, select
 
 from storage.database import Snapshot, Transaction
-from storage.quick import quick
+from storage.quick import quick, unless_there
 from storage.schema import files
 from storage.wakeups import Queue
 
@@ -30,9 +30,10 @@ class File:
     image_sha256: str | None = None
     archive_at: float | None = None
     archive_tries: int = 0
+    holder: str | None = None
 
 
-_ADD = quick(insert(files).prefix_with("OR IGNORE"))
+_ADD = quick(unless_there(files))
 _ONE = quick(select(files).where(files.c.task_id == bindparam("task_id"), files.c.position == bindparam("position")))
 _OF = quick(select(files).where(files.c.task_id == bindparam("task_id")).order_by(files.c.position))
 

@@ -24,7 +24,7 @@ from storage.schema import (
 NOBODY = 0
 """The owner of a task that others still use after its own owner was forgotten."""
 
-_NEVER = 1 << 31
+_NEVER = (1 << 31) - 1
 """A day that does not come."""
 
 _AT_ONCE = 500

@@ -6,12 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, null, select, text, update
+from sqlalchemy import bindparam, delete, null, select, text, update
 
 from storage import planned
 from storage.database import Snapshot, Transaction
 from storage.planned import Due, Gone
-from storage.quick import quick
+from storage.quick import quick, unless_there
 from storage.schema import greetings
 from storage.wakeups import Queue
 
@@ -32,7 +32,7 @@ _OF_GUILD = greetings.c.guild_id == bindparam("of_guild")
 _IS_PLANNED = text("greet_at IS NOT NULL")
 _IS_OPEN = greetings.c.greet_at.is_not(null())
 
-_ADD = quick(insert(greetings).prefix_with("OR IGNORE"))
+_ADD = quick(unless_there(greetings))
 _GET = quick(select(greetings).where(_OF_GUILD))
 _REMOVE = quick(delete(greetings).where(_OF_GUILD))
 _CLAIM = planned.due(greetings.c.guild_id, greetings.c.greet_at, _IS_PLANNED)

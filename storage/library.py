@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Integer, Select, and_, bindparam, delete, insert, select
+from sqlalchemy import Integer, Select, and_, bindparam, delete, select
 
 from storage.database import Snapshot, Transaction
 from storage.files import File
-from storage.quick import quick
+from storage.quick import quick, unless_there
 from storage.schema import files, library, tasks
 
 _ESCAPED = re.compile(r"([/%_])")
@@ -33,7 +33,7 @@ class Song:
 
 
 _NEWEST = (library.c.added_at.desc(), library.c.task_id.desc(), library.c.position)
-_ADD = quick(insert(library).prefix_with("OR IGNORE"))
+_ADD = quick(unless_there(library))
 
 
 def _songs(chosen: Select[Any]) -> Select[Any]:

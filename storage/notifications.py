@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
+    Float,
+    String,
     Update,
     and_,
     bindparam,
@@ -78,6 +81,8 @@ class Notification:
     error: str | None
     created_at: float
     delivered_at: float | None
+    holder: str | None = None
+    ack_holder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +104,25 @@ def _change(*only: NotificationState, **values: Any) -> Update:
     return quick(statement.values(values).returning(*notifications.c))
 
 
-_NOW: Any = bindparam("now")
-_AT: Any = bindparam("at")
+_NOW: Any = bindparam("now", type_=Float)
+_AT: Any = bindparam("at", type_=Float)
+_SAYS: Any = bindparam("says", type_=String)
 _OF_TASK = notifications.c.task_id == bindparam("of_task")
-_TASK_IS_LIVE = exists().where(tasks.c.id == notifications.c.task_id, tasks.c.status.in_(LIVE_TASKS))
-_OVER: dict[str, Any] = {"attempt_at": None, "interaction_token": None}
+# Locked, for its end wakes whom it finds waiting, and must not look while somebody is about to.
+_TASK_IS_LIVE = exists(
+    select(tasks.c.id)
+    .where(tasks.c.id == notifications.c.task_id, tasks.c.status.in_(LIVE_TASKS))
+    .with_for_update(read=True)
+)
+_MINE = planned.mine(notifications.c.holder)
+_OVER: dict[str, Any] = {"attempt_at": None, "interaction_token": None, "holder": None}
 
 # An acknowledgement that was never seen to arrive can be reached through the interaction alone.
 _IS_UNSEEN = and_(notifications.c.ack_message_id.is_(None), notifications.c.ack_wanted.is_not(None))
 _CAN_CHANGE = or_(notifications.c.ack_message_id.is_not(None), notifications.c.ack_wanted.is_not(None))
 _OVER_BUT_SEEN: dict[str, Any] = {
     "attempt_at": None,
+    "holder": None,
     "interaction_token": case((_IS_UNSEEN, notifications.c.interaction_token), else_=null()),
 }
 
@@ -133,8 +146,9 @@ _DUE = quick(
     .add_columns(notifications.c.channel_id)
     .where(notifications.c.channel_id.not_in(bindparam("busy", expanding=True)))
 )
+_CLAIM = planned.claim(_DUE, notifications.c.holder)
 _NEXT_DUE = planned.next_due(notifications.c.id, notifications.c.attempt_at, IS_OPEN).where(
-    notifications.c.channel_id.not_in(bindparam("busy", expanding=True))
+    notifications.c.channel_id.not_in(bindparam("busy", expanding=True)), planned.mine(notifications.c.holder)
 )
 _TO_CHANGE = quick(
     select(notifications.c.id, notifications.c.ack_wanted, notifications.c.attempts)
@@ -142,6 +156,7 @@ _TO_CHANGE = quick(
     .order_by(notifications.c.id)
     .limit(planned.MOST)
 )
+_CLAIM_TO_CHANGE = planned.claim(_TO_CHANGE, notifications.c.ack_holder)
 
 _TIE = quick(
     update(notifications)
@@ -154,7 +169,7 @@ _TIE = quick(
     .values(task_id=bindparam("new_task"), position=bindparam("new_position"))
     .returning(*notifications.c)
 )
-_LEAVE = _change(_ASKED, attempt_at=_NOW)
+_LEAVE = _change(_ASKED, attempt_at=_NOW, holder=None)
 _ABANDON = quick(
     update(notifications)
     .where(
@@ -168,8 +183,9 @@ _ACKNOWLEDGE = _change(
     _ASKED,
     state=case((_TASK_IS_LIVE, _WAITING), else_=_DUE_STATE),
     attempt_at=case((_TASK_IS_LIVE, null()), else_=_NOW),
+    holder=None,
     ack_message_id=bindparam("new_message"),
-    ack_wanted=case((bindparam("later"), Acknowledgement.ORDERED), else_=null()),
+    ack_wanted=case((bindparam("later", type_=Boolean), Acknowledgement.ORDERED), else_=null()),
 )
 _MAKE_DUE = quick(
     update(notifications)
@@ -180,7 +196,7 @@ _MAKE_DUE = quick(
 _WAIT_AGAIN = quick(
     update(notifications)
     .where(notifications.c.id == bindparam("row_id"), notifications.c.state == _DUE_STATE, _TASK_IS_LIVE)
-    .values(state=_WAITING, attempt_at=None)
+    .values(state=_WAITING, attempt_at=None, holder=None)
     .returning(*notifications.c)
 )
 _TOLD = select(notifications).where(_OF_TASK, notifications.c.state.in_((_SENDING, _DELIVERED, _UNDELIVERABLE)))
@@ -196,7 +212,8 @@ _SEND = _change(
     attempts=notifications.c.attempts + 1,
     attempt_at=_AT,
     sent_at=func.coalesce(notifications.c.sent_at, _NOW),
-)
+    holder=planned.ME,
+).where(_MINE)
 _POSTPONE = _change(
     _ASKED,
     _DUE_STATE,
@@ -204,17 +221,17 @@ _POSTPONE = _change(
     attempt_at=_AT,
     error=bindparam("new_error"),
     attempts=notifications.c.attempts + case((notifications.c.state == _SENDING, 0), else_=1),
-)
+    holder=None,
+).where(_MINE)
 _FETCH_LATER = _change(
     _DUE_STATE,
     _SENDING,
     attempt_at=_AT,
     failures=bindparam("new_failures"),
     upload_limit=bindparam("new_limit"),
-    ack_wanted=case(
-        (and_(bindparam("says").is_not(None), _CAN_CHANGE), bindparam("says")), else_=notifications.c.ack_wanted
-    ),
-)
+    ack_wanted=case((and_(_SAYS.is_not(None), _CAN_CHANGE), _SAYS), else_=notifications.c.ack_wanted),
+    holder=None,
+).where(_MINE)
 _END = _change(
     _DUE_STATE,
     _SENDING,
@@ -222,9 +239,9 @@ _END = _change(
     message_id=bindparam("new_message"),
     error=bindparam("new_error"),
     delivered_at=_NOW,
-    ack_wanted=case((_CAN_CHANGE, bindparam("says")), else_=null()),
+    ack_wanted=case((_CAN_CHANGE, _SAYS), else_=null()),
     **_OVER_BUT_SEEN,
-)
+).where(_MINE)
 _CANCEL = _change(
     _ASKED,
     _WAITING,
@@ -246,15 +263,14 @@ _CANCELLED_AFTER_ALL = quick(
 )
 _REMOVE = _change(_DUE_STATE, _SENDING, _DELIVERED, state=_CANCELLED, ack_wanted=None, **_OVER)
 _WANT = quick(
-    update(notifications)
-    .where(_OF_TASK, notifications.c.state == _WAITING, _CAN_CHANGE)
-    .values(ack_wanted=bindparam("says"))
+    update(notifications).where(_OF_TASK, notifications.c.state == _WAITING, _CAN_CHANGE).values(ack_wanted=_SAYS)
 )
 _SHOWN = quick(
     update(notifications)
-    .where(notifications.c.id == bindparam("row_id"), notifications.c.ack_wanted == bindparam("says"))
+    .where(notifications.c.id == bindparam("row_id"), notifications.c.ack_wanted == _SAYS)
     .values(
         ack_wanted=None,
+        ack_holder=None,
         ack_message_id=bindparam("new_message"),
         interaction_token=case(
             (notifications.c.state.in_(_UNFINISHED), notifications.c.interaction_token), else_=null()
@@ -302,24 +318,34 @@ async def running_for(snapshot: Snapshot, user_id: int, limit: int) -> list[Noti
 async def claim(
     snapshot: Snapshot, now: float, horizon: float, skip: Collection[str], limit: int, *, busy: Collection[int] = ()
 ) -> list[DueNotification]:
-    """Return notifications with something to do outside of channels that are `busy`, the longest waiting first."""
+    """Take notifications with something to do outside of channels that are `busy`, the longest waiting first."""
     values = planned.asked(now, horizon, skip, limit) | {"busy": list(busy)}
-    return [DueNotification(*row) for row in await snapshot.execute(_DUE, values)]
+    return [DueNotification(*row) for row in await snapshot.claim(_CLAIM, values)]
+
+
+async def release(transaction: Transaction, names: Collection[str]) -> None:
+    """Let others claim notifications that this process has claimed."""
+    await transaction.release(_CLAIM, [{"of_id": name} for name in names])
 
 
 async def next_due(snapshot: Snapshot, skip: Collection[str], *, busy: Collection[int] = ()) -> float | None:
     """Return when the next notification is due."""
-    values = {"skip": list(skip), "busy": list(busy)}
+    values = {"skip": list(skip), "busy": list(busy), "me": snapshot.me}
     found: float | None = (await snapshot.execute(_NEXT_DUE, values)).scalar_one()
     return found
 
 
 async def acknowledgements_to_change(snapshot: Snapshot, skip: Collection[str], limit: int) -> list[Due]:
-    """Return notifications whose acknowledgement should say something else."""
-    found = await snapshot.execute(_TO_CHANGE, {"skip": list(skip), "most": limit})
+    """Take notifications whose acknowledgement should say something else."""
+    found = await snapshot.claim(_CLAIM_TO_CHANGE, {"skip": list(skip), "most": limit})
     # There is no planned time; what is wanted, and after how many tries to post, stands for it, so that a change that
     # never comes about is noticed.
     return [Due(row[0], float(_ACKNOWLEDGEMENTS.index(row[1]) + len(_ACKNOWLEDGEMENTS) * row[2])) for row in found]
+
+
+async def release_acknowledgements(transaction: Transaction, names: Collection[str]) -> None:
+    """Let others change acknowledgements that this process has claimed."""
+    await transaction.release(_CLAIM_TO_CHANGE, [{"of_id": name} for name in names])
 
 
 # Transitions: one statement each, which returns the row as it is now, or raises `Gone` where it was in another state
@@ -328,7 +354,8 @@ async def acknowledgements_to_change(snapshot: Snapshot, skip: Collection[str], 
 async def add(transaction: Transaction, notification: Notification) -> None:
     """Begin as `asked`; raises `Gone` where its interaction has a notification already."""
     try:
-        await transaction.execute(_ADD, asdict(notification))
+        # Who took the command answers it, while that process lives.
+        await transaction.execute(_ADD, asdict(notification) | {"holder": transaction.me})
     except IntegrityError as error:
         raise Gone(f"interaction {notification.interaction_id} arrived twice") from error
 
@@ -402,6 +429,8 @@ async def tell_again(transaction: Transaction, task_id: str, now: float, *, with
             "ack_wanted": None,
             "created_at": now,
             "delivered_at": None,
+            "holder": None,
+            "ack_holder": None,
         }
         await transaction.execute(_ADD, asdict(row) | again)
     if told:
@@ -410,13 +439,13 @@ async def tell_again(transaction: Transaction, task_id: str, now: float, *, with
 
 async def send(transaction: Transaction, notification_id: str, now: float, again_at: float) -> Notification:
     """From `due` or `sending` to `sending`: Discord is asked right after the commit."""
-    return await _changed(transaction, _SEND, notification_id, now=now, at=again_at)
+    return await _changed(transaction, _SEND, notification_id, now=now, at=again_at, me=transaction.me)
 
 
 async def postpone(transaction: Transaction, notification_id: str, at: float, error: str) -> Notification:
     """Try an `asked`, `due` or `sending` notification again later."""
     transaction.wakes(Queue.DELIVERY)
-    return await _changed(transaction, _POSTPONE, notification_id, at=at, new_error=error)
+    return await _changed(transaction, _POSTPONE, notification_id, at=at, new_error=error, me=transaction.me)
 
 
 async def fetch_later(
@@ -427,7 +456,7 @@ async def fetch_later(
     The row's `upload_limit` is kept too, which may have turned out to be lower.
     """
     transaction.wakes(Queue.DELIVERY, Queue.ACKNOWLEDGEMENTS)
-    values = {"at": at, "new_failures": failures, "says": says, "new_limit": row.upload_limit}
+    values = {"at": at, "new_failures": failures, "says": says, "new_limit": row.upload_limit, "me": transaction.me}
     return await _changed(transaction, _FETCH_LATER, row.id, **values)
 
 
@@ -436,14 +465,14 @@ async def delivered(
 ) -> Notification:
     """From `due` or `sending` to `delivered`."""
     transaction.wakes(Queue.ACKNOWLEDGEMENTS)
-    values = {"new_state": _DELIVERED, "new_message": message_id, "new_error": None}
+    values = {"new_state": _DELIVERED, "new_message": message_id, "new_error": None, "me": transaction.me}
     return await _changed(transaction, _END, notification_id, now=now, says=says, **values)
 
 
 async def undeliverable(transaction: Transaction, notification_id: str, now: float, error: str) -> Notification:
     """From `due` or `sending` to `undeliverable`: nobody can be reached."""
     transaction.wakes(Queue.ACKNOWLEDGEMENTS)
-    values = {"new_state": _UNDELIVERABLE, "new_message": None, "new_error": error}
+    values = {"new_state": _UNDELIVERABLE, "new_message": None, "new_error": error, "me": transaction.me}
     return await _changed(transaction, _END, notification_id, now=now, says=Acknowledgement.FAILED, **values)
 
 

@@ -6,7 +6,21 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Integer, Select, TextClause, bindparam, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    TextClause,
+    Update,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from storage.quick import quick
 
@@ -14,6 +28,8 @@ Open = ColumnElement[bool] | TextClause
 
 SKIPPED: BindParameter[Any] = bindparam("skip", expanding=True)
 MOST: BindParameter[Any] = bindparam("most", type_=Integer)
+ME: BindParameter[Any] = bindparam("me", type_=String)
+"""The process that acts; nobody where it is the only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +42,38 @@ class Due:
 
 class Gone(Exception):  # noqa: N818 (a word says what happened)
     """A row is not, or not any more, in the state from which it was to change: somebody else was there first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How what is due is taken: where nobody else lives it is looked at, and else a holder is written into its rows."""
+
+    look: Select[Any]
+    take: Update
+    release: Update
+    """Of what is still held, for rows by the names `of_…` of their keys."""
+
+
+def claim(look: Select[Any], holder: Column[Any]) -> Claim:
+    """Build a claim from the question of what is due."""
+    table = holder.table
+    keys = list(table.primary_key)
+    free = look.where(mine(holder)).with_only_columns(*keys).with_for_update(skip_locked=True)
+    chosen = free.cte("chosen")
+    of_row = [column == bindparam(f"of_{column.name}") for column in keys]
+    return Claim(
+        look,
+        update(table)
+        .where(*(column == chosen.c[column.name] for column in keys))
+        .values({holder: ME})
+        .returning(*look.selected_columns),
+        update(table).where(*of_row, holder == ME).values({holder: None}),
+    )
+
+
+def mine(holder: Column[Any]) -> ColumnElement[bool]:
+    """Tell that nobody else holds a row."""
+    return or_(holder.is_(None), holder == ME)
 
 
 def due(name: ColumnElement[Any], at: ColumnElement[Any], is_open: Open) -> Select[Any]:

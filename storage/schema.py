@@ -7,6 +7,7 @@ Times are Unix seconds (float). Discord's ids are integers, VidGo's ids are opaq
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -21,10 +22,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     text,
 )
 
-HEAD = "0005"
+HEAD = "0006"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 
@@ -132,13 +134,19 @@ def _any_of(column: str, values: tuple[StrEnum, ...]) -> str:
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 
-# Literals, not parameters: SQLite uses a partial index only where it can see that the query implies its condition.
+# Literals, not parameters: a partial index is used only where it can be seen that the query implies its condition.
 IS_LIVE = text(_any_of("status", LIVE_TASKS))
 HOLDS_COVER = text(f"model = '{COVER_MODEL}' AND {_any_of('status', (*LIVE_TASKS, TaskStatus.FINISHED))}")
 IS_ORDERED = text(f"order_key IS NOT NULL AND {_any_of('status', LIVE_TASKS)}")
 IS_OPEN = text(_any_of("state", OPEN_NOTIFICATIONS))
 IS_PASSING = text(_any_of("state", PASSING_NOTIFICATIONS))
 IS_CHANGING = text(_any_of("state", (MediaState.COMING, MediaState.GOING)))
+
+
+def _only(condition: TextClause) -> dict[str, Any]:
+    """Return the options of a partial index."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
 
 metadata = MetaData(
     naming_convention={
@@ -179,13 +187,15 @@ tasks = Table(
     Column("doubt_at", Float),
     Column("doubts", Integer, nullable=False, server_default="0"),
     Column("counted_on", Integer),
+    Column("holder", String(24)),
 )
 """What VidGo makes. `token` is in the address of its callback, `media_key` signs addresses of its files.
 
 `order_key` is the same for orders that would make the same. `tries` counts submissions without a yes or no. `rereads`
 counts the reads left after a callback whose detail still lagged behind. A bad word about a task is a `doubt` until it
 was repeated: which one, since when, when last, and how often. `counted_on` is the day (of 86,400 s since 1970) whose
-limits it counts against, or nothing where it does not, or not any more.
+limits it counts against, or nothing where it does not, or not any more. `holder` is the process that works on it,
+where there are several.
 """
 
 # One cover per song: VidGo makes a cover once, so everybody who asks for one shares this row.
@@ -193,13 +203,13 @@ Index(
     "uq_tasks_one_cover",
     tasks.c.source_id,
     unique=True,
-    sqlite_where=HOLDS_COVER,
+    **_only(HOLDS_COVER),
 )
 # The same thing asked for twice is made once at a time.
-Index("uq_tasks_one_order", tasks.c.order_key, unique=True, sqlite_where=IS_ORDERED)
+Index("uq_tasks_one_order", tasks.c.order_key, unique=True, **_only(IS_ORDERED))
 Index("ix_tasks_source", tasks.c.source_id)
 Index("ix_tasks_user", tasks.c.user_id)
-Index("ix_tasks_due", tasks.c.poll_at, sqlite_where=IS_LIVE)
+Index("ix_tasks_due", tasks.c.poll_at, **_only(IS_LIVE))
 Index("ix_tasks_model_finished", tasks.c.model, tasks.c.finished_at)
 
 files = Table(
@@ -217,13 +227,14 @@ files = Table(
     Column("image_sha256", String(64)),
     Column("archive_at", Float),
     Column("archive_tries", Integer, nullable=False, server_default="0"),
+    Column("holder", String(24)),
 )
 """The files of a finished task, in VidGo's order, and what of them is in the archive.
 
 `archive_at` is when the archive tries to get what it lacks.
 """
 
-Index("ix_files_archive_due", files.c.archive_at, sqlite_where=text("archive_at IS NOT NULL"))
+Index("ix_files_archive_due", files.c.archive_at, **_only(text("archive_at IS NOT NULL")))
 Index("ix_files_audio", files.c.audio_sha256)
 Index("ix_files_image", files.c.image_sha256)
 
@@ -239,7 +250,7 @@ media = Table(
 """What the archive holds, under its hash. `used_at` is when it was last used, or began to come or to go."""
 
 Index("ix_media_oldest", media.c.used_at)
-Index("ix_media_changing", media.c.used_at, sqlite_where=IS_CHANGING)
+Index("ix_media_changing", media.c.used_at, **_only(IS_CHANGING))
 
 library = Table(
     "library",
@@ -254,7 +265,7 @@ library = Table(
 )
 """Who may use which song: a song imported by two members stands here twice.
 
-`kind` is `song` or `cover`. `folded_title` is for searching, as SQLite folds only ASCII.
+`kind` is `song` or `cover`. `folded_title` is for searching, as databases fold each in their own way.
 """
 
 # It holds everything that a search looks at, so that looking through a member's songs reads nothing else.
@@ -296,25 +307,27 @@ notifications = Table(
     Column("error", Text),
     Column("created_at", Float, nullable=False),
     Column("delivered_at", Float),
+    Column("holder", String(24)),
+    Column("ack_holder", String(24)),
 )
 """Who has to be told, and where.
 
 `interaction_id` is Discord's, by which an interaction that arrives twice is known. `position` is the variant that is
 meant: of the task's own files where they are audio, else of its source's. `ack_wanted` is what the acknowledgement
 should say and does not say yet. `sent_at` is when the post was first sent, `failures` what asking for its files has
-come to.
+come to. `holder` is the process that answers or posts, `ack_holder` the one that changes the acknowledgement.
 """
 
 Index("uq_notifications_interaction", notifications.c.interaction_id, unique=True)
 Index("ix_notifications_message", notifications.c.message_id)
 Index("ix_notifications_user", notifications.c.user_id, notifications.c.created_at)
-Index("ix_notifications_ack", notifications.c.id, sqlite_where=text("ack_wanted IS NOT NULL"))
-Index("ix_notifications_passing", notifications.c.created_at, sqlite_where=IS_PASSING)
+Index("ix_notifications_ack", notifications.c.id, **_only(text("ack_wanted IS NOT NULL")))
+Index("ix_notifications_passing", notifications.c.created_at, **_only(IS_PASSING))
 Index("ix_notifications_task", notifications.c.task_id)
 Index(
     "ix_notifications_due",
     notifications.c.attempt_at,
-    sqlite_where=IS_OPEN,
+    **_only(IS_OPEN),
 )
 
 usage = Table(
@@ -390,7 +403,7 @@ nobody has seen since the start whether it is still so. `sent_at` is when it was
 was last told that it began. `told` has who was told, by id: whether they could be told.
 """
 
-Index("ix_alarms_due", alarms.c.tell_at, sqlite_where=text("tell_at IS NOT NULL"))
+Index("ix_alarms_due", alarms.c.tell_at, **_only(text("tell_at IS NOT NULL")))
 
 greetings = Table(
     "greetings",
@@ -407,4 +420,27 @@ greetings = Table(
 `channel_id` is where the greeting was sent last and may be, `sent_at` when.
 """
 
-Index("ix_greetings_due", greetings.c.greet_at, sqlite_where=text("greet_at IS NOT NULL"))
+Index("ix_greetings_due", greetings.c.greet_at, **_only(text("greet_at IS NOT NULL")))
+for _column in (tasks.c.holder, files.c.holder, notifications.c.holder, notifications.c.ack_holder):
+    # What is held is little, and is looked through when a process has died.
+    Index(f"ix_{_column.table.name}_{_column.name}", _column, **_only(text(f"{_column.name} IS NOT NULL")))
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("name", String(60), nullable=False),
+    Column("version", String(20), nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("lease_until", Float, nullable=False),
+)
+"""Who lives, where there are several; with SQLite there is one, and no row."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("holder", String(24), nullable=False),
+    Column("lease_until", Float, nullable=False),
+)
+"""What only one process does at a time."""

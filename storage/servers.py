@@ -91,6 +91,12 @@ async def get(snapshot: Snapshot, guild_id: int | None) -> Server:
     return Server(**{**values, "roles": roles, "channels": tuple(values["channels"])})
 
 
+async def hold(transaction: Transaction, guild_id: int) -> Server:
+    """Return what is set for a server, which nobody else changes until the transaction ends."""
+    await transaction.alone(f"server {guild_id}")
+    return await get(transaction, guild_id)
+
+
 async def save(transaction: Transaction, server: Server, change: Change) -> None:
     """Write down what is set now, and who has changed it."""
     values = _columns(server)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
+    Float,
     Select,
     Update,
     and_,
@@ -64,6 +66,7 @@ class Task:
     doubt_since: float | None = None
     doubt_at: float | None = None
     doubts: int = 0
+    holder: str | None = None
     counted_on: int | None = None
 
 
@@ -78,22 +81,24 @@ def _change(*only: TaskStatus, **values: Any) -> Update:
     return quick(statement.returning(*tasks.c))
 
 
-_NOW: Any = bindparam("now")
-_POLL_AT: Any = bindparam("new_poll_at")
+_NOW: Any = bindparam("now", type_=Float)
+_POLL_AT: Any = bindparam("new_poll_at", type_=Float)
+_REPEATED: Any = bindparam("repeated", type_=Boolean)
 _NO_DOUBT = {"doubt": None, "doubt_since": None, "doubt_at": None, "doubts": 0}
 
 _ADD = quick(insert(tasks))
 _GET = quick(select(tasks).where(tasks.c.id == bindparam("id")))
+_LOCK = quick(_GET.with_for_update())
 _BY_VIDGO_ID = quick(select(tasks).where(tasks.c.vidgo_id == bindparam("vidgo_id")))
-_COVER_OF = quick(select(tasks).where(tasks.c.source_id == bindparam("source_id"), HOLDS_COVER))
-_SAME_ORDER = quick(select(tasks).where(tasks.c.order_key == bindparam("order_key"), IS_ORDERED))
-_TOKEN_OF = quick(
-    select(
-        func.coalesce(
-            select(tasks.c.token).where(tasks.c.id == bindparam("id")).scalar_subquery(), bindparam("instead")
-        )
-    )
+# Whoever is about to wait for a task keeps it from ending until that is committed.
+_COVER_OF = quick(
+    select(tasks).where(tasks.c.source_id == bindparam("source_id"), HOLDS_COVER).with_for_update(read=True)
 )
+_SAME_ORDER = quick(
+    select(tasks).where(tasks.c.order_key == bindparam("order_key"), IS_ORDERED).with_for_update(read=True)
+)
+_token = select(tasks.c.token).where(tasks.c.id == bindparam("id")).scalar_subquery()
+_TOKEN_OF = quick(select(func.coalesce(_token, bindparam("instead"))))
 _LOST_COVER: Select[Any] = quick(
     select(tasks.c.vidgo_id)
     .where(
@@ -117,12 +122,16 @@ _DURATIONS = quick(
     .limit(DURATIONS)
 )
 _DUE = planned.due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
-_NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
+_CLAIM = planned.claim(_DUE, tasks.c.holder)
+_NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE).where(planned.mine(tasks.c.holder))
 # An expression instead of the id itself, for which SQLite would look at everything older instead of all that is live.
 _AHEAD = select(func.count()).where(IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id"))
 
-_SUBMIT = _change(TaskStatus.QUEUED, status=TaskStatus.SUBMITTING, submitted_at=_NOW, poll_at=_POLL_AT)
-_SUBMIT_AGAIN = _change(TaskStatus.SUBMITTING, poll_at=_POLL_AT)
+# Held until VidGo has answered; should its process die meanwhile, another one looks after it.
+_SUBMIT = _change(
+    TaskStatus.QUEUED, status=TaskStatus.SUBMITTING, submitted_at=_NOW, poll_at=_POLL_AT, holder=planned.ME
+)
+_SUBMIT_AGAIN = _change(TaskStatus.SUBMITTING, poll_at=_POLL_AT, holder=planned.ME)
 _ACCEPT = _change(
     TaskStatus.SUBMITTING,
     status=TaskStatus.WAITING,
@@ -130,13 +139,15 @@ _ACCEPT = _change(
     # A callback that has overtaken the answer has made the task due.
     poll_at=case((tasks.c.rereads > 0, _NOW), else_=_POLL_AT),
     tries=0,
+    holder=None,
 )
-_HOLD = _change(TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=_POLL_AT, tries=tasks.c.tries + 1)
+_HOLD = _change(TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=_POLL_AT, tries=tasks.c.tries + 1, holder=None)
 _UNANSWERED = _change(
     TaskStatus.SUBMITTING,
     # Its callback may have brought the id meanwhile; then it is read, and nobody has to send or confirm it.
     poll_at=case((tasks.c.vidgo_id.is_(None), _POLL_AT), else_=tasks.c.poll_at),
     tries=tasks.c.tries + 1,
+    holder=None,
 )
 _RUN = _change(TaskStatus.WAITING, status=TaskStatus.RUNNING)
 _FINISH = _change(
@@ -145,6 +156,7 @@ _FINISH = _change(
     status=TaskStatus.FINISHED,
     finished_at=_NOW,
     poll_at=None,
+    holder=None,
     error=None,
     error_kind=None,
     vidgo_id=func.coalesce(tasks.c.vidgo_id, bindparam("new_vidgo_id")),
@@ -157,8 +169,11 @@ _END = _change(
     error=bindparam("new_error"),
     finished_at=_NOW,
     poll_at=None,
+    holder=None,
 )
-_DROP = _change(TaskStatus.QUEUED, status=TaskStatus.FAILED, error_kind="cancelled", finished_at=_NOW, poll_at=None)
+_DROP = _change(
+    TaskStatus.QUEUED, status=TaskStatus.FAILED, error_kind="cancelled", finished_at=_NOW, poll_at=None, holder=None
+)
 _LATE = quick(
     update(tasks)
     .where(tasks.c.id == bindparam("row_id"), tasks.c.status.in_(LIVE_TASKS), tasks.c.late_at.is_(None))
@@ -168,9 +183,9 @@ _LATE = quick(
 _DOUBT = _change(
     *LIVE_TASKS,
     doubt=bindparam("new_doubt"),
-    doubt_since=case((bindparam("repeated"), tasks.c.doubt_since), else_=_NOW),
+    doubt_since=case((_REPEATED, tasks.c.doubt_since), else_=_NOW),
     doubt_at=_NOW,
-    doubts=case((bindparam("repeated"), tasks.c.doubts + 1), else_=1),
+    doubts=case((_REPEATED, tasks.c.doubts + 1), else_=1),
 )
 _TRUST = _change(*LIVE_TASKS, **_NO_DOUBT)
 _PLAN = quick(
@@ -195,7 +210,7 @@ _RING = quick(
         tasks.c.status.in_((*LIVE_TASKS, *ENDED_BADLY)),
         or_(tasks.c.vidgo_id == bindparam("rung_id"), tasks.c.vidgo_id.is_(None)),
         # What was given up or failed is looked at again only when it is said to be finished.
-        or_(tasks.c.status.in_(LIVE_TASKS), bindparam("is_finished")),
+        or_(tasks.c.status.in_(LIVE_TASKS), bindparam("is_finished", type_=Boolean)),
     )
     .values(
         rereads=bindparam("new_rereads"),
@@ -203,7 +218,10 @@ _RING = quick(
         vidgo_id=func.coalesce(tasks.c.vidgo_id, bindparam("rung_id")),
         status=case(
             # The answer to the submission may still come; it finds the id here.
-            (and_(tasks.c.status == TaskStatus.SUBMITTING, bindparam("is_answering")), TaskStatus.SUBMITTING),
+            (
+                and_(tasks.c.status == TaskStatus.SUBMITTING, bindparam("is_answering", type_=Boolean)),
+                TaskStatus.SUBMITTING,
+            ),
             (tasks.c.status.in_((TaskStatus.WAITING, TaskStatus.RUNNING)), tasks.c.status),
             else_=TaskStatus.WAITING,
         ),
@@ -244,6 +262,11 @@ async def get(snapshot: Snapshot, task_id: str) -> Task | None:
     return await _one(snapshot, _GET, id=task_id)
 
 
+async def lock(transaction: Transaction, task_id: str) -> Task | None:
+    """Return a task that nobody else changes, nor begins to wait for, until the transaction ends."""
+    return await _one(transaction, _LOCK, id=task_id)
+
+
 async def token_of(snapshot: Snapshot, task_id: str, instead: str) -> str:
     """Return a task's callback token, or `instead` where there is no such task, by the same query for both."""
     found: str = (await snapshot.execute(_TOKEN_OF, {"id": task_id, "instead": instead})).scalar_one()
@@ -255,14 +278,16 @@ async def by_vidgo_id(snapshot: Snapshot, vidgo_id: str) -> Task | None:
     return await _one(snapshot, _BY_VIDGO_ID, vidgo_id=vidgo_id)
 
 
-async def cover_of(snapshot: Snapshot, source_id: str) -> Task | None:
-    """Return the one live or finished cover of a song."""
-    return await _one(snapshot, _COVER_OF, source_id=source_id)
+async def cover_of(transaction: Transaction, source_id: str) -> Task | None:
+    """Return the one live or finished cover of a song; nobody else orders one until the transaction ends."""
+    await transaction.alone(f"cover of {source_id}")
+    return await _one(transaction, _COVER_OF, source_id=source_id)
 
 
-async def same_order(snapshot: Snapshot, order_key: str) -> Task | None:
-    """Return the live task that makes the same."""
-    return await _one(snapshot, _SAME_ORDER, order_key=order_key)
+async def same_order(transaction: Transaction, order_key: str) -> Task | None:
+    """Return the live task that makes the same; nobody else orders it until the transaction ends."""
+    await transaction.alone(f"order {order_key}")
+    return await _one(transaction, _SAME_ORDER, order_key=order_key)
 
 
 async def lost_cover_id(snapshot: Snapshot, source_id: str, model: str) -> str | None:
@@ -276,14 +301,18 @@ async def durations(snapshot: Snapshot, model: str) -> list[float]:
 
 
 async def claim(snapshot: Snapshot, now: float, horizon: float, skip: Collection[str], limit: int) -> list[Due]:
-    """Return live tasks that are due, the longest waiting first; a time beyond `horizon` shows a clock set back."""
-    found = await snapshot.execute(_DUE, planned.asked(now, horizon, skip, limit))
-    return [Due(*row) for row in found]
+    """Take live tasks that are due, the longest waiting first; a time beyond `horizon` shows a clock set back."""
+    return [Due(*row) for row in await snapshot.claim(_CLAIM, planned.asked(now, horizon, skip, limit))]
+
+
+async def release(transaction: Transaction, names: Collection[str]) -> None:
+    """Let others claim tasks that this process has claimed."""
+    await transaction.release(_CLAIM, [{"of_id": name} for name in names])
 
 
 async def next_due(snapshot: Snapshot, skip: Collection[str]) -> float | None:
     """Return when the next live task is due."""
-    found: float | None = (await snapshot.execute(_NEXT_DUE, {"skip": list(skip)})).scalar_one()
+    found: float | None = (await snapshot.execute(_NEXT_DUE, {"skip": list(skip), "me": snapshot.me})).scalar_one()
     return found
 
 
@@ -296,18 +325,19 @@ async def ahead_of(snapshot: Snapshot, task_id: str) -> int:
 
 
 async def add(transaction: Transaction, task: Task) -> None:
-    """Begin as `queued`; raises `IntegrityError` where the same is under way, or the song has its cover already."""
-    await transaction.execute(_ADD, asdict(task))
+    """Begin as `queued`, sent by this process; raises `IntegrityError` where it is under way, or a cover is there."""
+    holder = transaction.me if task.status is TaskStatus.QUEUED else None
+    await transaction.execute(_ADD, asdict(task) | {"holder": holder})
 
 
 async def submit(transaction: Transaction, task_id: str, now: float, poll_at: float) -> Task:
     """From `queued` to `submitting`: VidGo is asked right after the commit."""
-    return await _changed(transaction, _SUBMIT, task_id, now=now, new_poll_at=poll_at)
+    return await _changed(transaction, _SUBMIT, task_id, now=now, new_poll_at=poll_at, me=transaction.me)
 
 
 async def submit_again(transaction: Transaction, task_id: str, poll_at: float) -> Task:
     """Ask once more for a task in `submitting`, which VidGo must not be paid twice for."""
-    return await _changed(transaction, _SUBMIT_AGAIN, task_id, new_poll_at=poll_at)
+    return await _changed(transaction, _SUBMIT_AGAIN, task_id, new_poll_at=poll_at, me=transaction.me)
 
 
 async def accept(transaction: Transaction, task_id: str, vidgo_id: str, now: float, poll_at: float) -> Task:

@@ -6,6 +6,7 @@ A wake-up is a hint. Every worker also looks by itself, so one that is lost cost
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable
 from contextlib import suppress
 from enum import StrEnum
@@ -29,6 +30,8 @@ class Wakeups:
 
     def __init__(self) -> None:
         self._events = {queue: asyncio.Event() for queue in Queue}
+        self.longest = math.inf
+        """For how many seconds at most it is safe to rely on being woken."""
 
     def ring(self, queues: Iterable[Queue]) -> None:
         """Wake who waits for these, now or when they next wait."""
@@ -40,6 +43,6 @@ class Wakeups:
         event = self._events[queue]
         with suppress(TimeoutError):
             # Not `wait_for`: Python 3.11's forgets to be cancelled when what it waits for happens at that moment.
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(min(seconds, self.longest)):
                 await event.wait()
         event.clear()

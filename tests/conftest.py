@@ -19,6 +19,7 @@ REWRITTEN = (
 pytest.register_assert_rewrite(*REWRITTEN)
 
 from tests.nursery import shared  # noqa: E402 (what it imports has assertions too)
+from tests.postgresql import close_shared  # noqa: E402 (the same)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +81,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """End the process that forks the program, if there was one."""
+    """End the process that forks the program and the database server, if there were any."""
     if shared.cache_info().currsize:
         shared().close()
         shared.cache_clear()
+    close_shared()

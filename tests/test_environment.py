@@ -151,6 +151,10 @@ def test_values_are_taken_as_they_are_meant(folder: Path, name: str, text: str, 
         ("PUBLIC_URL", "https://covers.example:port", "must be an address such as https://example.com"),
         ("PUBLIC_URL", "https://[covers", "must be an address such as https://example.com"),
         ("DATABASE_URL", "sqlite:///:memory:", "must name a file"),
+        ("DATABASE_URL", "mysql://host/bot", "must look like sqlite:///data/coverbot.db or postgresql://"),
+        ("DATABASE_URL", "postgresql://bot:pass@host:port/bot", "must look like postgresql://user:password@host"),
+        ("DATABASE_LISTEN_URL", "sqlite:///data/coverbot.db", "must look like postgresql://user:password@host"),
+        ("PROCESS_NAME", "my process", "up to 60 letters, digits"),
         ("ARCHIVE_DIR", '"a\\nb"', "holds a line end"),
         ("VIDGO_WEBHOOK_SECRET", "two words", "holds a space, a quote or another character"),
         ("VIDGO_WEBHOOK_SECRET", '"\'half"', "holds a space, a quote or another character"),
@@ -168,7 +172,15 @@ def test_what_is_not_clear_is_refused_with_its_name_and_what_was_expected(
 
 def test_every_setting_says_what_it_should_be() -> None:
     own_words = {"discord_token", "vidgo_api_key", "vidgo_webhook_secret", "discord_api_url", "vidgo_api_url"}
-    own_words |= {"public_url", "listen_host", "database_url", "archive_dir", "archive_url", "owner_ids"}
+    own_words |= {
+        "public_url",
+        "listen_host",
+        "database_url",
+        "database_listen_url",
+        "archive_dir",
+        "archive_url",
+        "owner_ids",
+    }
     own_words |= {name for name in Settings.model_fields if name.startswith("aws_")} - {"aws_region"}
     described = {name for name, field in Settings.model_fields.items() if field.description}
     assert described | own_words == set(Settings.model_fields)

@@ -29,8 +29,8 @@ from bot.media.store import make_store
 from bot.settings import Settings
 from storage.archive.disk import Disk
 from storage.archive.store import StoreError
-from storage.database import Database
-from storage.sqlite.opening import DatabaseError, hold_to_migrate
+from storage.database import Database, DatabaseError
+from storage.sqlite.opening import hold_to_migrate
 
 LARGEST_SKEW = 60.0
 """By how many seconds a clock may be off."""
@@ -106,17 +106,15 @@ async def _clock(clock: ServerClock) -> str:
 async def _database(settings: Settings) -> str:
     try:
         with hold_to_migrate(settings.database_url):
-            database = await Database.open(settings.database_url)
+            database = await Database.open(settings.database_url, settings.database_server)
     except DatabaseError as error:
         raise Wrong(f"DATABASE_URL: {error}") from None
     try:
-        async with database.write():
-            pass
+        return await database.describe()
     except Exception as error:  # whatever the driver says, it cannot be written
         raise Wrong(f"DATABASE_URL: the database cannot be written: {error}") from None
     finally:
         await database.close()
-    return "can be read and written"
 
 
 async def _archive(settings: Settings) -> str:

@@ -81,6 +81,8 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="print everything kept about one person as JSON")
     export.add_argument("user", type=_id, metavar="USER_ID", help="the person's Discord id")
     commands.add_parser("health", help="say whether the bot that runs with these settings is ready")
+    migrate = commands.add_parser("migrate-database", help="bring an SQLite installation over to PostgreSQL")
+    migrate.add_argument("--to", required=True, metavar="URL", help="postgresql://user:password@host/coverbot")
     commands.add_parser("invite", help="print the address that invites the bot into a server")
     return parser
 
@@ -129,6 +131,15 @@ def _invite(_options: argparse.Namespace) -> int:
     return FINE
 
 
+def _migrate_database(options: argparse.Namespace) -> int:
+    settings, _ = _settings(without=["discord_token", "vidgo_api_key"])
+    from bot.cli.migrate import migrate_database  # noqa: PLC0415 (heavy)
+
+    logging.disable()
+    _loop(_interruptible(migrate_database(settings, options.to, _print)))
+    return FINE
+
+
 def _setup(options: argparse.Namespace) -> int:
     from bot.cli.accounts import Wrong  # noqa: PLC0415 (heavy)
     from bot.cli.setup import Answers, setup  # noqa: PLC0415 (heavy)
@@ -148,7 +159,7 @@ def _setup(options: argparse.Namespace) -> int:
 def _backup(options: argparse.Namespace) -> int:
     settings, _ = _settings(without=["discord_token", "vidgo_api_key"])
     from bot.cli.backup import make_backup  # noqa: PLC0415 (heavy)
-    from storage.sqlite.opening import DatabaseError  # noqa: PLC0415 (heavy)
+    from storage.database import DatabaseError  # noqa: PLC0415 (heavy)
 
     _let_through()
     replace = options.force
@@ -169,7 +180,7 @@ def _backup(options: argparse.Namespace) -> int:
 def _restore(options: argparse.Namespace) -> int:
     settings, _ = _settings(without=["discord_token", "vidgo_api_key"])
     from bot.cli.backup import put_back  # noqa: PLC0415 (heavy)
-    from storage.sqlite.opening import DatabaseError  # noqa: PLC0415 (heavy)
+    from storage.database import DatabaseError  # noqa: PLC0415 (heavy)
 
     _let_through()
     try:
@@ -183,7 +194,7 @@ def _restore(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     settings, _ = _settings(without=["discord_token", "vidgo_api_key"])
     from bot.cli.export import export  # noqa: PLC0415 (heavy)
-    from storage.sqlite.opening import DatabaseError  # noqa: PLC0415 (heavy)
+    from storage.database import DatabaseError  # noqa: PLC0415 (heavy)
 
     try:
         found = _loop(_interruptible(export(settings, options.user)))
@@ -298,4 +309,5 @@ _COMMANDS = {
     "restore": _restore,
     "export": _export,
     "health": _health,
+    "migrate-database": _migrate_database,
 }

@@ -142,6 +142,7 @@ class Client(commands.AutoShardedBot):
         discord.http.Route.BASE = settings.discord_api_url
         super().__init__(
             command_prefix=(),
+            http_trace=http_trace,  # type: ignore[arg-type] # None is its default
             help_command=None,
             tree_cls=Tree,
             intents=discord.Intents(guilds=True),

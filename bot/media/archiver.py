@@ -20,7 +20,7 @@ from storage import tasks as rows
 from storage.archive import index
 from storage.archive.archive import Archive
 from storage.archive.index import AUDIO, PICTURE, What
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.files import File
 from storage.planned import Due
 from storage.wakeups import Queue
@@ -76,8 +76,9 @@ class Archiver:
         if not self._archive.is_on:
             return []
         now = self._clock()
-        must_tidy = TIDY not in skip and not 0 <= now - self._tidied_at < TIDY_SECONDS
-        async with self._database.read() as snapshot:
+        is_late = not 0 <= now - self._tidied_at < TIDY_SECONDS
+        must_tidy = self._database.leads and is_late and TIDY not in skip
+        async with self._database.claiming() as snapshot:
             due = await index.claim(snapshot, now, now + 2 * PAUSES[-1], skip, limit - must_tidy)
         return [Due(TIDY, now), *due] if must_tidy else due
 
@@ -155,6 +156,11 @@ class Archiver:
         return not is_hopeless(Failures(since, now, tries, problem, since, tries), made_at, now)
 
 
+async def _release(transaction: Transaction, names: Collection[str]) -> None:
+    await index.release(transaction, set(names) - {TIDY})  # which nobody holds
+
+
 def make_archiver(archiver: Archiver, database: Database, clock: Callable[[], float]) -> Worker:
     """Make the worker."""
-    return Worker(Queue.ARCHIVER, archiver, database.wakeups, places=PLACES, clock=clock)
+    release = database.releasing(_release)
+    return Worker(Queue.ARCHIVER, archiver, database.wakeups, places=PLACES, clock=clock, release=release)

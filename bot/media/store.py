@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from bot.settings import Settings
 from storage.archive.disk import Disk
+from storage.database import is_postgresql
 
 if TYPE_CHECKING:
     from storage.archive.s3 import S3
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def make_store(settings: Settings) -> Disk | S3:
     """Make what `ARCHIVE_URL` names, else `ARCHIVE_DIR`; raises `StoreRefused` for what makes no sense together."""
     if settings.archive_url is None:
-        return Disk(settings.archive_dir)
+        return Disk(settings.archive_dir, is_shared=is_postgresql(settings.database_url))
     from storage.archive.s3 import S3, Access  # noqa: PLC0415 (its library is heavy, and few need it)
 
     bucket, _, prefix = settings.archive_url.removeprefix("s3://").partition("/")

@@ -128,7 +128,7 @@ class Acknowledgements:
 
     async def claim(self, skip: Collection[str], limit: int) -> list[Due]:
         """Return notifications whose acknowledgement should say something else."""
-        async with self._database.read() as snapshot:
+        async with self._database.claiming() as snapshot:
             return await notifications.acknowledgements_to_change(snapshot, skip, limit)
 
     async def next_due(self, _skip: Collection[str]) -> float | None:
@@ -218,4 +218,5 @@ async def _show(webhook: discord.Webhook, choices: Sequence[Text | str], view: d
 
 def make_acknowledger(work: Acknowledgements, database: Database, clock: Callable[[], float]) -> Worker:
     """Make the worker that changes acknowledgements."""
-    return Worker(Queue.ACKNOWLEDGEMENTS, work, database.wakeups, places=PLACES, clock=clock)
+    release = database.releasing(notifications.release_acknowledgements)
+    return Worker(Queue.ACKNOWLEDGEMENTS, work, database.wakeups, places=PLACES, clock=clock, release=release)

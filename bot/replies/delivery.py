@@ -91,17 +91,19 @@ class Delivery:
         """Return notifications with something to do, outside of channels that have enough under way."""
         now = self._clock()
         self._channels = {item: channel for item, channel in self._channels.items() if item in skip}
-        async with self._database.read() as snapshot:
+        async with self._database.claiming() as transaction:
             found = await notifications.claim(
-                snapshot, now, now + 2 * LONGEST_PAUSE_SECONDS, skip, limit, busy=self._busy()
+                transaction, now, now + 2 * LONGEST_PAUSE_SECONDS, skip, limit, busy=self._busy()
             )
-        taken = Counter(self._channels.values())
-        chosen: list[Due] = []
-        for due in found:
-            if taken[due.channel_id] < PER_CHANNEL:
-                taken[due.channel_id] += 1
-                self._channels[due.id] = due.channel_id
-                chosen.append(due)
+            taken = Counter(self._channels.values())
+            chosen: list[Due] = []
+            for due in found:
+                if taken[due.channel_id] < PER_CHANNEL:
+                    taken[due.channel_id] += 1
+                    self._channels[due.id] = due.channel_id
+                    chosen.append(due)
+            left = {due.id for due in found} - {due.id for due in chosen}
+            await notifications.release(transaction, left)
         return chosen
 
     async def next_due(self, skip: Collection[str]) -> float | None:
@@ -172,8 +174,8 @@ class Delivery:
             now = self._clock()
             # On a fresh row: it may have been stopped, removed or forgotten while its file was fetched.
             async with self._database.write(durable=False) as transaction:
+                current = await rows.lock(transaction, task.id)
                 row = await notifications.send(transaction, row.id, now, now + LONGEST_PAUSE_SECONDS)
-                current = await rows.get(transaction, task.id)
                 if current is None or current.status is not task.status:
                     raise Gone(f"what was to be said about task {task.id}")
             try:
@@ -255,13 +257,21 @@ class Delivery:
         try:
             await self._database.insist(write)
         except Gone:  # removed, forgotten, or not true any more in this very moment
-            if instead is None:
+            if instead is None and not await self._is_others(row.id, message_id):
                 await self._posting.take_back(row, message_id)
             return
         log.info("task %s: its result is posted as message %s", task.id, message_id)
         self._metrics.deliveries.labels(NotificationState.DELIVERED).inc()
         if has_result and task.status is TaskStatus.FINISHED:
             self._metrics.post_seconds.labels(task.model).observe(max(self._clock() - row.created_at, 0.0))
+
+    async def _is_others(self, notification_id: str, message_id: int) -> bool:
+        """Tell whether another process posts it, or has found this very message."""
+        async with self._database.read() as snapshot:
+            row = await notifications.get(snapshot, notification_id)
+        if row is None:
+            return False
+        return row.state in (NotificationState.DUE, NotificationState.SENDING) or row.message_id == message_id
 
     async def _give_up(self, row: Notification, error: str, *, is_outage: bool = False) -> None:
         now = self._clock()
@@ -292,4 +302,5 @@ class Delivery:
 
 def make_delivery_worker(delivery: Delivery, database: Database, clock: Callable[[], float]) -> Worker:
     """Make the worker."""
-    return Worker(Queue.DELIVERY, delivery, database.wakeups, places=PLACES, clock=clock)
+    release = database.releasing(notifications.release)
+    return Worker(Queue.DELIVERY, delivery, database.wakeups, places=PLACES, clock=clock, release=release)

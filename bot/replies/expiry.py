@@ -29,6 +29,8 @@ class Expiry:
 
     async def claim(self, skip: Collection[str], _limit: int) -> list[Due]:
         """Return the one thing there is to do, when it is time for it or the clock was set back."""
+        if not self._database.leads:
+            return []
         has_come = not self._next_at - PERIOD_SECONDS <= self._clock() < self._next_at
         return [Due("rows", self._next_at)] if has_come and "rows" not in skip else []
 

@@ -77,6 +77,9 @@ class Interactions:
             await self._refuse(interaction, row, error.text)
         except Gone:  # the member has had everything forgotten meanwhile
             await self._refuse(interaction, row, errors.interrupted())
+        except SQLAlchemyError as error:
+            log.error("interaction %s failed: %s", row.id, _told(error))
+            await self._fail(interaction, row)
         except Exception:
             log.exception("interaction %s failed", row.id)
             await self._fail(interaction, row)
@@ -93,6 +96,9 @@ class Interactions:
             answer = await work()
         except MemberError as error:
             answer = Answer(error.text, cards.support_view(self._support_url))
+        except SQLAlchemyError as error:
+            log.error("interaction %s failed: %s", row.id, _told(error))
+            answer = Answer(errors.internal_error(row.id), cards.support_view(self._support_url))
         except Exception:
             log.exception("interaction %s failed", row.id)
             answer = Answer(errors.internal_error(row.id), cards.support_view(self._support_url))
@@ -179,8 +185,8 @@ class Interactions:
         except Gone:
             log.info("interaction %s came twice", interaction.id)
             return None
-        except SQLAlchemyError:
-            log.exception("interaction %s cannot be written down", row.id)
+        except SQLAlchemyError as error:
+            log.error("interaction %s cannot be written down: %s", row.id, _told(error))
             if answered is Refusal.ANSWERED or answered is None:
                 await self._refuse(interaction, row, errors.internal_error(row.id))
             return None
@@ -238,9 +244,11 @@ class Interactions:
         try:
             async with self._database.read() as snapshot:
                 current = await notifications.get(snapshot, row.id)
-        except SQLAlchemyError:
-            log.exception("interaction %s: the database does not answer", row.id)
-            current = None
+        except SQLAlchemyError as error:
+            # It may have taken the order before it fell silent.
+            log.error("interaction %s: the database does not answer: %s", row.id, _told(error))
+            await self._leave(row.id)
+            return
         if current is not None and current.task_id is not None:
             await self._leave(row.id)
         else:
@@ -293,9 +301,14 @@ class Interactions:
                 await notifications.answer(transaction, notification_id)
         except Gone:
             log.debug("interaction %s is closed already", notification_id)
-        except SQLAlchemyError:
+        except SQLAlchemyError as error:
             # The row stays open, so the member may be told once more; better than never.
-            log.exception("interaction %s could not be closed", notification_id)
+            log.error("interaction %s could not be closed: %s", notification_id, _told(error))
+
+
+def _told(error: SQLAlchemyError) -> str:
+    """Return what the database or the way to it has said, without the statement."""
+    return f"{type(error).__name__}: {getattr(error, 'orig', error)}"
 
 
 def _row(interaction: discord.Interaction, notification_id: str, *, ephemeral: bool, now: float) -> Notification:

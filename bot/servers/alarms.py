@@ -41,12 +41,16 @@ class Alarms:
         self._failures = 0
 
     async def claim(self, skip: Collection[str], limit: int) -> list[Due]:
-        """Return the kinds of which there is something to tell."""
+        """Return the kinds of which there is something to tell; one process alone tells."""
+        if not self._database.leads:
+            return []
         async with self._database.read() as snapshot:
             return await rows.claim(snapshot, self._clock(), skip, limit)
 
     async def next_due(self, skip: Collection[str]) -> float | None:
         """Return when there is something to tell next."""
+        if not self._database.leads:
+            return None
         async with self._database.read() as snapshot:
             return await rows.next_due(snapshot, skip)
 

@@ -68,7 +68,14 @@ class Conditions:
         return any(map(self._is_so, (AlarmKind.KEY, AlarmKind.CREDITS_LOW, AlarmKind.CREDITS_GONE)))
 
     def recall(self, credits_gone: Alarm | None) -> None:
-        """Take over from an earlier process how many credits were too few."""
+        """Take over from another process how many credits were too few, and have all that was seen written down anew.
+
+        Balance and disk are looked at by one process alone, so what this one has seen of them is too old by then.
+        """
+        self._refused_for_credits, self._lacked, self._took_order = False, None, False
+        for kind in (AlarmKind.CREDITS_LOW, AlarmKind.CREDITS_GONE, AlarmKind.DISK):
+            self._known.pop(kind, None)
+        self.changed = dict(self._known)
         if credits_gone is not None and credits_gone.state in (AlarmState.RAISED, AlarmState.TOLD):
             self._refused_for_credits, self._lacked = True, credits_gone.details.get("credits")
 

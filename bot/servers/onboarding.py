@@ -76,13 +76,17 @@ class Onboarding:
     # The worker's part
 
     async def claim(self, skip: Collection[str], limit: int) -> list[Due]:
-        """Return the servers that are to be greeted."""
+        """Return the servers that are to be greeted; one process alone greets."""
+        if not self._database.leads:
+            return []
         now = self._clock()
         async with self._database.read() as snapshot:
             return await rows.claim(snapshot, now, now + 2 * LONGEST_PAUSE_SECONDS, skip, limit)
 
     async def next_due(self, skip: Collection[str]) -> float | None:
         """Return when the next one is."""
+        if not self._database.leads:
+            return None
         async with self._database.read() as snapshot:
             return await rows.next_due(snapshot, skip)
 

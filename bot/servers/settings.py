@@ -105,7 +105,7 @@ class ServerSettings:
     async def _change(self, guild_id: int, user_id: int, setting: str, change: Callable[[Server], Server]) -> None:
         now = self._clock()
         async with self._database.write() as transaction:
-            before = await servers.get(transaction, guild_id)
+            before = await servers.hold(transaction, guild_id)
             after = change(before)
             if after != before:
                 words = _shown(before, setting), _shown(after, setting)

@@ -57,9 +57,25 @@ class Watch:
         self._asked_at = float("-inf")
         self._looked_at = float("-inf")
         self._said_balance = False
+        self._leads = False
+
+    async def take_over(self) -> None:
+        """Be the one who looks, if this process leads: what another one has left waits until it is seen again."""
+        if not self._database.leads:
+            self._leads = False
+            return
+        async with self._database.write(durable=False) as transaction:
+            await alarms.wake_orphans(transaction, self._clock())
+            self._conditions.recall(await alarms.get(transaction, AlarmKind.CREDITS_GONE))
+        self._asked_at = self._looked_at = float("-inf")
+        self._leads = True
 
     async def claim(self, skip: Collection[str], _limit: int) -> list[Due]:
         """Return what it is time to look at, and whether something is to be written down."""
+        if self._leads is not self._database.leads:
+            await self.take_over()
+        if not self._leads:
+            return []
         now = self._clock()
         # A clock that was set back makes nothing wait for longer.
         self._asked_at, self._looked_at = min(self._asked_at, now), min(self._looked_at, now)
@@ -68,6 +84,8 @@ class Watch:
 
     async def next_due(self, skip: Collection[str]) -> float | None:
         """Return when it is time for the next look."""
+        if not self._leads:
+            return None
         return min((at for item, at in self._planned().items() if item not in skip), default=None)
 
     async def do(self, item: str) -> None:

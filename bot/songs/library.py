@@ -96,7 +96,7 @@ class Library:
         """
         async with self._database.write() as transaction:
             row = await notifications.get(transaction, notification_id)
-            task = await rows.get(transaction, row.task_id) if row is not None and row.task_id is not None else None
+            task = await rows.lock(transaction, row.task_id) if row is not None and row.task_id is not None else None
             if row is None or task is None:
                 raise MemberError(errors.stale_button())
             if row.user_id != user_id:

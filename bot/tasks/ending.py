@@ -45,7 +45,7 @@ class Ending:
         try:
             # A power cut in this moment costs one more read.
             async with self._database.write(durable=False) as transaction:
-                before = await rows.get(transaction, task.id)
+                before = await rows.lock(transaction, task.id)
                 finished = await rows.finish(transaction, task.id, report.task_id, now)
                 await file_rows.add(transaction, files)
                 # Who waits for it is asked here, where nobody can be forgotten in between.
@@ -55,8 +55,9 @@ class Ending:
                 await library.add(transaction, members, files, kind, now)
                 if before is not None and before.error_kind is not None:
                     await notifications.tell_again(transaction, task.id, now)
-                    await alarms.come_after_all(transaction, task.id, now)
                 await notifications.make_due(transaction, task.id, now)
+                if before is not None and before.error_kind is not None:
+                    await alarms.come_after_all(transaction, task.id, now)
         except Gone:
             return
         except IntegrityError:

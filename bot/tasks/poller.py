@@ -28,7 +28,7 @@ class Polling:
     async def claim(self, skip: Collection[str], limit: int) -> list[Due]:
         """Return live tasks that are due."""
         now = self._clock()
-        async with self._database.read() as snapshot:
+        async with self._database.claiming() as snapshot:
             return await rows.claim(snapshot, now, now + self._schedule.farthest, skip, limit)
 
     async def next_due(self, skip: Collection[str]) -> float | None:
@@ -44,4 +44,5 @@ class Polling:
 def make_poller(database: Database, reading: Reading, schedule: Schedule, clock: Callable[[], float]) -> Worker:
     """Make the worker."""
     work = Polling(database, reading, schedule, clock)
-    return Worker(Queue.POLLER, work, database.wakeups, places=PLACES, clock=clock)
+    release = database.releasing(rows.release)
+    return Worker(Queue.POLLER, work, database.wakeups, places=PLACES, clock=clock, release=release)

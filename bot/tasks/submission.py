@@ -155,8 +155,10 @@ class Submission:
         now = self._clock()
         poll_at = now + self._settings.poll_max_seconds
         async with self._database.write() as transaction:
-            before = await rows.get(transaction, task_id)
+            before = await rows.lock(transaction, task_id)
             if before is None or before.status.is_final or before.vidgo_id is not None:
+                return
+            if before.holder not in (None, transaction.me):  # another process sends it, or waits for the answer
                 return
             again = before.status is TaskStatus.SUBMITTING
             if not again:

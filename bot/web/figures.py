@@ -15,7 +15,7 @@ from bot.vidgo import VidGo
 from bot.worker import Worker
 from storage import figures
 from storage.archive.archive import Archive
-from storage.database import CONNECTIONS, Database
+from storage.database import Database
 from storage.figures import Live, Waiting
 from storage.schema import LIVE_TASKS
 from storage.wakeups import Queue
@@ -101,7 +101,7 @@ class Exposition:
         values: Figures = {
             "coverbot_info": {(version(),): 1.0},
             "coverbot_ready": {(): float(is_ready)},
-            "coverbot_pool_size": sizes | {("database",): float(CONNECTIONS)},
+            "coverbot_pool_size": sizes | {("database",): float(self._database.connections)},
             "coverbot_pool_taken": taken | {("database",): float(self._database.taken)},
             "coverbot_pool_full_seconds": {(worker.name,): worker.full_seconds for worker in self._workers},
             "coverbot_files_in_transit": {(): float(self._files.in_transit)},
@@ -134,17 +134,17 @@ class Exposition:
     async def _room(self) -> Figures:
         # A disk that hangs holds one thread, not one more at each scrape.
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(asyncio.to_thread(self._look))
+            self._looking = asyncio.create_task(self._look())
             self._looking.add_done_callback(lambda looked: looked.cancelled() or looked.exception())
         return await asyncio.shield(self._looking)
 
-    def _look(self) -> Figures:
-        size, free = self._database.size()
-        disks: Figure = {("database",): float(free)}
+    async def _look(self) -> Figures:
+        size, free = await self._database.size()
+        disks: Figure = {} if free is None else {("database",): float(free)}
         values: Figures = {"coverbot_database_bytes": {(): float(size)}, "coverbot_disk_free_bytes": disks}
         if self._archive.is_on:
             values["coverbot_archive_bytes"] = {(): float(self._archive.size)}
-            if (room := self._archive.free()) is not None:
+            if (room := await asyncio.to_thread(self._archive.free)) is not None:
                 disks["archive",] = float(room)
         return values
 

@@ -26,11 +26,10 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Disk:
-    """A directory of files under their hashes: the archive's `Store` of one process."""
+    """A directory of files under their hashes: the archive's `Store` of one process, or of several on one machine."""
 
-    is_shared: Final = False
-
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, is_shared: bool = False) -> None:
+        self.is_shared: Final = is_shared
         self._directory = directory
         self._threads = ThreadPoolExecutor(THREADS, "archive")
 

@@ -64,14 +64,15 @@ _IS = and_(files.c.task_id == bindparam("of_task"), files.c.position == bindpara
 _FILE_NAME = files.c.task_id + "." + cast(files.c.position, String)
 _IS_DUE = files.c.archive_at.is_not(None)
 _DUE = planned.due(_FILE_NAME, files.c.archive_at, _IS_DUE)
-_NEXT_DUE = planned.next_due(_FILE_NAME, files.c.archive_at, _IS_DUE)
+_CLAIM = planned.claim(_DUE, files.c.holder)
+_NEXT_DUE = planned.next_due(_FILE_NAME, files.c.archive_at, _IS_DUE).where(planned.mine(files.c.holder))
 _PLAN = quick(
     update(files).where(_IS, files.c.archive_at.is_(None)).values(archive_at=bindparam("at"), archive_tries=0)
 )
 _TRIED = quick(
     update(files)
     .where(_IS, files.c.archive_at == bindparam("planned_at"))
-    .values(archive_at=bindparam("at"), archive_tries=bindparam("tries"))
+    .values(archive_at=bindparam("at"), archive_tries=bindparam("tries"), holder=None)
 )
 _REFER = {
     AUDIO: quick(update(files).where(_IS).values(audio_sha256=bindparam("hash"))),
@@ -149,17 +150,24 @@ _KNOWN = select(media.c.sha256).where(media.c.sha256.in_(_HASHES))
 
 
 async def claim(snapshot: Snapshot, now: float, horizon: float, skip: Collection[str], limit: int) -> list[Due]:
-    """Return which files the archive should try to get now, as `task_id.position`.
+    """Take files which the archive should try to get now, as `task_id.position`.
 
     A time beyond `horizon` is due too: nothing is ever planned that far, so the clock was set back.
     """
-    found = await snapshot.execute(_DUE, planned.asked(now, horizon, skip, limit))
-    return [Due(*row) for row in found]
+    return [Due(*row) for row in await snapshot.claim(_CLAIM, planned.asked(now, horizon, skip, limit))]
+
+
+async def release(transaction: Transaction, names: Collection[str]) -> None:
+    """Let others claim files that this process has claimed."""
+    keys = [name.partition(".") for name in names]
+    await transaction.release(
+        _CLAIM, [{"of_task_id": task_id, "of_position": int(position)} for task_id, _, position in keys]
+    )
 
 
 async def next_due(snapshot: Snapshot, skip: Collection[str]) -> float | None:
     """Return when the archive should try the next file."""
-    found: float | None = (await snapshot.execute(_NEXT_DUE, {"skip": list(skip)})).scalar_one()
+    found: float | None = (await snapshot.execute(_NEXT_DUE, {"skip": list(skip), "me": snapshot.me})).scalar_one()
     return found
 
 
@@ -244,8 +252,7 @@ async def lost(transaction: Transaction, kept: Media, now: float) -> bool:
 
 async def total(snapshot: Snapshot, but: str) -> int:
     """Return how many bytes are kept, come or go, without one file."""
-    size: int = (await snapshot.execute(_TOTAL, {"but": but})).scalar_one()
-    return size
+    return int((await snapshot.execute(_TOTAL, {"but": but})).scalar_one())
 
 
 async def oldest(snapshot: Snapshot, limit: int, but: str) -> list[Media]:

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the SQLite file that `storage.database` hands over."""
+"""Alembic's entry: runs the migrations on the SQLite file, or the connection to PostgreSQL, that it is handed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from sqlalchemy.pool import NullPool
 from storage.schema import metadata
 
 
-def _migrate() -> None:
-    path = context.config.attributes["path"]
-    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
+def _run(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _run_on_file(path: str) -> None:
+    engine = create_engine(URL.create("sqlite", database=path), poolclass=NullPool)
 
     @event.listens_for(engine, "connect")
     def _own_transactions(connection: object, _record: object) -> None:
@@ -24,10 +29,12 @@ def _migrate() -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     with engine.connect() as connection:
-        context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
-        with context.begin_transaction():
-            context.run_migrations()
+        _run(connection)
     engine.dispose()
 
 
-_migrate()
+_handed = context.config.attributes
+if "connection" in _handed:
+    _run(_handed["connection"])
+else:
+    _run_on_file(str(_handed["path"]))

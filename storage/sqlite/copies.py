@@ -18,12 +18,12 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from storage.archive.disk import link_or_copy
+from storage.database import DatabaseError
 from storage.schema import HEAD
 from storage.sqlite.connection import BUSY_SECONDS
 from storage.sqlite.opening import (
     COMPANIONS,
     OWNER_ONLY,
-    DatabaseError,
     hold_alone,
     is_known,
     path_of,

@@ -17,6 +17,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from storage.database import DatabaseError, is_postgresql
 from storage.schema import HEAD
 from storage.sqlite.connection import BUSY_SECONDS
 
@@ -40,21 +41,17 @@ _REASONS = {
 """What SQLite's primary result codes mean for an owner."""
 
 
-class DatabaseError(Exception):
-    """The database cannot be used; the text is a sentence for the owner."""
-
-
 def path_of(url: str) -> Path:
     """Return the file that an address names."""
     return Path(make_url(url).database or "")
 
 
-def unusable(path: Path, error: OSError | sqlite3.Error | DBAPIError) -> DatabaseError:
+def unusable(path: Path, error: Exception) -> DatabaseError:
     """Return an error in words for the owner."""
     return DatabaseError(f"the database {path} cannot be used: {reason_of(error)}")
 
 
-def reason_of(error: OSError | sqlite3.Error | DBAPIError) -> str:
+def reason_of(error: Exception) -> str:
     """Return what stands in the way, as far as it is known what SQLite's codes mean for an owner."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if (code := primary_code(cause)) in _REASONS:
@@ -102,8 +99,12 @@ def hold_alone(url: str) -> Iterator[None]:
 def hold_to_migrate(url: str) -> Iterator[None]:
     """Keep the file from being brought up to date under a program that runs on it, and let it be where it is so.
 
-    Raises `DatabaseError` when an older program is running on it.
+    A server is held by whoever migrates it, and its changes let an older program go on: nothing is held here.
+    Raises `DatabaseError` when an older program is running on the file.
     """
+    if is_postgresql(url):
+        yield
+        return
     path = path_of(url)
     with explained(path):
         found = revision_of(path) if path.is_file() else None

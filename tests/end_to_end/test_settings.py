@@ -82,11 +82,6 @@ async def test_a_setting_that_cannot_be_is_named(tmp_path: Path, name: str, valu
     assert_untouched(tmp_path)
 
 
-async def test_postgresql_is_said_to_be_unsupported(tmp_path: Path) -> None:
-    ended = await run_program(tmp_path, SETTINGS | {"DATABASE_URL": "postgresql://localhost/coverbot"}, "run")
-    assert_one_line(ended, "PostgreSQL server, which this version does not support")
-
-
 async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     url = newer_database(tmp_path)
     before = (tmp_path / "newer.db").read_bytes()

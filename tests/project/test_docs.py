@@ -42,6 +42,7 @@ PROMISED = (
     "operating.md",
     "privacy.md",
     "reliability.md",
+    "scaling.md",
     "security.md",
 )
 

@@ -10,7 +10,8 @@ import pytest
 
 from storage.database import Database
 from storage.sqlite import connection
-from tests.storage.observed import Disk, Driver
+from tests.postgresql import shared_server
+from tests.storage.observed import Disk, Driver, heard
 from tests.stores.places import bucket, moto, place
 
 __all__ = ["bucket", "moto", "place"]
@@ -36,8 +37,26 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return disk
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Which database a test runs on: on both, unless its file says otherwise."""
+    return str(request.param)
+
+
 @pytest.fixture
-async def database(path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(f"sqlite:///{path}")
+async def address(engine: str, path: Path) -> AsyncIterator[str]:
+    if engine == "sqlite":
+        yield f"sqlite:///{path}"
+        return
+    server = shared_server()
+    url = await server.new_database()
+    yield url
+    await server.drop(url)
+
+
+@pytest.fixture
+async def database(address: str) -> AsyncIterator[Database]:
+    database = await Database.open(address)
+    await heard(database)
     yield database
     await database.close()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from storage.database import Database
 from storage.sqlite.connection import _connect
+from storage.wakeups import Queue
 
 
 class Driver:
@@ -67,6 +70,17 @@ class Disk:
             raise self.errors.pop()
         _fdatasync(file)
         self.synced.append(Path(f"/proc/self/fd/{file}").readlink())
+
+
+async def heard(database: Database) -> None:
+    """Return when other processes can be heard, and nobody is going to be woken for having begun to listen."""
+
+    async def is_so() -> bool:
+        return database.wakeups.longest == math.inf
+
+    await until(is_so)
+    for queue in Queue:
+        await database.wakeups.wait(queue, 0)
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

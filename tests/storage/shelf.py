@@ -61,9 +61,9 @@ class Shelf:
 
 
 @asynccontextmanager
-async def open_shelf(tmp_path: Path, place: Place, max_bytes: int = 10_000_000) -> AsyncIterator[Shelf]:
+async def open_shelf(tmp_path: Path, place: Place, address: str, max_bytes: int = 10_000_000) -> AsyncIterator[Shelf]:
     """Open an archive in a place."""
-    database = await Database.open(f"sqlite:///{tmp_path / 'c.db'}")
+    database = await Database.open(address)
     inbox = tmp_path / "inbox"
     inbox.mkdir(exist_ok=True)
     archive = Archive(database, place.store(), max_bytes, lambda: it.now)

@@ -24,10 +24,10 @@ _VERB = re.compile(r"(SELECT|INSERT|REPLACE|UPDATE|DELETE|WITH)\b", re.IGNORECAS
 
 
 def statements() -> dict[str, Executable]:
-    """Return the statements that the modules of `storage` hold, also in tables and lists, by their name."""
+    """Return the statements that both databases know, also in tables and lists, by their name."""
     found: dict[int, tuple[str, Executable]] = {}
     for module in pkgutil.walk_packages(storage.__path__, "storage."):
-        if ".migrations" not in module.name:
+        if not module.name.startswith(("storage.migrations", "storage.postgresql")):
             for name, value in vars(import_module(module.name)).items():
                 for key, statement in _within(value):
                     found.setdefault(id(statement), (f"{module.name}.{name}{key}", statement))

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def shelf(tmp_path: Path, place: Place) -> AsyncIterator[Shelf]:
-    async with open_shelf(tmp_path, place) as it:
+async def shelf(tmp_path: Path, place: Place, address: str) -> AsyncIterator[Shelf]:
+    async with open_shelf(tmp_path, place, address) as it:
         yield it
 
 
@@ -62,7 +62,7 @@ async def test_audio_and_picture_of_a_song_are_kept_apart(shelf: Shelf) -> None:
 async def test_nothing_is_lost_wherever_a_collection_comes_between(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write: Callable[..., AbstractAsyncContextManager[Transaction]] = Database.write
+    write: Callable[..., AbstractAsyncContextManager[Transaction]] = type(shelf.database).write
     between, collecting = 0, False
 
     @asynccontextmanager
@@ -85,7 +85,7 @@ async def test_nothing_is_lost_wherever_a_collection_comes_between(
     other = shelf.another()
     _, file = await add_song(shelf.database)
     shelf.now = time.time()  # files have their times from the system
-    monkeypatch.setattr(Database, "write", beset)
+    monkeypatch.setattr(type(shelf.database), "write", beset)
     row = await shelf.keep(b"a song", file)
     assert between >= 4
     await other.close()
@@ -251,8 +251,8 @@ async def test_what_was_interrupted_is_tidied_up_in_time(shelf: Shelf) -> None:
         assert shelf.place.names() == await shelf.known() == {file.audio_sha256} | left
 
 
-async def test_the_least_recently_used_makes_room(tmp_path: Path, place: Place) -> None:
-    async with open_shelf(tmp_path, place, max_bytes=30) as shelf:
+async def test_the_least_recently_used_makes_room(tmp_path: Path, place: Place, address: str) -> None:
+    async with open_shelf(tmp_path, place, address, max_bytes=30) as shelf:
         first, second = await shelf.keep(b"1" * 10), await shelf.keep(b"2" * 10)
         shelf.now += 1
         assert await shelf.archive.get(first.audio_sha256 or "", tmp_path / "out") is not None
@@ -267,8 +267,8 @@ async def test_the_least_recently_used_makes_room(tmp_path: Path, place: Place) 
         assert (await stored(shelf.database, gone)).archive_at == shelf.now
 
 
-async def test_switched_off_it_keeps_nothing_and_touches_nothing(tmp_path: Path, place: Place) -> None:
-    async with open_shelf(tmp_path, place, max_bytes=0) as shelf:
+async def test_switched_off_it_keeps_nothing_and_touches_nothing(tmp_path: Path, place: Place, address: str) -> None:
+    async with open_shelf(tmp_path, place, address, max_bytes=0) as shelf:
         _, file = await add_song(shelf.database)
         assert not await shelf.archive.put(shelf.source(b"a song"), file, AUDIO, "mp3")
         assert await shelf.archive.get("ab" * 32, tmp_path / "out") is None

@@ -52,8 +52,8 @@ def standing(server: StandIn, impatient: None) -> Standing:
 
 
 @pytest.fixture
-async def shelf(tmp_path: Path, standing: Standing) -> AsyncIterator[Shelf]:
-    async with open_shelf(tmp_path, standing) as it:
+async def shelf(tmp_path: Path, standing: Standing, address: str) -> AsyncIterator[Shelf]:
+    async with open_shelf(tmp_path, standing, address) as it:
         yield it
 
 
@@ -137,9 +137,9 @@ async def test_a_store_that_hangs_is_left_alone_for_a_while(
 
 
 async def test_a_store_that_removes_nothing_costs_no_more_than_the_room_that_is_needed(
-    tmp_path: Path, standing: Standing, server: StandIn
+    tmp_path: Path, standing: Standing, server: StandIn, address: str
 ) -> None:
-    async with open_shelf(tmp_path, standing, max_bytes=50) as shelf:
+    async with open_shelf(tmp_path, standing, address, max_bytes=50) as shelf:
         songs = [await shelf.keep(bytes([number]) * 10) for number in range(5)]
         _, file = await add_song(shelf.database)
         server.fault(Fault.SLOW_DOWN, "DELETE")
@@ -264,8 +264,8 @@ asyncio.run(main())
 # Several processes
 
 
-async def test_several_processes_lose_nothing_to_each_other(tmp_path: Path, bucket: InStore) -> None:
-    async with open_shelf(tmp_path, bucket) as shelf:
+async def test_several_processes_lose_nothing_to_each_other(tmp_path: Path, bucket: InStore, address: str) -> None:
+    async with open_shelf(tmp_path, bucket, address) as shelf:
         songs = [(await add_song(shelf.database))[1] for _ in range(30)]
         archives = [shelf.archive, shelf.another(), shelf.another()]
         archiving = True

@@ -30,8 +30,8 @@ def disk(tmp_path: Path) -> OnDisk:
 
 
 @pytest.fixture
-async def shelf(tmp_path: Path, disk: OnDisk) -> AsyncIterator[Shelf]:
-    async with open_shelf(tmp_path, disk) as it:
+async def shelf(tmp_path: Path, disk: OnDisk, address: str) -> AsyncIterator[Shelf]:
+    async with open_shelf(tmp_path, disk, address) as it:
         yield it
 
 
@@ -72,8 +72,8 @@ async def test_an_archive_that_is_not_mounted_is_not_lost(shelf: Shelf, disk: On
     assert await shelf.archive.get(file.audio_sha256 or "", tmp_path / "out") is not None
 
 
-async def test_what_a_crash_has_left_goes_at_the_start(tmp_path: Path, disk: OnDisk) -> None:
-    async with open_shelf(tmp_path, disk) as shelf:
+async def test_what_a_crash_has_left_goes_at_the_start(tmp_path: Path, disk: OnDisk, address: str) -> None:
+    async with open_shelf(tmp_path, disk, address) as shelf:
         file = await shelf.keep(b"a song")
         unused = await shelf.keep(b"of nobody")
         async with shelf.database.write() as connection:
@@ -87,7 +87,7 @@ async def test_what_a_crash_has_left_goes_at_the_start(tmp_path: Path, disk: OnD
         own = [disk.directory / "README", disk.directory / published[:2] / "notes"]
         for path in own:
             path.write_text("an owner's own")
-    async with open_shelf(tmp_path, disk) as shelf:
+    async with open_shelf(tmp_path, disk, address) as shelf:
         assert shelf.place.names() == {file.audio_sha256, "README", "notes"}
         assert await shelf.known() == {file.audio_sha256}
 

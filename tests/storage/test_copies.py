@@ -13,15 +13,21 @@ from pathlib import Path
 import pytest
 
 from storage import files, library
-from storage.database import Database
+from storage.database import Database, DatabaseError
 from storage.schema import HEAD
 from storage.sqlite.copies import Contents, back_up, inspect, restore
-from storage.sqlite.opening import DatabaseError, hold_alone
+from storage.sqlite.opening import hold_alone
 from tests.killed import die_at_each_step
 from tests.storage import old
 from tests.storage.rows import NOW, a_file, a_notification, a_task, add
 
 GONE = "words that were forgotten"
+
+
+@pytest.fixture
+def engine() -> str:
+    """SQLite alone: a server has tools of its own."""
+    return "sqlite"
 
 
 def titles(path: Path) -> set[str]:

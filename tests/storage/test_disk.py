@@ -33,6 +33,12 @@ SMALL = 64 * 1024
 """A limit of the log that a few rows reach."""
 
 
+@pytest.fixture
+def engine() -> str:
+    """SQLite alone: what is below it is looked at."""
+    return "sqlite"
+
+
 def row(name: str) -> dict[str, Any]:
     return {"sha256": name, "kind": "mp3", "size": 1, "used_at": 0.0}
 
@@ -275,7 +281,7 @@ async def test_what_the_disk_has_refused_is_written_elsewhere_before_it_is_calle
     driver: Driver, disk: Disk, database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A system that could not write a page says so once, and after that it may have dropped it."""
-    monkeypatch.setattr("storage.database._PAUSES", (0.0,))
+    monkeypatch.setattr("storage.sqlite.database.PAUSES", (0.0,))
     await add(database, "before")
     driver.ran.clear()
     disk.errors = [OSError(errno.EIO, "Input/output error"), OSError(errno.EIO, "Input/output error")]
@@ -294,7 +300,7 @@ async def test_what_the_disk_has_refused_is_written_elsewhere_before_it_is_calle
 async def test_a_reader_that_keeps_it_from_being_written_elsewhere_is_waited_for(
     disk: Disk, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.database._PAUSES", (0.001,))
+    monkeypatch.setattr("storage.sqlite.database.PAUSES", (0.001,))
     async with database.read() as snapshot:
         await snapshot.execute(NAMES)
         disk.errors = [OSError(errno.EIO, "Input/output error")]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.database import Database
+from storage.database import Database, DatabaseError
 from storage.sqlite import opening
-from storage.sqlite.opening import DatabaseError, hold_alone, prepare
+from storage.sqlite.opening import hold_alone, prepare
 from tests.end_to_end.process import ROOT, run_program
 
 if TYPE_CHECKING:

@@ -28,6 +28,12 @@ COUNT_SLOWLY = select(func.count()).select_from(media)
 SLOW = text("SELECT 'slow'")
 
 
+@pytest.fixture
+def engine() -> str:
+    """SQLite alone: what is below it is looked at."""
+    return "sqlite"
+
+
 def row(name: str) -> dict[str, Any]:
     return {"sha256": name, "kind": "mp3", "size": 1, "used_at": 0.0}
 

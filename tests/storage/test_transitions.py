@@ -64,6 +64,25 @@ OTHER_WRITES = {
 """What writes and changes no state of a task or a notification; what is forgotten has none any more."""
 
 
+LOCKS = {
+    "storage.tasks.release",
+    "storage.notifications.release",
+    "storage.notifications.release_acknowledgements",
+    "storage.archive.index.release",
+    "storage.postgresql.leases.begin",
+    "storage.postgresql.leases.renew",
+    "storage.postgresql.leases.bury",
+    "storage.postgresql.leases.free",
+    "storage.postgresql.leases.lead",
+    "storage.postgresql.leases.end",
+    "storage.tasks.lock",
+    "storage.tasks.cover_of",
+    "storage.tasks.same_order",
+    "storage.servers.hold",
+}
+"""What takes a transaction to keep other processes from rows, or to let them have these."""
+
+
 async def everything(transaction: Transaction | Any) -> dict[str, dict[str, Any]]:
     return {
         row.id: dict(row._mapping)
@@ -202,6 +221,7 @@ def writes() -> Iterator[tuple[str, str]]:
                 function.__module__ == module.name
                 and not name.startswith("_")
                 and "Transaction" in map(str, annotations)
+                and f"{module.name}.{name}" not in LOCKS
             ):
                 yield module.name, name
 

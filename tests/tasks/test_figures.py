@@ -12,8 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bot.web import figures
 from storage import figures as statements
-from storage.database import CONNECTIONS, Database, Snapshot
+from storage.database import Database, Snapshot
 from storage.figures import Live
+from storage.sqlite.database import CONNECTIONS, SQLiteDatabase
 from tests.tasks.room import Room, open_room
 
 if TYPE_CHECKING:
@@ -121,15 +122,15 @@ async def test_a_database_that_does_not_answer_is_left_out_and_the_rest_is_shown
 
 async def test_a_disk_that_hangs_holds_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     goes_on, asked = threading.Event(), 0
-    size = Database.size
+    size = SQLiteDatabase._size
 
-    def hangs(database: Database) -> tuple[int, int]:
+    def hangs(database: SQLiteDatabase) -> tuple[int, int]:
         nonlocal asked
         asked += 1
         goes_on.wait()
         return size(database)
 
-    monkeypatch.setattr(Database, "size", hangs)
+    monkeypatch.setattr(SQLiteDatabase, "_size", hangs)
     async with open_room(tmp_path) as room:
         try:
             for _ in range(3):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0001"
 down_revision = None
+
+
+def _only(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
 def upgrade() -> None:
@@ -51,7 +57,7 @@ def upgrade() -> None:
         "tasks",
         ["poll_at"],
         unique=False,
-        sqlite_where=sa.text("status IN ('queued', 'submitting', 'waiting', 'running')"),
+        **_only("status IN ('queued', 'submitting', 'waiting', 'running')"),
     )
     op.create_index("ix_tasks_model_finished", "tasks", ["model", "finished_at"], unique=False)
     op.create_index("ix_tasks_source", "tasks", ["source_id"], unique=False)
@@ -61,7 +67,7 @@ def upgrade() -> None:
         "tasks",
         ["source_id"],
         unique=True,
-        sqlite_where=sa.text(
+        **_only(
             "model = 'generate-music-cover' AND status IN ('queued', 'submitting', 'waiting', 'running', 'finished')"
         ),
     )
@@ -70,9 +76,7 @@ def upgrade() -> None:
         "tasks",
         ["source_id", "style"],
         unique=True,
-        sqlite_where=sa.text(
-            "model = 'upload-and-cover-audio' AND status IN ('queued', 'submitting', 'waiting', 'running')"
-        ),
+        **_only("model = 'upload-and-cover-audio' AND status IN ('queued', 'submitting', 'waiting', 'running')"),
     )
     op.create_table(
         "files",
@@ -91,9 +95,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_files_task_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("task_id", "position", name=op.f("pk_files")),
     )
-    op.create_index(
-        "ix_files_archive_due", "files", ["archive_at"], unique=False, sqlite_where=sa.text("archive_at IS NOT NULL")
-    )
+    op.create_index("ix_files_archive_due", "files", ["archive_at"], unique=False, **_only("archive_at IS NOT NULL"))
     op.create_index("ix_files_audio", "files", ["audio_sha256"], unique=False)
     op.create_index("ix_files_image", "files", ["image_sha256"], unique=False)
     op.create_table(
@@ -154,14 +156,14 @@ def upgrade() -> None:
         "notifications",
         ["ack_wanted"],
         unique=False,
-        sqlite_where=sa.text("ack_wanted IS NOT NULL"),
+        **_only("ack_wanted IS NOT NULL"),
     )
     op.create_index(
         "ix_notifications_due",
         "notifications",
         ["attempt_at"],
         unique=False,
-        sqlite_where=sa.text("state IN ('asked', 'due', 'sending')"),
+        **_only("state IN ('asked', 'due', 'sending')"),
     )
     op.create_index("ix_notifications_message", "notifications", ["message_id"], unique=False)
     op.create_index("ix_notifications_task", "notifications", ["task_id"], unique=False)
@@ -173,29 +175,25 @@ def downgrade() -> None:
     op.drop_index("ix_notifications_user", table_name="notifications")
     op.drop_index("ix_notifications_task", table_name="notifications")
     op.drop_index("ix_notifications_message", table_name="notifications")
-    op.drop_index(
-        "ix_notifications_due", table_name="notifications", sqlite_where=sa.text("state IN ('asked', 'due', 'sending')")
-    )
-    op.drop_index("ix_notifications_ack", table_name="notifications", sqlite_where=sa.text("ack_wanted IS NOT NULL"))
+    op.drop_index("ix_notifications_due", table_name="notifications", **_only("state IN ('asked', 'due', 'sending')"))
+    op.drop_index("ix_notifications_ack", table_name="notifications", **_only("ack_wanted IS NOT NULL"))
     op.drop_table("notifications")
     op.drop_index("ix_library_task", table_name="library")
     op.drop_index("ix_library_newest", table_name="library")
     op.drop_table("library")
     op.drop_index("ix_files_image", table_name="files")
     op.drop_index("ix_files_audio", table_name="files")
-    op.drop_index("ix_files_archive_due", table_name="files", sqlite_where=sa.text("archive_at IS NOT NULL"))
+    op.drop_index("ix_files_archive_due", table_name="files", **_only("archive_at IS NOT NULL"))
     op.drop_table("files")
     op.drop_index(
         "uq_tasks_one_restyling",
         table_name="tasks",
-        sqlite_where=sa.text(
-            "model = 'upload-and-cover-audio' AND status IN ('queued', 'submitting', 'waiting', 'running')"
-        ),
+        **_only("model = 'upload-and-cover-audio' AND status IN ('queued', 'submitting', 'waiting', 'running')"),
     )
     op.drop_index(
         "uq_tasks_one_cover",
         table_name="tasks",
-        sqlite_where=sa.text(
+        **_only(
             "model = 'generate-music-cover' AND status IN ('queued', 'submitting', 'waiting', 'running', 'finished')"
         ),
     )
@@ -205,7 +203,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_tasks_due",
         table_name="tasks",
-        sqlite_where=sa.text("status IN ('queued', 'submitting', 'waiting', 'running')"),
+        **_only("status IN ('queued', 'submitting', 'waiting', 'running')"),
     )
     op.drop_table("tasks")
     op.drop_index("ix_media_oldest", table_name="media")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -9,7 +11,11 @@ revision = "0003"
 down_revision = "0002"
 
 
+def _only(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+
+
 def upgrade() -> None:
     """Apply the change."""
     op.add_column("media", sa.Column("state", sa.String(length=8), server_default="kept", nullable=False))
-    op.create_index("ix_media_changing", "media", ["used_at"], sqlite_where=sa.text("state IN ('coming', 'going')"))
+    op.create_index("ix_media_changing", "media", ["used_at"], **_only("state IN ('coming', 'going')"))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
 down_revision = "0004"
+
+
+def _only(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
 def upgrade() -> None:
@@ -23,7 +29,7 @@ def upgrade() -> None:
         sa.Column("told", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("kind", name="pk_alarms"),
     )
-    op.create_index("ix_alarms_due", "alarms", ["tell_at"], sqlite_where=sa.text("tell_at IS NOT NULL"))
+    op.create_index("ix_alarms_due", "alarms", ["tell_at"], **_only("tell_at IS NOT NULL"))
     op.create_table(
         "greetings",
         sa.Column("guild_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -34,4 +40,4 @@ def upgrade() -> None:
         sa.Column("sent_at", sa.Float()),
         sa.PrimaryKeyConstraint("guild_id", name="pk_greetings"),
     )
-    op.create_index("ix_greetings_due", "greetings", ["greet_at"], sqlite_where=sa.text("greet_at IS NOT NULL"))
+    op.create_index("ix_greetings_due", "greetings", ["greet_at"], **_only("greet_at IS NOT NULL"))

@@ -1,0 +1,1 @@
+"""What is PostgreSQL alone: the pool, opening and migrating, and wake-ups between processes."""

@@ -1,0 +1,91 @@
+"""Bringing an installation over from SQLite: every row, in one transaction, counted and compared at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from sqlalchemy import Select, Table, bindparam, func, insert, select, tuple_, update
+
+from storage.database import Database, DatabaseError, Snapshot, Transaction
+from storage.schema import alarms, changes, files, greetings, library, media, notifications, servers, tasks, usage
+
+PAGE = 500
+"""How many rows are held in memory."""
+
+TABLES: list[Table] = [tasks, files, media, library, notifications, usage, servers, changes, alarms, greetings]
+"""In an order in which what is referred to comes first."""
+
+
+def _page(table: Table, *, first: bool) -> Select[Any]:
+    keys = list(table.primary_key)
+    query = select(table).order_by(*keys).limit(PAGE)
+    if first:
+        return query
+    return query.where(tuple_(*keys) > tuple_(*(bindparam(f"after_{key.name}", type_=key.type) for key in keys)))
+
+
+_FIRST = {table.name: _page(table, first=True) for table in TABLES}
+_NEXT = {table.name: _page(table, first=False) for table in TABLES}
+_COUNT = {table.name: select(func.count()).select_from(table) for table in TABLES}
+_ADD = {table.name: insert(table) for table in TABLES}
+_TIE = update(tasks).where(tasks.c.id == bindparam("of_id")).values(source_id=bindparam("of_source"))
+
+
+async def move(source: Database, target: Database) -> dict[str, int]:
+    """Copy every row, and return how many there are of each table.
+
+    Raises `DatabaseError` where the target is not empty, or has not become the same; then it stays as it was.
+    """
+    counts: dict[str, int] = {}
+    async with source.read() as snapshot, target.write() as transaction:
+        for table in TABLES:
+            if await _count(transaction, table):
+                raise DatabaseError(f"the new database is not empty: its table {table.name} has rows")
+        for table in TABLES:
+            await _copy(snapshot, transaction, table)
+        for table in TABLES:
+            counts[table.name] = await _count(snapshot, table)
+            there = await _count(transaction, table)
+            if there != counts[table.name] or await _digest(snapshot, table) != await _digest(transaction, table):
+                raise DatabaseError(f"the table {table.name} has not become the same ({there} rows); nothing was moved")
+    return counts
+
+
+async def _copy(snapshot: Snapshot, transaction: Transaction, table: Table) -> None:
+    sources: list[dict[str, Any]] = []
+    async for rows in _pages(snapshot, table):
+        if table is tasks:
+            sources += [{"of_id": row["id"], "of_source": row["source_id"]} for row in rows if row["source_id"]]
+        # Its source may come later.
+        untied = {"source_id": None} if table is tasks else {}
+        await transaction.execute(_ADD[table.name], [row | untied for row in rows])
+    for start in range(0, len(sources), PAGE):
+        await transaction.execute(_TIE, sources[start : start + PAGE])
+
+
+async def _pages(snapshot: Snapshot, table: Table) -> AsyncIterator[list[dict[str, Any]]]:
+    values: dict[str, Any] = {}
+    query = _FIRST[table.name]
+    while True:
+        found: Sequence[Any] = (await snapshot.execute(query, values)).all()
+        if not found:
+            return
+        yield [dict(row._mapping) for row in found]
+        values = {f"after_{key.name}": found[-1]._mapping[key.name] for key in table.primary_key}
+        query = _NEXT[table.name]
+
+
+async def _count(snapshot: Snapshot, table: Table) -> int:
+    return int((await snapshot.execute(_COUNT[table.name])).scalar_one())
+
+
+async def _digest(snapshot: Snapshot, table: Table) -> str:
+    """Return the same for tables that hold the same, however their database keeps it."""
+    found = hashlib.sha256()
+    async for rows in _pages(snapshot, table):
+        for row in rows:
+            found.update(json.dumps(row, sort_keys=True).encode())
+    return found.hexdigest()

@@ -1,0 +1,98 @@
+"""The database before anything is read from it: whether it can be used, and bringing its tables up to date."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from storage.database import DatabaseError, Server
+from storage.postgresql.clock import ServerClock
+from storage.postgresql.errors import UNREACHABLE, explain, show
+from storage.postgresql.pool import make_engine
+from storage.schema import HEAD
+
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+
+OLDEST = 13
+"""The oldest version of the server that is tried."""
+
+_LOCK = 0x636F766572626F74
+"""Whoever holds it migrates; "coverbot" as a number."""
+
+_ASK = text("SELECT current_setting('server_version_num')::int, pg_encoding_to_char(encoding) FROM pg_database"
+            " WHERE datname = current_database()")  # fmt: skip
+_NOW = text("SELECT extract(epoch FROM clock_timestamp())::float8")
+_HAS_TABLES = text("SELECT to_regclass('alembic_version') IS NOT NULL")
+_REVISION = text("SELECT version_num FROM alembic_version")
+_TAKE_TIME = text("SELECT set_config('statement_timeout', '0', true)")
+_TAKE_LOCK = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(bindparam("lock", _LOCK))
+_PROBE = text("UPDATE alembic_version SET version_num = version_num")
+
+
+async def prepare(url: str, server: Server, clock: ServerClock | None = None) -> None:
+    """Make the tables or bring them up to date, one process at a time, and try out that they can be written.
+
+    A clock is set by the server's. Raises `DatabaseError` for a server that will not do, and for tables of a newer
+    program.
+    """
+    # Others may migrate for minutes, and so may this one.
+    engine = make_engine(url, server, answer_seconds=None)
+    try:
+        await _prepare(engine, url, clock or ServerClock())
+    except (DBAPIError, *UNREACHABLE) as error:
+        raise explain(url, error) from None
+    finally:
+        await engine.dispose()
+
+
+async def _prepare(engine: AsyncEngine, url: str, clock: ServerClock) -> None:
+    async with engine.connect() as connection:
+        version, encoding = (await connection.execute(_ASK)).one()
+        if version < OLDEST * 10000:
+            raise DatabaseError(
+                f"the database {show(url)} cannot be used: its server is PostgreSQL {version // 10000}, and "
+                f"{OLDEST} or newer is needed"
+            )
+        if encoding != "UTF8":
+            raise DatabaseError(
+                f"the database {show(url)} cannot be used: its encoding is {encoding}; make one with ENCODING 'UTF8'"
+            )
+        if await connection.run_sync(_revision) != HEAD:
+            await connection.execute(_TAKE_TIME)
+            await connection.execute(_TAKE_LOCK)
+            await connection.run_sync(_migrate, url)
+        await connection.execute(_PROBE)
+        asked_at = time.monotonic()
+        clock.set((await connection.execute(_NOW)).scalar_one(), time.monotonic() - asked_at)
+        await connection.commit()
+
+
+def _revision(connection: Connection) -> str | None:
+    if not connection.execute(_HAS_TABLES).scalar_one():
+        return None
+    return connection.execute(_REVISION).scalar_one_or_none()
+
+
+def _migrate(connection: Connection, url: str) -> None:
+    """Bring the tables to `HEAD`, unless somebody else has meanwhile; Alembic is heavy, so it is imported here."""
+    found = _revision(connection)
+    if found == HEAD:
+        return
+    from alembic import command  # noqa: PLC0415 (heavy)
+    from alembic.config import Config  # noqa: PLC0415 (heavy)
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 (heavy)
+
+    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+    if found is not None and found not in known:
+        raise DatabaseError(
+            f"the database {show(url)} was written by a newer version of Coverbot (schema {found}, this version knows "
+            f"{HEAD}); start the newer version, or restore the backup made before the upgrade"
+        )
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD)

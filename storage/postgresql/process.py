@@ -1,0 +1,115 @@
+"""This process among the others: it renews its lease, takes over from the dead, and may lead."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from storage.database import Transaction
+from storage.ids import new_id
+from storage.postgresql import leases
+
+log = logging.getLogger(__name__)
+
+RENEW_SECONDS = 6.0
+RETRY_SECONDS = 1.0
+
+MARGIN_SECONDS = 3.0
+"""How long before its lease ends a process stops to act: what it has begun by then has time to end."""
+
+_SWEEP_TURNS = 10
+"""Each so many renewals what is left is looked for without a death: written by one that was dead already."""
+
+
+class Process:
+    """The lease of this process. Until `join` it holds nothing and may not act."""
+
+    def __init__(self, name: str, version: str, write: Callable[[], AbstractAsyncContextManager[Transaction]]) -> None:
+        self.id = new_id(time.time())
+        self._name = name
+        self._version = version
+        self._write = write
+        self._until = 0.0
+        self._leads = False
+        self._turns = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def me(self) -> str | None:
+        """Return who holds what this process takes; nobody before it has joined the others."""
+        return None if self._task is None else self.id
+
+    @property
+    def may_act(self) -> bool:
+        """Whether the lease stands, by this process's own clock that nobody can set."""
+        return time.monotonic() < self._until
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process does what only one may do."""
+        return self._leads and self.may_act
+
+    async def join(self) -> None:
+        """Begin to live, and take over from those who do not."""
+        await self._begin()
+        await self._turn()
+        self._task = asyncio.create_task(self._renew(), name="lease")
+
+    async def leave(self) -> None:
+        """Live no more; what is held is free for others at once."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._until = 0.0
+        try:
+            async with asyncio.timeout(2.0), self._write() as transaction:
+                await leases.end(transaction, self.id)
+        except (SQLAlchemyError, TimeoutError) as error:
+            log.warning("the others take over within %g s: %s", leases.LEASE_SECONDS, type(error).__name__)
+
+    async def _begin(self) -> None:
+        began_at = time.monotonic()
+        async with self._write() as transaction:
+            await leases.begin(transaction, self.id, self._name, self._version)
+        self._until = began_at + leases.LEASE_SECONDS - MARGIN_SECONDS
+
+    async def _renew(self) -> None:
+        while True:
+            pause = RENEW_SECONDS
+            try:
+                async with asyncio.timeout(leases.LEASE_SECONDS - MARGIN_SECONDS):
+                    await self._turn()
+            except (SQLAlchemyError, TimeoutError) as error:
+                log.warning("the lease could not be renewed: %s", getattr(error, "orig", None) or type(error).__name__)
+                pause = RETRY_SECONDS
+            await asyncio.sleep(pause)
+
+    async def _turn(self) -> None:
+        began_at = time.monotonic()
+        async with self._write() as transaction:
+            is_renewed = await leases.renew(transaction, self.id)
+            if is_renewed:
+                dead = await leases.bury(transaction)
+                if dead or self._turns % _SWEEP_TURNS == 0:
+                    await leases.free(transaction)
+                leads = await leases.lead(transaction, self.id)
+        if not is_renewed:
+            # Others have taken over; whatever is still under way here finds that its rows are not its own any more.
+            log.warning("this process was silent for too long, and begins anew")
+            self._leads = False
+            self.id = new_id(time.time())
+            await self._begin()
+            return
+        self._until = began_at + leases.LEASE_SECONDS - MARGIN_SECONDS
+        self._turns += 1
+        if leads != self._leads:
+            log.info("this process %s", "leads" if leads else "leads no longer")
+        self._leads = leads
+        for name in dead:
+            log.warning("process %s has died; what it held is taken over", name)

@@ -1,0 +1,206 @@
+"""The database in an SQLite file.
+
+SQLite allows one writer at a time. Writers queue here, in order, instead of meeting at SQLite's lock and sleeping; the
+busy timeout is left for other processes (a backup, an owner's shell). Connections stay open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from storage import notifications, tasks
+from storage.database import PAUSES, Database, DatabaseError, Snapshot, Transaction
+from storage.sqlite.connection import SQLiteConnection
+from storage.sqlite.disk import Disk
+from storage.sqlite.opening import explained, path_of, prepare, unusable
+from storage.wakeups import Wakeups
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS = 4
+
+_ASK = text("SELECT 1")
+
+
+class SQLiteDatabase(Database):
+    """One SQLite file in WAL mode with foreign keys."""
+
+    connections = CONNECTIONS
+
+    def __init__(self, path: Path) -> None:
+        self.wakeups = Wakeups()
+        self._path = path
+        self._writer = asyncio.Lock()
+        self._free = asyncio.Semaphore(CONNECTIONS)
+        self._idle: list[SQLiteConnection] = []
+        self._taken = 0
+        self._disk = Disk(path, self._checkpoint)
+
+    @classmethod
+    async def connect(cls, url: str) -> Self:
+        """Open the file that `url` names, made and migrated where needed.
+
+        Raises `DatabaseError` for a path that cannot be used, a file that is no database, and a database written by a
+        newer program.
+        """
+        path = path_of(url)
+        await asyncio.to_thread(prepare, path)
+        database = cls(path)
+        try:
+            with explained(path):
+                async with database.read() as snapshot:
+                    await snapshot.execute(_ASK)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Snapshot]:
+        """Give one consistent state to read from."""
+        async with self._connection() as connection:
+            try:
+                with _told("BEGIN"):
+                    await connection.begin("DEFERRED")
+                yield Snapshot(connection)
+            finally:
+                await connection.rollback()
+
+    @asynccontextmanager
+    async def write(self, *, durable: bool = True) -> AsyncIterator[Transaction]:
+        """Give one write transaction, committed on leaving and rolled back on an error.
+
+        The commit survives a power cut, or with `durable` off only the death of the process, which costs no wait for
+        the disk; `sync` makes up for that.
+        """
+        async with self._writer, self._connection() as connection:
+            transaction = Transaction(connection)
+            try:
+                # A deferred transaction that turns into a write cannot wait for another writer, it fails at once.
+                with _told("BEGIN IMMEDIATE"):
+                    await connection.begin("IMMEDIATE")
+                yield transaction
+                with _told("COMMIT"):
+                    await connection.commit()
+            except BaseException:
+                await connection.rollback()
+                raise
+        self.wakeups.ring(transaction.woken)
+        if durable:
+            await self.sync()
+
+    @asynccontextmanager
+    async def claiming(self) -> AsyncIterator[Transaction]:
+        """Give a transaction that only reads, for nobody else lives who could take what is found."""
+        async with self._connection() as connection:
+            try:
+                with _told("BEGIN"):
+                    await connection.begin("DEFERRED")
+                yield Transaction(connection)
+            finally:
+                await connection.rollback()
+
+    @property
+    def taken(self) -> int:
+        """How many of the `connections` are in use."""
+        return self._taken
+
+    async def join(self, clock: Callable[[], float]) -> None:
+        """Begin to work: nobody else lives, so whatever somebody was doing is due."""
+        async with self.write() as transaction:
+            await tasks.wake_orphans(transaction, clock())
+            await notifications.wake_orphans(transaction, clock())
+
+    def clock(self, own: Callable[[], float]) -> Callable[[], float]:
+        """Return the program's `own` clock."""
+        return own
+
+    @property
+    def may_act(self) -> bool:
+        """Return True: the lock on the file proves that nobody else acts."""
+        return True
+
+    @property
+    def leads(self) -> bool:
+        """Return True: there is nobody else."""
+        return True
+
+    async def sync(self) -> None:
+        """Return when everything committed so far survives a power cut, however long the disk takes nothing."""
+        for pause in chain(PAUSES, repeat(PAUSES[-1])):
+            try:
+                await self._disk.sync()
+            except OSError as error:
+                log.error("the disk takes nothing (%s); the next try is in %.0f s", error.strerror, pause)
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[SQLiteConnection]:
+        async with self._free:
+            connection = self._idle.pop() if self._idle else await self._open_connection()
+            self._taken += 1
+            try:
+                yield connection
+            finally:
+                self._taken -= 1
+                self._idle.append(connection)
+
+    async def _open_connection(self) -> SQLiteConnection:
+        with _told("CONNECT"):
+            return await SQLiteConnection.open(self._path)
+
+    async def _checkpoint(self) -> bool:
+        """Move the log into the database and begin it anew; tell whether it could be moved as a whole."""
+        async with self._connection() as connection:
+            await connection.checkpoint()  # most of it, while others write
+        async with self._writer, self._connection() as connection:
+            moved = await connection.checkpoint()
+            if moved:
+                await connection.begin_log()
+            return moved
+
+    async def describe(self) -> str:
+        """Write for real, and say in a few words what this database is; raises `DBAPIError`."""
+        async with self.write():
+            pass
+        return "can be read and written"
+
+    async def size(self) -> tuple[int, int | None]:
+        """Return how many bytes the database has with its log, and how many are free there. Raises `OSError`."""
+        return await asyncio.to_thread(self._size)
+
+    def _size(self) -> tuple[int, int]:
+        log_file = self._path.with_name(f"{self._path.name}-wal")
+        size = sum(path.stat().st_size for path in (self._path, log_file) if path.exists())
+        return size, shutil.disk_usage(self._path.parent).free
+
+    def explain(self, error: Exception) -> DatabaseError:
+        """Return an error of this database in words for the owner."""
+        return unusable(self._path, error)
+
+    async def close(self) -> None:
+        """Close every connection; none may be in use."""
+        for connection in self._idle:
+            await connection.close()
+
+
+@contextmanager
+def _told(statement: str) -> Iterator[None]:
+    """Turn the driver's error into SQLAlchemy's, as every other statement has it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OperationalError(statement, None, error) from error

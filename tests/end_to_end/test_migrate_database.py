@@ -1,0 +1,53 @@
+"""An SQLite installation comes over to PostgreSQL, and goes on there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from storage.sqlite.opening import hold_alone
+from tests.end_to_end.process import run_program
+from tests.end_to_end.shell import rows
+from tests.end_to_end.world import eventually, open_world
+from tests.postgresql import PASSWORD, shared_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def test_what_was_under_way_goes_on_and_what_was_there_is_there(tmp_path: Path) -> None:
+    server = shared_server()
+    url = await server.new_database(migrated=False)
+    async with open_world(tmp_path, callbacks=False) as world:
+        anna = world.person("anna")
+        song = await anna.imports("Sea")
+        await anna.covered()
+        world.vidgo.seconds = 3.0
+        other = await anna.imports("Storm")
+        call = await anna.cover(other.id)
+        await eventually(lambda: world.submitted(other) == 1)
+        await world.bot.stop()
+        before = world.rows("SELECT id, source_id, request, status FROM tasks ORDER BY id")
+
+        sqlite = world.bot.settings["DATABASE_URL"]
+        with hold_alone(sqlite):
+            refused = await run_program(tmp_path, world.bot.settings, "migrate-database", "--to", url)
+            assert (refused.code, "in use by another running Coverbot" in refused.err) == (2, True), refused.err
+        done = await run_program(tmp_path, world.bot.settings, "migrate-database", "--to", url)
+        assert (done.code, done.err) == (0, "")
+        assert f"{len(before)} tasks" in done.out
+        assert PASSWORD not in done.out
+        again = await run_program(tmp_path, world.bot.settings, "migrate-database", "--to", url)
+        assert (again.code, "is not empty" in again.err) == (2, True), again.err
+        assert PASSWORD not in again.err
+
+        world.bot.settings["DATABASE_URL"] = url
+        found = await rows(world, "SELECT id, source_id, request::text, status FROM tasks ORDER BY id")
+        assert [row["id"] for row in found] == [row["id"] for row in before]
+        assert [row["source_id"] for row in found] == [row["source_id"] for row in before]
+        world.vidgo.seconds = 0.3
+        await world.bot.start()
+        assert (await anna.result(call)).attachments
+        assert world.submitted(other) == 1
+        assert (await anna.covered(song.id)).attachments
+        assert world.submitted(song) == 1
+    await server.drop(url)

@@ -1,0 +1,282 @@
+"""Who lives and who works on what, with several processes at one PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import asdict, replace
+
+import asyncpg
+import pytest
+from sqlalchemy import insert
+
+from storage import notifications, tasks
+from storage.archive import index
+from storage.database import Database, Server, Transaction
+from storage.files import File
+from storage.notifications import Notification
+from storage.planned import Gone
+from storage.postgresql import leases
+from storage.postgresql import process as module
+from storage.postgresql.database import PostgreSQLDatabase
+from storage.postgresql.process import Process
+from storage.schema import Acknowledgement, NotificationState, TaskStatus
+from storage.schema import files as file_table
+from storage.tasks import Task
+from tests.storage.observed import until
+from tests.storage.rows import NOW, a_file, a_task, in_state, in_status, one
+
+
+@pytest.fixture
+def engine() -> str:
+    return "postgresql"
+
+
+@pytest.fixture
+async def owner(address: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(address)
+    yield connection
+    await connection.close()
+
+
+async def open_process(address: str, name: str) -> PostgreSQLDatabase:
+    database = await Database.open(address, Server(process=name, version="1"))
+    assert isinstance(database, PostgreSQLDatabase)
+    await database.join(time.time)
+    return database
+
+
+@pytest.fixture
+async def pair(address: str) -> AsyncIterator[tuple[PostgreSQLDatabase, PostgreSQLDatabase]]:
+    """Two processes that live."""
+    both = await open_process(address, "first"), await open_process(address, "second")
+    yield both
+    for database in both:
+        await database.close()
+
+
+def lease(database: PostgreSQLDatabase) -> Process:
+    return database._process
+
+
+async def dies(database: PostgreSQLDatabase, owner: asyncpg.Connection) -> None:
+    """Let a process renew nothing any more, and its lease end."""
+    renewing = lease(database)._task
+    assert renewing is not None
+    renewing.cancel()
+    await owner.execute("UPDATE processes SET lease_until = 0 WHERE id = $1", lease(database).id)
+
+
+async def put(database: PostgreSQLDatabase, rows: Sequence[Task | Notification]) -> None:
+    """Put rows into a database that nobody holds."""
+    async with database.write() as transaction:
+        transaction.me = None
+        for row in rows:
+            await (tasks.add(transaction, row) if isinstance(row, Task) else notifications.add(transaction, row))
+
+
+async def claim(database: Database, skip: Collection[str] = (), limit: int = 100) -> list[str]:
+    async with database.claiming() as transaction:
+        return [due.id for due in await tasks.claim(transaction, NOW + 100, NOW + 1000, skip, limit)]
+
+
+# Claims
+
+
+async def test_one_row_is_claimed_by_one_and_the_longest_waiting_first(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase],
+) -> None:
+    first, _ = pair
+    rows = [replace(in_status(TaskStatus.WAITING), poll_at=NOW + number) for number in range(30)]
+    await put(first, rows)
+    claimed = await asyncio.gather(*(claim(database, limit=4) for _ in range(2) for database in pair))
+    assert all(len(one_claim) == 4 for one_claim in claimed[:2])
+    names = [row.id for row in rows]
+    both = [set(claimed[0]) | set(claimed[2]), set(claimed[1]) | set(claimed[3])]
+    assert both[0].isdisjoint(both[1])
+    assert both[0] | both[1] <= set(names[:16])
+    assert all(one_claim == sorted(one_claim, key=names.index) for one_claim in claimed)
+
+
+async def test_what_is_let_go_others_may_have_and_what_one_holds_stays_ones_own(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase],
+) -> None:
+    first, second = pair
+    rows = [in_status(TaskStatus.WAITING) for _ in range(3)]
+    await put(first, rows)
+    held = await claim(first)
+    assert await claim(second) == []
+    assert set(await claim(first)) == set(held), "what it does not work on any more it finds again"
+    assert await claim(first, skip=held) == []
+    release = first.releasing(tasks.release)
+    await release(held[:2])
+    assert set(await claim(second)) == set(held[:2])
+    await release(held)  # not its own any more
+    assert set(await claim(second)) == set(held[:2]) | {held[2]}
+
+
+async def test_files_and_acknowledgements_are_claimed_for_themselves(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase],
+) -> None:
+    first, second = pair
+    task = in_status(TaskStatus.FINISHED)
+    row = replace(in_state(NotificationState.DUE, task), ack_wanted=Acknowledgement.DONE)
+    await put(first, [task, row])
+    file: File = a_file(task.id, archive_at=NOW)
+    async with first.write() as transaction:
+        await transaction.execute(insert(file_table), asdict(file))
+    async with first.claiming() as transaction:
+        due = await notifications.claim(transaction, NOW + 100, NOW + 1000, (), 5)
+        files = await index.claim(transaction, NOW + 100, NOW + 1000, (), 5)
+    async with second.claiming() as transaction:
+        assert await notifications.claim(transaction, NOW + 100, NOW + 1000, (), 5) == []
+        assert await index.claim(transaction, NOW + 100, NOW + 1000, (), 5) == []
+        words = await notifications.acknowledgements_to_change(transaction, (), 5)
+    assert ([one_due.id for one_due in due], [one_due.id for one_due in words]) == ([row.id], [row.id])
+    assert [one_due.id for one_due in files] == [f"{task.id}.0"]
+    await first.releasing(index.release)([f"{task.id}.0"])
+    async with second.claiming() as transaction:
+        assert len(await index.claim(transaction, NOW + 100, NOW + 1000, (), 5)) == 1
+
+
+async def test_whoever_does_not_hold_a_notification_neither_sends_nor_ends_it(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase],
+) -> None:
+    first, second = pair
+    task = in_status(TaskStatus.FINISHED)
+    row = in_state(NotificationState.DUE, task)
+    await put(first, [task, row])
+    async with first.write() as transaction:
+        sent = await notifications.send(transaction, row.id, NOW, NOW + 300)
+    assert sent.holder == lease(first).id
+    acts: list[Callable[[Transaction], Awaitable[object]]] = [
+        lambda t: notifications.send(t, row.id, NOW, NOW + 300),
+        lambda t: notifications.delivered(t, row.id, 8, NOW, Acknowledgement.DONE),
+        lambda t: notifications.undeliverable(t, row.id, NOW, "nobody"),
+        lambda t: notifications.postpone(t, row.id, NOW, "later"),
+        lambda t: notifications.fetch_later(t, sent, NOW, "{}", None),
+    ]
+    for act in acts:
+        async with second.write() as transaction:
+            with pytest.raises(Gone):
+                await act(transaction)
+    async with first.write() as transaction:
+        told = await notifications.delivered(transaction, row.id, 8, NOW, Acknowledgement.DONE)
+    assert (told.state, told.holder) == (NotificationState.DELIVERED, None)
+
+
+# Deaths
+
+
+async def test_what_a_dead_process_held_is_free_and_what_may_have_gone_out_is_due_at_once(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase], owner: asyncpg.Connection
+) -> None:
+    first, second = pair
+    waiting = replace(in_status(TaskStatus.WAITING), poll_at=NOW)
+    queued = a_task(order_key="one")
+    async with first.write() as transaction:
+        await tasks.add(transaction, waiting)
+        await tasks.add(transaction, queued)
+        submitted = await tasks.submit(transaction, queued.id, NOW, NOW + 500)
+        asked = in_state(NotificationState.ASKED, waiting, is_tied=False)
+        await notifications.add(transaction, replace(asked, attempt_at=None))
+    assert submitted.holder == lease(first).id
+    assert await claim(first) == [waiting.id]
+    await lease(second)._turn()
+    assert await claim(second) == [], "nothing is taken from who lives"
+    await dies(first, owner)
+    await lease(second)._turn()
+    now = second.clock(time.time)()
+    async with second.claiming() as transaction:
+        due = {one_due.id for one_due in await tasks.claim(transaction, now + 1, now + 1000, (), 10)}
+        told = [row.id for row in await notifications.claim(transaction, now + 1, now + 1000, (), 10)]
+    assert due == {waiting.id, queued.id}
+    assert told == [asked.id]
+    assert abs(((await one(second, queued.id)).poll_at or 0) - now) < 60
+    assert await owner.fetchval("SELECT count(*) FROM processes") == 1
+
+
+async def test_who_was_thought_dead_begins_anew_under_another_name(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase], owner: asyncpg.Connection
+) -> None:
+    first, second = pair
+    task = in_status(TaskStatus.FINISHED)
+    row = in_state(NotificationState.DUE, task)
+    await put(first, [task, row])
+    async with first.write() as transaction:
+        await notifications.send(transaction, row.id, NOW, NOW)
+    before = lease(first).id
+    await dies(first, owner)
+    await lease(second)._turn()
+    async with second.claiming() as transaction:
+        assert len(await notifications.claim(transaction, 10**10, 10**11, (), 5)) == 1
+    await lease(first)._turn()
+    assert lease(first).id != before
+    assert first.may_act
+    async with first.write() as transaction:
+        with pytest.raises(Gone):
+            await notifications.delivered(transaction, row.id, 8, NOW, Acknowledgement.DONE)
+
+
+async def test_a_process_that_cannot_renew_stops_to_act_before_its_lease_ends(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase],
+) -> None:
+    assert (leases.LEASE_SECONDS, module.RENEW_SECONDS, module.MARGIN_SECONDS) == (20, 6, 3)
+    first, _ = pair
+    await lease(first)._turn()
+    assert 0 < lease(first)._until - time.monotonic() <= 17
+    assert (first.may_act, first.leads) == (True, True)
+    lease(first)._until = time.monotonic() - 0.001
+    assert (first.may_act, first.leads) == (False, False)
+
+
+async def test_who_leaves_in_order_leaves_nothing_behind(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase], owner: asyncpg.Connection
+) -> None:
+    first, second = pair
+    await put(first, [in_status(TaskStatus.WAITING)])
+    held = await claim(first)
+    assert (first.leads, second.leads) == (True, False)
+    await first.close()
+    assert await owner.fetchval("SELECT count(*) FROM processes") == 1
+    assert await claim(second) == held
+    await lease(second)._turn()
+    assert second.leads
+
+
+async def test_one_leads_and_another_takes_over(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase], owner: asyncpg.Connection
+) -> None:
+    first, second = pair
+    await lease(second)._turn()
+    assert (first.leads, second.leads) == (True, False)
+    await owner.execute("UPDATE leases SET lease_until = 0")
+    await lease(second)._turn()
+    await lease(first)._turn()
+    assert (first.leads, second.leads) == (False, True)
+
+
+async def test_the_lease_is_renewed_by_itself(
+    address: str, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RENEW_SECONDS", 0.05)
+    database = await open_process(address, "renews")
+    until_when = await owner.fetchval("SELECT lease_until FROM processes")
+
+    async def renewed() -> bool:
+        return bool(await owner.fetchval("SELECT lease_until FROM processes") > until_when)
+
+    await until(renewed)
+    await database.close()
+
+
+async def test_the_clock_is_the_servers_whatever_this_host_says(
+    address: str, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    database = await Database.open(address)
+    clock = database.clock(time.time)
+    assert abs(clock() - float(await owner.fetchval("SELECT extract(epoch FROM clock_timestamp())"))) < 30
+    await database.close()
