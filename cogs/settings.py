@@ -90,7 +90,10 @@ async def take_form(interaction: discord.Interaction[Client], match: re.Match[st
         guild_id, user_id = require_manager(interaction), interaction.user.id
         if match["role"]:
             role = int(match["role"])
-            await use.servers.set_role(guild_id, user_id, role, typed.get("covers", ""), typed.get("songs", ""))
+            there = {one.id for one in interaction.guild.roles} if interaction.guild is not None else set()
+            await use.servers.set_role(
+                guild_id, user_id, role, typed.get("covers", ""), typed.get("songs", ""), there=there
+            )
         elif match["name"] == "welcome":
             await use.servers.set_welcome(guild_id, user_id, typed.get("text", ""))
         else:

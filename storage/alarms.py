@@ -119,6 +119,9 @@ async def begin(transaction: Transaction, kind: AlarmKind, since: float, details
         # What may have been sent stays as it was said, and is told to the end.
         details, at = (alarm.details, now) if alarm.is_being_sent else (details, _allowed(alarm, now))
         alarm = replace(alarm, details=details, tell_at=alarm.tell_at or at)
+    elif alarm.state is _OVER and alarm.is_being_sent:
+        # Somebody may have heard that it is over, and has to hear that it is not.
+        alarm = replace(alarm, state=_RAISED, since=since, details=details, tell_at=_allowed(alarm, now), sent_at=None)
     elif alarm.state is _OVER:
         alarm = replace(alarm, state=_TOLD, tell_at=None, sent_at=None)
     await _save(transaction, alarm)

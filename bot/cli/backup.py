@@ -30,7 +30,10 @@ def put_back(settings: Settings, backup: Path, say: Callable[[str], None]) -> No
         say(f"The database before it is now {restored.kept}; remove that when you need it no more")
     if settings.archive_max_bytes:
         _compare(settings, restored.files, say)
-    say("What was ordered after the backup is unknown to it, and what it has as unfinished may be posted once more")
+    say(
+        "What was ordered after the backup is unknown to it; what it has as unfinished may be posted once more, and "
+        "what had not reached VidGo by then is ordered once more, and may be paid for once more"
+    )
 
 
 def _compare(settings: Settings, files: Collection[str], say: Callable[[str], None]) -> None:

@@ -11,8 +11,8 @@ import discord
 from bot.words import cards
 from bot.words.text import LANGUAGES, speaking
 
-LOOK_BACK = 200
-"""How many messages after the first sending are searched."""
+LOOK_BACK = 1000
+"""How many messages are searched, those of the margin included; a channel may be busy."""
 
 MARGIN = timedelta(hours=1)
 """How far the search begins before that moment, for Discord's clock may differ."""

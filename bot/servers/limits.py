@@ -82,3 +82,11 @@ class Limits:
             server = await servers.get(snapshot, guild_id)
             used: Used = await usage.used(snapshot, guild_id, user_id, today)
         return [Left(kind, self.allowed(kind, server, roles), used.of(kind)) for kind in Kind]
+
+    async def left_in_server(self, guild_id: int | None) -> int | None:
+        """Return how many orders a server has left today, None where there is no limit."""
+        if self._per_server == NO_LIMIT:
+            return None
+        async with self._database.read() as snapshot:
+            all_used = await usage.used(snapshot, guild_id, usage.WHOLE_SERVER, usage.day_of(self._clock()))
+        return max(self._per_server - all_used.covers - all_used.songs, 0)

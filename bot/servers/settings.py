@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from bot.servers.limits import Limits
@@ -60,16 +60,21 @@ class ServerSettings:
             lambda server: replace(server, covers_per_user=given.covers, songs_per_user=given.songs),
         )
 
-    async def set_role(self, guild_id: int, user_id: int, role: int, covers: str, songs: str) -> None:
+    async def set_role(
+        self, guild_id: int, user_id: int, role: int, covers: str, songs: str, *, there: Collection[int]
+    ) -> None:
         """Set the limits of members with a role, or take them back where both are left empty.
 
+        What is set for a role that is not `there` goes, for nobody can choose it any more to take that back; where none
+        is there, it is not known which are.
         Raises `MemberError` for what is no number, and for more roles than are kept.
         """
         given = RoleLimits(_number(covers), _number(songs))
 
         def change(server: Server) -> Server:
             others = {other: limits for other, limits in server.roles.items() if other != role}
-            roles = others if given == RoleLimits(None, None) else others | {role: given}
+            chosen = others if given == RoleLimits(None, None) else others | {role: given}
+            roles = {one: limits for one, limits in chosen.items() if not there or one in there}
             if len(roles) > MOST_ROLES:
                 raise MemberError(errors.too_many_roles(MOST_ROLES))
             return replace(server, roles=roles)

@@ -71,6 +71,12 @@ def left(of: Left) -> Text:
     return Text("{number} of {limit} songs left today.", number=of.left, limit=of.limit)
 
 
+def left_in_server(number: int, limit: int) -> Text:
+    return Text(
+        "All members of this server together: {number} of {limit} orders left today.", number=number, limit=limit
+    )
+
+
 def counted_until(until: float) -> Text:
     return Text(
         "How much you ordered today is counted until {until}, because of the limits; then I forget that too.",

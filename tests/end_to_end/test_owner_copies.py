@@ -49,6 +49,7 @@ async def test_what_was_backed_up_while_the_bot_ran_comes_back(calling: World, t
     restored = await run(calling, "restore", str(backup))
     assert (restored.code, restored.err) == (0, "")
     assert "The database before it is now " in restored.out
+    assert "ordered once more, and may be paid for once more" in restored.out
     await calling.bot.start()
     assert [choice.name.split(" · ")[0] for choice in await ada.type_track("")][:1] == ["Kept"]
     titles = {row["title"] for row in calling.rows("SELECT title FROM library WHERE user_id = ?", ada.member.user.id)}

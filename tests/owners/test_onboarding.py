@@ -149,6 +149,7 @@ async def test_a_death_while_it_greets_does_not_greet_twice(tmp_path: Path) -> N
         def prepare(guild: Guild) -> None:
             path = rf"^/channels/{guild.channels[0].id}/messages$"
             struck.append(room.discord.hang("POST", path, 1e6, when="after"))
+            room.discord.chat(guild.add_member("ada"), guild.channels[0], 230)  # people who talk do not hide it
 
         room.discord.add_guild("Pier", channels=["lobby"], prepare=prepare)
         await room.until(lambda: struck[0].struck and greetings(room), "the greeting")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from sandbox.discord.content import texts
 from tests.end_to_end.world import COVER, SONG, said
 from tests.tasks.room import open_room
 
@@ -100,6 +101,8 @@ async def test_nobody_orders_what_is_not_allowed_and_a_server_has_a_limit_too(tm
             "This server's limit of orders for today (1) is reached."
         )
         assert counted(room, bob) == (0, 0, 0)
+        page = await (await bob.use("help")).reply()
+        assert "All members of this server together: 0 of 1 orders left today." in "\n".join(texts(page.embeds))
         assert len(room.vidgo.submissions) == 1
         await room.pass_until(lambda: room.tasks("finished") == 2)
 

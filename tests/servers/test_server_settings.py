@@ -100,6 +100,29 @@ async def test_limits_are_set_for_the_server_and_by_role(tmp_path: Path) -> None
         await delivered(room, 3)
 
 
+async def test_limits_of_roles_that_are_gone_or_never_were_go(tmp_path: Path) -> None:
+    async with open_room(tmp_path, vidgo_seconds=BRIEF) as room:
+        mia = manager(room)
+        gone, fans = room.guild.add_role("Gone"), room.guild.add_role("Fans")
+        panel = await open_panel(mia)
+        call = await room.discord.select(mia.member, panel, "settings:role", [gone])
+        await fill(room, mia, call, songs="1")
+        await changed(room, panel, f"<@&{gone.id}>: · / 1")
+        room.guild.roles.remove(gone)
+        await room.bot.stop()
+        await room.bot.start()
+        call = await room.discord.select(mia.member, panel, "settings:role", [fans])
+        await fill(room, mia, call, songs="2")
+        await changed(room, panel, f"<@&{gone.id}> · / 1 → <@&{fans.id}> · / 2")
+        call = await room.discord.select(mia.member, panel, "settings:role", [fans])
+        await call.acknowledged()
+        assert call.modal is not None
+        call.modal["custom_id"] = "settings:role:99999999999999999999"
+        await (await room.discord.submit_modal(mia.member, call, {"songs": "3", "covers": ""})).settled(20)
+        [row] = room.rows("SELECT roles FROM servers")
+        assert row["roles"] == f'{{"{fans.id}": [null, 2]}}'
+
+
 async def test_songs_are_ordered_only_where_the_managers_want_them(tmp_path: Path) -> None:
     async with open_room(tmp_path, vidgo_seconds=BRIEF) as room:
         mia, ada = manager(room), room.person("ada")

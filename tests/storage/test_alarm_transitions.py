@@ -76,6 +76,21 @@ async def test_who_was_told_before_it_ended_hears_of_the_end_and_nobody_else(dat
         assert (await row(transaction, KEY)).state is QUIET
 
 
+async def test_who_heard_that_it_is_over_hears_that_it_is_so_again(database: Database) -> None:
+    async with database.write() as transaction:
+        await alarms.begin(transaction, KEY, NOW, {}, NOW)
+        await tell(transaction, KEY, NOW, ADA, BOB)
+        await alarms.end(transaction, KEY, {}, NOW + 1)
+        over, _ = await alarms.send(transaction, KEY, NOW + 2, NOW + 7)
+        await alarms.know(transaction, KEY, over.state, ADA, could=True)  # and Bob cannot be reached at the moment
+        assert await alarms.begin(transaction, KEY, NOW + 3, {}, NOW + 3) is RAISED
+        with pytest.raises(Gone):
+            await alarms.done(transaction, KEY, over.state, NOW + 3)
+        assert await alarms.next_due(transaction, ()) == NOW + DAY
+        assert (await tell(transaction, KEY, NOW + DAY, ADA, BOB)).since == NOW + 3
+        assert sorted((await row(transaction, KEY)).knowing) == [ADA, BOB]
+
+
 async def test_after_a_start_nothing_is_told_until_it_was_seen_again(database: Database) -> None:
     async with database.write() as transaction:
         await alarms.begin(transaction, KEY, NOW, {}, NOW)

@@ -226,6 +226,9 @@ BESIDES: dict[str, Condition] = {
     "Sorry that it took so long.": _was_late,
     "{number} of {limit} covers left today.": _within,
     "{number} of {limit} songs left today.": _within,
+    "All members of this server together: {number} of {limit} orders left today.": demand(
+        lambda case: int(case.values["number"]) <= int(case.values["limit"]), "more is left than there is"
+    ),
     "As many covers as you like.": always,
     "As many songs as you like.": always,
     "How much you ordered today is counted until {until}, because of the limits; then I forget that too.": always,
