@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.faults.audit.ledgers import Ledgers, Row
     from tests.faults.audit.verdict import Verdict
 
-UNCONFIRMED = {"lost", "nonsense", "time", "unknown", "no_files"}
+UNCONFIRMED = {"lost", "duplicate", "nonsense", "time", "unknown", "no_files"}
 """Ends of a task in which the requester is told that VidGo may have made it all the same."""
 
 QUEUED_SECONDS = 2 * STEP_SECONDS + 3.0
