@@ -164,10 +164,7 @@ async def test_what_was_paid_and_never_confirmed_is_counted_apart(stage: Stage, 
     assert verdict.unconfirmed == 1
 
 
-async def test_doubts_are_believed_for_a_few_orders_at_a_death(
-    stage: Stage, before: Verdict, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(stage.program.settings, "VIDGO_REQUESTS_PER_SECOND", "4")
+async def test_doubts_are_believed_for_a_few_orders_at_a_death(stage: Stage, before: Verdict) -> None:
     orders = [one for one in stage.orders if one.kind == "generate" and one.member.name not in TOUCHED]
     for order in orders[:ON_THE_WAY]:
         forging.never_sent(stage, order)

@@ -22,7 +22,7 @@ STAYS_SECONDS = 120.0
 STAYS_TIMES = 3
 """Only what was said so often, over so long a time, by the same side, is taken for its last word."""
 
-INTENT_SECONDS = 3.0
+INTENT_SECONDS = 1.0
 """How long before its death the program may have noted an order that it did not come to send."""
 
 KNOWN_SECONDS = 2.0
@@ -210,7 +210,11 @@ def not_made(case: Case) -> str | None:
     """Demand that no result was shown, and that VidGo made none."""
     if case.results():
         return "its result was posted"
-    usable = [task for task in case.ledgers.finished(case.order, case.ledgers.now) if case.ledgers.has_files(task)]
+    # A song's cover that failed may be ordered anew, by others too: that one is not what this member was told of.
+    own = case.row["id"] if case.row is not None else None
+    others = {row["vidgo_id"] for row in case.ledgers.tasks if row["id"] != own}
+    finished = [task for task in case.ledgers.finished(case.order, case.ledgers.now) if task.id not in others]
+    usable = [task for task in finished if case.ledgers.has_files(task)]
     return f"VidGo made it: {usable[0].id}" if usable and case.order.model is not None else None
 
 
@@ -296,7 +300,7 @@ def usual(case: Case) -> str | None:
     seen = {
         row["vidgo_id"]
         for row in case.ledgers.tasks
-        if row["finished_at"] is not None and row["finished_at"] < case.shown.at - KNOWN_SECONDS
+        if row["status"] == "finished" and (row["finished_at"] or case.shown.at) < case.shown.at - KNOWN_SECONDS
     }
     took = sorted(
         ended_at - one.at

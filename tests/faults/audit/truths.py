@@ -359,10 +359,8 @@ def audit_doubts(ledgers: Ledgers, verdict: Verdict) -> None:
     """Demand that what is called in doubt is what was on its way when the program died, never all that waited."""
     told = [order for order in ledgers.stage.orders if ledgers.has_said(order, LOST, NONSENSE)]
     deaths = Counter(end for order in told if (end := died_on_the_way(ledgers, order)) is not None)
-    # Where no rate holds them back, as many may be on their way as members ask at a time.
-    rate = float(ledgers.stage.program.settings["VIDGO_REQUESTS_PER_SECOND"])
     for count in deaths.values():
-        if count > max(ON_THE_WAY, rate / 10):
+        if count > ON_THE_WAY:
             verdict.note("falsehood", f"{count} orders were called in doubt at one death, and VidGo saw none of them")
 
 
