@@ -35,7 +35,10 @@ async def show_panel(interaction: discord.Interaction, client: Client) -> Answer
 
 class SettingsItem(
     discord.ui.DynamicItem[discord.ui.Item[Any]],
-    template=rf"{CUSTOM_ID}(?:(?P<name>{'|'.join((*MENUS, *FORMS))})|(?P<switch>{'|'.join(SWITCHES)}):(?P<wanted>[01]))",
+    template=(
+        rf"{CUSTOM_ID}(?:(?P<name>{'|'.join((*MENUS, *FORMS))})|"
+        rf"(?P<switch>{'|'.join(SWITCHES)}):(?P<wanted>[01]))"
+    ),
 ):
     """A menu or button of the panel.
 

@@ -221,9 +221,7 @@ class Session(Steps):
         orders, paid = len(self._vidgo.submissions), len(self._vidgo.charged)
         require(orders == paid == len(lengths) == count, f"{orders} orders, {paid} of them paid, for {count} covers")
         # The words are those of the page of `coverbot play`, which counts the same.
-        show.done(
-            f"covers asked for, ordered, paid and posted: {count} each. Nothing was lost, and nothing came twice"
-        )
+        show.done(f"covers asked for, ordered, paid and posted: {count} each. Nothing was lost, and nothing came twice")
         show.done(f"{len(lengths)} MP3 files decode from end to end and sound")
         show.done(self._verdict())
         show.done(f"the bot shut down in order {len(self._bot.exit_codes)} times (exit code 0)")

@@ -97,7 +97,8 @@ class Report:
 
     ``files`` holds only entries with at least one usable URL, in VidGo's order; ``unusable`` are the addresses of all
     entries that cannot be used, for what is there and cannot be had is not the same as what is not there.
-    ``credits`` is what the task costs, where VidGo tells it. ``raw_status`` is VidGo's own word. A status of ``UNKNOWN`` is none of the known words: keep asking.
+    ``credits`` is what the task costs, where VidGo tells it.
+    ``raw_status`` is VidGo's own word. A status of ``UNKNOWN`` is none of the known words: keep asking.
     """
 
     task_id: str

@@ -39,10 +39,10 @@ _HEAD = """\
 
 # Configuration
 
-Settings are environment variables; what is not there is read from `.env` in the working directory, in whatever encoding an editor
-has saved it. [.env.example](../.env.example) has all of them with comments. A wrong setting ends the program with exit code 2 and one
-line that names it; `coverbot check` lists all that are wrong, and names that are nearly right. Sizes may be written `5GB`, `512MB`
-or `512MiB`. A change counts after a restart.
+Settings are environment variables; what is not there is read from `.env` in the working directory, in whatever
+encoding an editor has saved it. [.env.example](../.env.example) has all of them with comments. A wrong setting ends
+the program with exit code 2 and one line that names it; `coverbot check` lists all that are wrong, and names that are
+nearly right. Sizes may be written `5GB`, `512MB` or `512MiB`. A change counts after a restart.
 """
 
 

@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "requirements/README.md")),
+    *(
+        ROOT / name
+        for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "requirements/README.md")
+    ),
     *sorted(DOCS.glob("*.md")),
 ]
 PROMISED = (
@@ -112,7 +115,10 @@ def test_no_page_names_a_setting_that_does_not_exist() -> None:
         (page.name, name)
         for page in [
             ROOT / "README.md",
-            *(DOCS / f"{name}.md" for name in ("deploying", "install", "operating", "prices", "privacy", "troubleshooting")),
+            *(
+                DOCS / f"{name}.md"
+                for name in ("deploying", "install", "operating", "prices", "privacy", "troubleshooting")
+            ),
         ]
         for name in _NAME.findall(page.read_text("utf-8"))
         if name not in SETTINGS and name not in others
