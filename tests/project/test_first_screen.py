@@ -29,10 +29,10 @@ def test_the_figures_are_those_of_the_page_of_reliability() -> None:
 def test_what_is_said_of_other_bots_is_dated_and_ticked_or_left_empty() -> None:
     section = README.split("### Beside other bots")[1].split("\n## ")[0]
     assert re.search(r"read in \w+ 20\d\d\b", section)
-    head = next(line for line in section.splitlines() if line.startswith("| |"))
+    head = next(line for line in section.splitlines() if line.startswith("| What it does |"))
     others = re.findall(r"\]\((https://github\.com/[\w-]+/[\w-]+)\)", head)
     assert len(others) == head.count("|") - 3
-    table = rows(section, "| | Coverbot |")
+    table = rows(section, "| What it does |")
     assert {cell for cells in table.values() for cell in cells} == {"✓", ""}
     # What is better elsewhere is said too.
     assert any(not cells[0] for cells in table.values())
