@@ -43,6 +43,21 @@ def not_a_song() -> Text:
     return Text("That VidGo task made no music, so it cannot be used as a song. Use the id of a music task.")
 
 
+def not_again(title: str) -> Text:
+    return Text(
+        "I no longer know in which words **{title}** was ordered, so I cannot order it again. Nothing was ordered.",
+        title=title,
+    )
+
+
+def not_your_picture() -> Text:
+    return Text("Only the member who asked for it can choose its picture.")
+
+
+def pictures_in_channels() -> Text:
+    return Text("A picture can be chosen under a post in a channel. Post it there from your `/music library`.")
+
+
 def unknown_task_id() -> Text:
     return Text("VidGo knows no task with that id under this bot's key. Check the id and paste it again.")
 

@@ -124,7 +124,7 @@ async def test_an_original_that_is_gone_leaves_the_artwork(bounded: World) -> No
     bounded.vidgo.expire_files(song)
     await ada.brings_in(song)
     result = await ada.covered()
-    assert "new artwork" in result.content
+    assert "New artwork" in result.content
     assert "no longer to be had" in result.content
     assert result.attachments == []
     assert [file.filename for file in result.files] == ["cover.png"]

@@ -10,7 +10,8 @@ import pytest
 
 from bot.media.links import Links
 from bot.media.patience import KEEPS_SECONDS, LASTS_SECONDS, Failures, Stage
-from bot.replies.posts import Composer, NotYet, Post
+from bot.replies.parts import NotYet
+from bot.replies.posts import Composer, Post
 from bot.settings import Settings
 from bot.tasks.new import new_task
 from bot.vidgo import CoverArt
@@ -94,7 +95,11 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with open_bench(tmp_path, idle_timeout=1.0) as bench:
         links = Links(Settings(_env_file=None, discord_token="a.b.c", vidgo_api_key="key"), bench.clock)
-        yield Desk(bench, Composer(bench.database, bench.files, links, bench.clock))
+        yield Desk(bench, Composer(bench.database, bench.files, links, bench.clock, mention))
+
+
+def mention(name: str) -> str:
+    return f"`/{name}`"
 
 
 def notification(task: Task) -> Notification:
@@ -139,7 +144,7 @@ async def test_a_song_is_composed_with_its_picture(desk: Desk) -> None:
     async with origin(saying(answer(MP3))) as site, origin(saying(answer(PNG))) as gallery:
         task, _ = await desk.song(audio_url=site.url(), image_urls=[gallery.url()])
         post = await desk.compose(task)
-    assert [name for _, name in post.files] == ["Song.mp3", "cover.png"]
+    assert [name for _, name in post.files] == ["Song.mp3", "cover1.png"]
     assert post.files[0][0].data == MP3
 
 
@@ -224,9 +229,9 @@ async def test_new_artwork_comes_without_the_original_when_that_cannot_be_had(
     async with origin(status(line)) as site, origin(saying(answer(PNG))) as gallery:
         original, _ = await desk.song(audio_url=site.url())
         post, seen = await desk.wait_for(await desk.artwork(original, gallery.url()))
-    assert "here is new artwork" in post.content
+    assert "New artwork" in post.content
     assert words in post.content
-    assert [name for _, name in post.files] == ["cover.png"]
+    assert [name for _, name in post.files] == ["cover1.png"]
     assert 0 < desk.bench.now - NOW <= 15 * 60
     assert seen[-1].stage is Stage.NOT_YET
 
@@ -260,7 +265,7 @@ async def test_an_old_song_outlives_artwork_that_hangs_and_a_composer_that_is_st
 
 
 async def test_what_takes_long_is_left_to_go_on_by_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.replies.posts.WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("bot.replies.parts.WAIT_SECONDS", 0.05)
     going = asyncio.Event()
 
     async def respond(_: str, writer: asyncio.StreamWriter) -> None:
