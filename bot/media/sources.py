@@ -191,9 +191,9 @@ class Sources:
 
 
 def _may_be(file: File, url: str) -> bool:
-    """Tell whether a picture of a post may be a file's, by the number in its name; earlier posts had one picture."""
+    """Tell whether a picture of a post may be a file's; of several pictures all but the first have a number."""
     numbered = _NUMBERED.search(url.partition("?")[0])
-    return numbered is None or int(numbered[1]) == file.position + 1
+    return file.audio_url is not None or file.position + 1 == (1 if numbered is None else int(numbered[1]))
 
 
 async def _is_sane(picture: Fetched) -> bool:

@@ -154,7 +154,7 @@ class Composer:
             if file is not None and song is not None:
                 files.append((song, attachment_name(_numbered(result.title, file, result), song.kind)))
         shown = [(file, picture) for file, picture in parts.pictures if picture.size <= limit]
-        names = [f"cover{file.position + 1}{picture.kind.extension}" for file, picture in shown]
+        names = [_picture_name(file, picture, result) for file, picture in shown]
         files += [(picture, name) for (_, picture), name in zip(shown, names, strict=True)]
         is_gone = parts.problem in (None, FetchProblem.GONE)
         said = [
@@ -242,6 +242,12 @@ async def _original(snapshot: Snapshot, task: Task, position: int) -> File | Non
 
 def _numbered(title: str, file: File, result: Result) -> str:
     return f"{title} {file.position + 1}" if file.position and result.other is not None else title
+
+
+def _picture_name(file: File, picture: Fetched, result: Result) -> str:
+    """Name a picture so that a post tells later which of several it was."""
+    number = f"{file.position + 1}" if result.artwork_only and file.position else ""
+    return f"cover{number}{picture.kind.extension}"
 
 
 def _other_of(result: Result) -> int | None:

@@ -76,7 +76,7 @@ class Posted:
         return task.title, max(len(_with_audio(kept)), 1)
 
     async def other_version(self, requester: Requester, notification_id: str, message_id: int) -> Ordered:
-        """Post the version that a message does not have; raises `MemberError` where there is none."""
+        """Post the version that comes second in a message or not at all; raises `MemberError` where there is none."""
         async with self._database.write() as transaction:
             task, position = await self._pressed(transaction, requester.user_id, notification_id, message_id)
             versions = _with_audio(await file_rows.of(transaction, task.id))

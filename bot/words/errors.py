@@ -45,7 +45,7 @@ def not_a_song() -> Text:
 
 def not_again(title: str) -> Text:
     return Text(
-        "I no longer know in which words **{title}** was ordered, so I cannot order it again. Nothing was ordered.",
+        "I no longer know in which words **{title}** was made, so I cannot make it again. No credits were used.",
         title=title,
     )
 

@@ -157,7 +157,7 @@ async def test_every_command_is_documented_with_its_options_and_no_other(client:
 
 ALL_OFFERS = [
     Offers("0" * 24, cover=True, lengthen=True, again=True, likes=0, other=2, link="https://example.com/song.mp3"),
-    Offers("0" * 24, anew=True, likes=3, pictures=[1, 2], chosen=1),
+    Offers("0" * 24, anew=True, likes=3, pictures=[1], chosen=1),
 ]
 """All that posts can offer."""
 

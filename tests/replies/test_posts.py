@@ -144,7 +144,7 @@ async def test_a_song_is_composed_with_its_picture(desk: Desk) -> None:
     async with origin(saying(answer(MP3))) as site, origin(saying(answer(PNG))) as gallery:
         task, _ = await desk.song(audio_url=site.url(), image_urls=[gallery.url()])
         post = await desk.compose(task)
-    assert [name for _, name in post.files] == ["Song.mp3", "cover1.png"]
+    assert [name for _, name in post.files] == ["Song.mp3", "cover.png"]
     assert post.files[0][0].data == MP3
 
 
@@ -231,7 +231,7 @@ async def test_new_artwork_comes_without_the_original_when_that_cannot_be_had(
         post, seen = await desk.wait_for(await desk.artwork(original, gallery.url()))
     assert "New artwork" in post.content
     assert words in post.content
-    assert [name for _, name in post.files] == ["cover1.png"]
+    assert [name for _, name in post.files] == ["cover.png"]
     assert 0 < desk.bench.now - NOW <= 15 * 60
     assert seen[-1].stage is Stage.NOT_YET
 

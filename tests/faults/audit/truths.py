@@ -285,7 +285,7 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "wait some minutes.": nothing_ordered,
     "VidGo names an address for that task's music that cannot be used. Try again later, or use the id of another "
     "task.": bad_address,
-    "I no longer know in which words **{title}** was ordered, so I cannot order it again. Nothing was ordered.": (
+    "I no longer know in which words **{title}** was made, so I cannot make it again. No credits were used.": (
         nothing_ordered
     ),
     "VidGo knows no task with that id under this bot's key. Check the id and paste it again.": song_is(),
