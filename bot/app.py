@@ -176,7 +176,7 @@ async def _assemble(
         onboarding=onboarding,
         directory=directory,
     )
-    posting, composer = Posting(client, clock), Composer(database, files, links, clock, client.mention)
+    posting, composer = Posting(client, clock), Composer(database, files, links, clock)
     delivery = Delivery(
         database,
         posting,

@@ -19,6 +19,7 @@ from bot.replies.parts import Gathering, LostError, Parts, Result
 from bot.songs.performances import CONTINUE
 from bot.vidgo import CoverArt, CoverAudio, ExtendMusic, GenerateMusic
 from bot.words import cards, errors, labels, posted, posts
+from bot.words.commands import mention
 from bot.words.posted import Card, Colour, Offers
 from bot.words.text import Text
 from storage import files as file_rows
@@ -65,7 +66,7 @@ class Post:
 
 
 class Composer:
-    """Gets a task's files and composes its message; `mention` makes a command's name something to press."""
+    """Gets a task's files and composes its message."""
 
     def __init__(
         self,
@@ -73,13 +74,11 @@ class Composer:
         files: Files,
         links: Links,
         clock: Callable[[], float],
-        mention: Callable[[str], str],
     ) -> None:
         self._database = database
         self._files = files
         self._gathering = Gathering(database, files, clock)
         self._links = links
-        self._mention = mention
 
     async def compose(
         self,
@@ -197,7 +196,7 @@ class Composer:
         return Card(
             title=result.title,
             colour=Colour.ARTWORK if result.artwork_only else colour,
-            order=self._mention(command),
+            order=mention(command),
             user_id=row.user_id if row.user_id == task.user_id else None,
             style=str(task.request.get("style") or result.tags),
             words=posted.first_line(words if words != CONTINUE else None),

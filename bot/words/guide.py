@@ -41,16 +41,16 @@ def page(
 def _steps(mention: Mention) -> list[str]:
     steps = [
         Text(
-            "Make a song with {generate}, or bring one that you made with VidGo: {bring}.",
+            "Make a song with {generate}, or import one that you made with VidGo: {bring}.",
             generate=Raw(mention("music generate")),
             bring=Raw(mention("music import")),
         ),
         Text(
-            "Type {cover} and choose the song. What is posted is new artwork for it or a new performance; each post "
+            "Type {cover} and choose the song. What is posted is new artwork for it or a new version; each post "
             "says which.",
             cover=Raw(mention("cover")),
         ),
-        Text("With a style, such as “acoustic folk”, {cover} performs it anew.", cover=Raw(mention("cover"))),
+        Text("With a style, such as “acoustic folk”, {cover} makes a new version in it.", cover=Raw(mention("cover"))),
     ]
     return [f"{number}. {step}" for number, step in enumerate(steps, 1)]
 
@@ -60,7 +60,7 @@ def _commands() -> list[tuple[str, Text]]:
         ("cover", Text("covers a song; without a choice the newest")),
         ("music generate", Text("makes a new song")),
         ("music extend", Text("continues a song")),
-        ("music import", Text("brings in a song by its VidGo task id")),
+        ("music import", Text("imports a song by its VidGo id")),
         ("music library", Text("shows your songs and covers")),
         ("music status", Text("shows what you are waiting for")),
         ("music forget", Text("forgets a song, or everything about you")),

@@ -211,10 +211,10 @@ def test_the_readme_names_the_languages_that_have_a_catalogue() -> None:
 
 def test_sentences_that_the_readme_quotes_are_the_bots() -> None:
     spoken = {
-        errors.owner_must_act(key=True): "VidGo refuses this bot's key",
+        errors.owner_must_act(key=True): "VidGo does not let this bot in",
         errors.owner_must_act(key=False): "has run out of credits",
         errors.missing_permissions(["…"]): "I may not post here: I lack …",
-        errors.unknown_task_id(): "VidGo knows no task with that id under this bot's key",
+        errors.unknown_task_id(): "VidGo has no song with that id that this bot may use",
         errors.internal_error("…"): "Something went wrong on my side",
     }
     for text, quoted in spoken.items():

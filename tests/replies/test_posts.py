@@ -95,11 +95,7 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with open_bench(tmp_path, idle_timeout=1.0) as bench:
         links = Links(Settings(_env_file=None, discord_token="a.b.c", vidgo_api_key="key"), bench.clock)
-        yield Desk(bench, Composer(bench.database, bench.files, links, bench.clock, mention))
-
-
-def mention(name: str) -> str:
-    return f"`/{name}`"
+        yield Desk(bench, Composer(bench.database, bench.files, links, bench.clock))
 
 
 def notification(task: Task) -> Notification:

@@ -67,7 +67,7 @@ async def test_a_member_is_told_what_is_left_and_when_it_starts_anew(tmp_path: P
         midnight = int((room.now() // DAY + 1) * DAY)
         assert await refused(ada, prompt="the shore") == (
             f"Your limit of new songs for today (2) is reached. It starts anew <t:{midnight}:R>, at "
-            f"<t:{midnight}:t>. Nothing was ordered."
+            f"<t:{midnight}:t>. No credits were used."
         )
         assert await ada.refusal(await ada.use("cover", style="folk")) == await refused(ada, prompt="the dunes")
         assert len(room.vidgo.submissions) == 3
@@ -93,7 +93,7 @@ async def test_nobody_orders_what_is_not_allowed_and_a_server_has_a_limit_too(tm
         ada, bob = room.person("ada"), room.person("bob")
         song = await ada.imports("Sea Song")
         assert await ada.refusal(await ada.cover(song.id)) == (
-            "Covers are not allowed to you in this server. Nothing was ordered."
+            "Covers are not allowed to you in this server. No credits were used."
         )
         call = await ada.use("music generate", prompt="the sea")
         assert "today" not in (await call.reply()).content

@@ -132,7 +132,7 @@ async def test_songs_are_ordered_only_where_the_managers_want_them(tmp_path: Pat
         await room.discord.select(mia.member, panel, "settings:channels", [bob.channel])
         await changed(room, panel, f"· → <#{bob.channel.id}>")
         assert await ada.refusal(await ada.cover()) == (
-            f"Songs are ordered elsewhere in this server: <#{bob.channel.id}>. Nothing was ordered."
+            f"Songs are made in other channels of this server: <#{bob.channel.id}>. No credits were used."
         )
         in_thread = Person(room, ada.member, room.thread(bob.channel, "songs"))
         await (await in_thread.cover()).reply()
@@ -164,7 +164,9 @@ async def test_the_public_language_the_mention_and_others_posts_are_set(tmp_path
         pressed = await room.discord.press(bob.member, post, next(button.label or "" for button in post.buttons))
         told = await pressed.reply()
         # What only one person sees is in their own language.
-        assert told.content == ("In this server only whoever asked for a song can cover its post. Nothing was ordered.")
+        assert told.content == (
+            "In this server only whoever asked for a song can cover its post. No credits were used."
+        )
         await (await room.discord.press(ada.member, post, next(button.label or "" for button in post.buttons))).reply()
         await delivered(room, 2)
 
