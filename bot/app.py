@@ -169,7 +169,7 @@ async def _assemble(
         support_url=settings.support_url,
         acknowledgements=acknowledgements,
         songs=songs,
-        covers=Covers(database, songs, submission, limits, clock),
+        covers=Covers(database, songs, submission, limits, clock, client.find_post),
         performances=performances,
         posted=Posted(database, performances, submission, limits, clock),
         library=Library(database, songs, archive, clock),

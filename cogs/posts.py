@@ -112,10 +112,34 @@ class PictureButton(_PostButton, template=r"picture:(?P<notification>[0-9a-z]{24
         await use.interactions.update(interaction, work)
 
 
+class PostAgainButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"repost:(?P<track>[0-9a-z]{24}(?:\.\d{1,3})?)"
+):
+    """*Post again*, under the answer that a member has a song's cover."""
+
+    def __init__(self, track: str) -> None:
+        super().__init__(posted.post_again_button(track))
+        self._track = track
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """Read the song from the custom id; the use case asks whether it is in the library of whoever presses."""
+        return cls(match["track"])
+
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+        """Post the cover of the song once more."""
+        use = interaction.client.use_cases
+        await use.interactions.order(
+            interaction, lambda requester: use.covers.cover(requester, self._track, once_more=True)
+        )
+
+
 def _message_id(interaction: discord.Interaction[Client]) -> int:
     return interaction.message.id if interaction.message is not None else 0
 
 
 async def setup(client: Client) -> None:
     """Make the buttons known."""
-    client.add_dynamic_items(LikeButton, KeepButton, AgainButton, VersionButton, PictureButton)
+    client.add_dynamic_items(LikeButton, KeepButton, AgainButton, VersionButton, PictureButton, PostAgainButton)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import discord
+
 from bot.vidgo import CoverArt
 from bot.words.commands import mention
 from bot.words.text import Raw, Text, _n
@@ -9,11 +11,12 @@ from storage.tasks import Task
 
 
 class MemberError(Exception):
-    """Something a member has to be told, privately; carries the sentence."""
+    """Something a member has to be told, privately; carries the sentence, and the buttons under it if it has any."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, view: discord.ui.View | None = None) -> None:
         super().__init__(text.template)
         self.text = text
+        self.view = view
 
 
 def no_songs() -> Text:

@@ -97,6 +97,11 @@ def version_of(number: int, count: int) -> Text:
     return Text("version {number} of {count}", number=number, count=count)
 
 
+def post_again() -> Text:
+    # Translators: a button under the answer that a member has a song's cover; it posts that once more
+    return Text("Post again")
+
+
 def original_music() -> Text:
     # Translators: stands on a card below new artwork
     return Text("The music is the original's.")

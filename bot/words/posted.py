@@ -145,6 +145,16 @@ def buttons(notification_id: str, offers: Offers) -> discord.ui.View:
     return cards.finished([button for row, group in enumerate((makes, does, chooses)) for button in _in(row, group)])
 
 
+def have_this_one(track: str) -> discord.ui.View:
+    """Make the buttons under the answer that a member has the cover of a song."""
+    return cards.finished([post_again_button(track), style_button(track, is_artwork=True)])
+
+
+def post_again_button(track: str) -> discord.ui.Button[Any]:
+    """Make the button that posts a song's cover once more."""
+    return discord.ui.Button(emoji="📣", label=str(labels.post_again()), custom_id=f"repost:{track}")
+
+
 def _in(row: int, group: list[discord.ui.Button[Any]]) -> list[discord.ui.Button[Any]]:
     for button in group:
         button.row = row

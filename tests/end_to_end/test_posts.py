@@ -347,6 +347,47 @@ async def test_a_picture_that_was_chosen_is_shown_although_the_bot_dies(world: W
     await ada.channel.wait_for(lambda found: found is post and picture_in(found.attachments[0].data) == two.data)
 
 
+# A cover that one has
+
+
+@pytest.mark.parametrize("when", ENDS)
+async def test_who_has_a_cover_is_shown_where_and_may_have_it_again(world: World, when: str) -> None:
+    ada = world.person("ada")
+    bob = world.person("bob", ada.channel)
+    song = await ada.imports(f"Had {when}")
+    await bob.brings_in(song)
+    post = await noted(world, await ada.covered())
+    call = await ada.cover()
+    word = await ada.refusal(call)
+    assert word == f"You have this one: https://discord.com/channels/{world.guild.id}/{ada.channel.id}/{post.id}"
+    reply = await call.reply()
+    assert [one.label for one in reply.buttons] == ["Post again", "New version…"]
+    await come_back(world, when)
+    again = await noted(world, await ada.result(await press(ada, reply, "Post again")))
+    assert "New artwork" in again.content
+    # The newest post is the one that is named, and it is each member's own.
+    assert str(again.id) in await ada.refusal(await ada.cover())
+    assert "New artwork" in (await noted(world, await bob.result(await bob.cover()))).content
+    assert world.submitted(song) == 1
+    # One's own post that is gone is no post.
+    for message in (post, again):
+        world.discord.delete_message(message)
+    assert "New artwork" in (await ada.result(await ada.cover())).content
+    assert world.submitted(song) == 1
+
+
+async def test_post_again_posts_nothing_of_others(world: World) -> None:
+    ada = world.person("ada")
+    eve = world.person("eve", ada.channel)
+    await ada.imports("Not Eves")
+    await ada.covered()
+    track = await track_of(ada, "not eves")
+    post = await post_again(ada, "Not Eves")
+    before = state(world)
+    assert "not in your library" in await eve.refusal(await forge(eve, post, f"repost:{track}"))
+    assert state(world) == before
+
+
 # Altered by hand
 
 

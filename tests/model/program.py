@@ -83,7 +83,7 @@ class Program:
         self.reading = Reading(database, wire, self.submission, ending, schedule, config, clock=clock, metrics=metrics)
         limits = Limits(database, config, clock)
         songs = Songs(database, wire, self.submission, ending, limits, clock)
-        self.covers = Covers(database, songs, self.submission, limits, clock)
+        self.covers = Covers(database, songs, self.submission, limits, clock, discord_.find)
         self.library = Library(database, songs, archive, clock)
         self.songs = songs
         self.acknowledgements = Acknowledgements(database, client, schedule, clock)

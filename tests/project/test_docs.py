@@ -171,6 +171,7 @@ def shown_buttons() -> Iterator[discord.ui.Button[Any]]:
     for view in (
         cards.waiting_buttons(task),
         *(posted.buttons(task, offers) for offers in ALL_OFFERS),
+        posted.have_this_one(task),
         cards.forget_confirmation(1),
         cards.support_view("https://example.com"),
         library,

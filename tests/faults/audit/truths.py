@@ -104,6 +104,8 @@ NO_FILES = (
     "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a refund."
 )
 
+HAVE_THIS_ONE = "You have this one: {link}"
+
 PROVISIONAL = {LOST, LOST_COVER, NONSENSE, UNKNOWN, TIME, NO_FILES}
 """Ends that nobody can be sure of; what comes after all is posted."""
 
@@ -304,6 +306,7 @@ ORDERED_NOTHING: dict[str, Condition] = {
 """Why nothing was done, said instead of doing it."""
 
 ANSWERS: dict[str, Condition] = {
+    HAVE_THIS_ONE: all_of(made_before, shown_there),
     "**{title}** is in your library. Cover it with {cover}.": in_library,
     "**{title}** is in your library, in {count} versions. Cover it with {cover}.": in_library,
     "None of your songs has “{search}” in its title.": demand(
