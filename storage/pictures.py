@@ -45,7 +45,7 @@ _END = quick(
     .values(picture=bindparam("new_picture"), picture_wanted=None, attempt_at=None, holder=None)
     .returning(*notifications.c)
 )
-_CARRY = quick(
+_CARRY = (
     update(library)
     .where(
         library.c.user_id == bindparam("of_user"),

@@ -123,13 +123,13 @@ class Gathering:
             log.info("task %s: the original's audio cannot be had: %s", task.id, song.reason)
         problem = song.kind if isinstance(song, FetchError) else None
         song = await self._or_without(song, result, task, failures, of=audio_of, needed=not result.artwork_only)
-        if isinstance(other, FetchError):
-            log.info("task %s: its other version does not come along: %s", task.id, other.reason)
-            other = None
-        elif isinstance(other, BaseException):
+        if isinstance(other, BaseException) and not isinstance(other, FetchError):
             raise other
         if late:
             self._wait_for_company(failures)
+        if isinstance(other, FetchError):
+            log.info("task %s: its other version does not come along: %s", task.id, other.reason)
+            other = None
         found = shown or []
         artwork = next((got for file, got in found if file.position == result.picture), None)
         return Parts(song, other, artwork or next((got for _, got in found), None), found, problem)
