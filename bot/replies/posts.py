@@ -205,6 +205,7 @@ class Composer:
             is_artwork=result.artwork_only,
             thumbnail=names[0] if names and not result.artwork_only else None,
             images=names if result.artwork_only else [],
+            credits=task.credits,
             gallery=f"https://discord.com/channels/{row.guild_id or '@me'}/{row.channel_id}",
         )
 

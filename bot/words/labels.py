@@ -102,6 +102,13 @@ def post_again() -> Text:
     return Text("Post again")
 
 
+def credits_used(number: float) -> Text:
+    # Translators: stands beside the length of a song: what it has cost
+    if number == 1:
+        return Text("1 credit")
+    return Text("{number} credits", number=f"{number:g}")
+
+
 def original_music() -> Text:
     # Translators: stands on a card below new artwork
     return Text("The music is the original's.")

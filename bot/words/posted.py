@@ -35,7 +35,7 @@ class Card:
 
     `order` is the command with which it was made, `user_id` whose order that was, where that is the member to whom
     the post is addressed. `versions` has the number of the version in the post and how many were made. `thumbnail` and
-    `images` are names of attachments.
+    `images` are names of attachments. `credits` is what it cost, where VidGo has told.
     """
 
     title: str
@@ -50,6 +50,7 @@ class Card:
     thumbnail: str | None = None
     images: Sequence[str] = ()
     gallery: str | None = None
+    credits: float | None = None
 
 
 def embeds(card: Card) -> list[discord.Embed]:
@@ -92,6 +93,8 @@ def _footer(card: Card) -> str:
         parts.append(str(labels.two_versions()))
     elif count > 1:
         parts.append(str(labels.version_of(number, count)))
+    if card.credits:
+        parts.append(str(labels.credits_used(card.credits)))
     return " · ".join(parts)
 
 

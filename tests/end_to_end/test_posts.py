@@ -24,6 +24,7 @@ from tests.end_to_end.music import (
     post_track,
     press,
     private_word,
+    refusals,
     served,
     titles,
     track_of,
@@ -83,6 +84,7 @@ async def come_back(world: World, when: str) -> None:
 
 async def test_a_card_says_who_what_how_and_how_long(world: World) -> None:
     ada = world.person("ada")
+    world.vidgo.state.tells_credits = True
     post = await generated(ada, "[Verse]\nLanterns *on* the water\nand more", style="folk, <@1>", title="Sea Song")
     [embed] = post.embeds
     assert embed["title"] == "Sea Song"
@@ -90,7 +92,7 @@ async def test_a_card_says_who_what_how_and_how_long(world: World) -> None:
     assert re.fullmatch(rf"<@{ada.member.id}> · </music generate:\d+>", who)
     assert style == "folk, \\<@\u200b1\\>"
     assert words == "> Lanterns \\*on\\* the water"
-    assert embed["footer"]["text"] == "0:02 / 0:02 · both versions"
+    assert embed["footer"]["text"].partition(" · ")[0::2] == ("0:02 / 0:02", "both versions · 20 credits")
     assert "thumbnail" in embed
     assert "image" not in embed
     assert post.pings == {ada.member.id}
@@ -146,12 +148,12 @@ async def test_a_second_version_that_does_not_fit_comes_at_the_press_of_a_button
     world.vidgo.set_song_files("not_found", model=SONG, times=1, number=2)
     post = await generated(ada, f"one alone {when}", style="folk", title=f"Alone {when}")
     assert len(audio(post)) == 1
-    assert post.embeds[0]["footer"]["text"] == "0:02 · version 1 of 2"
+    assert post.embeds[0]["footer"]["text"].startswith("0:02 · version 1 of 2")
     world.vidgo.clear_song_files(next(reversed(world.vidgo.tasks.values())))
     await come_back(world, when)
     other = await bob.result(await press(bob, post, button(post, "version").custom_id))
     assert len(audio(other)) == 1
-    assert other.embeds[0]["footer"]["text"] == "0:02 · version 2 of 2"
+    assert other.embeds[0]["footer"]["text"].startswith("0:02 · version 2 of 2")
     assert music_of(other.attachments[0].data) != music_of(post.attachments[0].data)
 
 
@@ -374,6 +376,7 @@ async def test_who_has_a_cover_is_shown_where_and_may_have_it_again(world: World
         world.discord.delete_message(message)
     assert "New artwork" in (await ada.result(await ada.cover())).content
     assert world.submitted(song) == 1
+    assert refusals(world) == [("GET", 10008)]
 
 
 async def test_post_again_posts_nothing_of_others(world: World) -> None:
