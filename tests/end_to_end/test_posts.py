@@ -84,7 +84,7 @@ async def come_back(world: World, when: str) -> None:
 
 async def test_a_card_says_who_what_how_and_how_long(world: World) -> None:
     ada = world.person("ada")
-    world.vidgo.state.tells_credits = True
+    world.vidgo.tells_credits = True
     post = await generated(ada, "[Verse]\nLanterns *on* the water\nand more", style="folk, <@1>", title="Sea Song")
     [embed] = post.embeds
     assert embed["title"] == "Sea Song"
