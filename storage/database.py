@@ -98,6 +98,8 @@ class Database(ABC):
     wakeups: Wakeups
     connections: int
     """How many connections there are to work with."""
+    passing_seconds = 0.0
+    """For how long it may be out of reach in passing, as a server is that restarts; a disk that is full stays so."""
 
     @property
     @abstractmethod

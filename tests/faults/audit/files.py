@@ -33,7 +33,7 @@ def audit_files(ledgers: Ledgers, verdict: Verdict) -> None:
         for lacking in {row["audio_sha256"], row["image_sha256"]} - {None} - present.keys():
             verdict.note("half file", f"a file of task {row['task_id']} is promised as {lacking}, which is not there")
         _audit_archiving(ledgers, row, verdict)
-    for path in stage.posting.glob("*"):
+    for path in stage.on_their_way:
         verdict.note("half file", f"{path.name} waits to be posted by nobody: {sorted(path.rglob('*'))}")
     _audit_kept(ledgers, verdict)
 
