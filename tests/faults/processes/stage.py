@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import signal
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -52,7 +53,8 @@ class SharedStage(Stage):
     @property
     def on_their_way(self) -> list[Path]:
         """Return what waits to be posted by somebody who lives."""
-        return sorted(self.archive.with_name(f"{self.archive.name}-posting").glob("*/*"))
+        locks = self.archive.with_name(f"{self.archive.name}-posting").glob("*.lock")
+        return sorted(path for lock in locks if _is_held(lock) for path in lock.with_suffix("").glob("*"))
 
     def untold(self, order: Order) -> int:
         """Return how often somebody took over who could not know that a private sentence was said."""
@@ -182,6 +184,16 @@ async def open_shared_stage(
             yield stage
         finally:
             await _end(program)
+
+
+def _is_held(lock: Path) -> bool:
+    """Tell whether somebody lives whose folder has this lock; what the dead have left goes at the next start."""
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):
+        return lock.exists()
+    return False
 
 
 async def _end(program: Processes) -> None:
