@@ -174,6 +174,11 @@ class Stage:
         """Read the program's database as an owner's shell would; raises `Unreadable`."""
         return self.reader.rows(query, *values)
 
+    @property
+    def archived(self) -> list[Path]:
+        """Return every file in the archive's folders."""
+        return sorted(self.archive.glob("*/*"))
+
     def broken_history(self) -> list[str]:
         """Return what is wrong with who held what, where there are several who might."""
         return []

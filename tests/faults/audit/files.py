@@ -19,7 +19,7 @@ def audit_files(ledgers: Ledgers, verdict: Verdict) -> None:
     if found := ledgers.check():
         verdict.note("half file", f"the database: {found}")
     promised = {row["sha256"]: row["size"] for row in ledgers.media if row["state"] == "kept"}
-    present = {path.name: path for path in sorted(stage.archive.glob("*/*"))}
+    present = {path.name: path for path in stage.archived}
     for name, path in present.items():
         data = path.read_bytes()
         whole = _SHA256.fullmatch(name) and hashlib.sha256(data).hexdigest() == name

@@ -61,6 +61,11 @@ class SharedStage(Stage):
         taken_over = self.rows(UNTOLD, *order.place)[0]["times"]
         return super().untold(order) + int(taken_over)
 
+    @property
+    def archived(self) -> list[Path]:
+        """Return every whole file: what the dead have begun goes within the hour, as others might still be at it."""
+        return [path for path in super().archived if not path.name.startswith(".")]
+
     def broken_history(self) -> list[str]:
         """Return what is wrong with who held what, and when."""
         return check(read_history(self))
