@@ -137,6 +137,10 @@ class Database(ABC):
     def claiming(self) -> AbstractAsyncContextManager[Transaction]:
         """Give a transaction in which work is claimed and released; where nobody else lives it only reads."""
 
+    @abstractmethod
+    def begin_work(self) -> None:
+        """Let the current task send what it does for as long as nobody can have taken it over."""
+
     def releasing(self, release: Release) -> Callable[[Collection[str]], Awaitable[None]] | None:
         """Return how a worker lets others have what it has claimed and done, where there are others."""
         return None

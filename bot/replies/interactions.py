@@ -113,6 +113,7 @@ class Interactions:
 
     async def update(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer | None]]) -> None:
         """Let a button change its own message; nothing shows "thinking…", so nothing is written down."""
+        self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
         if await _defer(interaction, reference) not in (None, Refusal.ANSWERED):
@@ -135,6 +136,7 @@ class Interactions:
 
     async def open(self, interaction: discord.Interaction, make: Callable[[], Awaitable[discord.ui.Modal]]) -> None:
         """Answer a button with a form, which has to come first; `make` may take no time."""
+        self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
         try:
@@ -173,6 +175,7 @@ class Interactions:
 
     async def _begin(self, interaction: discord.Interaction, *, ephemeral: bool) -> Notification | None:
         """Write an interaction down and give Discord its first answer; None where there is nothing more to do."""
+        self._database.begin_work()
         speak(str(interaction.locale))  # discord.py gives each interaction an asyncio task of its own
         now = self._clock()
         row = _row(interaction, new_id(now), ephemeral=ephemeral, now=now)

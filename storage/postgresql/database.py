@@ -101,8 +101,13 @@ class PostgreSQLDatabase(Database):
         self.wakeups.ring(transaction.woken)
         self._listener.tell(transaction.woken)
 
+    def begin_work(self) -> None:
+        """Let the current task send what it does for as long as nobody can have taken it over."""
+        self._process.begin_work()
+
     def claiming(self) -> AbstractAsyncContextManager[Transaction]:
-        """Give a transaction in which work is claimed and released."""
+        """Give a transaction in which work is claimed and released, for the current task and those that it makes."""
+        self.begin_work()
         return self.write(durable=False)
 
     def releasing(self, release: Release) -> Callable[[Collection[str]], Awaitable[None]]:
