@@ -208,6 +208,7 @@ async def test_who_was_thought_dead_begins_anew_under_another_name(
     task = in_status(TaskStatus.FINISHED)
     row = in_state(NotificationState.DUE, task)
     await put(first, [task, row])
+    first.begin_work()
     async with first.write() as transaction:
         await notifications.send(transaction, row.id, NOW, NOW)
     before = lease(first).id
