@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import discord
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.acknowledgements import Acknowledgements
@@ -37,6 +37,8 @@ TOKEN_SECONDS = 15 * 60
 
 RECORD_SECONDS = 1.0
 """How long the first answer, which Discord wants within 3 s, waits for the database."""
+
+RECORD_AGAIN_SECONDS = 0.3
 
 COURTESY_SECONDS = 0.5
 """How long the work for a member waits while others still wait for their first answer."""
@@ -111,6 +113,7 @@ class Interactions:
 
     async def update(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer | None]]) -> None:
         """Let a button change its own message; nothing shows "thinking…", so nothing is written down."""
+        self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
         if await _defer(interaction, reference) not in (None, Refusal.ANSWERED):
@@ -133,6 +136,7 @@ class Interactions:
 
     async def open(self, interaction: discord.Interaction, make: Callable[[], Awaitable[discord.ui.Modal]]) -> None:
         """Answer a button with a form, which has to come first; `make` may take no time."""
+        self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
         try:
@@ -171,6 +175,7 @@ class Interactions:
 
     async def _begin(self, interaction: discord.Interaction, *, ephemeral: bool) -> Notification | None:
         """Write an interaction down and give Discord its first answer; None where there is nothing more to do."""
+        self._database.begin_work()
         speak(str(interaction.locale))  # discord.py gives each interaction an asyncio task of its own
         now = self._clock()
         row = _row(interaction, new_id(now), ephemeral=ephemeral, now=now)
@@ -204,9 +209,26 @@ class Interactions:
         return None
 
     async def _record(self, row: Notification) -> Notification:
+        """Write a command down, again for as long as the database may be out of reach in passing."""
+        loop = asyncio.get_running_loop()
+        until, again = loop.time() + self._database.passing_seconds, False
+        while True:
+            try:
+                return await self._write_down(row, again=again)
+            except OperationalError as error:
+                if loop.time() >= until:
+                    raise
+                log.warning("interaction %s cannot be written down yet: %s", row.id, _told(error))
+            again = True
+            await asyncio.sleep(RECORD_AGAIN_SECONDS)
+
+    async def _write_down(self, row: Notification, *, again: bool) -> Notification:
         # The operating system keeps a commit through the death of this process, which is what the row is for. Should
         # the power fail in this very moment, Discord ends the "thinking…" by itself after 15 minutes.
         async with self._database.write(durable=False) as transaction:
+            # What seems to have failed may have been committed.
+            if again and (written := await notifications.get(transaction, row.id)) is not None:
+                return written
             if not row.ephemeral:
                 server = await servers.get(transaction, row.guild_id)
                 row = replace(row, locale=server.language or row.locale)
@@ -297,15 +319,16 @@ class Interactions:
         await self._database.insist(plan)
 
     async def _close(self, notification_id: str) -> None:
-        """Note that everything has been said to the member who asked."""
-        try:
+        """Note that everything has been said to the member who asked, who else would be told once more."""
+
+        async def close() -> None:
             async with self._database.write() as transaction:
                 await notifications.answer(transaction, notification_id)
+
+        try:
+            await self._database.insist(close)
         except Gone:
             log.debug("interaction %s is closed already", notification_id)
-        except SQLAlchemyError as error:
-            # The row stays open, so the member may be told once more; better than never.
-            log.error("interaction %s could not be closed: %s", notification_id, _told(error))
 
 
 def _told(error: SQLAlchemyError) -> str:
