@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.__main__ import main
+from bot import __main__ as program
 from storage.postgresql import opening
 
 HEAD = "9999"
@@ -17,7 +17,12 @@ MIGRATION = (
 )
 """What it does to the database first: the step that adds, as docs/scaling.md allows it beside the version before."""
 
-setattr(opening, "HEAD", HEAD)  # noqa: B010 (imported there from elsewhere)
+
+def main(arguments: list[str] | None = None) -> int:
+    """Be that program."""
+    setattr(opening, "HEAD", HEAD)  # noqa: B010 (imported there from elsewhere)
+    return program.main(arguments)
+
 
 if __name__ == "__main__":
     raise SystemExit(main())
