@@ -39,6 +39,8 @@ OTHER_WRITES = {
     *(f"storage.greetings.{name}" for name in ("join", "leave", "send", "postpone", "done")),
     "storage.files.add",
     "storage.library.add",
+    "storage.likes.press",
+    *(f"storage.pictures.{name}" for name in ("want", "shown", "give_up", "release")),
     "storage.library.remove",
     "storage.forget.forget_song",
     "storage.forget.forget_member",
