@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.__main__ import main as program
+from bot import __main__ as program
 from storage.postgresql import opening
 
 HEAD = "9999"
@@ -19,9 +19,9 @@ MIGRATION = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Be that program; whoever only asks what it does to the database stays what it is."""
+    """Be that program."""
     setattr(opening, "HEAD", HEAD)  # noqa: B010 (imported there from elsewhere)
-    return program(arguments)
+    return program.main(arguments)
 
 
 if __name__ == "__main__":
