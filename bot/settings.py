@@ -27,6 +27,7 @@ from pydantic import (
 
 from bot import version
 from bot.environment import Environment, read_environment
+from bot.vidgo.requests import VERSION
 from storage.database import Server
 
 
@@ -169,6 +170,11 @@ class Settings(BaseModel):
         float,
         Field(gt=0, le=1000, allow_inf_nan=False, description="a number above 0 and up to 1000, such as 5 or 0.5"),
     ] = 5
+    vidgo_music_version: Annotated[
+        str,
+        BeforeValidator(lambda value: str(value).upper()),
+        Field(pattern=VERSION, description="a model version as VidGo writes it, such as V5 or V4_5PLUS"),
+    ] = "V5"
     vidgo_webhook_secret: Secret | None = None
     public_url: HttpUrl | None = None
     listen_host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from bot.vidgo import CoverArt
-from bot.words.text import Raw, Text, _n
+from bot.words import reasons
+from bot.words.text import Raw, Sentences, Text, _n
 from storage.tasks import Task
 
 
 class MemberError(Exception):
-    """Something a member has to be told, privately; carries the sentence."""
+    """Something a member has to be told, privately; carries the sentence, and the task that has failed, if one has."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, task: Task | None = None) -> None:
         super().__init__(text.template)
         self.text = text
+        self.task = task
 
 
 def no_songs() -> Text:
@@ -85,8 +87,14 @@ def server_only() -> Text:
     return Text("I post songs in channels of servers that I am a member of. Use this command there.")
 
 
-def too_long(title: str) -> Text:
-    return Text("**{title}** is longer than 8 minutes, the longest that VidGo can perform anew.", title=title)
+def too_long(title: str, minutes: int) -> Text:
+    if minutes == 1:
+        return Text("**{title}** is longer than a minute, the longest that VidGo can perform anew.", title=title)
+    return Text(
+        "**{title}** is longer than {minutes} minutes, the longest that VidGo can perform anew.",
+        title=title,
+        minutes=minutes,
+    )
 
 
 def no_style() -> Text:
@@ -174,6 +182,39 @@ def stale_button() -> Text:
     return Text("This button belongs to something I no longer know.")
 
 
+def stale_form() -> Text:
+    return Text("This form belongs to something I no longer know. Nothing was ordered.")
+
+
+def not_your_try() -> Text:
+    return Text("Only the member who asked for it can try it again.")
+
+
+def tried_again(*, has_words: bool) -> Text:
+    if has_words:
+        return Text("You have tried that again already. With the other button you can change the words.")
+    return Text("You have tried that again already.")
+
+
+def came_after_all(title: str) -> Text:
+    return Text("**{title}** has come after all. Nothing was ordered.", title=title)
+
+
+def no_prompt() -> Text:
+    return Text("Say what the song is about, or type its lyrics. Nothing was ordered.")
+
+
+def too_much_typed(limit: int) -> Text:
+    return Text("That is longer than the {limit} characters that fit there. Nothing was ordered.", limit=limit)
+
+
+def not_a_moment(typed: str) -> Text:
+    return Text(
+        "“{typed}” is no moment of a song. Type seconds, or minutes and seconds such as 1:30. Nothing was ordered.",
+        typed=typed,
+    )
+
+
 def stale_command() -> Text:
     return Text(
         "This command belongs to another version of me. Restart your Discord app and try again; if that does not help, "
@@ -209,12 +250,14 @@ _FAILURES = {
     "credits": _n(
         "This bot's VidGo account has run out of credits, so nothing was made. The owner of this bot has to top it up."
     ),
+    "version": _n(
+        "VidGo does not take the model version that this bot asks for, so nothing was made. That is no fault of yours: "
+        "the owner of this bot has to set another version."
+    ),
     "duplicate": _n(
         "VidGo says that a cover of **{title}** exists already, but does not hand it out. It was not ordered again."
     ),
     "source": _n("VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes."),
-    "content": _n("VidGo refused the content: {reason}. Change the words and try again."),
-    "invalid": _n("VidGo did not accept the order: {reason}."),
     "busy": _n("VidGo had no room for **{title}** for a long time, so it was not ordered. Try again later."),
     "lost": _n(
         "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order it "
@@ -242,17 +285,10 @@ _FAILURES = {
 
 
 def failure(task: Task) -> Text:
-    if task.error_kind == "failed":
-        if task.error:
-            return Text("VidGo could not make **{title}**: {reason}.", title=task.title, reason=_reason(task.error))
-        return Text("VidGo could not make **{title}** and gives no reason. Try again later.", title=task.title)
+    """Say why there is no result, and whether that was charged."""
+    if reasons.has_reason(task):
+        return Sentences(reasons.refusal(task), reasons.charge(task))
     kind = task.error_kind or ""
     if kind == "lost" and task.model == CoverArt.model:
         kind = "lost_cover"
-    template = _FAILURES.get(kind, _FAILURES["nonsense"])
-    return Text(template, title=task.title, reason=_reason(task.error or ""))
-
-
-def _reason(text: str) -> str | Text:
-    # Translators: stands in the place of {reason}, such as in "VidGo refused the content: no reason given."
-    return text.rstrip(" .!") or Text("no reason given")
+    return Sentences(Text(_FAILURES.get(kind, _FAILURES["nonsense"]), title=task.title), reasons.charge(task))
