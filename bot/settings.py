@@ -27,7 +27,6 @@ from pydantic import (
 
 from bot import version
 from bot.environment import Environment, read_environment
-from bot.vidgo.requests import VERSION
 from storage.database import Server
 
 
@@ -173,7 +172,10 @@ class Settings(BaseModel):
     vidgo_music_version: Annotated[
         str,
         BeforeValidator(lambda value: str(value).upper()),
-        Field(pattern=VERSION, description="a model version as VidGo writes it, such as V5 or V4_5PLUS"),
+        Field(
+            pattern=r"^V[0-9]{1,2}(_[0-9A-Z]{1,12}){0,3}$",
+            description="a model version as VidGo writes it, such as V5 or V4_5PLUS",
+        ),
     ] = "V5"
     vidgo_webhook_secret: Secret | None = None
     public_url: HttpUrl | None = None

@@ -16,10 +16,8 @@ from pydantic.dataclasses import dataclass
 
 from bot.vidgo.reading import storable
 
-VERSION = r"^V[0-9]{1,2}(_[0-9A-Z]{1,12}){0,3}$"
-"""How versions look. Not only those that are documented today: VidGo adds some and drops others."""
-
-ModelVersion = Annotated[str, StringConstraints(pattern=VERSION)]
+ModelVersion = Annotated[str, StringConstraints(min_length=2, max_length=40)]
+"""Not only those that are documented today: VidGo adds some and drops others."""
 
 # VidGo's page on generate-music allows 80 for every version, its other pages allow 100 for most of them.
 MAX_TITLE = 80

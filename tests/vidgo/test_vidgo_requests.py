@@ -162,7 +162,7 @@ def test_only_the_cover_insists_on_a_callback() -> None:
         ("make-tea", {}),
         ("generate-music-cover", {}),
         ("generate-music-cover", {"task_id": ["x"]}),
-        ("generate-music", {"prompt": "x", "mv": "loud"}),
+        ("generate-music", {"prompt": "x", "mv": 5}),
         ("generate-music", {}),
     ],
 )
