@@ -97,7 +97,9 @@ _WITHOUT = {
 _NO_REASON = re.compile(r"(error \d+ without a reason)?[\s.!?]*", re.ASCII)
 """Nothing, or what the client says in the place of nothing."""
 
-_NEVER_TAKEN = ("busy", "cancelled", "content", "credits", "duplicate", "invalid", "key", "source", "version")
+_NEVER_TAKEN = ("content", "credits", "duplicate", "invalid", "key", "source", "version")
+_SAY_IT = ("busy", "cancelled")
+"""Ends whose own sentence says that no credits were used."""
 
 
 def refusal(task: Task) -> Text:
@@ -119,8 +121,10 @@ def has_reason(task: Task) -> bool:
     return task.error_kind in _WITH_REASON
 
 
-def charge(task: Task) -> Text:
-    """Say whether an order that nothing came of was charged."""
+def charge(task: Task) -> Text | None:
+    """Say whether an order that nothing came of was charged, where its end does not say so itself."""
+    if task.error_kind in _SAY_IT:
+        return None
     if task.error_kind in _NEVER_TAKEN and task.tries == 0:
         return Text("No credits were used.")
     if task.error_kind == "failed":
