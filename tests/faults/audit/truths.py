@@ -295,7 +295,9 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "**{title}** was never finished, so there is nothing to cover. Pick another song.": unfinished,
     "What VidGo made under that id is no music. Use the id of a song.": is_cover,
     "**{title}** is longer than a minute, the longest song that VidGo makes a new version of.": nothing_ordered,
-    "**{title}** is longer than {minutes} minutes, the longest song that VidGo makes a new version of.": nothing_ordered,
+    "**{title}** is longer than {minutes} minutes, the longest song that VidGo makes a new version of.": (
+        nothing_ordered
+    ),
     "Say in which style, such as: acoustic folk, female voice.": nothing_ordered,
     "Say what the song is about, or type its lyrics. No credits were used.": nothing_ordered,
     "That is longer than the {limit} characters that fit there. No credits were used.": nothing_ordered,
