@@ -84,7 +84,7 @@ class Interactions:
             await self._check_place(interaction)
             ordered = await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
         except MemberError as error:
-            await self._refuse(interaction, row, error.text, error.task)
+            await self._refuse(interaction, row, error.text, error.view, error.task)
         except Gone:  # the member has had everything forgotten meanwhile
             await self._refuse(interaction, row, errors.interrupted())
         except SQLAlchemyError as error:
@@ -268,11 +268,16 @@ class Interactions:
             await self._refuse(interaction, row, errors.internal_error(row.id))
 
     async def _refuse(
-        self, interaction: discord.Interaction, row: Notification, text: Text, task: Task | None = None
+        self,
+        interaction: discord.Interaction,
+        row: Notification,
+        text: Text,
+        view: discord.ui.View | None = None,
+        task: Task | None = None,
     ) -> None:
-        """Turn a public "thinking…" into a private sentence, with the buttons that keep what was typed."""
+        """Turn a public "thinking…" into a private sentence, with its own buttons or those that keep what was typed."""
         try:
-            await turn_private(interaction, str(text), cards.refusal_view(row, task, self._support_url))
+            await turn_private(interaction, str(text), view or cards.refusal_view(row, task, self._support_url))
         except FAILURES as error:
             await self._not_told(interaction, row, error, text)
         else:

@@ -116,7 +116,7 @@ class Submission:
             async with self._database.read() as snapshot:
                 task = await rows.get(snapshot, task.id) or task
         if task.status in rows.ENDED_BADLY:
-            raise MemberError(errors.failure(task), task)
+            raise MemberError(errors.failure(task), task=task)
         return task
 
     async def submit(self, task_id: str) -> None:
