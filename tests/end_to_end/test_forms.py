@@ -101,7 +101,7 @@ async def test_other_style_under_a_post_opens_a_form(world: World, who: str) -> 
     assert call.modal is not None
     assert call.modal["title"] == f"Other style: Styled by {who}"
     sent = await submit(person, call, style="slow waltz")
-    assert "new performance" in (await person.result(sent)).content
+    assert "new version" in (await person.result(sent)).content
     assert orders(world, PERFORM)[-1].input["prompt"] == "slow waltz"
 
 
