@@ -379,6 +379,21 @@ async def test_who_has_a_cover_is_shown_where_and_may_have_it_again(world: World
     assert refusals(world) == [("GET", 10008)]
 
 
+@pytest.mark.parametrize("where", ["under artwork", "where it is said that one has it"])
+async def test_new_version_opens_the_form_of_a_style(world: World, where: str) -> None:
+    ada = world.person("ada")
+    await ada.imports(f"Anew {where}")
+    message = await noted(world, await ada.covered())
+    if where != "under artwork":
+        message = await (await ada.cover()).reply()
+    call = await press(ada, message, "New version…")
+    await call.acknowledged()
+    sent = await world.discord.submit_modal(ada.member, call, {"style": "slow waltz"})
+    result = await ada.result(sent)
+    assert f"here is a new version: **Anew {where} (slow waltz)**." in result.content
+    assert world.vidgo.accepted(PERFORM)[-1].input["prompt"] == "slow waltz"
+
+
 async def test_post_again_posts_nothing_of_others(world: World) -> None:
     ada = world.person("ada")
     eve = world.person("eve", ada.channel)
