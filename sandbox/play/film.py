@@ -84,5 +84,5 @@ def webp(frames: Sequence[tuple[bytes, float]]) -> bytes:
 
 
 def _decoded(png: bytes) -> av.VideoFrame:
-    with av.open(io.BytesIO(png), format="png_pipe") as container:
+    with av.open(io.BytesIO(png), "r", format="png_pipe") as container:
         return next(container.decode(video=0)).reformat(format="bgra")

@@ -125,7 +125,7 @@ def _order_for_a_month(path: Path, stage: Stage) -> None:
     """Write down what a lively server would have ordered in a month, for a chart of one day shows no chart."""
     chance = random.Random(5)
     today = int(time.time() // DAY_SECONDS)
-    rows = []
+    rows: list[tuple[int, ...]] = []
     for day in range(today - 29, today + 1):
         total = [0, 0, 0]
         for person in stage.people:
