@@ -332,6 +332,8 @@ async def test_the_requester_chooses_the_picture_that_the_song_carries(world: Wo
     assert [file.data for file in shown] == [two.data]
     again = await noted(world, await ada.result(await press(ada, page, "1 Post")))
     assert picture_in(again.attachments[0].data) == two.data
+    once_more = await press(ada, await (await ada.cover()).reply(), "Post again")
+    assert picture_in((await ada.result(once_more)).attachments[0].data) == two.data
 
 
 async def test_a_picture_that_was_chosen_is_shown_although_the_bot_dies(world: World) -> None:
