@@ -136,7 +136,7 @@ async def test_a_failed_song_is_refused(polling: World) -> None:
     assert "could not make that song" in await ada.refusal(await ada.cover(song.id))
     polling.vidgo.set_failure(SONG, "the choir was ill", times=1)
     making = await ada.use("music generate", prompt="own failure")
-    assert "the choir was ill" in (await ada.result(making)).content
+    assert "the choir was ill" in (await ada.failure(making)).content
     [row] = polling.rows("SELECT vidgo_id FROM tasks WHERE title = 'own failure'")
     assert "**own failure** was never finished" in await ada.refusal(await ada.cover(row["vidgo_id"]))
     assert polling.submitted(song) == 0
