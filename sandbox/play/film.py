@@ -31,7 +31,7 @@ async def open_browser() -> AsyncIterator[Browser]:
     """Start the machine's own Chromium."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if path is None:
-        raise NoBrowserError("there is no Chromium on this machine; with Debian: apt install chromium")
+        raise NoBrowserError("there is no Chromium here; with Debian: apt install chromium fonts-noto-color-emoji")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=["--disable-gpu"], chromium_sandbox=False)
         try:
