@@ -51,6 +51,8 @@ from bot.songs.covers import Covers
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
+from bot.songs.playing import Playing
+from bot.songs.recordings import Recordings
 from bot.tasks.ending import Ending
 from bot.tasks.poller import make_poller
 from bot.tasks.reading import Reading
@@ -168,7 +170,9 @@ async def _assemble(
         songs=songs,
         covers=Covers(database, songs, submission, limits, clock),
         performances=Performances(database, songs, submission, files, links, limits, directory=directory, clock=clock),
+        recordings=Recordings(database, submission, fetcher, limits, directory=directory, clock=clock),
         library=Library(database, songs, archive, clock),
+        playing=Playing(database, songs, files),
         onboarding=onboarding,
         directory=directory,
     )

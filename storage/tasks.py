@@ -68,6 +68,7 @@ class Task:
     doubts: int = 0
     holder: str | None = None
     counted_on: int | None = None
+    recording: str | None = None
 
 
 def _task(row: Any) -> Task:

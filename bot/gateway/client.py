@@ -30,6 +30,8 @@ from bot.songs.covers import Covers
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
+from bot.songs.playing import Playing
+from bot.songs.recordings import Recordings
 from bot.words import cards, errors
 from bot.words.errors import MemberError
 from bot.words.text import speak
@@ -42,7 +44,10 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT_SECONDS = 30.0
 """How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
-COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons", "cogs.coverbot", "cogs.settings")
+COGS = (
+    *("cogs.cover", "cogs.recordings", "cogs.music", "cogs.library"),
+    *("cogs.buttons", "cogs.coverbot", "cogs.settings"),
+)
 
 COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-")
 """How discord.py names the tasks in which it runs commands and buttons."""
@@ -80,7 +85,9 @@ class UseCases:
     songs: Songs
     covers: Covers
     performances: Performances
+    recordings: Recordings
     library: Library
+    playing: Playing
     limits: Limits
     servers: ServerSettings
     report: UsageReport

@@ -298,7 +298,7 @@ class Composer:
         said = [
             posts.artwork_alone(result.details.title, is_gone=is_gone)
             if result.artwork_only and parts.song is None
-            else posts.result(task, result.details.title, artwork_only=result.artwork_only)
+            else posts.result(task, result.details.title, artwork_only=result.artwork_only, user_id=row.user_id)
         ]
         if parts.shrunk:
             said.append(posts.reduced())

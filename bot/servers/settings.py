@@ -9,7 +9,7 @@ from bot.servers.limits import Limits
 from bot.words import errors
 from bot.words.errors import MemberError
 from bot.words.limits import NO_LIMIT
-from bot.words.panel import LANGUAGE_NAMES, MOST_CHANNELS, WELCOME_LIMIT, Panel, shown_limit
+from bot.words.panel import LANGUAGE_NAMES, MOST_CHANNELS, SWITCHES, WELCOME_LIMIT, Panel, shown_limit
 from bot.words.text import clean
 from storage import servers
 from storage.database import Database
@@ -82,12 +82,13 @@ class ServerSettings:
         await self._change(guild_id, user_id, "roles", change)
 
     async def switch(self, guild_id: int, user_id: int, name: str) -> None:
-        """Turn one of the settings that are on or off into the other."""
+        """Turn one of the `SWITCHES` over; raises `KeyError` for another name."""
+        if name not in SWITCHES:
+            raise KeyError(name)
 
         def change(server: Server) -> Server:
-            if name == "mentions":
-                return replace(server, mentions=not server.mentions)
-            return replace(server, covers_of_others=not server.covers_of_others)
+            is_on = bool(getattr(server, name))
+            return replace(server, **{name: not is_on})  # type: ignore[arg-type] # one of `SWITCHES`
 
         await self._change(guild_id, user_id, name, change)
 
