@@ -86,7 +86,9 @@ def _actions(database: Database, tasks: int, rng: random.Random) -> dict[str, Ca
 
     async def page() -> None:
         with TemporaryDirectory() as directory:
-            await library.page(MEMBER, Place("", Key(FIRST_ADDED_AT + rng.uniform(tasks / 2, tasks), "", 0)), Path(directory))
+            await library.page(
+                MEMBER, Place("", Key(FIRST_ADDED_AT + rng.uniform(tasks / 2, tasks), "", 0)), Path(directory)
+            )
 
     async def search() -> None:
         with TemporaryDirectory() as directory:

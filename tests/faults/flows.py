@@ -42,6 +42,11 @@ async def generate(stage: Stage, _: object = None) -> None:
     await stage.generate()
 
 
+async def recording(stage: Stage, _: object = None) -> None:
+    """Have a recording of one's own covered."""
+    await stage.recording()
+
+
 async def bring_in(stage: Stage) -> tuple[Task, list[Member]]:
     """Let two members bring in one song."""
     song = stage.song()
@@ -106,6 +111,7 @@ FLOWS = (
     Flow("cover, callback", cover),
     Flow("cover, polling", cover, callbacks=False),
     Flow("new song", generate),
+    Flow("a recording", recording),
     Flow("two for one song", same_song, callbacks=False, prepare=bring_in),
     Flow("VidGo fails", failure),
     Flow("refused", refusal),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sandbox import music
 from sandbox.discord import DiscordStandIn
 from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
@@ -31,19 +32,23 @@ if TYPE_CHECKING:
 COVER = "generate-music-cover"
 SONG = "generate-music"
 EXTENSION = "extend-music"
-MODELS = {COVER: "task_id", SONG: "prompt", EXTENSION: "audio_id"}
+PERFORMANCE = "upload-and-cover-audio"
+MODELS = {COVER: "task_id", SONG: "prompt", EXTENSION: "audio_id", PERFORMANCE: "upload_url"}
 """What is ordered here, with the field of a request by which one order is told from another."""
 
 TOKEN = "MTA5OTUxMTYyNzc3Ng.GwY2aK.a-token-that-survives-every-fault"
 KEY = "vg-fault-injection-key-77c1"
 
 SETTLE_SECONDS = 40.0
+RECORDING = music.compose("Hummed", 1, style="folk")
+"""What a member has recorded."""
+
 LOOK_SECONDS = 0.05
 """How often the database is read while the harness waits for it; nothing tells it of a commit."""
 
 OPEN = ("asked", "due", "sending", "waiting")
-Kind = Literal["cover", "generate", "refused", "import", "extend", "post", "library", "forget"]
-ORDERED: dict[Kind, str] = {"cover": COVER, "generate": SONG, "extend": EXTENSION}
+Kind = Literal["cover", "generate", "refused", "import", "extend", "post", "library", "forget", "recording"]
+ORDERED: dict[Kind, str] = {"cover": COVER, "generate": SONG, "extend": EXTENSION, "recording": PERFORMANCE}
 LIVE = ("queued", "submitting", "waiting", "running")
 
 
@@ -197,6 +202,11 @@ class Stage:
         prompt = f"a song of the sea, number {next(self.numbers)}"
         options = {"prompt": prompt, "style": "folk", "title": title}
         return await self._order("generate", "music generate", prompt, channel, None, **options)
+
+    async def recording(self, channel: Channel | None = None) -> Order:
+        """Let a new member have a recording of their own covered."""
+        file = self.discord.attach("hummed.mp3", RECORDING)
+        return await self._order("recording", "cover", file.url, channel, None, file=file, style="folk")
 
     async def refused(self, channel: Channel | None = None) -> Order:
         """Let a new member ask for something that cannot be had."""

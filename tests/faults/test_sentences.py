@@ -21,6 +21,8 @@ VALUES = {
     "limit": "2",
     "number": "1",
     "seconds": "61",
+    "minutes": "8",
+    "megabytes": "4",
 }
 TITLES = ["Sea Song", "**A** is done: no", "I have forgotten you.", "ein *Lied* - [x](https://x)"]
 
