@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sandbox import music
 from tests.faults.harness import COVER, Point
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ async def generate(stage: Stage, _: object = None) -> None:
 
 async def recording(stage: Stage, _: object = None) -> None:
     """Have a recording of one's own covered."""
-    await stage.recording()
+    member, channel = stage.guild.add_member("singer"), stage.channels[0]
+    file = stage.discord.attach("hummed.mp3", music.compose("Hummed", style="folk", seconds=1))
+    call = await stage.discord.slash(member, channel, "cover", file=file, style="folk")
+    stage.note("recording", member, channel, file.url, call)
 
 
 async def bring_in(stage: Stage) -> tuple[Task, list[Member]]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sandbox import music
 from sandbox.discord import DiscordStandIn
 from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
@@ -40,9 +39,6 @@ TOKEN = "MTA5OTUxMTYyNzc3Ng.GwY2aK.a-token-that-survives-every-fault"
 KEY = "vg-fault-injection-key-77c1"
 
 SETTLE_SECONDS = 40.0
-RECORDING = music.compose("Hummed", 1, style="folk")
-"""What a member has recorded."""
-
 LOOK_SECONDS = 0.05
 """How often the database is read while the harness waits for it; nothing tells it of a commit."""
 
@@ -202,11 +198,6 @@ class Stage:
         prompt = f"a song of the sea, number {next(self.numbers)}"
         options = {"prompt": prompt, "style": "folk", "title": title}
         return await self._order("generate", "music generate", prompt, channel, None, **options)
-
-    async def recording(self, channel: Channel | None = None) -> Order:
-        """Let a new member have a recording of their own covered."""
-        file = self.discord.attach("hummed.mp3", RECORDING)
-        return await self._order("recording", "cover", file.url, channel, None, file=file, style="folk")
 
     async def refused(self, channel: Channel | None = None) -> Order:
         """Let a new member ask for something that cannot be had."""

@@ -12,8 +12,8 @@ import pytest_asyncio
 
 from sandbox.artwork import paint
 from sandbox.discord import Message
-from sandbox.music import compose
 from sandbox.discord.content import walk_components
+from sandbox.music import compose
 from tests.end_to_end.world import COVER, SONG, eventually, open_world
 
 if TYPE_CHECKING:

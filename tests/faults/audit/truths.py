@@ -224,8 +224,10 @@ RECORDING_REFUSED = (
     "Choose either one of your songs or a recording, not both. Nothing was ordered.",
     "In this server recordings that members upload may not be covered. Nothing was ordered.",
     "That message carries no song of mine that I still know, and no audio file.",
-    "**{title}** is no MP3, WAV, FLAC, Ogg or M4A file by its content, so I cannot have it covered. Nothing was "
-    "ordered.",
+    (
+        "**{title}** is no MP3, WAV, FLAC, Ogg or M4A file by its content, so I cannot have it covered. Nothing was "
+        "ordered."
+    ),
     "I cannot tell how long **{title}** is; its file may be damaged. Nothing was ordered; try another file.",
     "**{title}** is longer than a minute, the longest that VidGo takes here. Nothing was ordered.",
     "**{title}** is longer than {minutes} minutes, the longest that VidGo takes. Nothing was ordered.",
@@ -359,8 +361,10 @@ PARTS = {
     *("Read Message History", "no reason given"),
     *("half a minute", "a minute", "1½ minutes", "2½ minutes", "{minutes} minutes"),
     *("Untitled", "Cover this recording", "Style", "Such as: acoustic folk, female voice"),
-    "**{title}** becomes a new version in the style that you give. The recording must be yours to use: your own, or "
-    "one whose owner allows it. VidGo gets it.",
+    (
+        "**{title}** becomes a new version in the style that you give. The recording must be yours to use: your own, "
+        "or one whose owner allows it. VidGo gets it."
+    ),
 }
 """Templates that stand inside others or in forms, and never alone."""
 
