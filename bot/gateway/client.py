@@ -33,6 +33,7 @@ from bot.songs.performances import Performances
 from bot.songs.playing import Playing
 from bot.songs.recordings import Recordings
 from bot.words import cards, errors
+from bot.words.commands import mention
 from bot.words.errors import MemberError
 from bot.words.text import speak
 from bot.words.translator import Translator
@@ -164,7 +165,6 @@ class Client(commands.AutoShardedBot):
         )
         self.http.http_trace = http_trace
         self._account = account
-        self.command_ids: dict[str, int] = {}
         self._custom_ids: list[re.Pattern[str]] = []
         self._forms: list[tuple[re.Pattern[str], TakeForm]] = []
         self._launching: set[int] = set()
@@ -224,8 +224,7 @@ class Client(commands.AutoShardedBot):
 
     def mention(self, name: str) -> str:
         """Return what names a command so that it can be pressed, or typed while Discord has told no id of it."""
-        number = self.command_ids.get(name.partition(" ")[0])
-        return f"`/{name}`" if number is None else f"</{name}:{number}>"
+        return mention(name)
 
     async def find_post(self, channel_id: int, message_id: int) -> discord.Message:
         """Read a message; raises `discord.HTTPException`."""

@@ -81,14 +81,13 @@ class ServerSettings:
 
         await self._change(guild_id, user_id, "roles", change)
 
-    async def switch(self, guild_id: int, user_id: int, name: str) -> None:
-        """Turn one of the `SWITCHES` over; raises `KeyError` for another name."""
+    async def switch(self, guild_id: int, user_id: int, name: str, *, on: bool) -> None:
+        """Turn one of the `SWITCHES` on or off; raises `KeyError` for another name."""
         if name not in SWITCHES:
             raise KeyError(name)
 
         def change(server: Server) -> Server:
-            is_on = bool(getattr(server, name))
-            return replace(server, **{name: not is_on})  # type: ignore[arg-type] # one of `SWITCHES`
+            return replace(server, **{name: on})  # type: ignore[arg-type] # one of `SWITCHES`
 
         await self._change(guild_id, user_id, name, change)
 

@@ -99,9 +99,14 @@ def forget_button(user_id: int) -> discord.ui.Button[Any]:
     )
 
 
+def keep_button(user_id: int) -> discord.ui.Button[Any]:
+    """Make the button beside it, by which everything stays."""
+    return discord.ui.Button(label=str(labels.cancel()), custom_id=f"forget:{user_id}:cancel")
+
+
 def forget_confirmation(user_id: int) -> discord.ui.View:
     """Make the buttons under the question whether everything shall be forgotten."""
-    return _finished([forget_button(user_id)])
+    return _finished([keep_button(user_id), forget_button(user_id)])
 
 
 def post_buttons(notification_id: str, *, cover: str | None = None, link: str | None = None) -> discord.ui.View:

@@ -60,6 +60,11 @@ def forget() -> Text:
     return Text("Forget everything")
 
 
+def cancel() -> Text:
+    # Translators: a button beside one that does something which cannot be undone
+    return Text("Cancel")
+
+
 def duration() -> Text:
     return Text("Duration")
 

@@ -9,6 +9,7 @@ from discord import ui
 
 from bot.words import answers, errors, labels
 from bot.words.cards import COLOUR, clock, track_value, variant
+from bot.words.commands import mention
 from bot.words.pages import Page, Place
 from bot.words.text import TITLE_LIMIT, Raw, Text, clean, escape
 from storage.library import Song
@@ -57,7 +58,10 @@ def brought_back(title: str) -> Text:
 
 
 def too_late_to_undo() -> Text:
-    return Text("That song cannot be brought back any more. Bring it in anew with `/music import`, or make it anew.")
+    return Text(
+        "That song cannot be brought back any more. Bring it in anew with {bring}, or make it anew.",
+        bring=mention("music import"),
+    )
 
 
 def played(title: str) -> Text:

@@ -41,11 +41,11 @@ def yours_to_use(name: str) -> Text:
 
 
 def track_and_file() -> Text:
-    return Text("Choose either one of your songs or a recording, not both. Nothing was ordered.")
+    return Text("Choose either one of your songs or a recording, not both. No credits were used.")
 
 
 def switched_off() -> Text:
-    return Text("In this server recordings that members upload may not be covered. Nothing was ordered.")
+    return Text("In this server recordings that members upload may not be covered. No credits were used.")
 
 
 def nothing_to_cover() -> Text:
@@ -54,15 +54,15 @@ def nothing_to_cover() -> Text:
 
 def not_audio(name: str) -> Text:
     return Text(
-        "**{title}** is no MP3, WAV, FLAC, Ogg or M4A file by its content, so I cannot have it covered. Nothing was "
-        "ordered.",
+        "**{title}** is no MP3, WAV, FLAC, Ogg or M4A file by its content, so I cannot have it covered. No credits "
+        "were used.",
         title=name,
     )
 
 
 def of_unknown_length(name: str) -> Text:
     return Text(
-        "I cannot tell how long **{title}** is; its file may be damaged. Nothing was ordered; try another file.",
+        "I cannot tell how long **{title}** is; its file may be damaged. No credits were used; try another file.",
         title=name,
     )
 
@@ -70,10 +70,10 @@ def of_unknown_length(name: str) -> Text:
 def too_long(name: str, seconds: float) -> Text:
     if seconds <= 60:
         return Text(
-            "**{title}** is longer than a minute, the longest that VidGo takes here. Nothing was ordered.", title=name
+            "**{title}** is longer than a minute, the longest that VidGo takes here. No credits were used.", title=name
         )
     return Text(
-        "**{title}** is longer than {minutes} minutes, the longest that VidGo takes. Nothing was ordered.",
+        "**{title}** is longer than {minutes} minutes, the longest that VidGo takes. No credits were used.",
         title=name,
         minutes=round(seconds / 60),
     )
@@ -81,7 +81,7 @@ def too_long(name: str, seconds: float) -> Text:
 
 def too_large(name: str, limit: int) -> Text:
     return Text(
-        "**{title}** is larger than {megabytes} MB, the most that I take. Nothing was ordered.",
+        "**{title}** is larger than {megabytes} MB, the most that I take. No credits were used.",
         title=name,
         megabytes=max(limit // 1_000_000, 1),
     )
@@ -89,9 +89,9 @@ def too_large(name: str, limit: int) -> Text:
 
 def not_fetched(name: str) -> Text:
     return Text(
-        "I could not get **{title}** from Discord. Nothing was ordered; try again, or upload it anew.", title=name
+        "I could not get **{title}** from Discord. No credits were used; try again, or upload it anew.", title=name
     )
 
 
 def form_is_old() -> Text:
-    return Text("This form is too old: I no longer know its recording. Nothing was ordered; choose the file again.")
+    return Text("This form is too old: I no longer know its recording. No credits were used; choose the file again.")

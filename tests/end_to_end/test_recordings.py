@@ -196,7 +196,7 @@ async def test_what_vidgo_would_not_take_is_refused_privately(world: World, name
     orders = len(world.vidgo.submissions)
     sentence = await ada.refusal(await cover_file(ada, name, data, style="polka"))
     assert words in sentence
-    assert "Nothing was ordered" in sentence
+    assert "No credits were used" in sentence
     assert len(world.vidgo.submissions) == orders
     assert await eventually(lambda: not world.rows("SELECT 1 FROM tasks WHERE title LIKE '%polka%'"))
     # Nothing of it is left.

@@ -23,6 +23,9 @@ VALUES = {
     "seconds": "61",
     "minutes": "8",
     "megabytes": "4",
+    "bring": "</music import:1>",
+    "cover": "`/cover`",
+    "generate": "</music generate:1>",
 }
 TITLES = ["Sea Song", "**A** is done: no", "I have forgotten you.", "ein *Lied* - [x](https://x)"]
 

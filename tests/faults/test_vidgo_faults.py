@@ -132,7 +132,7 @@ async def test_too_fast_with_a_hint_waits_as_long_as_asked(polling: Stage, kind:
     [
         ("no_credits_429", {}, "run out of credits"),
         ("status", {"status": 402}, "run out of credits"),
-        ("status", {"status": 403}, "refuses this bot's key"),
+        ("status", {"status": 403}, "does not let this bot in"),
         ("status", {"status": 422}, "did not accept"),
     ],
 )
@@ -259,7 +259,7 @@ async def test_the_key_is_revoked_while_tasks_run_and_renewed(polling: Stage) ->
     await polling.vidgo.wait_request(lambda one: one.status == 401, after=seen)
     refused = await polling.generate()
     await polling.until(lambda: bool(refused.sentences), "sentence")
-    assert "refuses this bot's key" in refused.sentences[0].content
+    assert "does not let this bot in" in refused.sentences[0].content
     polling.vidgo.revoked = False
     assert "new artwork" in await ending(polling, order)
 

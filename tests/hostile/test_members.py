@@ -53,7 +53,7 @@ NASTY = {
     "long with mentions": "x" * 97 + "<@{victim}>" + "@everyone " * 400,
     "only spaces": " \u00a0\u3000\u2003\t\n ",
 }
-LIMITS = {"prompt": 3000, "style": 1000, "title": 80, "task_id": 200, "search": 60, "track": 6000}
+LIMITS = {"prompt": 3000, "style": 1000, "title": 80, "task_id": 200, "search": 50, "track": 6000}
 
 _LINK = re.compile(r"(?<!\\)\[[^\]]*(?<!\\)\]\(")
 _ADDRESS = re.compile(r"[a-z]+://(?!discord\.com/channels/)", re.IGNORECASE)
