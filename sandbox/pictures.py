@@ -26,6 +26,7 @@ FOLDER = Path("docs/pictures")
 TOKEN, KEY = "pictures.discord.token", "pictures-vidgo-key"
 EVENT_SECONDS = 20.0
 
+ROW, STRING_MENU, SEPARATOR = 1, 3, 14
 WIDTH = 760
 LEFT = 76
 LINE = 22
@@ -63,12 +64,17 @@ class Picture:
             f"<text x='{LEFT + 96}' y='{top + 13}' {FONT} font-size='11' text-anchor='middle' fill='white'>APP</text>"
         )
         self._bottom = top + 20
-        self._markdown(message.content, names)
-        for file in message.attachments:
-            self._player(file)
-        for embed in message.embeds:
-            self._embed(embed, message.files, names)
-        self._buttons(message)
+        if message.is_layout:
+            for container in message.components:
+                self._container(container, message.files, names)
+        else:
+            self._markdown(message.content, names)
+            for file in message.attachments:
+                self._player(file)
+            for embed in message.embeds:
+                self._embed(embed, message.files, names)
+            for row in message.components:
+                self._row(row["components"], LEFT)
         if note:
             self._text(LEFT, note, size=12, colour=MUTED)
         self._bottom += 22
@@ -183,22 +189,65 @@ class Picture:
             f"<image x='{x}' y='{y}' width='{size}' height='{size}' href='data:{file.content_type};base64,{data}'/>"
         )
 
-    def _buttons(self, message: Message) -> None:
-        rows: list[list[Any]] = [row["components"] for row in message.components]
-        for row in rows:
-            x = float(LEFT)
-            top = self._bottom + 4
-            for button in row:
-                label = button.get("label") or ""
-                width = 26 + len(label) * 8
-                fill = "#5865f2" if button.get("style") == 1 else "#4e5058"
+    def _container(self, container: dict[str, Any], files: list[Attachment], names: dict[int, str]) -> None:
+        """Draw what a layout's container holds: texts with their thumbnails, lines, buttons and menus."""
+        top = self._bottom + 4
+        start = len(self._parts)
+        self._bottom = top + 8
+        for item in container["components"]:
+            if item["type"] == ROW:
+                self._row(item["components"], LEFT + 16)
+            elif item["type"] == SEPARATOR:
                 self._parts.append(
-                    f"<rect x='{x}' y='{top}' width='{width}' height='32' rx='6' fill='{fill}'/>"
-                    f"<text x='{x + width / 2}' y='{top + 21}' {FONT} font-size='14' text-anchor='middle' "
-                    f"fill='white'>{escape(label)}</text>"
+                    f"<rect x='{LEFT + 16}' y='{self._bottom + 6}' width='504' height='1' fill='#3f4147'/>"
                 )
-                x += width + 8
-            self._bottom = top + 36
+                self._bottom += 12
+            else:
+                self._section(item, files, names)
+        height = self._bottom - top + 8
+        self._parts.insert(
+            start,
+            f"<rect x='{LEFT}' y='{top}' width='536' height='{height}' rx='5' fill='{CARD}'/>"
+            f"<rect x='{LEFT}' y='{top}' width='4' height='{height}' rx='2' "
+            f"fill='#{container.get('accent_color') or 0:06x}'/>",
+        )
+        self._bottom = top + height + 4
+
+    def _section(self, item: dict[str, Any], files: list[Attachment], names: dict[int, str]) -> None:
+        top = self._bottom
+        for text in item.get("components") or [item]:
+            for line in text["content"].split("\n"):
+                small, large = line.startswith("-# "), line.startswith("## ")
+                words = shown(line.removeprefix("-# ").removeprefix("## "), names, time.time())
+                bold = large or any("bold" in str(span.style) for span in words.spans)
+                size, colour = (12, MUTED) if small else (18, TEXT) if large else (14, TEXT)
+                self._text(LEFT + 16, words.plain, size=size, colour=colour, bold=bold)
+        accessory = item.get("accessory") or {}
+        picture = self._find(accessory.get("media"), files)
+        if picture is not None:
+            self._place(picture, LEFT + 450, top + 4, 64)
+            self._bottom = max(self._bottom, top + 72)
+        elif accessory:
+            bottom, self._bottom = self._bottom, top - 4
+            self._row([accessory], LEFT + 420)
+            self._bottom = max(self._bottom, bottom)
+
+    def _row(self, row: list[dict[str, Any]], x: float) -> None:
+        top = self._bottom + 4
+        for part in row:
+            offered: list[dict[str, Any]] = part.get("options") or []
+            chosen = next((one for one in offered if one.get("default")), {})
+            sign = (part.get("emoji") or {}).get("name") or ""
+            label = f"{sign} {part.get('label') or chosen.get('label') or part.get('placeholder') or ''}".strip()
+            width = 504 if part["type"] == STRING_MENU else 26 + len(label) * 7.5
+            fill = "#1e1f22" if part["type"] == STRING_MENU else "#5865f2" if part.get("style") == 1 else "#4e5058"
+            middle = f"x='{x + width / 2}' text-anchor='middle'" if part["type"] != STRING_MENU else f"x='{x + 14}'"
+            self._parts.append(
+                f"<rect x='{x}' y='{top}' width='{width}' height='32' rx='6' fill='{fill}'/>"
+                f"<text {middle} y='{top + 21}' {FONT} font-size='14' fill='white'>{escape(label)}</text>"
+            )
+            x += width + 8
+        self._bottom = top + 36
 
 
 async def draw(folder: Path) -> None:
