@@ -36,6 +36,7 @@ from bot.replies.acknowledgements import Acknowledgements, make_acknowledger
 from bot.replies.delivery import Delivery, make_delivery_worker
 from bot.replies.expiry import make_expiry
 from bot.replies.interactions import Interactions
+from bot.replies.pictures import Pictures, make_pictures
 from bot.replies.posting import Posting
 from bot.replies.posts import Composer
 from bot.servers.alarms import Alarms, make_alarms
@@ -52,6 +53,7 @@ from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
 from bot.songs.playing import Playing
+from bot.songs.posted import Posted
 from bot.songs.recordings import Recordings
 from bot.tasks.ending import Ending
 from bot.tasks.poller import make_poller
@@ -158,6 +160,7 @@ async def _assemble(
     limits = Limits(database, settings, clock)
     songs = Songs(database, vidgo, submission, ending, limits, clock)
     acknowledgements = Acknowledgements(database, client, schedule, clock)
+    performances = Performances(database, songs, submission, files, links, limits, directory=directory, clock=clock)
     onboarding = Onboarding(database, client, PERMISSIONS, clock)
     client.use_cases = UseCases(
         database=database,
@@ -168,18 +171,20 @@ async def _assemble(
         support_url=settings.support_url,
         acknowledgements=acknowledgements,
         songs=songs,
-        covers=Covers(database, songs, submission, limits, clock),
-        performances=Performances(database, songs, submission, files, links, limits, directory=directory, clock=clock),
+        covers=Covers(database, songs, submission, limits, clock, client.find_post),
+        performances=performances,
+        posted=Posted(database, performances, submission, limits, clock),
         recordings=Recordings(database, submission, fetcher, limits, directory=directory, clock=clock),
         library=Library(database, songs, archive, clock),
         playing=Playing(database, songs, files),
         onboarding=onboarding,
         directory=directory,
     )
+    posting, composer = Posting(client, clock), Composer(database, files, links, clock)
     delivery = Delivery(
         database,
-        Posting(client, clock),
-        Composer(database, files, links, clock),
+        posting,
+        composer,
         Abandoned(database, client, acknowledgements, clock),
         directory=directory,
         clock=clock,
@@ -190,6 +195,7 @@ async def _assemble(
         make_poller(database, reading, schedule, clock),
         make_delivery_worker(delivery, database, clock),
         make_archiver(archiver, database, clock),
+        make_pictures(Pictures(database, posting, composer, directory=directory), database, clock),
         make_acknowledger(acknowledgements, database, clock),
         make_expiry(database, clock),
         make_alarms(Alarms(database, client, settings.owner_ids or (), clock), database, clock),

@@ -16,6 +16,7 @@ from storage.schema import (
     TaskStatus,
     changes,
     library,
+    likes,
     notifications,
     recordings,
     removed_songs,
@@ -61,6 +62,7 @@ _DROP_WORDS = update(tasks).where(tasks.c.user_id == _USER, tasks.c.status.not_i
 _DROP_NAME = (
     update(tasks).where(tasks.c.user_id == _USER).values(user_id=NOBODY, guild_id=None, counted_on=None, recording=None)
 )
+_DROP_LIKES = delete(likes).where(likes.c.user_id == _USER)
 _DROP_CHANGES = update(changes).where(changes.c.user_id == _USER).values(user_id=NOBODY)
 _DROP_USAGE = delete(usage).where(usage.c.user_id == _USER, usage.c.day < bindparam("keep_from"))
 # Were it gone at once, forgetting would be a way around the limits of the day.
@@ -112,7 +114,7 @@ async def forget_member(transaction: Transaction, user_id: int, *, today: int | 
     user = {"of_user": user_id}
     touched = list((await transaction.execute(_TOUCHED, user)).scalars())
     await transaction.execute(_DROP_NOTIFICATIONS, user)
-    for statement in (_DROP_LIBRARY, _DROP_REMOVED, _DROP_RECORDINGS):
+    for statement in (_DROP_LIBRARY, _DROP_REMOVED, _DROP_RECORDINGS, _DROP_LIKES):
         await transaction.execute(statement, user)
     await _drop_unused(transaction, user_id, touched)
     await transaction.execute(_DROP_WORDS, user)

@@ -31,6 +31,7 @@ from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
 from bot.songs.playing import Playing
+from bot.songs.posted import Posted
 from bot.songs.recordings import Recordings
 from bot.words import cards, errors
 from bot.words.commands import mention
@@ -46,7 +47,7 @@ LONGEST_WAIT_SECONDS = 30.0
 """How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
 COGS = (
-    *("cogs.cover", "cogs.recordings", "cogs.music", "cogs.library"),
+    *("cogs.cover", "cogs.recordings", "cogs.music", "cogs.library", "cogs.posts"),
     *("cogs.buttons", "cogs.coverbot", "cogs.settings"),
 )
 
@@ -87,6 +88,7 @@ class UseCases:
     covers: Covers
     performances: Performances
     recordings: Recordings
+    posted: Posted
     library: Library
     playing: Playing
     limits: Limits

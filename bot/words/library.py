@@ -8,7 +8,7 @@ import discord
 from discord import ui
 
 from bot.words import answers, errors, labels
-from bot.words.cards import COLOUR, clock, track_value, variant
+from bot.words.cards import COLOUR, in_minutes, track_value, variant
 from bot.words.commands import mention
 from bot.words.pages import Page, Place
 from bot.words.text import TITLE_LIMIT, Raw, Text, clean, escape
@@ -99,7 +99,7 @@ def _said(page: Page) -> Items:
 
 def _card(page: Page, place: int, song: Song) -> ui.Item[ui.LayoutView]:
     title = escape(clean(song.title, TITLE_LIMIT)) or str(labels.untitled())
-    facts = [str(labels.kind_of(song)), *([clock(song.duration)] if song.duration else [])]
+    facts = [str(labels.kind_of(song)), *([in_minutes(song.duration)] if song.duration else [])]
     lines = [f"**{page.first + place + 1}. {title}**{variant(song)}", " · ".join(facts)]
     if tags := escape(clean(song.tags, _TAGS_LIMIT)):
         lines.append(tags)
@@ -126,7 +126,7 @@ def _menu(page: Page) -> ui.Select[Any]:
     options = []
     for place, song in enumerate(page.songs):
         number = f"{page.first + place + 1}. "
-        length = f" · {clock(song.duration)}" if song.duration else ""
+        length = f" · {in_minutes(song.duration)}" if song.duration else ""
         title = clean(song.title, _OPTION_LIMIT - len(number + variant(song))) or str(labels.untitled())
         options.append(
             discord.SelectOption(

@@ -49,7 +49,7 @@ async def test_a_cover_that_vidgo_names_is_taken_over(polling: World, style: Any
     song = await ada.imports(f"Known {style.replace('_', ' ')}")
     earlier = await cover_elsewhere(polling, song)
     result = await ada.covered()
-    assert "new artwork" in result.content
+    assert "New artwork" in result.content
     assert len(result.attachments) == 1
     assert [row["vidgo_id"] for row in polling.rows("SELECT vidgo_id FROM tasks WHERE vidgo_id = ?", earlier)]
     # Asked again, nobody asks VidGo any more: one order elsewhere, one refused, that is all.

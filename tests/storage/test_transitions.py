@@ -44,6 +44,8 @@ OTHER_WRITES = {
     "storage.removed.remove",
     "storage.removed.restore",
     "storage.removed.expire",
+    "storage.likes.press",
+    *(f"storage.pictures.{name}" for name in ("want", "shown", "give_up", "release")),
     "storage.forget.forget_song",
     "storage.forget.forget_member",
     "storage.usage.take",
