@@ -176,7 +176,7 @@ class Session(Steps):
         self._transcript.message(page, remark="(for ada only)")
         require(page.ephemeral, "the library is public")
         menu = next(item for item in walk_components(page.components) if item["type"] == STRING_MENU)
-        require(len(menu["options"]) == 4, f"the page should show 4 songs, not {len(menu['options'])}")
+        require(len(menu["options"]) == 5, f"the page should show 5 songs, not {len(menu['options'])}")
         post = next(button for button in page.buttons if button.label == "Post")
         pressed = await self._discord.press(self._ada, page, post.custom_id or "")
         acknowledgement = await self._bot.during(pressed.reply(EVENT_SECONDS))

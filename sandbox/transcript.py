@@ -205,7 +205,9 @@ class Transcript:
         found: list[Text] = []
         for item in walk_components(components):
             if item["type"] == TEXT_DISPLAY:
-                found.append(self._shown(item["content"].replace("\n", " · ")))
+                found.append(
+                    self._shown(re.sub(r"^(## |-# )", "", item["content"], flags=re.MULTILINE).replace("\n", " · "))
+                )
             elif item["type"] == STRING_MENU:
                 chosen = next((one["label"] for one in item["options"] if one.get("default")), item.get("placeholder"))
                 found.append(Text(f"[{chosen} ▾]", "bold"))

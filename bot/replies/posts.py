@@ -275,7 +275,10 @@ def _offers(
         cover=not is_cover,
         anew=result.artwork_only,
         lengthen=song is not None and song.audio_id is not None and not is_cover,
-        again=task.model in (GenerateMusic.model, ExtendMusic.model, CoverAudio.model) and bool(task.request),
+        # A member's own recording is where only its order knew it.
+        again=task.model in (GenerateMusic.model, ExtendMusic.model, CoverAudio.model)
+        and bool(task.request)
+        and task.recording is None,
         likes=result.likes,
         other=other,
         pictures=pictures or [],

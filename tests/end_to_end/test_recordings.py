@@ -152,7 +152,7 @@ async def test_the_menu_still_covers_the_bots_own_posts(world: World) -> None:
     ada = world.person("ada")
     song = await ada.imports("Posted By Me")
     result = await ada.result(await menu(ada, await post_again(ada, "Posted By Me")))
-    assert "new artwork for **Posted By Me**" in result.content
+    assert "New artwork for **Posted By Me**" in result.content
     assert world.submitted(song) == 1
 
 
@@ -309,7 +309,7 @@ async def test_a_server_may_switch_recordings_off(world: World, mp3: bytes) -> N
     early = await cover_file(ada, "early.mp3", mp3)
     await early.acknowledged()
     panel = await (await world.discord.slash(boss, ada.channel, "coverbot settings")).reply()
-    call = await world.discord.press_custom_id(boss, panel, "settings:recordings")
+    call = await world.discord.press_custom_id(boss, panel, "settings:recordings:0")
     await call.changed.wait_for(lambda: call.updated, 10, "panel drawn anew")
     try:
         assert world.rows("SELECT setting, before, after FROM changes") == [
@@ -325,7 +325,7 @@ async def test_a_server_may_switch_recordings_off(world: World, mp3: bytes) -> N
         assert "may not be covered" in await ada.refusal(await fill_in(ada, early, "disco"))
         assert asked(world, "disco") == []
     finally:
-        call = await world.discord.press_custom_id(boss, panel, "settings:recordings")
+        call = await world.discord.press_custom_id(boss, panel, "settings:recordings:1")
         await call.changed.wait_for(lambda: call.updated, 10, "panel drawn anew")
 
 
