@@ -13,6 +13,7 @@ from bot.words import recordings as words
 from bot.words.errors import MemberError
 from cogs.options import Style, Track
 from cogs.recordings import ask_style, audio_of, upload_of
+from storage.drafts import Draft, Making
 
 
 class Cover(commands.Cog):
@@ -50,15 +51,21 @@ class Cover(commands.Cog):
         if file is not None and track is None and style is None:
             await self._use.interactions.open(interaction, lambda: ask_style(interaction, file))
             return
+        if file is not None:
+            await self._cover_file(interaction, file, track, style)
+            return
+        draft = Draft(Making.COVER, track) if style is None else Draft(Making.STYLE, track, style=style)
+        await self._use.interactions.order(
+            interaction, lambda requester: self._use.drafts.order(requester, draft), draft
+        )
 
+    async def _cover_file(
+        self, interaction: discord.Interaction[Client], file: discord.Attachment, track: str | None, style: str | None
+    ) -> None:
         async def work(requester: Requester) -> Ordered:
-            if file is not None:
-                if track is not None:
-                    raise MemberError(words.track_and_file())
-                return await self._use.recordings.perform(requester, upload_of(file), style or "")
-            if style is None:
-                return await self._use.covers.cover(requester, track)
-            return await self._use.performances.perform(requester, track, style)
+            if track is not None:
+                raise MemberError(words.track_and_file())
+            return await self._use.recordings.perform(requester, upload_of(file), style or "")
 
         await self._use.interactions.order(interaction, work)
 

@@ -27,6 +27,7 @@ from bot.servers.report import UsageReport
 from bot.servers.settings import ServerSettings
 from bot.settings import Settings
 from bot.songs.covers import Covers
+from bot.songs.drafts import Drafts
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
@@ -47,7 +48,7 @@ LONGEST_WAIT_SECONDS = 30.0
 """How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
 COGS = (
-    *("cogs.cover", "cogs.recordings", "cogs.music", "cogs.library", "cogs.posts"),
+    *("cogs.cover", "cogs.recordings", "cogs.music", "cogs.library", "cogs.posts", "cogs.forms"),
     *("cogs.buttons", "cogs.coverbot", "cogs.settings"),
 )
 
@@ -88,6 +89,7 @@ class UseCases:
     covers: Covers
     performances: Performances
     recordings: Recordings
+    drafts: Drafts
     posted: Posted
     library: Library
     playing: Playing

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Collection
 
 from bot.worker import Worker
-from storage import notifications, recordings, removed, usage
+from storage import drafts, notifications, recordings, removed, usage
 from storage.database import Database
 from storage.planned import Due
 from storage.wakeups import Queue
@@ -38,14 +38,15 @@ class Expiry:
         return [Due("rows", self._next_at)] if has_come and "rows" not in skip else []
 
     async def next_due(self, _skip: Collection[str]) -> float | None:
-        """Return when it is time again."""
-        return self._next_at
+        """Return when it is time again; never for a process that does not lead, which would ask again at once."""
+        return self._next_at if self._database.leads else None
 
     async def do(self, _item: str) -> None:
         """Delete what is old."""
         now = self._clock()
         async with self._database.write(durable=False) as transaction:
             gone = await notifications.expire(transaction, now - KEEP_SECONDS)
+            await drafts.expire(transaction, now - KEEP_SECONDS)
             gone += await usage.expire(transaction, usage.day_of(now))
             gone += await recordings.expire(transaction, now)
             gone += await removed.expire(transaction, now)

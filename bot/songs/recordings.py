@@ -17,7 +17,7 @@ from bot.formats.lengths import duration_of
 from bot.media.fetch import Fetcher, FetchError, FetchProblem
 from bot.servers.limits import Limits
 from bot.songs.orders import Ordered, Requester
-from bot.songs.performances import LONGEST_SOURCE_SECONDS, performance_name
+from bot.songs.performances import performance_name
 from bot.tasks.new import new_task, order_key
 from bot.tasks.submission import Submission
 from bot.vidgo import CoverAudio
@@ -31,9 +31,6 @@ from storage import tasks as rows
 from storage.database import Database, Snapshot
 from storage.ids import is_id, new_id
 from storage.recordings import RECORDING_SECONDS, Recording
-
-LONGEST_SECONDS = {"V4_5ALL": 60.0}
-"""How long a recording may be for versions of the model that take less than the others (documented)."""
 
 HEARD_AT_ONCE = 8
 """How many recordings are looked at at once; each is on the disk meanwhile."""
@@ -58,6 +55,7 @@ class Recordings:
         fetcher: Fetcher,
         limits: Limits,
         *,
+        version: str,
         directory: Path,
         clock: Callable[[], float],
     ) -> None:
@@ -65,6 +63,7 @@ class Recordings:
         self._submission = submission
         self._fetcher = fetcher
         self._limits = limits
+        self._version = version
         self._directory = directory
         self._clock = clock
         self._turns = asyncio.Semaphore(HEARD_AT_ONCE)
@@ -103,8 +102,8 @@ class Recordings:
         self._check_size(upload)
         async with self._database.read() as snapshot:
             await _check_allowed(snapshot, requester.guild_id)
-        request = CoverAudio(upload_url=upload.url, style=wanted, title=upload.name)
-        digest = await self._listen(upload, LONGEST_SECONDS.get(request.mv, LONGEST_SOURCE_SECONDS))
+        request = CoverAudio(upload_url=upload.url, style=wanted, title=upload.name, mv=self._version)
+        digest = await self._listen(upload, CoverAudio.longest_source(self._version))
         key = order_key(CoverAudio.model, "recording", requester.user_id, requester.guild_id, digest, wanted.casefold())
         left: Left | None = None
         async with self._database.write() as transaction:
