@@ -53,7 +53,9 @@ from bot.songs.drafts import Drafts
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
+from bot.songs.playing import Playing
 from bot.songs.posted import Posted
+from bot.songs.recordings import Recordings
 from bot.tasks.ending import Ending
 from bot.tasks.poller import make_poller
 from bot.tasks.reading import Reading
@@ -185,7 +187,17 @@ async def _assemble(
         performances=performances,
         drafts=Drafts(database, songs, covers, performances),
         posted=Posted(database, performances, submission, limits, clock, version=settings.vidgo_music_version),
+        recordings=Recordings(
+            database,
+            submission,
+            fetcher,
+            limits,
+            version=settings.vidgo_music_version,
+            directory=directory,
+            clock=clock,
+        ),
         library=Library(database, songs, archive, clock),
+        playing=Playing(database, songs, files),
         onboarding=onboarding,
         directory=directory,
     )

@@ -14,8 +14,9 @@ from sandbox.bot_process import BotEndedError, BotProcess
 from sandbox.delivered import cover_picture
 from sandbox.demo_steps import COVER, EVENT_SECONDS, KEY, RESTYLE, TOKEN, StepFailedError, Steps, require
 from sandbox.discord import DiscordStandIn
+from sandbox.discord.content import walk_components
 from sandbox.ports import reserved_port
-from sandbox.transcript import Transcript, clock, kilobytes, open_console
+from sandbox.transcript import STRING_MENU, Transcript, clock, kilobytes, open_console
 from sandbox.vidgo import VidGoStandIn
 
 if TYPE_CHECKING:
@@ -175,8 +176,9 @@ class Session(Steps):
         page = await self._bot.during(call.reply(EVENT_SECONDS))
         self._transcript.message(page, remark="(for ada only)")
         require(page.ephemeral, "the library is public")
-        require(len(page.embeds) == 4, f"the page should show 4 songs, not {len(page.embeds)}")
-        post = next(button for button in page.buttons if button.label == "1 Post")
+        menu = next(item for item in walk_components(page.components) if item["type"] == STRING_MENU)
+        require(len(menu["options"]) == 5, f"the page should show 5 songs, not {len(menu['options'])}")
+        post = next(button for button in page.buttons if button.label == "Post")
         pressed = await self._discord.press(self._ada, page, post.custom_id or "")
         acknowledgement = await self._bot.during(pressed.reply(EVENT_SECONDS))
         self._acknowledgements.append(acknowledgement)

@@ -31,7 +31,9 @@ from bot.songs.drafts import Drafts
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
+from bot.songs.playing import Playing
 from bot.songs.posted import Posted
+from bot.songs.recordings import Recordings
 from bot.words import cards, errors
 from bot.words.commands import mention
 from bot.words.errors import MemberError
@@ -46,14 +48,8 @@ LONGEST_WAIT_SECONDS = 30.0
 """How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
 COGS = (
-    "cogs.cover",
-    "cogs.music",
-    "cogs.library",
-    "cogs.buttons",
-    "cogs.posts",
-    "cogs.forms",
-    "cogs.coverbot",
-    "cogs.settings",
+    *("cogs.cover", "cogs.recordings", "cogs.music", "cogs.library", "cogs.posts", "cogs.forms"),
+    *("cogs.buttons", "cogs.coverbot", "cogs.settings"),
 )
 
 COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-")
@@ -92,9 +88,11 @@ class UseCases:
     songs: Songs
     covers: Covers
     performances: Performances
+    recordings: Recordings
     drafts: Drafts
     posted: Posted
     library: Library
+    playing: Playing
     limits: Limits
     servers: ServerSettings
     report: UsageReport

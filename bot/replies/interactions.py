@@ -82,8 +82,7 @@ class Interactions:
         if row is None:
             return
         try:
-            _check_permissions(interaction)
-            await self._check_place(interaction)
+            await self.check_order(interaction)
             ordered = await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
         except MemberError as error:
             await self._refuse(interaction, row, error.text, error.view, error.task)
@@ -145,7 +144,7 @@ class Interactions:
         await self._follow_up(interaction, reference, text)
 
     async def open(self, interaction: discord.Interaction, make: Callable[[], Awaitable[discord.ui.Modal]]) -> None:
-        """Answer a button with a form, which has to come first; `make` may take no time."""
+        """Answer a command or button with a form, which has to come first; `make` may take no time."""
         self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
@@ -162,7 +161,8 @@ class Interactions:
             except FAILURES as error:
                 log.info("interaction %s: its form was not taken: %s", reference, explain(error))
             return
-        if await _defer(interaction, reference) in (None, Refusal.ANSWERED):
+        is_command = interaction.type is discord.InteractionType.application_command
+        if await _defer(interaction, reference, ephemeral=is_command, thinking=is_command) in (None, Refusal.ANSWERED):
             await self._follow_up(interaction, reference, text)
 
     async def _follow_up(self, interaction: discord.Interaction, name: str, text: Text) -> None:
@@ -247,6 +247,11 @@ class Interactions:
                     row = replace(row, locale=server.language, own_locale=row.locale)
             await notifications.add(transaction, row)
         return row
+
+    async def check_order(self, interaction: discord.Interaction) -> None:
+        """Raise `MemberError` where nothing may be ordered, or its result could not be posted."""
+        _check_permissions(interaction)
+        await self._check_place(interaction)
 
     async def _check_place(self, interaction: discord.Interaction) -> None:
         """Refuse where the managers of the server want no songs."""
@@ -426,7 +431,10 @@ async def _edit_original(interaction: discord.Interaction, answer: Answer) -> No
     files = [discord.File(path, filename=name) for path, name in answer.files]
     try:
         if isinstance(answer.view, discord.ui.LayoutView):
-            await interaction.edit_original_response(view=answer.view, allowed_mentions=QUIET)
+            # What was said in the other way goes: neither stands beside a layout.
+            await interaction.edit_original_response(
+                content=None, embeds=[], attachments=files, view=answer.view, allowed_mentions=QUIET
+            )
             return
         options: dict[str, Any] = {"attachments": files} if answer.embeds or files else {}
         await interaction.edit_original_response(

@@ -13,6 +13,7 @@ from aiohttp import web
 from sandbox.discord import account_routes, channel_routes, webhook_routes
 from sandbox.discord.clock import Clock
 from sandbox.discord.commands import CommandRegistry
+from sandbox.discord.content import Attachment
 from sandbox.discord.faults import FaultPlan
 from sandbox.discord.gateway import Gateway
 from sandbox.discord.judge import Judge, Violation, find_description
@@ -71,6 +72,7 @@ class DiscordStandIn(People, FaultPlan):
         app.router.add_get(GATEWAY_PATH, self.gateway.handle)
         app.router.add_get(GATEWAY_PATH + "/", self.gateway.handle)
         app.router.add_get("/attachments/{channel_id}/{file_id}/{filename}", self._download)
+        app.router.add_get("/ephemeral-attachments/{application_id}/{file_id}/{filename}", self._download)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
@@ -95,9 +97,16 @@ class DiscordStandIn(People, FaultPlan):
     async def _download(self, request: web.Request) -> web.Response:
         number = request.match_info["file_id"]
         file = self.state.files.get(int(number)) if number.isdigit() else None
-        if file is None:
+        if file is None or not self._is_good(request, file):
             return web.Response(status=404)
         return web.Response(body=file.data, headers={"Content-Type": file.content_type})
+
+    def _is_good(self, request: web.Request, file: Attachment) -> bool:
+        """Tell whether an address is one that was given and has not expired, where it has to be signed."""
+        if "?" not in file.url:
+            return True
+        is_whole = f"{self.state.base_url}{request.raw_path}" == file.url
+        return is_whole and int(request.query["ex"], 16) > self.state.clock.wall()
 
     @property
     def api_url(self) -> str:
