@@ -25,10 +25,12 @@ from bot.words.errors import MemberError
 from bot.words.text import Text, speak, speaking
 from storage import notifications, servers
 from storage.database import Database
+from storage.drafts import Draft
 from storage.ids import new_id
 from storage.notifications import Notification
 from storage.planned import Gone
 from storage.schema import NotificationState
+from storage.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +68,17 @@ class Interactions:
         self._unanswered = 0
         self._all_answered = asyncio.Event()
 
-    async def order(self, interaction: discord.Interaction, work: Callable[[Requester], Awaitable[Ordered]]) -> None:
-        """Answer a command publicly with what it has ordered, or privately with why it has not."""
-        row = await self._begin(interaction, ephemeral=False)
+    async def order(
+        self,
+        interaction: discord.Interaction,
+        work: Callable[[Requester], Awaitable[Ordered]],
+        draft: Draft | None = None,
+    ) -> None:
+        """Answer a command publicly with what it has ordered, or privately with why it has not.
+
+        `draft` is what was typed; where nothing comes of it, it can be tried again or changed.
+        """
+        row = await self._begin(interaction, ephemeral=False, draft=draft)
         if row is None:
             return
         try:
@@ -76,7 +86,7 @@ class Interactions:
             await self._check_place(interaction)
             ordered = await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
         except MemberError as error:
-            await self._refuse(interaction, row, error.text, error.view)
+            await self._refuse(interaction, row, error.text, error.view, error.task)
         except Gone:  # the member has had everything forgotten meanwhile
             await self._refuse(interaction, row, errors.interrupted())
         except SQLAlchemyError as error:
@@ -177,12 +187,14 @@ class Interactions:
 
     # Beginning
 
-    async def _begin(self, interaction: discord.Interaction, *, ephemeral: bool) -> Notification | None:
+    async def _begin(
+        self, interaction: discord.Interaction, *, ephemeral: bool, draft: Draft | None = None
+    ) -> Notification | None:
         """Write an interaction down and give Discord its first answer; None where there is nothing more to do."""
         self._database.begin_work()
         speak(str(interaction.locale))  # discord.py gives each interaction an asyncio task of its own
         now = self._clock()
-        row = _row(interaction, new_id(now), ephemeral=ephemeral, now=now)
+        row = _row(interaction, new_id(now), ephemeral=ephemeral, now=now, draft=draft)
         recording = asyncio.create_task(self._record(row))
         await asyncio.wait({recording}, timeout=RECORD_SECONDS)
         if recording.done() and isinstance(recording.exception(), Gone):
@@ -235,7 +247,8 @@ class Interactions:
                 return written
             if not row.ephemeral:
                 server = await servers.get(transaction, row.guild_id)
-                row = replace(row, locale=server.language or row.locale)
+                if server.language is not None:
+                    row = replace(row, locale=server.language, own_locale=row.locale)
             await notifications.add(transaction, row)
         return row
 
@@ -281,11 +294,16 @@ class Interactions:
             await self._refuse(interaction, row, errors.internal_error(row.id))
 
     async def _refuse(
-        self, interaction: discord.Interaction, row: Notification, text: Text, view: discord.ui.View | None = None
+        self,
+        interaction: discord.Interaction,
+        row: Notification,
+        text: Text,
+        view: discord.ui.View | None = None,
+        task: Task | None = None,
     ) -> None:
-        """Turn a public "thinking…" into a private sentence."""
+        """Turn a public "thinking…" into a private sentence, with its own buttons or those that keep what was typed."""
         try:
-            await turn_private(interaction, str(text), view or cards.support_view(self._support_url))
+            await turn_private(interaction, str(text), view or cards.refusal_view(row, task, self._support_url))
         except FAILURES as error:
             await self._not_told(interaction, row, error, text)
         else:
@@ -340,7 +358,9 @@ def _told(error: SQLAlchemyError) -> str:
     return f"{type(error).__name__}: {getattr(error, 'orig', error)}"
 
 
-def _row(interaction: discord.Interaction, notification_id: str, *, ephemeral: bool, now: float) -> Notification:
+def _row(
+    interaction: discord.Interaction, notification_id: str, *, ephemeral: bool, now: float, draft: Draft | None
+) -> Notification:
     return Notification(
         id=notification_id,
         interaction_id=interaction.id,
@@ -366,6 +386,7 @@ def _row(interaction: discord.Interaction, notification_id: str, *, ephemeral: b
         error=None,
         created_at=now,
         delivered_at=None,
+        draft=draft,
     )
 
 
