@@ -95,8 +95,12 @@ class Interactions:
             log.exception("interaction %s failed", row.id)
             await self._fail(interaction, row)
         else:
-            with speaking(row.locale):
-                await self._acknowledgements.acknowledge(interaction, row.id, ordered)
+            try:
+                with speaking(row.locale):
+                    await self._acknowledgements.acknowledge(interaction, row.id, ordered)
+            except SQLAlchemyError as error:  # it is ordered, so the delivery says it once the database answers
+                log.error("interaction %s failed: %s", row.id, _told(error))
+                await self._leave(row.id)
 
     async def reply(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer]]) -> None:
         """Answer a command privately."""
