@@ -54,11 +54,11 @@ class Claim:
     """Of what is still held, for rows by the names `of_…` of their keys."""
 
 
-def claim(look: Select[Any], holder: Column[Any]) -> Claim:
-    """Build a claim from the question of what is due."""
+def claim(look: Select[Any], holder: Column[Any], *only: ColumnElement[bool]) -> Claim:
+    """Build a claim from the question of what is due; with `only` where there are others too."""
     table = holder.table
     keys = list(table.primary_key)
-    free = look.where(mine(holder)).with_only_columns(*keys).with_for_update(skip_locked=True)
+    free = look.where(mine(holder), *only).with_only_columns(*keys).with_for_update(skip_locked=True)
     chosen = free.cte("chosen")
     of_row = [column == bindparam(f"of_{column.name}") for column in keys]
     return Claim(

@@ -43,6 +43,7 @@ class Expiry:
         now = self._clock()
         async with self._database.write(durable=False) as transaction:
             gone = await notifications.expire(transaction, now - KEEP_SECONDS)
+            await transaction.expire_turns()
             gone += await usage.expire(transaction, usage.day_of(now))
         self._next_at = now + PERIOD_SECONDS
         if gone:

@@ -113,6 +113,8 @@ class Interactions:
         """Let a button change its own message; nothing shows "thinking…", so nothing is written down."""
         speak(str(interaction.locale))
         reference = new_id(self._clock())
+        if not await self._is_first(interaction):
+            return
         if await _defer(interaction, reference) not in (None, Refusal.ANSWERED):
             return  # nothing was done, and Discord itself says so
         try:
@@ -135,6 +137,8 @@ class Interactions:
         """Answer a button with a form, which has to come first; `make` may take no time."""
         speak(str(interaction.locale))
         reference = new_id(self._clock())
+        if not await self._is_first(interaction):
+            return
         try:
             form = await make()
         except MemberError as error:
@@ -150,6 +154,17 @@ class Interactions:
             return
         if await _defer(interaction, reference) in (None, Refusal.ANSWERED):
             await self._follow_up(interaction, reference, text)
+
+    async def _is_first(self, interaction: discord.Interaction) -> bool:
+        """Tell whether no other process has this interaction too, of which nothing is written down."""
+        try:
+            async with asyncio.timeout(RECORD_SECONDS):
+                is_first = await self._database.turns.once(f"press {interaction.id}")
+        except (SQLAlchemyError, TimeoutError):
+            return True  # what it wants to change the database will not take either
+        if not is_first:
+            log.info("interaction %s came twice", interaction.id)
+        return is_first
 
     async def _follow_up(self, interaction: discord.Interaction, name: str, text: Text) -> None:
         """Say privately why a button or form did nothing."""
