@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 
 
 class Turns:
@@ -13,11 +13,16 @@ class Turns:
 
     async def take(self, name: str, seconds: float) -> float:
         """Take a turn that is free, so that it is not for some seconds; return after how many it is, 0 when taken."""
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         left = self._free_at.get(name, now) - now
         if left <= 0:
             self._free_at[name] = now + seconds
         return max(left, 0.0)
+
+    async def left(self, name: str) -> float:
+        """Return after how many seconds a turn is free, 0 where it is."""
+        now = asyncio.get_running_loop().time()
+        return max(self._free_at.get(name, now) - now, 0.0)
 
     async def once(self, name: str) -> bool:
         """Tell whether nobody has said this name in the last minutes: nobody else could, where there are no others."""

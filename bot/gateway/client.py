@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -184,10 +184,13 @@ class Client(commands.AutoShardedBot):
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Wait until a session may begin; those of other processes count too."""
         turns = self.use_cases.database.turns
-        name = f"identify {(shard_id or 0) % self.max_concurrency}"
+        await self._wait_until_free(shard_id or 0, lambda name: turns.take(name, IDENTIFY_SECONDS))
+
+    async def _wait_until_free(self, shard_id: int, ask: Callable[[str], Awaitable[float]]) -> None:
+        """Wait until the answer is that a session of a shard may begin now."""
         while True:
             try:
-                left = await turns.take(name, IDENTIFY_SECONDS)
+                left = await ask(f"identify {shard_id % self.max_concurrency}")
             except SQLAlchemyError as error:
                 log.warning("no session can begin: %s", getattr(error, "orig", None) or type(error).__name__)
                 left = 1.0
@@ -243,6 +246,8 @@ class Client(commands.AutoShardedBot):
             raise _LaunchFailed
         self._launching.add(shard_id)
         try:
+            # While a connection waits it answers nothing, so the long wait comes before it.
+            await self._wait_until_free(shard_id, self.use_cases.database.turns.left)
             for pause in chain(LAUNCH_PAUSES, repeat(LAUNCH_PAUSES[-1])):
                 try:
                     return await super().launch_shard(gateway, shard_id, initial=initial)

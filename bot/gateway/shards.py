@@ -136,6 +136,7 @@ class LeasedShards(Shards):
                 await self._blocks.let_go(block)
 
     async def _take(self, wanted: list[Block]) -> Block:
+        is_told = False
         while True:
             try:
                 left = await self._blocks.free_in()
@@ -148,9 +149,9 @@ class LeasedShards(Shards):
                 log.warning("no shards can be taken: %s", getattr(error, "orig", None) or type(error).__name__)
                 left = RETRY_SECONDS
             else:
-                if not self.stands_by:
+                if not is_told:
                     log.info("this process stands by: others run all shards")
-                self.stands_by = True
+                self.stands_by = is_told = True
             await self._wakeups.wait(Queue.SHARDS, min(left + 0.05, LOOK_SECONDS))
 
     async def _hold(self, block: Block) -> bool:
