@@ -329,9 +329,9 @@ async def _shut_down(
         parts = building.result()
         await deadline.end("the work under way", _end_work(parts, deadline), reserve=RESERVED_SECONDS - 0.5)
         await deadline.end("the connection to Discord", parts.client.close(), reserve=2.5)
-        await deadline.end("the lease of shards", parts.shards.end(), reserve=2.5)
         await parts.client.http.close()
         await deadline.end("the way to Discord", _cancel(connection), reserve=2.5)
+        await deadline.end("the lease of shards", parts.shards.end(), reserve=2.5)
     else:
         await deadline.end("the start", _cancel(building), reserve=2.5)
     await deadline.end("what the program stands on", stack.aclose())

@@ -11,6 +11,7 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import discord
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +24,9 @@ from storage.database import Database
 from storage.postgresql import blocks as rows
 from storage.postgresql.blocks import Block, Blocks
 from storage.wakeups import Queue, Wakeups
+
+if TYPE_CHECKING:
+    from discord.types.gateway import SessionStartLimit
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +58,12 @@ class Shards:
 
         Raises `SettingsError` for a refusal that a setting is to blame for, and what ended the connection.
         """
-        count = self._settings.shard_count or await self._ask_gateway()
+        recommended, limit = await self._ask_gateway()
+        count = self._settings.shard_count or recommended
         ids = list(self._settings.shard_ids or range(count))
         if ids[-1] >= count:
             raise SettingsError(f"SHARD_IDS names shard {ids[-1]}, but there are {count}, counted from 0")
-        await self._run_sessions(ids, count)
+        await self._begin(ids, count, limit)
 
     def not_ready(self) -> str | None:
         """Return why Discord is not to be reached, or None."""
@@ -70,14 +75,18 @@ class Shards:
     async def end(self) -> None:
         """Let others know that the sessions are closed."""
 
-    async def _ask_gateway(self, *, needed: int = 0) -> int:
-        """Ask Discord how many shards it recommends; wait where it lets nobody begin as many sessions as are needed."""
+    async def _ask_gateway(self) -> tuple[int, SessionStartLimit]:
+        """Ask Discord how many shards it recommends, and how many sessions may begin."""
         shards, address, limit = await insist(self._client.http.get_bot_gateway, "Discord names no gateway", PAUSES)
         # A client that knows the number of its shards does not ask again, and takes this address, also for a session
         # that is invalidated later.
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = URL(address)
         self._client.max_concurrency = max(limit["max_concurrency"], 1)
-        if limit["remaining"] < needed:
+        return shards, limit
+
+    async def _begin(self, ids: list[int], count: int, limit: SessionStartLimit) -> None:
+        """Begin sessions as soon as Discord lets so many begin, and keep them."""
+        if limit["remaining"] < len(ids):
             pause = limit["reset_after"] / 1000
             log.warning("Discord lets this bot begin no more sessions today; the next try is in %.0f s", pause)
             await asyncio.sleep(pause)
@@ -87,10 +96,6 @@ class Shards:
                 limit["remaining"],
                 limit["total"],
             )
-        return shards
-
-    async def _run_sessions(self, ids: list[int], count: int) -> None:
-        await self._ask_gateway(needed=len(ids))
         await self._client.run_shards(ids, count)
 
 
@@ -107,7 +112,7 @@ class LeasedShards(Shards):
 
     async def run(self) -> None:
         """Take a block whenever there is one to have, and keep its sessions for as long as its lease stands."""
-        count = self._settings.shard_count or await self._ask_gateway()
+        count = self._settings.shard_count or (await self._ask_gateway())[0]
         wanted = rows.layout(count, self._settings.shards_per_process)
         while await self._hold(await self._take(wanted)):
             pass
@@ -165,7 +170,7 @@ class LeasedShards(Shards):
                 "there are %d shards until all processes have ended, whatever SHARD_COUNT says meanwhile", block.shards
             )
         log.info("this process %s shards %d to %d of %d", _verb(block), block.first, block.last, block.shards)
-        sessions = asyncio.create_task(self._run_sessions(block.ids, block.shards), name="sessions")
+        sessions = asyncio.create_task(self._run_sessions(block), name="sessions")
         lease = asyncio.create_task(self._keep(block), name="lease of shards")
         try:
             await asyncio.wait({sessions, lease}, return_when=asyncio.FIRST_COMPLETED)
@@ -183,6 +188,10 @@ class LeasedShards(Shards):
         self._block, self.stands_by = None, True
         self._handed_over.set()
         return True
+
+    async def _run_sessions(self, block: Block) -> None:
+        _, limit = await self._ask_gateway()
+        await self._begin(block.ids, block.shards, limit)
 
     async def _keep(self, block: Block) -> None:
         """Renew the lease until it is lost."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from sandbox.discord import Call
+
 MODULE = "tests.end_to_end.short_leases"
 
 
@@ -148,7 +150,7 @@ async def test_at_a_stop_the_successor_is_ready_before_the_sessions_end(tmp_path
         await eventually(lambda: is_waiting(world))
         counts: list[int] = []
         stopping = asyncio.create_task(world.bots[0].stop())
-        calls = []
+        calls: list[Call] = []
         while not stopping.done():
             counts.append(len(sessions(world)))
             calls.append(await world.person(f"member{len(calls)}").use("music status"))
