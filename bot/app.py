@@ -38,6 +38,7 @@ from bot.replies.acknowledgements import Acknowledgements, make_acknowledger
 from bot.replies.delivery import Delivery, make_delivery_worker
 from bot.replies.expiry import make_expiry
 from bot.replies.interactions import Interactions
+from bot.replies.pictures import Pictures, make_pictures
 from bot.replies.posting import Posting
 from bot.replies.posts import Composer
 from bot.servers.alarms import Alarms, make_alarms
@@ -53,6 +54,7 @@ from bot.songs.covers import Covers
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
+from bot.songs.posted import Posted
 from bot.tasks.ending import Ending
 from bot.tasks.pace import shared_pace
 from bot.tasks.poller import make_poller
@@ -168,6 +170,7 @@ async def _assemble(
     limits = Limits(database, settings, clock)
     songs = Songs(database, vidgo, submission, ending, limits, clock)
     acknowledgements = Acknowledgements(database, client, schedule, clock)
+    performances = Performances(database, songs, submission, files, links, limits, directory=directory, clock=clock)
     onboarding = Onboarding(database, client, PERMISSIONS, clock)
     client.use_cases = UseCases(
         database=database,
@@ -178,16 +181,18 @@ async def _assemble(
         support_url=settings.support_url,
         acknowledgements=acknowledgements,
         songs=songs,
-        covers=Covers(database, songs, submission, limits, clock),
-        performances=Performances(database, songs, submission, files, links, limits, directory=directory, clock=clock),
+        covers=Covers(database, songs, submission, limits, clock, client.find_post),
+        performances=performances,
+        posted=Posted(database, performances, submission, limits, clock),
         library=Library(database, songs, archive, clock),
         onboarding=onboarding,
         directory=directory,
     )
+    posting, composer = Posting(client, clock), Composer(database, files, links, clock)
     delivery = Delivery(
         database,
-        Posting(client, clock),
-        Composer(database, files, links, clock),
+        posting,
+        composer,
         Abandoned(database, client, acknowledgements, clock),
         directory=directory,
         clock=clock,
@@ -198,6 +203,7 @@ async def _assemble(
         make_poller(database, reading, schedule, clock),
         make_delivery_worker(delivery, database, clock),
         make_archiver(archiver, database, clock),
+        make_pictures(Pictures(database, posting, composer, directory=directory), database, clock),
         make_acknowledger(acknowledgements, database, clock),
         make_expiry(database, clock),
         make_alarms(Alarms(database, client, settings.owner_ids or (), clock), database, clock),

@@ -64,27 +64,32 @@ class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"stop
         await use.interactions.update(interaction, work)
 
 
-class ForgetButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"forget:(?P<user>\d{1,20})"):
-    """*Forget everything*, the confirmation."""
+class ForgetButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"forget:(?P<user>\d{1,20})(?P<cancel>:cancel)?"
+):
+    """*Forget everything*, the confirmation, and *Cancel* beside it."""
 
-    def __init__(self, user_id: int) -> None:
-        super().__init__(cards.forget_button(user_id))
+    def __init__(self, user_id: int, *, cancel: bool) -> None:
+        super().__init__(cards.keep_button(user_id) if cancel else cards.forget_button(user_id))
         self._user_id = user_id
+        self._cancel = cancel
 
     @classmethod
     async def from_custom_id(
         cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
         """Read the member from the custom id."""
-        return cls(int(match["user"]))
+        return cls(int(match["user"]), cancel=match["cancel"] is not None)
 
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
-        """Forget everything about the member who presses, who must be the one who was asked."""
+        """Forget everything about the member who presses, who must be the one who was asked, or leave it."""
         use = interaction.client.use_cases
 
         async def work() -> Answer:
             if interaction.user.id != self._user_id:
                 raise MemberError(errors.stale_button())
+            if self._cancel:
+                return Answer(answers.nothing_forgotten())
             counted_until = await use.library.forget_member(interaction.user.id)
             if counted_until is None:
                 return Answer(answers.all_forgotten())

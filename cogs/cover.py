@@ -31,8 +31,8 @@ class Cover(commands.Cog):
 
     @app_commands.command(description=_("Make a cover of one of your songs"))
     @app_commands.describe(
-        track=_("One of your songs, or a VidGo task id; left out: your newest song"),
-        style=_("Perform the song anew in this style, such as: acoustic folk, female voice"),
+        track=_("One of your songs, or a VidGo id; left out: your newest song"),
+        style=_("Make a new version in this style, such as: acoustic folk, female voice"),
     )
     @app_commands.guild_only()
     async def cover(

@@ -18,14 +18,14 @@ from cogs.options import Owned, Prompt, Style, Title, Track
 
 
 @app_commands.guild_only()
-class Music(commands.GroupCog, group_name="music", group_description=_("Make, bring in and find songs")):
+class Music(commands.GroupCog, group_name="music", group_description=_("Make, import and find songs")):
     """Everything around the songs."""
 
     def __init__(self, client: Client) -> None:
         self._use = client.use_cases
 
-    @app_commands.command(name="import", description=_("Bring in a song made elsewhere with VidGo"))
-    @app_commands.describe(task_id=_("VidGo's id of the finished music task"))
+    @app_commands.command(name="import", description=_("Import a song made elsewhere with VidGo"))
+    @app_commands.describe(task_id=_("VidGo's id of the finished song"))
     async def import_(self, interaction: discord.Interaction, task_id: app_commands.Range[str, 1, 200]) -> None:
         """Add a song to the caller's library."""
 
@@ -61,7 +61,7 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, br
 
     @app_commands.command(description=_("Continue one of your songs"))
     @app_commands.describe(
-        track=_("One of your songs, or a VidGo task id; left out: your newest song"),
+        track=_("One of your songs, or a VidGo id; left out: your newest song"),
         prompt=_("How it goes on, or more lyrics"),
         at=_("From which second of the song on; left out: from its end"),
     )

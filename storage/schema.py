@@ -187,6 +187,7 @@ tasks = Table(
     Column("doubt_at", Float),
     Column("doubts", Integer, nullable=False, server_default="0"),
     Column("counted_on", Integer),
+    Column("credits", Float),
     Column("holder", String(24)),
 )
 """What VidGo makes. `token` is in the address of its callback, `media_key` signs addresses of its files.
@@ -194,7 +195,8 @@ tasks = Table(
 `order_key` is the same for orders that would make the same. `tries` counts submissions without a yes or no. `rereads`
 counts the reads left after a callback whose detail still lagged behind. A bad word about a task is a `doubt` until it
 was repeated: which one, since when, when last, and how often. `counted_on` is the day (of 86,400 s since 1970) whose
-limits it counts against, or nothing where it does not, or not any more. `holder` is the process that works on it,
+limits it counts against, or nothing where it does not, or not any more. `credits` is what it cost, where that is known.
+`holder` is the process that works on it,
 where there are several.
 """
 
@@ -309,19 +311,25 @@ notifications = Table(
     Column("delivered_at", Float),
     Column("holder", String(24)),
     Column("ack_holder", String(24)),
+    Column("alone", Boolean),
+    Column("picture", Integer),
+    Column("picture_wanted", Integer),
 )
 """Who has to be told, and where.
 
 `interaction_id` is Discord's, by which an interaction that arrives twice is known. `position` is the variant that is
 meant: of the task's own files where they are audio, else of its source's. `ack_wanted` is what the acknowledgement
 should say and does not say yet. `sent_at` is when the post was first sent, `failures` what asking for its files has
-come to. `holder` is the process that answers or posts, `ack_holder` the one that changes the acknowledgement.
+come to. `holder` is the process that answers or posts, `ack_holder` the one that changes the acknowledgement. With
+`alone` the post has that version only. `picture` is which of several pictures it carries, where its requester has
+chosen one; `picture_wanted` is the one that it does not carry yet.
 """
 
 Index("uq_notifications_interaction", notifications.c.interaction_id, unique=True)
 Index("ix_notifications_message", notifications.c.message_id)
 Index("ix_notifications_user", notifications.c.user_id, notifications.c.created_at)
 Index("ix_notifications_ack", notifications.c.id, **_only(text("ack_wanted IS NOT NULL")))
+Index("ix_notifications_picture", notifications.c.id, **_only(text("picture_wanted IS NOT NULL")))
 Index("ix_notifications_passing", notifications.c.created_at, **_only(IS_PASSING))
 Index("ix_notifications_task", notifications.c.task_id)
 Index(
@@ -329,6 +337,19 @@ Index(
     notifications.c.attempt_at,
     **_only(IS_OPEN),
 )
+
+likes = Table(
+    "likes",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("liked_at", Float, nullable=False),
+)
+"""Who likes what, in which server: a row for each heart."""
+
+Index("ix_likes_user", likes.c.user_id)
+Index("ix_likes_guild", likes.c.guild_id, likes.c.liked_at)
 
 usage = Table(
     "usage",
@@ -339,11 +360,13 @@ usage = Table(
     Column("covers", Integer, nullable=False),
     Column("songs", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
+    Column("credits", Float),
     Column("kept_until", Integer, nullable=False),
 )
 """How many orders count against the limits of a day: a member's in a server, and under the user 0 all of the server's.
 
-What was given back counts no more; what of it had failed is in `failures`. A row goes after the day `kept_until`.
+What was given back counts no more; what of it had failed is in `failures`. `credits` is what finished orders of the day
+cost, as far as that is known; nothing where it is of none. A row goes after the day `kept_until`.
 """
 
 Index("ix_usage_kept", usage.c.kept_until)

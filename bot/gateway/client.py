@@ -31,7 +31,9 @@ from bot.songs.covers import Covers
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
+from bot.songs.posted import Posted
 from bot.words import cards, errors
+from bot.words.commands import mention
 from bot.words.errors import MemberError
 from bot.words.text import speak
 from bot.words.translator import Translator
@@ -44,7 +46,7 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT_SECONDS = 30.0
 """How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
-COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons", "cogs.coverbot", "cogs.settings")
+COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons", "cogs.posts", "cogs.coverbot", "cogs.settings")
 
 COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-")
 """How discord.py names the tasks in which it runs commands and buttons."""
@@ -88,6 +90,7 @@ class UseCases:
     songs: Songs
     covers: Covers
     performances: Performances
+    posted: Posted
     library: Library
     limits: Limits
     servers: ServerSettings
@@ -165,7 +168,6 @@ class Client(commands.AutoShardedBot):
         )
         self.http.http_trace = http_trace
         self._account = account
-        self.command_ids: dict[str, int] = {}
         self.max_concurrency = 1
         """How many sessions may begin at a time, as Discord has said."""
         self._connected: set[int] = set()
@@ -286,8 +288,7 @@ class Client(commands.AutoShardedBot):
 
     def mention(self, name: str) -> str:
         """Return what names a command so that it can be pressed, or typed while Discord has told no id of it."""
-        number = self.command_ids.get(name.partition(" ")[0])
-        return f"`/{name}`" if number is None else f"</{name}:{number}>"
+        return mention(name)
 
     async def find_post(self, channel_id: int, message_id: int) -> discord.Message:
         """Read a message; raises `discord.HTTPException`."""

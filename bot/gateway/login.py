@@ -75,9 +75,12 @@ async def stay_connected(
 
 
 async def _register(client: Client, guild_id: int | None, leads: Callable[[], bool]) -> None:
+    is_known = False
+
     async def once() -> bool:
+        nonlocal is_known
         is_leader = leads()
-        if not is_leader and client.command_ids:
+        if not is_leader and is_known:
             return False
         try:
             await (register_commands if is_leader else learn_commands)(client, guild_id)
@@ -85,6 +88,7 @@ async def _register(client: Client, guild_id: int | None, leads: Callable[[], bo
             if guild_id is not None and error.code == MISSING_ACCESS and is_not_there(error):
                 raise SettingsError("DISCORD_GUILD_ID names a server that the bot is not a member of") from error
             raise
+        is_known = True
         return is_leader
 
     while True:

@@ -13,6 +13,7 @@ import discord
 from discord.http import Route
 
 from bot.gateway.client import Client
+from bot.words import commands
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ async def register_commands(client: Client, guild_id: int | None) -> None:
     registered = await _registered(client, guild_id)
     entry_points = [one for one in registered if one.get("type") == ENTRY_POINT]
     if _essences(wanted, guild_id) == _essences([one for one in registered if one not in entry_points], guild_id):
-        _remember(client, registered)
+        _remember(registered)
         log.info("Discord has the commands as they are")
         return
     wanted += [{name: one[name] for name in ENTRY_POINT_FIELDS if one.get(name) is not None} for one in entry_points]
@@ -45,19 +46,19 @@ async def register_commands(client: Client, guild_id: int | None) -> None:
         known: Any = await client.http.bulk_upsert_global_commands(client.application_id, wanted)
     else:
         known = await client.http.bulk_upsert_guild_commands(client.application_id, guild_id, wanted)
-    _remember(client, known)
+    _remember(known)
     log.info("the commands are registered anew")
 
 
 async def learn_commands(client: Client, guild_id: int | None) -> None:
     """Learn the ids of the commands that another process registers; raises as `register_commands` does."""
-    _remember(client, await _registered(client, guild_id))
+    _remember(await _registered(client, guild_id))
 
 
-def _remember(client: Client, registered: list[Any]) -> None:
+def _remember(registered: list[Any]) -> None:
     """Let slash commands be named by their ids."""
     slash = discord.AppCommandType.chat_input.value
-    client.command_ids = {one["name"]: int(one["id"]) for one in registered if one.get("type", slash) == slash}
+    commands.know({one["name"]: int(one["id"]) for one in registered if one.get("type", slash) == slash})
 
 
 async def _commands(client: Client, guild_id: int | None) -> list[Any]:

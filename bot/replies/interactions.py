@@ -74,7 +74,7 @@ class Interactions:
             await self._check_place(interaction)
             ordered = await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
         except MemberError as error:
-            await self._refuse(interaction, row, error.text)
+            await self._refuse(interaction, row, error.text, error.view)
         except Gone:  # the member has had everything forgotten meanwhile
             await self._refuse(interaction, row, errors.interrupted())
         except SQLAlchemyError as error:
@@ -269,10 +269,12 @@ class Interactions:
         else:
             await self._refuse(interaction, row, errors.internal_error(row.id))
 
-    async def _refuse(self, interaction: discord.Interaction, row: Notification, text: Text) -> None:
+    async def _refuse(
+        self, interaction: discord.Interaction, row: Notification, text: Text, view: discord.ui.View | None = None
+    ) -> None:
         """Turn a public "thinking…" into a private sentence."""
         try:
-            await turn_private(interaction, str(text), cards.support_view(self._support_url))
+            await turn_private(interaction, str(text), view or cards.support_view(self._support_url))
         except FAILURES as error:
             await self._not_told(interaction, row, error, text)
         else:

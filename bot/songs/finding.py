@@ -33,9 +33,10 @@ from bot.words.text import TITLE_LIMIT, Text, clean
 from storage import files as file_rows
 from storage import library, notifications, posts, servers
 from storage import tasks as rows
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.ids import is_id
 from storage.library import Song
+from storage.notifications import Notification
 from storage.schema import TaskStatus
 from storage.tasks import Task
 
@@ -145,12 +146,7 @@ class Songs:
         and where the message carries no song.
         """
         async with self._database.write() as transaction:
-            row = await posts.by_message(transaction, message_id)
-            task = await rows.get(transaction, row.task_id) if row is not None and row.task_id is not None else None
-            if row is None or task is None or task.status is not TaskStatus.FINISHED:
-                raise MemberError(errors.no_song_here())
-            if row.user_id != user_id and not (await servers.get(transaction, row.guild_id)).covers_of_others:
-                raise MemberError(errors.covers_of_others_off())
+            row, task = await post_of(transaction, user_id, message_id)
             song_id = task.source_id if task.model == CoverArt.model and task.source_id is not None else task.id
             files = await file_rows.of(transaction, song_id)
             with_audio = [file for file in files if file.audio_url]
@@ -219,6 +215,20 @@ class Songs:
                 raise
             return found
         return task
+
+
+async def post_of(transaction: Transaction, user_id: int, message_id: int) -> tuple[Notification, Task]:
+    """Return a post and what it carries, for a member who is about to build on it.
+
+    Raises `MemberError` where the message is no such post, and where the server's managers do not want that.
+    """
+    row = await posts.by_message(transaction, message_id)
+    task = await rows.get(transaction, row.task_id) if row is not None and row.task_id is not None else None
+    if row is None or task is None or task.status is not TaskStatus.FINISHED:
+        raise MemberError(errors.no_song_here())
+    if row.user_id != user_id and not (await servers.get(transaction, row.guild_id)).covers_of_others:
+        raise MemberError(errors.covers_of_others_off())
+    return row, task
 
 
 def _imported(vidgo_id: str, title: str, *, now: float, user_id: int, guild_id: int | None) -> Task:

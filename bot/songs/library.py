@@ -69,7 +69,14 @@ class Library:
         """Post a song of a member's library in the channel; raises `MemberError`."""
         song = await self._songs.find(requester.user_id, track, kind=None)
         async with self._database.write() as transaction:
-            await notifications.tie(transaction, requester.notification_id, song.task_id, song.position)
+            files = await file_rows.of(transaction, song.task_id)
+            if any(file.audio_url for file in files):
+                # Of a song's versions each stands in the library by itself.
+                await notifications.tie(transaction, requester.notification_id, song.task_id, song.position, alone=True)
+            else:
+                await notifications.tie(
+                    transaction, requester.notification_id, song.task_id, picture=song.position or None
+                )
             task = await rows.get(transaction, song.task_id)
         if task is None:
             raise MemberError(errors.unknown_track(track))

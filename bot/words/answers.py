@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from bot.words.text import Text
+from bot.words.commands import mention
+from bot.words.text import Raw, Text
 
 
 def imported(titles: list[str]) -> Text:
     if len(titles) == 1:
-        return Text("**{title}** is in your library. Cover it with `/cover`.", title=titles[0])
+        return Text("**{title}** is in your library. Cover it with {cover}.", title=titles[0], cover=mention("cover"))
     return Text(
-        "**{title}** is in your library, in {count} versions. Cover it with `/cover`.",
+        "**{title}** is in your library, in {count} versions. Cover it with {cover}.",
         title=titles[0],
+        cover=mention("cover"),
         count=len(titles),
     )
+
+
+def have_this_one(link: Raw) -> Text:
+    return Text("You have this one: {link}", link=link)
 
 
 def no_match(search: str) -> Text:
@@ -41,6 +47,10 @@ def confirm_forgetting() -> Text:
         "still waiting for. It cannot be undone. What I posted stays in its channels until somebody removes it, and "
         "VidGo keeps its own records."
     )
+
+
+def nothing_forgotten() -> Text:
+    return Text("Nothing was forgotten.")
 
 
 def all_forgotten() -> Text:

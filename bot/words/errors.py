@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+import discord
+
 from bot.vidgo import CoverArt
+from bot.words.commands import mention
 from bot.words.text import Raw, Text, _n
 from storage.tasks import Task
 
 
 class MemberError(Exception):
-    """Something a member has to be told, privately; carries the sentence."""
+    """Something a member has to be told, privately; carries the sentence, and the buttons under it if it has any."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, view: discord.ui.View | None = None) -> None:
         super().__init__(text.template)
         self.text = text
+        self.view = view
 
 
 def no_songs() -> Text:
-    return Text("You have no songs here yet. Make one with `/music generate`, or bring one with `/music import`.")
+    return Text(
+        "You have no songs here yet. Make one with {generate}, or import one with {bring}.",
+        generate=mention("music generate"),
+        bring=mention("music import"),
+    )
 
 
 def unknown_track(track: str) -> Text:
     return Text(
-        "I know no song “{track}”. Pick one from the list that appears while you type, or import it with "
-        "`/music import`.",
+        "I know no song “{track}”. Pick one from the list that appears while you type, or import it with {bring}.",
         track=track,
+        bring=mention("music import"),
     )
 
 
 def not_yours() -> Text:
-    return Text("That song is not in your library. Bring it in with `/music import` and its VidGo task id first.")
+    return Text(
+        "That song is not in your library. Import it with {bring} and its VidGo id first.",
+        bring=mention("music import"),
+    )
 
 
 def unfinished(title: str) -> Text:
@@ -40,25 +51,42 @@ def failed_track(title: str) -> Text:
 
 
 def not_a_song() -> Text:
-    return Text("That VidGo task made no music, so it cannot be used as a song. Use the id of a music task.")
+    return Text("What VidGo made under that id is no music. Use the id of a song.")
+
+
+def not_again(title: str) -> Text:
+    return Text(
+        "I no longer know in which words **{title}** was made, so I cannot make it again. No credits were used.",
+        title=title,
+    )
+
+
+def not_your_picture() -> Text:
+    return Text("Only the member who asked for it can choose its picture.")
+
+
+def pictures_in_channels() -> Text:
+    return Text(
+        "A picture can be chosen under a post in a channel. Post it there from your {library}.",
+        library=mention("music library"),
+    )
 
 
 def unknown_task_id() -> Text:
-    return Text("VidGo knows no task with that id under this bot's key. Check the id and paste it again.")
+    return Text("VidGo has no song with that id that this bot may use. Check the id and paste it again.")
 
 
 def unfinished_import() -> Text:
-    return Text("VidGo has not finished that task yet. Try again when it is done.")
+    return Text("VidGo has not finished that song yet. Try again when it is done.")
 
 
 def failed_import() -> Text:
-    return Text("That VidGo task failed, so it holds no song. Use the id of a finished music task.")
+    return Text("VidGo could not make that song, so there is nothing to import. Use the id of a finished song.")
 
 
 def unusable_address() -> Text:
     return Text(
-        "VidGo names an address for that task's music that cannot be used. Try again later, or use the id of "
-        "another task."
+        "VidGo names an address for that song that cannot be used. Try again later, or use the id of another song."
     )
 
 
@@ -76,7 +104,7 @@ PERMISSION_NAMES = (
 def missing_permissions(names: list[str]) -> Text:
     return Text(
         "I may not post here: I lack {names} in this channel. Ask somebody who manages the server, or use another "
-        "channel. Nothing was ordered.",
+        "channel. No credits were used.",
         names=Raw(", ".join(f"**{Text(name)}**" for name in names)),
     )
 
@@ -100,12 +128,12 @@ def source_out_of_reach(title: str, *, kept: bool) -> Text:
             "PUBLIC_URL. A cover without a style needs no fetching.",
             title=title,
         )
-    return Text("Nobody has the audio of **{title}** any more, so it cannot be performed anew.", title=title)
+    return Text("Nobody has the audio of **{title}** any more, so no new version of it can be made.", title=title)
 
 
 def audio_not_now(title: str) -> Text:
     return Text(
-        "The audio of **{title}** cannot be had at the moment. Nothing was ordered; try again later.", title=title
+        "The audio of **{title}** cannot be had at the moment. No credits were used; try again later.", title=title
     )
 
 
@@ -122,16 +150,16 @@ def no_song_here() -> Text:
 
 
 def interrupted() -> Text:
-    return Text("I was interrupted before I could do that. Nothing was ordered; please type the command again.")
+    return Text("I was interrupted before I could do that. No credits were used; please type the command again.")
 
 
 def answer_lost() -> Text:
-    return Text("I was interrupted, and my answer got lost. Nothing was ordered; please type the command again.")
+    return Text("I was interrupted, and my answer got lost. No credits were used; please type the command again.")
 
 
 def closed_here() -> Text:
     return Text(
-        "I may not answer in that channel or thread: it is locked, or closed to me. Nothing was ordered; use the "
+        "I may not answer in that channel or thread: it is locked, or closed to me. No credits were used; use the "
         "command where I may write."
     )
 
@@ -161,13 +189,13 @@ def too_many_roles(most: int) -> Text:
 
 def not_in_this_channel(channels: list[int]) -> Text:
     return Text(
-        "Songs are ordered elsewhere in this server: {names}. Nothing was ordered.",
+        "Songs are made in other channels of this server: {names}. No credits were used.",
         names=Raw(", ".join(f"<#{channel}>" for channel in channels)),
     )
 
 
 def covers_of_others_off() -> Text:
-    return Text("In this server only whoever asked for a song can cover its post. Nothing was ordered.")
+    return Text("In this server only whoever asked for a song can cover its post. No credits were used.")
 
 
 def stale_button() -> Text:
@@ -194,28 +222,30 @@ def not_your_button() -> Text:
 
 
 def vidgo_busy() -> Text:
-    return Text("VidGo is busy or out of reach at the moment. Nothing was ordered; please try again in a few minutes.")
+    return Text("VidGo is busy or out of reach at the moment. No credits were used; please try again in a few minutes.")
 
 
 def owner_must_act(key: bool) -> Text:
     if key:
-        return Text("VidGo refuses this bot's key. The owner of this bot has to renew it.")
+        return Text("VidGo does not let this bot in. The owner of this bot has to renew its access.")
     return Text("This bot's VidGo account has run out of credits. The owner of this bot has to top it up.")
 
 
 _FAILURES = {
     # Translators: what comes after a mention of the member, as in "@ada VidGo refused the content: …".
-    "key": _n("VidGo refuses this bot's key, so nothing was made. The owner of this bot has to renew the key."),
+    "key": _n("VidGo does not let this bot in, so nothing was made. The owner of this bot has to renew its access."),
     "credits": _n(
         "This bot's VidGo account has run out of credits, so nothing was made. The owner of this bot has to top it up."
     ),
     "duplicate": _n(
-        "VidGo says that a cover of **{title}** exists already, but does not hand it out. It was not ordered again."
+        "VidGo says that a cover of **{title}** exists already, but does not let me have it. It was not made again."
     ),
     "source": _n("VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes."),
     "content": _n("VidGo refused the content: {reason}. Change the words and try again."),
     "invalid": _n("VidGo did not accept the order: {reason}."),
-    "busy": _n("VidGo had no room for **{title}** for a long time, so it was not ordered. Try again later."),
+    "busy": _n(
+        "VidGo had no room for **{title}** for a long time, so it was not made. No credits were used; try again later."
+    ),
     "lost": _n(
         "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order it "
         "twice. Ask again if you want another try."
@@ -227,7 +257,7 @@ _FAILURES = {
     "nonsense": _n(
         "VidGo gave an answer that I cannot read, so I do not know what became of **{title}**. Ask again in a while."
     ),
-    "unknown": _n("VidGo no longer knows the task for **{title}**. Ask again if you want another try."),
+    "unknown": _n("VidGo no longer knows anything of **{title}**. Ask again if you want another try."),
     "no_files": _n(
         "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a "
         "refund."
@@ -236,7 +266,7 @@ _FAILURES = {
         "VidGo says that **{title}** is finished, but names an address for its file that cannot be used. The owner of "
         "this bot can ask VidGo for a refund."
     ),
-    "cancelled": _n("**{title}** was not wanted any more, so it was not ordered."),
+    "cancelled": _n("**{title}** was not wanted any more, so it was not made. No credits were used."),
     "time": _n("VidGo has not finished **{title}** in a very long time, so I stopped waiting for it."),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bot.words.commands import mention
 from bot.words.text import Raw, Text, _n
 from storage.schema import AlarmKind
 
@@ -85,7 +86,10 @@ def hello() -> Text:
 
 def first_steps() -> Text:
     return Text(
-        "Begin with `/music generate`, or bring a song in with `/music import`. Then `/cover` makes a cover of it."
+        "Begin with {generate}, or import a song with {bring}. Then {cover} makes a cover of it.",
+        generate=mention("music generate"),
+        bring=mention("music import"),
+        cover=mention("cover"),
     )
 
 

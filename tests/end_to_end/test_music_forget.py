@@ -201,7 +201,7 @@ async def test_a_song_that_is_being_covered_is_covered_first(world: World) -> No
     await forget(ada, track)
     assert titles(await open_library(ada)) == []
     world.vidgo.release()
-    assert "new artwork" in (await ada.result(call)).content
+    assert "New artwork" in (await ada.result(call)).content
 
 
 @pytest.mark.parametrize("track", ["no such song", "0" * 24, "'; DROP TABLE library; --", "%"])
@@ -285,6 +285,19 @@ async def test_the_confirmation_works_after_a_restart_and_for_nobody_else(world:
     assert titles(await open_library(eve)) == ["Eve's Own"]
 
 
+async def test_the_question_can_be_left_without_anything_forgotten(world: World) -> None:
+    ada = world.person("ada")
+    eve = world.person("eve", ada.channel)
+    await ada.imports("Precious")
+    question = await forget(ada)
+    assert [button.label for button in question.buttons] == ["Cancel", "Forget everything"]
+    assert "no longer know" in await private_word(await press(eve, question, "Cancel"))
+    call = await press(ada, question, "Cancel")
+    await call.changed.wait_for(lambda: "Nothing was forgotten" in question.content, 10, "left question")
+    assert question.buttons == []
+    assert titles(await open_library(ada)) == ["Precious"]
+
+
 async def test_who_has_nothing_can_be_forgotten_and_come_back(world: World) -> None:
     ada = world.person("ada")
     await confirm(ada, await forget(ada))
@@ -292,7 +305,7 @@ async def test_who_has_nothing_can_be_forgotten_and_come_back(world: World) -> N
     await confirm(ada, await forget(ada))
     assert about(world, ada) == []
     await ada.brings_in(song)
-    assert "new artwork" in (await ada.covered()).content
+    assert "New artwork" in (await ada.covered()).content
 
 
 async def test_a_running_task_that_another_joined_goes_on_for_them(world: World) -> None:

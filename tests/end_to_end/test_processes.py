@@ -121,7 +121,7 @@ async def test_a_command_whose_process_is_killed_before_it_has_ordered_is_answer
     if len(pair.vidgo.submissions) > len(held):  # it had ordered already, or the other one has taken the command
         assert (await anna.result(call, 40)).attachments
     else:
-        assert "Nothing was ordered" in (await call.reply()).content
+        assert "No credits were used" in (await call.reply()).content
     await pair.bot.start()
 
 

@@ -49,7 +49,7 @@ async def test_a_cover_that_vidgo_names_is_taken_over(polling: World, style: Any
     song = await ada.imports(f"Known {style.replace('_', ' ')}")
     earlier = await cover_elsewhere(polling, song)
     result = await ada.covered()
-    assert "new artwork" in result.content
+    assert "New artwork" in result.content
     assert len(result.attachments) == 1
     assert [row["vidgo_id"] for row in polling.rows("SELECT vidgo_id FROM tasks WHERE vidgo_id = ?", earlier)]
     # Asked again, nobody asks VidGo any more: one order elsewhere, one refused, that is all.
@@ -133,7 +133,7 @@ async def test_the_bots_own_unfinished_song_is_refused(polling: World) -> None:
 async def test_a_failed_song_is_refused(polling: World) -> None:
     ada = polling.person("ada")
     song = polling.vidgo.add_song("Never Made", status="failed")
-    assert "failed" in await ada.refusal(await ada.cover(song.id))
+    assert "could not make that song" in await ada.refusal(await ada.cover(song.id))
     polling.vidgo.set_failure(SONG, "the choir was ill", times=1)
     making = await ada.use("music generate", prompt="own failure")
     assert "the choir was ill" in (await ada.result(making)).content
@@ -146,11 +146,11 @@ async def test_a_failed_song_is_refused(polling: World) -> None:
 async def test_what_is_no_song_is_refused(polling: World, model: str) -> None:
     ada = polling.person("ada")
     other = polling.vidgo.add_song("Only Words", model=model)
-    assert "made no music" in await ada.refusal(await ada.cover(other.id))
+    assert "is no music" in await ada.refusal(await ada.cover(other.id))
     call = await ada.use("music import", task_id=other.id)
     reply = await call.reply()
     assert reply.ephemeral
-    assert "made no music" in reply.content
+    assert "is no music" in reply.content
     assert polling.submitted(other) == 0
 
 
@@ -161,7 +161,7 @@ async def test_a_cover_is_no_song_to_cover(polling: World) -> None:
     [row] = polling.rows("SELECT id, vidgo_id FROM tasks WHERE model = ? AND title = 'Original'", COVER)
     before = len(polling.vidgo.submissions)
     for track in (row["id"], row["vidgo_id"]):
-        assert "made no music" in await ada.refusal(await ada.cover(track))
+        assert "is no music" in await ada.refusal(await ada.cover(track))
     assert len(polling.vidgo.submissions) == before
     assert polling.submitted(song) == 1
 
@@ -176,9 +176,9 @@ async def test_where_the_bot_may_not_post_nothing_is_ordered(polling: World, mis
     ada.channel.bot_permissions = ada.channel.bot_permissions - {missing}
     sentence = await ada.refusal(await ada.cover())
     assert missing.replace("_", " ").title() in sentence
-    assert "Nothing was ordered" in sentence
+    assert "No credits were used" in sentence
     call = await ada.use("music generate", prompt="nor this")
-    assert "Nothing was ordered" in await ada.refusal(call)
+    assert "No credits were used" in await ada.refusal(call)
     assert polling.submitted(song) == 0
     assert [one for one in polling.vidgo.submissions if one.model == SONG and one.input["prompt"] == "nor this"] == []
 
@@ -270,9 +270,9 @@ async def test_a_refused_key_is_told_to_members_and_logged_once(broke: World) ->
     broke.vidgo.revoke_key()
     for person in people:
         sentence = await person.refusal(await person.cover())
-        assert "The owner of this bot has to renew the key" in sentence
+        assert "The owner of this bot has to renew its access" in sentence
         call = await person.use("music import", task_id="NEWSONG000000001")
-        assert "The owner of this bot has to renew it" in (await call.reply()).content
+        assert "The owner of this bot has to renew its access" in (await call.reply()).content
     together = await asyncio.gather(*(person.cover() for person in people))
     for person, call in zip(people, together, strict=True):
         assert "owner" in await person.refusal(call)

@@ -63,7 +63,7 @@ def posted_twice(stage: Stage, order: Order) -> None:
 
 
 def told_besides(_stage: Stage, order: Order) -> None:
-    whisper(order, "I was interrupted before I could do that. Nothing was ordered; please type the command again.")
+    whisper(order, "I was interrupted before I could do that. No credits were used; please type the command again.")
 
 
 def told_without_acknowledgement(_stage: Stage, order: Order) -> None:
@@ -149,7 +149,7 @@ def never_sent(stage: Stage, order: Order) -> None:
 
 
 def ordered_after_all(_stage: Stage, order: Order) -> None:
-    whisper(order, "I was interrupted before I could do that. Nothing was ordered; please type the command again.")
+    whisper(order, "I was interrupted before I could do that. No credits were used; please type the command again.")
 
 
 def file_called_gone(_stage: Stage, order: Order) -> None:
@@ -209,7 +209,7 @@ def private_in_an_open_channel(_stage: Stage, order: Order) -> None:
 
 
 def unfinished_although_finished(_stage: Stage, order: Order) -> None:
-    whisper(order, "VidGo has not finished that task yet. Try again when it is done.")
+    whisper(order, "VidGo has not finished that song yet. Try again when it is done.")
 
 
 def no_words_of_the_bots(_stage: Stage, order: Order) -> None:

@@ -21,6 +21,9 @@ VALUES = {
     "limit": "2",
     "number": "1",
     "seconds": "61",
+    "bring": "</music import:1>",
+    "cover": "`/cover`",
+    "generate": "</music generate:1>",
 }
 TITLES = ["Sea Song", "**A** is done: no", "I have forgotten you.", "ein *Lied* - [x](https://x)"]
 

@@ -55,8 +55,8 @@ async def test_a_server_is_greeted_once_over_reconnects_and_restarts(tmp_path: P
         guild = room.discord.add_guild("Pier", locale="de", channels=["rules", "lobby"], prepare=prepare)
         channel, text = await greeted(room)
         assert channel is guild.system_channel
-        assert text.startswith("Hallo! Ich mache mit VidGo Lieder")
-        assert "`/cover`" in text
+        assert text.startswith("Hallo! Ich mache mit VidGo Songs")
+        assert "</cover:" in text
         assert "fehlt mir" not in text
         identified = room.discord.identified
         room.discord.invalid_session()

@@ -45,7 +45,7 @@ async def vidgo_rests(room: Room, person: Person, seconds: float) -> None:
     await room.settle()
 
 
-# "Nothing was ordered" is true
+# "No credits were used" is true
 
 
 @pytest.mark.parametrize("skew", [0.0, 3600.0, 86_400.0, -86_400.0])
@@ -78,7 +78,7 @@ async def test_whoever_is_told_that_nothing_was_ordered_has_nothing_ordered(tmp_
         await room.vidgo.wait_fault(hanging)
         await room.bot.kill()
         await room.bot.start()
-        assert "Nothing was ordered" in await ada.refusal(call)
+        assert "No credits were used" in await ada.refusal(call)
         room.advance(600)
         await room.settle()
         assert room.vidgo.submissions == []
@@ -222,7 +222,7 @@ async def test_an_interruption_that_discord_does_not_take_as_a_follow_up_comes_d
         await room.bot.kill()
         await room.bot.start()
         await room.until(lambda: directly(room, ada))
-        assert "Nothing was ordered" in directly(room, ada)[0].content
+        assert "No credits were used" in directly(room, ada)[0].content
         await closed(room)
 
 
@@ -236,7 +236,7 @@ async def test_a_command_in_a_locked_thread_is_answered_directly_and_orders_noth
         room.discord.archive_thread(thread, locked=True)
         await ada.use(command, **({"prompt": "the sea"} if "generate" in command else {}))
         await room.until(lambda: directly(room, ada))
-        assert "Nothing was ordered" in directly(room, ada)[0].content
+        assert "No credits were used" in directly(room, ada)[0].content
         await closed(room)
         assert room.vidgo.submissions == []
 
@@ -285,7 +285,7 @@ async def test_a_private_answer_that_was_lost_says_nothing_false(tmp_path: Path)
         call = await ada.use("music import", task_id=song.id)
         await edge.used_up()
         reply = await call.reply()
-        assert "my answer got lost. Nothing was ordered" in reply.content
+        assert "my answer got lost. No credits were used" in reply.content
         assert await ada.type_track("")
         await closed(room)
 
@@ -301,7 +301,7 @@ async def test_discord_out_of_reach_for_a_while_leaves_nobody_thinking(tmp_path:
         edge = room.discord.refuse_at_edge("*", "^/webhooks/", 403, times=5)
         await room.bot.start()
         await room.pass_until(lambda: edge.over and call.replies)
-        assert "Nothing was ordered" in await ada.refusal(call)
+        assert "No credits were used" in await ada.refusal(call)
         await closed(room)
 
 

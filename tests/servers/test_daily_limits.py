@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from sandbox.discord.content import texts
 from tests.end_to_end.world import COVER, SONG, said
 from tests.tasks.room import open_room
 
@@ -67,7 +66,7 @@ async def test_a_member_is_told_what_is_left_and_when_it_starts_anew(tmp_path: P
         midnight = int((room.now() // DAY + 1) * DAY)
         assert await refused(ada, prompt="the shore") == (
             f"Your limit of new songs for today (2) is reached. It starts anew <t:{midnight}:R>, at "
-            f"<t:{midnight}:t>. Nothing was ordered."
+            f"<t:{midnight}:t>. No credits were used."
         )
         assert await ada.refusal(await ada.use("cover", style="folk")) == await refused(ada, prompt="the dunes")
         assert len(room.vidgo.submissions) == 3
@@ -93,16 +92,19 @@ async def test_nobody_orders_what_is_not_allowed_and_a_server_has_a_limit_too(tm
         ada, bob = room.person("ada"), room.person("bob")
         song = await ada.imports("Sea Song")
         assert await ada.refusal(await ada.cover(song.id)) == (
-            "Covers are not allowed to you in this server. Nothing was ordered."
+            "Covers are not allowed to you in this server. No credits were used."
         )
         call = await ada.use("music generate", prompt="the sea")
-        assert "today" not in (await call.reply()).content
+        # Where the server's limit leaves less than the member's, it is the one that is told.
+        assert (await call.reply()).content.endswith("All members of this server together: 0 of 1 orders left today.")
         assert (await refused(bob, prompt="the shore")).startswith(
             "This server's limit of orders for today (1) is reached."
         )
         assert counted(room, bob) == (0, 0, 0)
         page = await (await bob.use("help")).reply()
-        assert "All members of this server together: 0 of 1 orders left today." in "\n".join(texts(page.embeds))
+        [limits] = [field["value"] for field in page.embeds[0]["fields"] if field["name"] == "Your limits"]
+        assert limits.count("All members of this server together: 0 of 1 orders left today.") == 1
+        assert "As many songs" not in limits
         assert len(room.vidgo.submissions) == 1
         await room.pass_until(lambda: room.tasks("finished") == 2)
 

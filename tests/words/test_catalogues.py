@@ -168,7 +168,7 @@ def test_no_words_for_people_are_left_unmarked(module: ModuleType) -> None:
 
 def test_every_description_is_marked_for_the_catalogues() -> None:
     found = descriptions()
-    assert {"Make a cover of one of your songs", "Make, bring in and find songs", "Without singing"} <= found
+    assert {"Make a cover of one of your songs", "Make, import and find songs", "Without singing"} <= found
     assert sorted(found - set(templates())) == []
     assert [text for text in found if len(text) > DESCRIPTION_LIMIT] == []
 

@@ -88,9 +88,7 @@ OWNED: dict[str, Owned] = {
     "There is room again on the disk that I keep my files on: {free} MB are free.": _anything,
     "What I had given up on has come after all.": _answered(200),
     HELLO: _anything,
-    "Begin with `/music generate`, or bring a song in with `/music import`. Then `/cover` makes a cover of it.": (
-        _anything
-    ),
+    "Begin with {generate}, or import a song with {bring}. Then {cover} makes a cover of it.": (_anything),
     "I may write in no channel of **{server}**, so I tell you instead.": _anything,
     "In {channels} I lack {names}. Whoever manages the server can grant it.": _anything,
     "In {channels} and in {count} more channels I lack {names}. Whoever manages the server can grant it.": _anything,

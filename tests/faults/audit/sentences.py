@@ -21,7 +21,11 @@ MARKERS = ("Text", "_n")
 
 MENTION = re.compile(r"<@(\d+)> ")
 
+_COMMAND = r"(?:</[^>]+:\d+>|`/[^`]+`)"
 _SHAPES = {
+    "bring": _COMMAND,
+    "cover": _COMMAND,
+    "generate": _COMMAND,
     "title": r"(?:\\.|[^*\\])+?",
     "link": r"https://discord\.com/channels/\S+",
     "when": r"<t:-?\d+(?::\w)?>",

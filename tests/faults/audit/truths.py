@@ -98,28 +98,30 @@ LOST_COVER = (
     "VidGo makes a song's cover once and charges for it once. Ask again if you want another try."
 )
 NONSENSE = "VidGo gave an answer that I cannot read, so I do not know what became of **{title}**. Ask again in a while."
-UNKNOWN = "VidGo no longer knows the task for **{title}**. Ask again if you want another try."
+UNKNOWN = "VidGo no longer knows anything of **{title}**. Ask again if you want another try."
 TIME = "VidGo has not finished **{title}** in a very long time, so I stopped waiting for it."
 NO_FILES = (
     "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a refund."
 )
 
+HAVE_THIS_ONE = "You have this one: {link}"
+
 PROVISIONAL = {LOST, LOST_COVER, NONSENSE, UNKNOWN, TIME, NO_FILES}
 """Ends that nobody can be sure of; what comes after all is posted."""
 
 RESULTS: dict[str, Condition] = {
-    "here is a new performance: **{title}**.": with_music,
+    "here is a new version: **{title}**.": with_music,
     "here is **{title}**, extended.": with_music,
     "here is your song **{title}**.": with_music,
-    "here is new artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.": all_of(
+    "🎨 New artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.": all_of(
         with_artwork, source_gone
     ),
-    "here is new artwork for **{title}**. The original's audio could not be got in a form that plays, so it comes "
+    "🎨 New artwork for **{title}**. The original's audio could not be got in a form that plays, so it comes "
     "alone.": all_of(with_artwork, source_unusable),
-    "here is new artwork for **{title}**. The music is the original's.": all_of(
+    "🎨 New artwork for **{title}**. Want it sung anew?": all_of(
         with_artwork, demand(lambda case: case.shown.has_audio, "the post has no music")
     ),
-    "here is your cover of **{title}**, a new performance.": with_music,
+    "here is your cover of **{title}**, in a new version.": with_music,
 }
 """What stands over a result."""
 
@@ -176,23 +178,26 @@ ENDED: dict[str, Condition] = {
 """What an acknowledgement says in the end."""
 
 FAILED: dict[str, Condition] = {
-    "VidGo refuses this bot's key, so nothing was made. The owner of this bot has to renew the key.": refused(*KEYLESS),
+    "VidGo does not let this bot in, so nothing was made. The owner of this bot has to renew its access.": refused(
+        *KEYLESS
+    ),
     "This bot's VidGo account has run out of credits, so nothing was made. The owner of this bot has to top it up.": (
         refused(*PENNILESS)
     ),
-    "VidGo says that a cover of **{title}** exists already, but does not hand it out. It was not ordered again.": (
+    "VidGo says that a cover of **{title}** exists already, but does not let me have it. It was not made again.": (
         _exists
     ),
     "VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes.": refused(400, 404, 409),
     "VidGo refused the content: {reason}. Change the words and try again.": refused(),
     "VidGo did not accept the order: {reason}.": refused(),
-    "VidGo had no room for **{title}** for a long time, so it was not ordered. Try again later.": refused(*BUSY),
+    "VidGo had no room for **{title}** for a long time, so it was not made. No credits were used; try again "
+    "later.": refused(*BUSY),
     LOST: in_doubt,
     LOST_COVER: in_doubt,
     NONSENSE: in_doubt,
     UNKNOWN: unknown_to_vidgo,
     NO_FILES: without_files,
-    "**{title}** was not wanted any more, so it was not ordered.": all_of(stopped, nothing_ordered),
+    "**{title}** was not wanted any more, so it was not made. No credits were used.": all_of(stopped, nothing_ordered),
     TIME: unfinished,
     "VidGo could not make **{title}**: {reason}.": all_of(failed, not_made),
     "VidGo could not make **{title}** and gives no reason. Try again later.": all_of(failed, not_made),
@@ -236,59 +241,62 @@ BESIDES: dict[str, Condition] = {
 """What is added to a result, or to another sentence."""
 
 ORDERED_NOTHING: dict[str, Condition] = {
-    "I was interrupted before I could do that. Nothing was ordered; please type the command again.": nothing_ordered,
-    "I was interrupted, and my answer got lost. Nothing was ordered; please type the command again.": nothing_ordered,
-    "I may not answer in that channel or thread: it is locked, or closed to me. Nothing was ordered; use the command "
+    "I was interrupted before I could do that. No credits were used; please type the command again.": nothing_ordered,
+    "I was interrupted, and my answer got lost. No credits were used; please type the command again.": nothing_ordered,
+    "I may not answer in that channel or thread: it is locked, or closed to me. No credits were used; use the command "
     "where I may write.": nothing_ordered,
     "Something went wrong on my side. Please try again in a moment; if it happens again, tell the owner of this bot "
     "the reference {reference}.": nothing_ordered,
-    "VidGo is busy or out of reach at the moment. Nothing was ordered; please try again in a few minutes.": (
+    "VidGo is busy or out of reach at the moment. No credits were used; please try again in a few minutes.": (
         nothing_ordered
     ),
     "I may not post here: I lack {names} in this channel. Ask somebody who manages the server, or use another channel. "
-    "Nothing was ordered.": nothing_ordered,
+    "No credits were used.": nothing_ordered,
     "I post songs in channels of servers that I am a member of. Use this command there.": nothing_ordered,
-    "Songs are ordered elsewhere in this server: {names}. Nothing was ordered.": nothing_ordered,
-    "In this server only whoever asked for a song can cover its post. Nothing was ordered.": nothing_ordered,
-    "Covers are not allowed to you in this server. Nothing was ordered.": nothing_ordered,
-    "New songs are not allowed to you in this server. Nothing was ordered.": nothing_ordered,
-    "Your limit of covers for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was ordered.": (
+    "Songs are made in other channels of this server: {names}. No credits were used.": nothing_ordered,
+    "In this server only whoever asked for a song can cover its post. No credits were used.": nothing_ordered,
+    "Covers are not allowed to you in this server. No credits were used.": nothing_ordered,
+    "New songs are not allowed to you in this server. No credits were used.": nothing_ordered,
+    "Your limit of covers for today ({limit}) is reached. It starts anew {when}, at {until}. No credits were used.": (
         nothing_ordered
     ),
-    "Your limit of new songs for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was ordered.": (
-        nothing_ordered
-    ),
-    "Nothing may be ordered in this server at the moment.": nothing_ordered,
-    "This server's limit of orders for today ({limit}) is reached. It starts anew {when}, at {until}. Nothing was "
-    "ordered.": nothing_ordered,
-    "You have no songs here yet. Make one with `/music generate`, or bring one with `/music import`.": all_of(
+    "Your limit of new songs for today ({limit}) is reached. It starts anew {when}, at {until}. No credits were "
+    "used.": nothing_ordered,
+    "No songs may be made in this server at the moment.": nothing_ordered,
+    "This server's limit of orders for today ({limit}) is reached. It starts anew {when}, at {until}. No credits were "
+    "used.": nothing_ordered,
+    "You have no songs here yet. Make one with {generate}, or import one with {bring}.": all_of(
         no_songs, nothing_ordered
     ),
-    "I know no song “{track}”. Pick one from the list that appears while you type, or import it with "
-    "`/music import`.": all_of(song_is(), nothing_ordered),
-    "That song is not in your library. Bring it in with `/music import` and its VidGo task id first.": nothing_ordered,
+    "I know no song “{track}”. Pick one from the list that appears while you type, or import it with {bring}.": all_of(
+        song_is(), nothing_ordered
+    ),
+    "That song is not in your library. Import it with {bring} and its VidGo id first.": nothing_ordered,
     "**{title}** is still being made. Try again when it is finished.": unfinished,
     "**{title}** was never finished, so there is nothing to cover. Pick another song.": unfinished,
-    "That VidGo task made no music, so it cannot be used as a song. Use the id of a music task.": is_cover,
+    "What VidGo made under that id is no music. Use the id of a song.": is_cover,
     "**{title}** is longer than 8 minutes, the longest that VidGo can perform anew.": nothing_ordered,
     "Say in which style, such as: acoustic folk, female voice.": nothing_ordered,
     "VidGo no longer has **{title}**, and cannot fetch it from here: the owner of this bot would have to set "
     "PUBLIC_URL. A cover without a style needs no fetching.": all_of(source_gone, nothing_ordered),
-    "Nobody has the audio of **{title}** any more, so it cannot be performed anew.": all_of(
+    "Nobody has the audio of **{title}** any more, so no new version of it can be made.": all_of(
         source_gone, nothing_ordered
     ),
     "VidGo gave no id for the audio of **{title}**, so it cannot be extended.": nothing_ordered,
     "**{title}** is only {seconds} seconds long. Choose an earlier moment.": nothing_ordered,
     "That message carries no song of mine that I still know.": nothing_ordered,
-    "The audio of **{title}** cannot be had at the moment. Nothing was ordered; try again later.": nothing_ordered,
+    "The audio of **{title}** cannot be had at the moment. No credits were used; try again later.": nothing_ordered,
     "This command belongs to another version of me. Restart your Discord app and try again; if that does not help, "
     "wait some minutes.": nothing_ordered,
-    "VidGo names an address for that task's music that cannot be used. Try again later, or use the id of another "
-    "task.": bad_address,
-    "VidGo knows no task with that id under this bot's key. Check the id and paste it again.": song_is(),
-    "VidGo has not finished that task yet. Try again when it is done.": song_is("not_started", "running"),
-    "That VidGo task failed, so it holds no song. Use the id of a finished music task.": song_is("failed"),
-    "VidGo refuses this bot's key. The owner of this bot has to renew it.": all_of(
+    "VidGo names an address for that song that cannot be used. Try again later, or use the id of another "
+    "song.": bad_address,
+    "I no longer know in which words **{title}** was made, so I cannot make it again. No credits were used.": (
+        nothing_ordered
+    ),
+    "VidGo has no song with that id that this bot may use. Check the id and paste it again.": song_is(),
+    "VidGo has not finished that song yet. Try again when it is done.": song_is("not_started", "running"),
+    "VidGo could not make that song, so there is nothing to import. Use the id of a finished song.": song_is("failed"),
+    "VidGo does not let this bot in. The owner of this bot has to renew its access.": all_of(
         refused_anything(*KEYLESS), nothing_ordered
     ),
     "This bot's VidGo account has run out of credits. The owner of this bot has to top it up.": all_of(
@@ -298,8 +306,9 @@ ORDERED_NOTHING: dict[str, Condition] = {
 """Why nothing was done, said instead of doing it."""
 
 ANSWERS: dict[str, Condition] = {
-    "**{title}** is in your library. Cover it with `/cover`.": in_library,
-    "**{title}** is in your library, in {count} versions. Cover it with `/cover`.": in_library,
+    HAVE_THIS_ONE: all_of(made_before, shown_there),
+    "**{title}** is in your library. Cover it with {cover}.": in_library,
+    "**{title}** is in your library, in {count} versions. Cover it with {cover}.": in_library,
     "None of your songs has “{search}” in its title.": demand(
         lambda case: not any(case.values["search"].casefold() in row["folded_title"] for row in case.library),
         "there is such a song",
@@ -311,12 +320,15 @@ ANSWERS: dict[str, Condition] = {
     "waiting for. It cannot be undone. What I posted stays in its channels until somebody removes it, and VidGo keeps "
     "its own records.": always,
     ALL_FORGOTTEN: _forgotten,
+    "Nothing was forgotten.": always,
     "Your songs and covers, page {number}.": always,
     "Your songs and covers with “{search}”, page {number}.": always,
     "Only members with the permission Manage Server can do that.": always,
     "“{typed}” is no limit. Type a number from 0 to 1000000, -1 for no limit, or nothing.": always,
     "At most {limit} roles can have limits of their own. Take those of another role back first.": always,
     "This button belongs to something I no longer know.": always,
+    "Only the member who asked for it can choose its picture.": always,
+    "A picture can be chosen under a post in a channel. Post it there from your {library}.": always,
     "Only the member who asked for it can stop this.": always,
     "It is being posted already. Use the button under the post to remove it.": _posted,
     "Only the member who asked for it, or somebody who manages messages, can remove this.": always,
