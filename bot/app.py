@@ -150,7 +150,7 @@ async def _assemble(
     database: Database, settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], rng: random.Random
 ) -> _Parts:
     directory = await asyncio.to_thread(_folder, settings, stack.enter_context(ExitStack()))
-    metrics = Metrics()
+    metrics = Metrics(settings.name_in_metrics)
     conditions = Conditions(database.wakeups, clock, warning=settings.credits_warning)
     vidgo = await _open_vidgo(database, settings, stack, clock, partial(_see, metrics, conditions))
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
@@ -226,6 +226,7 @@ async def _assemble(
         workers,
         not_ready=not_ready,
         servers=lambda: len(client.guilds) if client.is_ready() else None,
+        shards=lambda: client.sessions,
         clock=clock,
     )
     stack.callback(exposition.stop)

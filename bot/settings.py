@@ -27,7 +27,7 @@ from pydantic import (
 
 from bot import version
 from bot.environment import Environment, read_environment
-from storage.database import Server
+from storage.database import Server, is_postgresql
 
 MOST_SHARDS = 16_384
 
@@ -297,6 +297,11 @@ class Settings(BaseModel):
     def process(self) -> str:
         """Return by which name this process is known to the others."""
         return self.process_name or f"{socket.gethostname()[:40]}-{os.getpid()}"
+
+    @property
+    def name_in_metrics(self) -> str | None:
+        """Return which process the figures are said to be of, None where it can be the only one."""
+        return self.process if self.process_name is not None or is_postgresql(self.database_url) else None
 
     @property
     def database_server(self) -> Server:

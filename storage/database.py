@@ -182,6 +182,10 @@ class Database(ABC):
     async def describe(self) -> str:
         """Write for real, and say in a few words what this database is; raises `DBAPIError`."""
 
+    async def doubts(self) -> list[str]:
+        """Return what works and will hurt, in sentences for the owner; raises `DBAPIError`."""
+        return []
+
     @abstractmethod
     async def size(self) -> tuple[int, int | None]:
         """Return how many bytes the database has with its log, and how many are free there, None where nobody knows.

@@ -234,6 +234,11 @@ class Client(commands.AutoShardedBot):
         """Whether the events of all shards that are run here come here."""
         return bool(self.shard_ids) and self._connected.issuperset(self.shard_ids or [])
 
+    @property
+    def sessions(self) -> int:
+        """How many shards are run here."""
+        return len(self._connected)
+
     async def on_shard_connect(self, shard_id: int) -> None:
         """Note that a session has begun."""
         self._connected.add(shard_id)

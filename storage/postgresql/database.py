@@ -17,6 +17,7 @@ from storage.planned import Claim
 from storage.postgresql import leases, turns
 from storage.postgresql.blocks import Blocks
 from storage.postgresql.clock import ServerClock
+from storage.postgresql.doubts import doubts
 from storage.postgresql.errors import explain, told
 from storage.postgresql.listener import Listener
 from storage.postgresql.opening import prepare
@@ -163,6 +164,11 @@ class PostgreSQLDatabase(Database):
         if abs(apart := self._clock() - time.time()) > APART_SECONDS:
             words.append(f"its clock is {apart:+.0f} s from this machine's, which does no harm here")
         return "; ".join(words)
+
+    async def doubts(self) -> list[str]:
+        """Return what works and will hurt, in sentences for the owner; raises `DBAPIError`."""
+        async with self.read() as snapshot:
+            return await doubts(snapshot, is_pooled=self._server.is_pooled)
 
     async def size(self) -> tuple[int, int | None]:
         """Return how many bytes the database has; how many are free at the server, nobody knows here."""

@@ -98,6 +98,30 @@ async def readyz(world: World, bot: Bot) -> tuple[int, str]:
         return response.status, await response.text()
 
 
+async def metrics(world: World, bot: Bot) -> str:
+    port = bot.settings["LISTEN_PORT"]
+    async with world.http.get(f"http://127.0.0.1:{port}/metrics") as response:
+        return await response.text()
+
+
+async def test_what_describes_the_database_is_shown_by_the_leader_alone(tmp_path: Path) -> None:
+    async with several(tmp_path) as world:
+        await one_runs_and_one_stands_by(world)
+        shown = [await metrics(world, bot) for bot in world.bots]
+        assert [f'coverbot_leads{{process="p{number}"}} {1 - number}.0' in shown[number] for number in (0, 1)] == [
+            True
+        ] * 2
+        assert [f'coverbot_shards{{process="p{number}"}} {1 - number}.0' in shown[number] for number in (0, 1)] == [
+            True
+        ] * 2
+        for name in ("coverbot_database_bytes{", "coverbot_oldest_task_seconds{", "coverbot_vidgo_credits{"):
+            assert [f"\n{name}" in text for text in shown] == [True, False], name
+        for text in shown:
+            samples = [line for line in text.splitlines() if not line.startswith("#")]
+            assert [line for line in samples if 'process="p' not in line] == []
+            assert any(line.startswith("coverbot_vidgo_requests_total{") for line in samples)
+
+
 async def test_who_finds_no_free_block_stands_by_and_works_all_the_same(tmp_path: Path) -> None:
     async with several(tmp_path) as world:
         await one_runs_and_one_stands_by(world)
