@@ -51,6 +51,7 @@ from bot.servers.watch import Watch, make_watch
 from bot.settings import Settings, SettingsError
 from bot.shutdown import Deadline, ignore_signals, stop_requested
 from bot.songs.covers import Covers
+from bot.songs.drafts import Drafts
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
@@ -168,9 +169,20 @@ async def _assemble(
     submission = Submission(database, vidgo, ending, schedule, settings, clock=clock, metrics=metrics)
     reading = Reading(database, vidgo, submission, ending, schedule, settings, clock=clock, metrics=metrics)
     limits = Limits(database, settings, clock)
-    songs = Songs(database, vidgo, submission, ending, limits, clock)
+    songs = Songs(database, vidgo, submission, ending, limits, clock, version=settings.vidgo_music_version)
+    covers = Covers(database, songs, submission, limits, clock, client.find_post)
+    performances = Performances(
+        database,
+        songs,
+        submission,
+        files,
+        links,
+        limits,
+        version=settings.vidgo_music_version,
+        directory=directory,
+        clock=clock,
+    )
     acknowledgements = Acknowledgements(database, client, schedule, clock)
-    performances = Performances(database, songs, submission, files, links, limits, directory=directory, clock=clock)
     onboarding = Onboarding(database, client, PERMISSIONS, clock)
     client.use_cases = UseCases(
         database=database,
@@ -181,14 +193,15 @@ async def _assemble(
         support_url=settings.support_url,
         acknowledgements=acknowledgements,
         songs=songs,
-        covers=Covers(database, songs, submission, limits, clock, client.find_post),
+        covers=covers,
         performances=performances,
-        posted=Posted(database, performances, submission, limits, clock),
+        drafts=Drafts(database, songs, covers, performances),
+        posted=Posted(database, performances, submission, limits, clock, version=settings.vidgo_music_version),
         library=Library(database, songs, archive, clock),
         onboarding=onboarding,
         directory=directory,
     )
-    posting, composer = Posting(client, clock), Composer(database, files, links, clock)
+    posting, composer = Posting(client, clock, settings.support_url), Composer(database, files, links, clock)
     delivery = Delivery(
         database,
         posting,

@@ -106,6 +106,7 @@ class AlarmKind(StrEnum):
     KEY = "key"
     CREDITS_LOW = "credits_low"
     CREDITS_GONE = "credits_gone"
+    VERSION = "version"
     VIDGO = "vidgo"
     DISK = "disk"
     GIVEN_UP = "given_up"
@@ -314,6 +315,8 @@ notifications = Table(
     Column("alone", Boolean),
     Column("picture", Integer),
     Column("picture_wanted", Integer),
+    Column("draft", JSON(none_as_null=True)),
+    Column("own_locale", String(10)),
 )
 """Who has to be told, and where.
 
@@ -322,7 +325,9 @@ meant: of the task's own files where they are audio, else of its source's. `ack_
 should say and does not say yet. `sent_at` is when the post was first sent, `failures` what asking for its files has
 come to. `holder` is the process that answers or posts, `ack_holder` the one that changes the acknowledgement. With
 `alone` the post has that version only. `picture` is which of several pictures it carries, where its requester has
-chosen one; `picture_wanted` is the one that it does not carry yet.
+chosen one; `picture_wanted` is the one that it does not carry yet. `draft` is what
+was typed, until it has become a result; `locale` is the language of what everybody can read, `own_locale` that of what
+the requester alone can, where it is another.
 """
 
 Index("uq_notifications_interaction", notifications.c.interaction_id, unique=True)
@@ -332,6 +337,7 @@ Index("ix_notifications_ack", notifications.c.id, **_only(text("ack_wanted IS NO
 Index("ix_notifications_picture", notifications.c.id, **_only(text("picture_wanted IS NOT NULL")))
 Index("ix_notifications_passing", notifications.c.created_at, **_only(IS_PASSING))
 Index("ix_notifications_task", notifications.c.task_id)
+Index("ix_notifications_draft", notifications.c.created_at, **_only(text("draft IS NOT NULL")))
 Index(
     "ix_notifications_due",
     notifications.c.attempt_at,

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection
 
 from bot.worker import Worker
-from storage import notifications, usage
+from storage import drafts, notifications, usage
 from storage.database import Database
 from storage.planned import Due
 from storage.wakeups import Queue
@@ -35,8 +35,8 @@ class Expiry:
         return [Due("rows", self._next_at)] if has_come and "rows" not in skip else []
 
     async def next_due(self, _skip: Collection[str]) -> float | None:
-        """Return when it is time again."""
-        return self._next_at
+        """Return when it is time again; never for a process that does not lead, which would ask again at once."""
+        return self._next_at if self._database.leads else None
 
     async def do(self, _item: str) -> None:
         """Delete what is old."""
@@ -44,6 +44,7 @@ class Expiry:
         async with self._database.write(durable=False) as transaction:
             gone = await notifications.expire(transaction, now - KEEP_SECONDS)
             await transaction.expire_turns()
+            await drafts.expire(transaction, now - KEEP_SECONDS)
             gone += await usage.expire(transaction, usage.day_of(now))
         self._next_at = now + PERIOD_SECONDS
         if gone:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import discord
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.acknowledgements import Acknowledgements
@@ -25,10 +25,12 @@ from bot.words.errors import MemberError
 from bot.words.text import Text, speak, speaking
 from storage import notifications, servers
 from storage.database import Database
+from storage.drafts import Draft
 from storage.ids import new_id
 from storage.notifications import Notification
 from storage.planned import Gone
 from storage.schema import NotificationState
+from storage.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ TOKEN_SECONDS = 15 * 60
 
 RECORD_SECONDS = 1.0
 """How long the first answer, which Discord wants within 3 s, waits for the database."""
+
+RECORD_AGAIN_SECONDS = 0.3
 
 COURTESY_SECONDS = 0.5
 """How long the work for a member waits while others still wait for their first answer."""
@@ -64,9 +68,17 @@ class Interactions:
         self._unanswered = 0
         self._all_answered = asyncio.Event()
 
-    async def order(self, interaction: discord.Interaction, work: Callable[[Requester], Awaitable[Ordered]]) -> None:
-        """Answer a command publicly with what it has ordered, or privately with why it has not."""
-        row = await self._begin(interaction, ephemeral=False)
+    async def order(
+        self,
+        interaction: discord.Interaction,
+        work: Callable[[Requester], Awaitable[Ordered]],
+        draft: Draft | None = None,
+    ) -> None:
+        """Answer a command publicly with what it has ordered, or privately with why it has not.
+
+        `draft` is what was typed; where nothing comes of it, it can be tried again or changed.
+        """
+        row = await self._begin(interaction, ephemeral=False, draft=draft)
         if row is None:
             return
         try:
@@ -74,7 +86,7 @@ class Interactions:
             await self._check_place(interaction)
             ordered = await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
         except MemberError as error:
-            await self._refuse(interaction, row, error.text, error.view)
+            await self._refuse(interaction, row, error.text, error.view, error.task)
         except Gone:  # the member has had everything forgotten meanwhile
             await self._refuse(interaction, row, errors.interrupted())
         except SQLAlchemyError as error:
@@ -111,6 +123,7 @@ class Interactions:
 
     async def update(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer | None]]) -> None:
         """Let a button change its own message; nothing shows "thinking…", so nothing is written down."""
+        self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
         if not await self._is_first(interaction):
@@ -135,6 +148,7 @@ class Interactions:
 
     async def open(self, interaction: discord.Interaction, make: Callable[[], Awaitable[discord.ui.Modal]]) -> None:
         """Answer a button with a form, which has to come first; `make` may take no time."""
+        self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
         if not await self._is_first(interaction):
@@ -184,11 +198,14 @@ class Interactions:
 
     # Beginning
 
-    async def _begin(self, interaction: discord.Interaction, *, ephemeral: bool) -> Notification | None:
+    async def _begin(
+        self, interaction: discord.Interaction, *, ephemeral: bool, draft: Draft | None = None
+    ) -> Notification | None:
         """Write an interaction down and give Discord its first answer; None where there is nothing more to do."""
+        self._database.begin_work()
         speak(str(interaction.locale))  # discord.py gives each interaction an asyncio task of its own
         now = self._clock()
-        row = _row(interaction, new_id(now), ephemeral=ephemeral, now=now)
+        row = _row(interaction, new_id(now), ephemeral=ephemeral, now=now, draft=draft)
         recording = asyncio.create_task(self._record(row))
         await asyncio.wait({recording}, timeout=RECORD_SECONDS)
         if recording.done() and isinstance(recording.exception(), Gone):
@@ -219,12 +236,30 @@ class Interactions:
         return None
 
     async def _record(self, row: Notification) -> Notification:
+        """Write a command down, again for as long as the database may be out of reach in passing."""
+        loop = asyncio.get_running_loop()
+        until, again = loop.time() + self._database.passing_seconds, False
+        while True:
+            try:
+                return await self._write_down(row, again=again)
+            except OperationalError as error:
+                if loop.time() >= until:
+                    raise
+                log.warning("interaction %s cannot be written down yet: %s", row.id, _told(error))
+            again = True
+            await asyncio.sleep(RECORD_AGAIN_SECONDS)
+
+    async def _write_down(self, row: Notification, *, again: bool) -> Notification:
         # The operating system keeps a commit through the death of this process, which is what the row is for. Should
         # the power fail in this very moment, Discord ends the "thinking…" by itself after 15 minutes.
         async with self._database.write(durable=False) as transaction:
+            # What seems to have failed may have been committed.
+            if again and (written := await notifications.get(transaction, row.id)) is not None:
+                return written
             if not row.ephemeral:
                 server = await servers.get(transaction, row.guild_id)
-                row = replace(row, locale=server.language or row.locale)
+                if server.language is not None:
+                    row = replace(row, locale=server.language, own_locale=row.locale)
             await notifications.add(transaction, row)
         return row
 
@@ -270,11 +305,16 @@ class Interactions:
             await self._refuse(interaction, row, errors.internal_error(row.id))
 
     async def _refuse(
-        self, interaction: discord.Interaction, row: Notification, text: Text, view: discord.ui.View | None = None
+        self,
+        interaction: discord.Interaction,
+        row: Notification,
+        text: Text,
+        view: discord.ui.View | None = None,
+        task: Task | None = None,
     ) -> None:
-        """Turn a public "thinking…" into a private sentence."""
+        """Turn a public "thinking…" into a private sentence, with its own buttons or those that keep what was typed."""
         try:
-            await turn_private(interaction, str(text), view or cards.support_view(self._support_url))
+            await turn_private(interaction, str(text), view or cards.refusal_view(row, task, self._support_url))
         except FAILURES as error:
             await self._not_told(interaction, row, error, text)
         else:
@@ -312,15 +352,16 @@ class Interactions:
         await self._database.insist(plan)
 
     async def _close(self, notification_id: str) -> None:
-        """Note that everything has been said to the member who asked."""
-        try:
+        """Note that everything has been said to the member who asked, who else would be told once more."""
+
+        async def close() -> None:
             async with self._database.write() as transaction:
                 await notifications.answer(transaction, notification_id)
+
+        try:
+            await self._database.insist(close)
         except Gone:
             log.debug("interaction %s is closed already", notification_id)
-        except SQLAlchemyError as error:
-            # The row stays open, so the member may be told once more; better than never.
-            log.error("interaction %s could not be closed: %s", notification_id, _told(error))
 
 
 def _told(error: SQLAlchemyError) -> str:
@@ -328,7 +369,9 @@ def _told(error: SQLAlchemyError) -> str:
     return f"{type(error).__name__}: {getattr(error, 'orig', error)}"
 
 
-def _row(interaction: discord.Interaction, notification_id: str, *, ephemeral: bool, now: float) -> Notification:
+def _row(
+    interaction: discord.Interaction, notification_id: str, *, ephemeral: bool, now: float, draft: Draft | None
+) -> Notification:
     return Notification(
         id=notification_id,
         interaction_id=interaction.id,
@@ -354,6 +397,7 @@ def _row(interaction: discord.Interaction, notification_id: str, *, ephemeral: b
         error=None,
         created_at=now,
         delivered_at=None,
+        draft=draft,
     )
 
 

@@ -97,21 +97,22 @@ class Composer:
         `NotYet`, and `OSError`.
         """
         if task.status is not TaskStatus.FINISHED:
-            return _say(row, errors.failure(task))
+            return _say(row, errors.failure(task), cards.failed_buttons(row, task))
         result = await self._result(row, task, with_other=with_other)
         try:
             got = await self._gathering.get(result, task, directory, failures)
             parts = await self._gathering.fit(result, task, got, directory, limit, failures)
         except LostError as lost:
             log.error("task %s: its file cannot be posted: %s", task.id, lost)
-            return _say(row, _explain(lost.error, task.title, is_artwork=result.artwork_only))
+            text = _explain(lost.error, task.title, is_artwork=result.artwork_only)
+            return _say(row, text, posted.buttons(row.id, _still(task, result)))
         if parts is None:
             return await self._linked(row, task, result)
         return self._post(row, task, result, parts, limit)
 
     def compose_plain(self, row: Notification, task: Task) -> Post:
         """Compose one sentence for a result that Discord refuses as it is."""
-        return _say(row, posts.post_refused(task.title))
+        return _say(row, posts.post_refused(task.title), posted.buttons(row.id, Offers(again=_can_be_repeated(task))))
 
     async def compose_link(self, row: Notification, task: Task) -> Post:
         """Compose a message whose audio is a link, for a channel that takes no file of that size."""
@@ -221,7 +222,7 @@ class Composer:
                 link = result.audio.audio_url
                 expires = (holder.finished_at or holder.created_at) + KEEPS_SECONDS
         if link is None or result.audio is None:
-            return _say(row, posts.file_out_of_reach(task.title))
+            return _say(row, posts.file_out_of_reach(task.title), posted.buttons(row.id, _still(task, result)))
         return Post(
             content=posts.told(row.user_id, posts.file_too_large(task.title, expires)),
             view=posted.buttons(row.id, _offers(task, result, other=_other_of(result), link=link)),
@@ -275,7 +276,7 @@ def _offers(
         cover=not is_cover,
         anew=result.artwork_only,
         lengthen=song is not None and song.audio_id is not None and not is_cover,
-        again=task.model in (GenerateMusic.model, ExtendMusic.model, CoverAudio.model) and bool(task.request),
+        again=_can_be_repeated(task),
         likes=result.likes,
         other=other,
         pictures=pictures or [],
@@ -284,8 +285,19 @@ def _offers(
     )
 
 
-def _say(row: Notification, text: Text) -> Post:
-    return Post(content=posts.told(row.user_id, text), view=posted.buttons(row.id, Offers()))
+def _still(task: Task, result: Result) -> Offers:
+    """Return what can be done where a result cannot be posted."""
+    if result.artwork_only and result.audio is not None:
+        return Offers(track=cards.track_value(result.audio), anew=True)
+    return Offers(again=_can_be_repeated(task))
+
+
+def _can_be_repeated(task: Task) -> bool:
+    return task.model in (GenerateMusic.model, ExtendMusic.model, CoverAudio.model) and bool(task.request)
+
+
+def _say(row: Notification, text: Text, view: discord.ui.View | None = None) -> Post:
+    return Post(content=posts.told(row.user_id, text), view=view or posted.buttons(row.id, Offers()))
 
 
 def _explain(error: FetchError, title: str, *, is_artwork: bool) -> Text:

@@ -113,7 +113,9 @@ class Library:
             try:
                 await notifications.cancel(transaction, row.id, message_id)
             except Gone:
-                if row.state is not NotificationState.CANCELLED:
+                # Read anew: the same press may have reached another process, which was first.
+                current = await notifications.get(transaction, row.id)
+                if current is None or current.state is not NotificationState.CANCELLED:
                     raise MemberError(errors.posted_already()) from None
             if not await notifications.is_awaited(transaction, task.id):
                 # What VidGo has not seen yet need not be ordered for nobody.

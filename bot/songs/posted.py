@@ -35,7 +35,10 @@ class Posted:
         submission: Submission,
         limits: Limits,
         clock: Callable[[], float],
+        *,
+        version: str,
     ) -> None:
+        self._version = version
         self._database = database
         self._performances = performances
         self._submission = submission
@@ -113,7 +116,7 @@ class Posted:
         """
         async with self._database.write() as transaction:
             task, _ = await self._pressed(transaction, requester.user_id, notification_id, message_id)
-            request = _request_of(task)
+            request = _request_of(task, self._version)
             source: File | None = None
             if isinstance(request, CoverAudio) and task.source_id is not None:
                 versions = _with_audio(await file_rows.of(transaction, task.source_id))
@@ -157,12 +160,12 @@ class Posted:
         return task, row.position
 
 
-def _request_of(task: Task) -> SubmitRequest:
+def _request_of(task: Task, version: str) -> SubmitRequest:
     """Return what VidGo was asked for; raises `MemberError` where that was forgotten, or was made elsewhere."""
     if task.model not in _REPEATABLE or not task.request:
         raise MemberError(errors.not_again(task.title))
     try:
-        return load_request(task.model, task.request)
+        return load_request(task.model, task.request | {"mv": version})
     except ValueError:  # of a version whose words are others
         raise MemberError(errors.not_again(task.title)) from None
 

@@ -27,6 +27,7 @@ from bot.vidgo import (
     SourceNotReady,
     Turn,
     UnknownTask,
+    VersionRefused,
     VidGo,
     VidGoError,
     load_request,
@@ -60,6 +61,7 @@ _ERROR_KINDS: dict[type[VidGoError], str] = {
     KeyRefused: "key",
     NoCredits: "credits",
     SourceNotReady: "source",
+    VersionRefused: "version",
     ContentRefused: "content",
     InvalidRequest: "invalid",
     UnknownTask: "source",
@@ -114,7 +116,7 @@ class Submission:
             async with self._database.read() as snapshot:
                 task = await rows.get(snapshot, task.id) or task
         if task.status in rows.ENDED_BADLY:
-            raise MemberError(errors.failure(task))
+            raise MemberError(errors.failure(task), task=task)
         return task
 
     async def submit(self, task_id: str) -> None:

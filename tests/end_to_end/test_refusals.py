@@ -136,7 +136,7 @@ async def test_a_failed_song_is_refused(polling: World) -> None:
     assert "could not make that song" in await ada.refusal(await ada.cover(song.id))
     polling.vidgo.set_failure(SONG, "the choir was ill", times=1)
     making = await ada.use("music generate", prompt="own failure")
-    assert "the choir was ill" in (await ada.result(making)).content
+    assert "the choir was ill" in (await ada.failure(making)).content
     [row] = polling.rows("SELECT vidgo_id FROM tasks WHERE title = 'own failure'")
     assert "**own failure** was never finished" in await ada.refusal(await ada.cover(row["vidgo_id"]))
     assert polling.submitted(song) == 0
@@ -215,7 +215,8 @@ async def test_refused_content_is_told_with_the_reason(polling: World) -> None:
     polling.vidgo.fault("submit", "status", status=400, body=error, model=SONG)
     call = await ada.use("music generate", prompt="something rude")
     sentence = await ada.refusal(call)
-    assert "VidGo refused the content: the lyrics are indecent. Change the words" in sentence
+    assert "VidGo refused the content of **something rude** and says: “the lyrics are indecent”. Change" in sentence
+    assert sentence.endswith("No credits were used.")
 
 
 async def test_an_unreadable_refusal_is_told_too(polling: World) -> None:

@@ -164,6 +164,12 @@ class Person:
             call = await self.world.discord.press(self.member, reply, "Post again")
         return await self.result(call)
 
+    async def failure(self, call: Call, timeout: float = 20) -> Message:
+        """Return the private message that says why nothing came of what was acknowledged in public."""
+        return await call.changed.wait_for(
+            lambda: next((one for one in call.followups if one.ephemeral), None), timeout, "private word"
+        )
+
     async def refusal(self, call: Call) -> str:
         """Return the one private sentence that a call was refused with, its public "thinking…" gone."""
         reply = await call.reply()

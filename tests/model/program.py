@@ -82,7 +82,7 @@ class Program:
         self.submission = Submission(database, wire, ending, schedule, config, clock=clock, metrics=metrics)
         self.reading = Reading(database, wire, self.submission, ending, schedule, config, clock=clock, metrics=metrics)
         limits = Limits(database, config, clock)
-        songs = Songs(database, wire, self.submission, ending, limits, clock)
+        songs = Songs(database, wire, self.submission, ending, limits, clock, version="V5")
         self.covers = Covers(database, songs, self.submission, limits, clock, discord_.find)
         self.library = Library(database, songs, archive, clock)
         self.songs = songs
