@@ -258,3 +258,36 @@ async def test_scarce_starts_are_told_in_time(tmp_path: Path) -> None:
         await world.bots[0].start()
         line = await world.bots[0].wait_log("more sessions today")
         assert re.search(r"only 2 more sessions today, of 9", line)
+
+
+async def test_a_pause_that_discord_wants_of_the_whole_bot_is_kept_by_all(tmp_path: Path) -> None:
+    async with several(tmp_path, SHARD_IDS="0") as world:
+        await asyncio.gather(*(bot.launch() for bot in world.bots))
+        await asyncio.gather(*(bot.wait_log("connected to Discord as") for bot in world.bots))
+        anna = world.person("anna")
+        await anna.imports("Sea")
+        fault = world.discord.rate_limit("POST", r"^/channels/\d+/messages$", 4, global_=True)
+        call = await anna.cover()
+        await fault.used_up()
+        await asyncio.gather(*(bot.wait_log("Discord wants no requests of this bot for") for bot in world.bots))
+        assert (await anna.result(call, 40)).attachments
+
+
+async def test_a_button_that_reaches_two_processes_does_its_work_once(tmp_path: Path) -> None:
+    async with several(tmp_path, SHARD_IDS="0") as world:
+        await asyncio.gather(*(bot.launch() for bot in world.bots))
+        await asyncio.gather(*(bot.wait_log("connected to Discord as") for bot in world.bots))
+        anna = world.person("anna")
+        await anna.imports("Sea")
+        post = await anna.covered()
+        seen = [len(bot.log_lines) for bot in world.bots]
+        await world.discord.press(anna.member, post, "Like")
+
+        def came_twice() -> bool:
+            lines = [line for bot, number in zip(world.bots, seen, strict=True) for line in bot.log_lines[number:]]
+            return any("came twice" in line for line in lines)
+
+        await eventually(came_twice)
+        await post.channel.wait_for(lambda one: one is post and any(button.label == "1" for button in one.buttons), 20)
+        found = await rows(world, "SELECT count(*) AS hearts FROM likes")
+        assert found[0]["hearts"] == 1
