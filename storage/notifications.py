@@ -18,6 +18,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     null,
     or_,
     select,
@@ -167,7 +168,7 @@ _DUE = quick(
 )
 # One process at a time posts in a channel: so posts keep their order there, and Discord's limit for it.
 _CHANNEL_IS_OTHERS = exists().where(
-    turns.c.name == func.concat("channel ", notifications.c.channel_id),
+    turns.c.name == literal("channel ") + notifications.c.channel_id.cast(String),
     turns.c.holder != planned.ME,
     turns.c.free_at > bindparam("now", type_=Float),
 )
