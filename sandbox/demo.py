@@ -98,6 +98,7 @@ class Session(Steps):
         show = self._transcript
         show.text("The real bot, with a stand-in Discord and a stand-in VidGo. No account, no network.", "bold")
         show.text(f"Here a cover takes {COVER_SECONDS:g} s; at VidGo it takes a minute or two.")
+        self._vidgo.tells_credits = True
         add = self._vidgo.add_song
         harbour = add("Harbour Lights", tags="folk, warm", seconds=20)
         harvest = add("Harvest Moon", tags="piano ballad", seconds=18, variants=1)
@@ -160,14 +161,14 @@ class Session(Steps):
         require(called.status == 200, f"the bot answered VidGo's callback with {called.status}")
         result = await self._result(acknowledgement)
         self._transcript.note("VidGo finishes it and calls the bot back")
-        self._show_and_save(result, "a new performance, by callback")
+        self._show_and_save(result, "a new version, by callback")
 
     async def _restyle(self, choice: Choice) -> None:
         style = "acoustic, slow"
         acknowledgement = await self._order(choice, style=style)
-        require(self._vidgo.submissions[-1].model == RESTYLE, "no new performance was ordered")
+        require(self._vidgo.submissions[-1].model == RESTYLE, "no new version was ordered")
         await self._made()
-        self._show_and_save(await self._result(acknowledgement), "a new performance in another style")
+        self._show_and_save(await self._result(acknowledgement), "a new version in another style")
 
     async def _library(self) -> None:
         self._transcript.types("ada", "/music library search: harbour")
@@ -198,7 +199,7 @@ class Session(Steps):
         called = [one for one in self._vidgo.deliveries if one.task_id == task.id]
         require(not called, "VidGo called back although the bot has no public address")
         self._transcript.note("it knows the order from its database, and asks VidGo until it is finished")
-        self._show_and_save(result, "a new performance, by polling")
+        self._show_and_save(result, "a new version, by polling")
 
     async def _cover_of_artwork(self, typed: str) -> None:
         self._vidgo.set_result(COVER, "generate_cover", times=1)

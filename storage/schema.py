@@ -27,7 +27,7 @@ from sqlalchemy import (
     true,
 )
 
-HEAD = "0010"
+HEAD = "0011"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 
@@ -505,3 +505,30 @@ leases = Table(
     Column("lease_until", Float, nullable=False),
 )
 """What only one process does at a time."""
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("holder", String(24)),
+    Column("free_at", Float, nullable=False),
+)
+"""When each thing may be done again that all processes together do only so often, and by whom before that."""
+
+shard_blocks = Table(
+    "shard_blocks",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("first", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+    Column("shards", Integer, nullable=False),
+    Column("holder", String(24)),
+    Column("lease_until", Float, nullable=False),
+    Column("is_offered", Boolean, nullable=False),
+    Column("successor", String(24)),
+    Column("successor_until", Float, nullable=False),
+)
+"""Which process runs which part of the gateway, of so many `shards` in all; with SQLite one runs all, and no row.
+
+Who ends offers its block; a `successor` begins its own sessions then, and is the holder when they are ready.
+"""

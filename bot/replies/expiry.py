@@ -46,6 +46,7 @@ class Expiry:
         now = self._clock()
         async with self._database.write(durable=False) as transaction:
             gone = await notifications.expire(transaction, now - KEEP_SECONDS)
+            await transaction.expire_turns()
             await drafts.expire(transaction, now - KEEP_SECONDS)
             gone += await usage.expire(transaction, usage.day_of(now))
             gone += await recordings.expire(transaction, now)

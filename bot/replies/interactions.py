@@ -95,8 +95,12 @@ class Interactions:
             log.exception("interaction %s failed", row.id)
             await self._fail(interaction, row)
         else:
-            with speaking(row.locale):
-                await self._acknowledgements.acknowledge(interaction, row.id, ordered)
+            try:
+                with speaking(row.locale):
+                    await self._acknowledgements.acknowledge(interaction, row.id, ordered)
+            except SQLAlchemyError as error:  # it is ordered, so the delivery says it once the database answers
+                log.error("interaction %s failed: %s", row.id, _told(error))
+                await self._leave(row.id)
 
     async def reply(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer]]) -> None:
         """Answer a command privately."""
@@ -125,6 +129,8 @@ class Interactions:
         self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
+        if not await self._is_first(interaction):
+            return
         if await _defer(interaction, reference) not in (None, Refusal.ANSWERED):
             return  # nothing was done, and Discord itself says so
         try:
@@ -148,6 +154,8 @@ class Interactions:
         self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
+        if not await self._is_first(interaction):
+            return
         try:
             form = await make()
         except MemberError as error:
@@ -164,6 +172,17 @@ class Interactions:
         is_command = interaction.type is discord.InteractionType.application_command
         if await _defer(interaction, reference, ephemeral=is_command, thinking=is_command) in (None, Refusal.ANSWERED):
             await self._follow_up(interaction, reference, text)
+
+    async def _is_first(self, interaction: discord.Interaction) -> bool:
+        """Tell whether no other process has this interaction too, of which nothing is written down."""
+        try:
+            async with asyncio.timeout(RECORD_SECONDS):
+                is_first = await self._database.turns.once(f"press {interaction.id}")
+        except (SQLAlchemyError, TimeoutError):
+            return True  # what it wants to change the database will not take either
+        if not is_first:
+            log.info("interaction %s came twice", interaction.id)
+        return is_first
 
     async def _follow_up(self, interaction: discord.Interaction, name: str, text: Text) -> None:
         """Say privately why a button or form did nothing."""

@@ -17,7 +17,7 @@ from sandbox.discord.content import Attachment
 from sandbox.discord.faults import FaultPlan
 from sandbox.discord.gateway import Gateway
 from sandbox.discord.judge import Judge, Violation, find_description
-from sandbox.discord.limits import RateLimits
+from sandbox.discord.limits import RateLimits, SessionStarts
 from sandbox.discord.model import Guild, Message, State, User
 from sandbox.discord.people import People
 from sandbox.discord.rest import API_PREFIX, BODY_LIMIT, Refusal, Request, Rest
@@ -35,7 +35,9 @@ class DiscordStandIn(People, FaultPlan):
     `openapi` is the file of Discord's description, "auto" looks for it, None judges nothing. `judge="now"`
     refuses what the description forbids; "later" only records it, and judges when `violations` is read, so
     that judging costs a benchmark nothing. `port` 0 takes a free one. `compress` lets the gateway speak
-    zlib-stream to clients that ask for it. `shards` is the number recommended to the bot. `clock` returns
+    zlib-stream to clients that ask for it. `shards` is the number recommended to the bot.
+    `identify_seconds` is how far apart sessions must begin (Discord's 5 s would hold up each quick restart, so 0 unless
+    a test wants them), `session_starts` how many a day, `max_concurrency` how many at a time. `clock` returns
     seconds; answers (3 s), tokens (15 min), nonces (5 min) and rate limits expire by it.
     """
 
@@ -49,6 +51,9 @@ class DiscordStandIn(People, FaultPlan):
         compress: bool = False,
         shards: int = 1,
         rate_limits: bool = True,
+        identify_seconds: float = 0.0,
+        session_starts: int = 1000,
+        max_concurrency: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         time_source = Clock(clock)
@@ -56,13 +61,17 @@ class DiscordStandIn(People, FaultPlan):
         self.token = token
         self.state = State(time_source)
         self.commands = CommandRegistry(self.state)
-        self.gateway = Gateway(self.state, token, compress=compress)
+        self.session_starts = SessionStarts(
+            time_source, seconds=identify_seconds, total=session_starts, max_concurrency=max_concurrency
+        )
+        self.gateway = Gateway(self.state, token, self.session_starts, compress=compress)
         self.state.publish = self.gateway.publish
         self.limits = RateLimits(self.state.clock, enabled=rate_limits)
         description = find_description(openapi)
         self.judge = Judge(description) if description is not None else None
         self._rest = Rest(self.state, token, self.commands, self, self.limits, self.judge, judge_at_once=judge == "now")
         self._rest.shards = shards
+        self._rest.session_starts = self.session_starts
         self._port = port
         self._runner: web.AppRunner | None = None
 
