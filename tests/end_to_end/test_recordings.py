@@ -333,8 +333,8 @@ async def test_a_recording_counts_as_a_song(tmp_path: Path, mp3: bytes) -> None:
     async with open_music(tmp_path, DAILY_SONGS_PER_USER="1") as world:
         ada = world.person("ada")
         world.vidgo.set_failure(PERFORM, "the tempo cannot be kept", times=1)
-        result = await ada.result(await cover_file(ada, "one.mp3", mp3, style="folk"))
-        assert "could not make" in result.content
+        told = await ada.failure(await cover_file(ada, "one.mp3", mp3, style="folk"))
+        assert "could not make" in told.content
         # What failed is given back.
         await ada.result(await cover_file(ada, "one.mp3", mp3, style="folk"))
         orders = len(world.vidgo.submissions)

@@ -241,7 +241,9 @@ async def test_a_death_while_the_owner_is_told_does_not_tell_twice(tmp_path: Pat
         await room.bot.start()
         await room.until(lambda: hanging.struck and told(room), "the message")
         ada = room.person("ada")
-        assert "no songs here yet" in (await (await ada.use("music library")).reply()).content  # nobody waits for it
+        assert "no songs here yet" in str(
+            (await (await ada.use("music library")).reply()).components
+        )  # nobody waits for it
         await room.bot.kill()
         room.discord.clear_faults()
         room.advance(1200)  # Discord has forgotten the nonce
