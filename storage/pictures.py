@@ -45,6 +45,16 @@ _END = quick(
     .values(picture=bindparam("new_picture"), picture_wanted=None, attempt_at=None, holder=None)
     .returning(*notifications.c)
 )
+_CHOSEN = quick(
+    select(library.c.position)
+    .where(
+        library.c.user_id == bindparam("of_user"),
+        library.c.task_id == bindparam("of_task"),
+        library.c.kind == "cover",
+    )
+    .order_by(library.c.position)
+    .limit(1)
+)
 _CARRY = (
     update(library)
     .where(
@@ -54,6 +64,13 @@ _CARRY = (
     )
     .values(position=bindparam("new_position"))
 )
+
+
+async def chosen_by(snapshot: Snapshot, user_id: int, task_id: str) -> int | None:
+    """Return which picture of a cover a member has chosen, None for the first one."""
+    values = {"of_user": user_id, "of_task": task_id}
+    found: int | None = (await snapshot.execute(_CHOSEN, values)).scalar_one_or_none()
+    return found or None
 
 
 async def want(transaction: Transaction, notification_id: str, picture: int, now: float) -> None:

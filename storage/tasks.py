@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -70,6 +70,7 @@ class Task:
     holder: str | None = None
     counted_on: int | None = None
     credits: float | None = None
+    recording: str | None = None
 
 
 def _task(row: Any) -> Task:
@@ -126,6 +127,8 @@ _DURATIONS = quick(
 )
 _DUE = planned.due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
 _CLAIM = planned.claim(_DUE, tasks.c.holder)
+# Whoever looked at a task that its own process is about to send leaves it to that.
+_CLAIM = replace(_CLAIM, release=_CLAIM.release.where(tasks.c.status != TaskStatus.SUBMITTING))
 _NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE).where(planned.mine(tasks.c.holder))
 # An expression instead of the id itself, for which SQLite would look at everything older instead of all that is live.
 _AHEAD = select(func.count()).where(IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id"))

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import discord
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.acknowledgements import Acknowledgements
@@ -39,6 +39,8 @@ TOKEN_SECONDS = 15 * 60
 
 RECORD_SECONDS = 1.0
 """How long the first answer, which Discord wants within 3 s, waits for the database."""
+
+RECORD_AGAIN_SECONDS = 0.3
 
 COURTESY_SECONDS = 0.5
 """How long the work for a member waits while others still wait for their first answer."""
@@ -80,8 +82,7 @@ class Interactions:
         if row is None:
             return
         try:
-            _check_permissions(interaction)
-            await self._check_place(interaction)
+            await self.check_order(interaction)
             ordered = await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
         except MemberError as error:
             await self._refuse(interaction, row, error.text, error.view, error.task)
@@ -94,8 +95,12 @@ class Interactions:
             log.exception("interaction %s failed", row.id)
             await self._fail(interaction, row)
         else:
-            with speaking(row.locale):
-                await self._acknowledgements.acknowledge(interaction, row.id, ordered)
+            try:
+                with speaking(row.locale):
+                    await self._acknowledgements.acknowledge(interaction, row.id, ordered)
+            except SQLAlchemyError as error:  # it is ordered, so the delivery says it once the database answers
+                log.error("interaction %s failed: %s", row.id, _told(error))
+                await self._leave(row.id)
 
     async def reply(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer]]) -> None:
         """Answer a command privately."""
@@ -121,8 +126,11 @@ class Interactions:
 
     async def update(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer | None]]) -> None:
         """Let a button change its own message; nothing shows "thinking…", so nothing is written down."""
+        self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
+        if not await self._is_first(interaction):
+            return
         if await _defer(interaction, reference) not in (None, Refusal.ANSWERED):
             return  # nothing was done, and Discord itself says so
         try:
@@ -142,9 +150,12 @@ class Interactions:
         await self._follow_up(interaction, reference, text)
 
     async def open(self, interaction: discord.Interaction, make: Callable[[], Awaitable[discord.ui.Modal]]) -> None:
-        """Answer a button with a form, which has to come first; `make` may take no time."""
+        """Answer a command or button with a form, which has to come first; `make` may take no time."""
+        self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
+        if not await self._is_first(interaction):
+            return
         try:
             form = await make()
         except MemberError as error:
@@ -158,8 +169,20 @@ class Interactions:
             except FAILURES as error:
                 log.info("interaction %s: its form was not taken: %s", reference, explain(error))
             return
-        if await _defer(interaction, reference) in (None, Refusal.ANSWERED):
+        is_command = interaction.type is discord.InteractionType.application_command
+        if await _defer(interaction, reference, ephemeral=is_command, thinking=is_command) in (None, Refusal.ANSWERED):
             await self._follow_up(interaction, reference, text)
+
+    async def _is_first(self, interaction: discord.Interaction) -> bool:
+        """Tell whether no other process has this interaction too, of which nothing is written down."""
+        try:
+            async with asyncio.timeout(RECORD_SECONDS):
+                is_first = await self._database.turns.once(f"press {interaction.id}")
+        except (SQLAlchemyError, TimeoutError):
+            return True  # what it wants to change the database will not take either
+        if not is_first:
+            log.info("interaction %s came twice", interaction.id)
+        return is_first
 
     async def _follow_up(self, interaction: discord.Interaction, name: str, text: Text) -> None:
         """Say privately why a button or form did nothing."""
@@ -183,6 +206,7 @@ class Interactions:
         self, interaction: discord.Interaction, *, ephemeral: bool, draft: Draft | None = None
     ) -> Notification | None:
         """Write an interaction down and give Discord its first answer; None where there is nothing more to do."""
+        self._database.begin_work()
         speak(str(interaction.locale))  # discord.py gives each interaction an asyncio task of its own
         now = self._clock()
         row = _row(interaction, new_id(now), ephemeral=ephemeral, now=now, draft=draft)
@@ -216,15 +240,37 @@ class Interactions:
         return None
 
     async def _record(self, row: Notification) -> Notification:
+        """Write a command down, again for as long as the database may be out of reach in passing."""
+        loop = asyncio.get_running_loop()
+        until, again = loop.time() + self._database.passing_seconds, False
+        while True:
+            try:
+                return await self._write_down(row, again=again)
+            except OperationalError as error:
+                if loop.time() >= until:
+                    raise
+                log.warning("interaction %s cannot be written down yet: %s", row.id, _told(error))
+            again = True
+            await asyncio.sleep(RECORD_AGAIN_SECONDS)
+
+    async def _write_down(self, row: Notification, *, again: bool) -> Notification:
         # The operating system keeps a commit through the death of this process, which is what the row is for. Should
         # the power fail in this very moment, Discord ends the "thinking…" by itself after 15 minutes.
         async with self._database.write(durable=False) as transaction:
+            # What seems to have failed may have been committed.
+            if again and (written := await notifications.get(transaction, row.id)) is not None:
+                return written
             if not row.ephemeral:
                 server = await servers.get(transaction, row.guild_id)
                 if server.language is not None:
                     row = replace(row, locale=server.language, own_locale=row.locale)
             await notifications.add(transaction, row)
         return row
+
+    async def check_order(self, interaction: discord.Interaction) -> None:
+        """Raise `MemberError` where nothing may be ordered, or its result could not be posted."""
+        _check_permissions(interaction)
+        await self._check_place(interaction)
 
     async def _check_place(self, interaction: discord.Interaction) -> None:
         """Refuse where the managers of the server want no songs."""
@@ -326,15 +372,16 @@ class Interactions:
         await self._database.insist(plan)
 
     async def _close(self, notification_id: str) -> None:
-        """Note that everything has been said to the member who asked."""
-        try:
+        """Note that everything has been said to the member who asked, who else would be told once more."""
+
+        async def close() -> None:
             async with self._database.write() as transaction:
                 await notifications.answer(transaction, notification_id)
+
+        try:
+            await self._database.insist(close)
         except Gone:
             log.debug("interaction %s is closed already", notification_id)
-        except SQLAlchemyError as error:
-            # The row stays open, so the member may be told once more; better than never.
-            log.error("interaction %s could not be closed: %s", notification_id, _told(error))
 
 
 def _told(error: SQLAlchemyError) -> str:
@@ -414,7 +461,10 @@ async def _edit_original(interaction: discord.Interaction, answer: Answer) -> No
     files = [discord.File(path, filename=name) for path, name in answer.files]
     try:
         if isinstance(answer.view, discord.ui.LayoutView):
-            await interaction.edit_original_response(view=answer.view, allowed_mentions=QUIET)
+            # What was said in the other way goes: neither stands beside a layout.
+            await interaction.edit_original_response(
+                content=None, embeds=[], attachments=files, view=answer.view, allowed_mentions=QUIET
+            )
             return
         options: dict[str, Any] = {"attachments": files} if answer.embeds or files else {}
         await interaction.edit_original_response(

@@ -104,14 +104,15 @@ class Composer:
             parts = await self._gathering.fit(result, task, got, directory, limit, failures)
         except LostError as lost:
             log.error("task %s: its file cannot be posted: %s", task.id, lost)
-            return _say(row, _explain(lost.error, task.title, is_artwork=result.artwork_only))
+            text = _explain(lost.error, task.title, is_artwork=result.artwork_only)
+            return _say(row, text, posted.buttons(row.id, _still(task, result)))
         if parts is None:
             return await self._linked(row, task, result)
         return self._post(row, task, result, parts, limit)
 
     def compose_plain(self, row: Notification, task: Task) -> Post:
         """Compose one sentence for a result that Discord refuses as it is."""
-        return _say(row, posts.post_refused(task.title))
+        return _say(row, posts.post_refused(task.title), posted.buttons(row.id, Offers(again=_can_be_repeated(task))))
 
     async def compose_link(self, row: Notification, task: Task) -> Post:
         """Compose a message whose audio is a link, for a channel that takes no file of that size."""
@@ -159,7 +160,7 @@ class Composer:
         said = [
             posts.artwork_alone(result.title, is_gone=is_gone)
             if result.artwork_only and parts.song is None
-            else posts.result(task, result.title, artwork_only=result.artwork_only)
+            else posts.result(task, result.title, artwork_only=result.artwork_only, user_id=row.user_id)
         ]
         if parts.shrunk:
             said.append(posts.reduced())
@@ -221,7 +222,7 @@ class Composer:
                 link = result.audio.audio_url
                 expires = (holder.finished_at or holder.created_at) + KEEPS_SECONDS
         if link is None or result.audio is None:
-            return _say(row, posts.file_out_of_reach(task.title))
+            return _say(row, posts.file_out_of_reach(task.title), posted.buttons(row.id, _still(task, result)))
         return Post(
             content=posts.told(row.user_id, posts.file_too_large(task.title, expires)),
             view=posted.buttons(row.id, _offers(task, result, other=_other_of(result), link=link)),
@@ -275,13 +276,26 @@ def _offers(
         cover=not is_cover,
         anew=result.artwork_only,
         lengthen=song is not None and song.audio_id is not None and not is_cover,
-        again=task.model in (GenerateMusic.model, ExtendMusic.model, CoverAudio.model) and bool(task.request),
+        again=_can_be_repeated(task),
         likes=result.likes,
         other=other,
         pictures=pictures or [],
         chosen=chosen,
         link=link,
     )
+
+
+def _still(task: Task, result: Result) -> Offers:
+    """Return what can be done where a result cannot be posted."""
+    if result.artwork_only and result.audio is not None:
+        return Offers(track=cards.track_value(result.audio), anew=True)
+    return Offers(again=_can_be_repeated(task))
+
+
+def _can_be_repeated(task: Task) -> bool:
+    # A member's own recording is where only its order knew it.
+    is_known = task.recording is None and bool(task.request)
+    return is_known and task.model in (GenerateMusic.model, ExtendMusic.model, CoverAudio.model)
 
 
 def _say(row: Notification, text: Text, view: discord.ui.View | None = None) -> Post:

@@ -16,7 +16,7 @@ from bot.vidgo import CoverArt
 from bot.words import answers, cards, errors, posted, waiting
 from bot.words.errors import MemberError
 from bot.words.limits import Left
-from storage import notifications, posts
+from storage import notifications, pictures, posts
 from storage import tasks as rows
 from storage.database import Database
 from storage.library import Song
@@ -74,7 +74,8 @@ class Covers:
                     source_id=song.task_id,
                 )
                 left = await self._limits.order(transaction, task, requester.roles)
-            await notifications.tie(transaction, requester.notification_id, task.id, song.position)
+            picture = await pictures.chosen_by(transaction, requester.user_id, task.id)
+            await notifications.tie(transaction, requester.notification_id, task.id, song.position, picture=picture)
         return Ordered(await self._submission.order(task), song.title, joined, left)
 
     async def _look_for_post(self, requester: Requester, song: Song) -> None:

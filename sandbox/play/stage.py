@@ -59,6 +59,7 @@ class Stage:
         self.guild = _people_a_server(discord)
         self._songs = [(person, *song) for person in self.people for song in SONGS[person.name]]
         self._bot = bot
+        self.directory = bot.directory
         self._settings = {
             "DISCORD_TOKEN": TOKEN,
             "DISCORD_API_URL": discord.api_url,
@@ -158,6 +159,7 @@ async def open_stage(seconds: float) -> AsyncIterator[Stage]:
             VidGoStandIn(key=KEY, seconds=seconds, credits=CREDITS, audio_seconds=8) as vidgo,
         ):
             vidgo.set_result(COVER, "audio_one")
+            vidgo.tells_credits = True
             stage = Stage(discord, vidgo, BotProcess(Path(directory)), port)
             try:
                 yield stage

@@ -24,6 +24,7 @@ from storage.database import PAUSES, Database, DatabaseError, Snapshot, Transact
 from storage.sqlite.connection import SQLiteConnection
 from storage.sqlite.disk import Disk
 from storage.sqlite.opening import explained, path_of, prepare, unusable
+from storage.turns import Turns
 from storage.wakeups import Wakeups
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class SQLiteDatabase(Database):
 
     def __init__(self, path: Path) -> None:
         self.wakeups = Wakeups()
+        self.turns = Turns()
         self._path = path
         self._writer = asyncio.Lock()
         self._free = asyncio.Semaphore(CONNECTIONS)
@@ -99,6 +101,9 @@ class SQLiteDatabase(Database):
         self.wakeups.ring(transaction.woken)
         if durable:
             await self.sync()
+
+    def begin_work(self) -> None:
+        """Do nothing: nobody else lives who could take it over."""
 
     @asynccontextmanager
     async def claiming(self) -> AsyncIterator[Transaction]:

@@ -332,6 +332,8 @@ async def test_the_requester_chooses_the_picture_that_the_song_carries(world: Wo
     assert [file.data for file in shown] == [two.data]
     again = await noted(world, await ada.result(await press(ada, page, "1 Post")))
     assert picture_in(again.attachments[0].data) == two.data
+    once_more = await press(ada, await (await ada.cover()).reply(), "Post again")
+    assert picture_in((await ada.result(once_more)).attachments[0].data) == two.data
 
 
 async def test_a_picture_that_was_chosen_is_shown_although_the_bot_dies(world: World) -> None:
@@ -377,6 +379,21 @@ async def test_who_has_a_cover_is_shown_where_and_may_have_it_again(world: World
     assert "New artwork" in (await ada.result(await ada.cover())).content
     assert world.submitted(song) == 1
     assert refusals(world) == [("GET", 10008)]
+
+
+@pytest.mark.parametrize("where", ["under artwork", "where it is said that one has it"])
+async def test_new_version_opens_the_form_of_a_style(world: World, where: str) -> None:
+    ada = world.person("ada")
+    await ada.imports(f"Anew {where}")
+    message = await noted(world, await ada.covered())
+    if where != "under artwork":
+        message = await (await ada.cover()).reply()
+    call = await press(ada, message, "New version…")
+    await call.acknowledged()
+    sent = await world.discord.submit_modal(ada.member, call, {"style": "slow waltz"})
+    result = await ada.result(sent)
+    assert f"here is a new version: **Anew {where} (slow waltz)**." in result.content
+    assert world.vidgo.accepted(PERFORM)[-1].input["prompt"] == "slow waltz"
 
 
 async def test_post_again_posts_nothing_of_others(world: World) -> None:

@@ -166,6 +166,7 @@ async def test_404_is_the_end_when_it_lasts(desk: Desk) -> None:
         post, _ = await desk.wait_for(task)
     assert LASTS_SECONDS <= desk.bench.now - NOW <= 15 * 60
     assert "VidGo no longer has its file" in post.content
+    assert offered(post) == ["Again", "Remove"]
 
 
 async def test_an_outage_ends_in_the_song(desk: Desk) -> None:
@@ -212,6 +213,7 @@ async def test_artwork_whose_host_is_down_is_never_said_to_be_gone(desk: Desk) -
     assert desk.bench.now - NOW >= KEEPS_SECONDS
     assert "could not get its file" in post.content
     assert "no longer has" not in post.content
+    assert offered(post) == ["New version…", "Remove"]
 
 
 @pytest.mark.parametrize(
