@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import discord
 
@@ -74,4 +75,5 @@ class Abandoned:
         except discord.HTTPException as error:  # whoever died after this still owes the sentence
             if meaning_of(error) is not Refusal.GONE:
                 raise
-        await webhook.send(text, ephemeral=True, view=view or discord.utils.MISSING, allowed_mentions=QUIET)
+        options: dict[str, Any] = {} if view is None else {"view": view}
+        await webhook.send(text, ephemeral=True, allowed_mentions=QUIET, **options)

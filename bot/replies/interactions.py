@@ -323,11 +323,22 @@ class Interactions:
     ) -> None:
         """Turn a public "thinking…" into a private sentence, with its own buttons or those that keep what was typed."""
         try:
-            await turn_private(interaction, str(text), view or cards.refusal_view(row, task, self._support_url))
+            if view is None:
+                view = cards.refusal_view(await self._as_kept(row), task, self._support_url)
+            await turn_private(interaction, str(text), view)
         except FAILURES as error:
             await self._not_told(interaction, row, error, text)
         else:
             await self._close(row.id)
+
+    async def _as_kept(self, row: Notification) -> Notification:
+        """Return a notification with what is kept of its draft by now: what is tried again has taken that over."""
+        try:
+            async with self._database.read() as snapshot:
+                return await notifications.get(snapshot, row.id) or row
+        except SQLAlchemyError as error:
+            log.error("interaction %s: the database does not answer: %s", row.id, _told(error))
+            return row
 
     async def _not_told(
         self, interaction: discord.Interaction, row: Notification, error: Exception, text: Text | str

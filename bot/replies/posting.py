@@ -83,9 +83,8 @@ class Posting:
             except discord.HTTPException as error:
                 if meaning_of(error) is not Refusal.GONE:
                     raise
-        sent = await webhook.send(
-            cards.fitting(text), view=view or discord.utils.MISSING, ephemeral=True, wait=True, allowed_mentions=QUIET
-        )
+        options: dict[str, Any] = {} if view is None else {"view": view}
+        sent = await webhook.send(cards.fitting(text), ephemeral=True, wait=True, allowed_mentions=QUIET, **options)
         return sent.id
 
     async def edit(self, row: Notification, post: Post) -> None:

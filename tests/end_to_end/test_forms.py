@@ -202,6 +202,16 @@ async def test_try_again_pressed_twice_at_once_pays_once(world: World) -> None:
     assert "You have tried that again already" in await ada.refusal(await press(ada, failed, TRY))
 
 
+async def test_what_is_refused_once_more_can_be_tried_once_more(world: World) -> None:
+    ada = world.person("ada")
+    world.vidgo.fault("submit", "status", status=400, body=POLICY, model=SONG, times=2)
+    refused = await told(await ada.use("music generate", prompt="third time lucky"))
+    refused = await told(await press(ada, refused, TRY))
+    assert [button.label for button in refused.buttons] == [TRY, CHANGE]
+    assert (await open_form(ada, await press(ada, refused, CHANGE)))["prompt"] == "third time lucky"
+    assert "here is your song" in (await ada.result(await press(ada, refused, TRY))).content
+
+
 async def test_a_failed_cover_can_be_tried_again_and_has_no_words(world: World) -> None:
     ada = world.person("ada")
     song = await ada.imports("Paintless")

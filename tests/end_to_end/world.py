@@ -170,6 +170,16 @@ class Person:
             lambda: next((one for one in call.followups if one.ephemeral), None), timeout, "private word"
         )
 
+    async def ending(self, call: Call, timeout: float = 20) -> Message:
+        """Return what says why nothing came of an order, in private or where that is too late in the channel."""
+
+        def look() -> Message | None:
+            told = [one for one in call.followups if one.ephemeral]
+            answers = [one for one in self.channel.messages if call.original and one.reference == call.original.id]
+            return next(iter([*told, *answers]), None)
+
+        return await self.world.discord.state.changed.wait_for(look, timeout, "end of an order")
+
     async def refusal(self, call: Call) -> str:
         """Return the one private sentence that a call was refused with, its public "thinking…" gone."""
         reply = await call.reply()

@@ -91,7 +91,7 @@ async def test_404s_of_vidgos_that_stay_are_final(tmp_path: Path) -> None:
         await room.pass_until(lambda: room.tasks("failed"))
         assert BELIEF_SECONDS <= believed_after(room) < BELIEF_SECONDS + 90
         assert unknown.struck >= 3
-        assert "no longer knows anything of" in (await ada.result(call)).content
+        assert "no longer knows anything of" in (await ada.ending(call)).content
 
 
 async def test_404s_between_which_nobody_looked_are_counted_anew(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_a_task_is_given_up_when_its_time_is_over_and_nothing_changes(tmp_
             room.vidgo.fault("detail", kind, status=500, times=None)  # type: ignore[arg-type]
         _, passed = await room.pass_until(lambda: room.tasks("given_up"), stride=20)
         assert 3600 + (BELIEF_SECONDS if kind is None else SILENCE_SECONDS) <= passed
-        assert "stopped waiting for it" in (await ada.result(call)).content
+        assert "stopped waiting for it" in (await ada.ending(call)).content
         assert any("needs longer than most" in words for words in call.replies[0].edits)
 
 
@@ -199,4 +199,4 @@ async def test_files_that_never_come_are_a_failure_after_two_minutes_and_no_soon
         await room.pass_until(lambda: room.task()["doubt"])
         await room.pass_until(lambda: room.tasks("failed"))
         assert BELIEF_SECONDS <= believed_after(room) < BELIEF_SECONDS + 60
-        assert "delivered no file" in (await ada.result(call)).content
+        assert "delivered no file" in (await ada.ending(call)).content

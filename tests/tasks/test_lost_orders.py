@@ -137,7 +137,7 @@ async def test_a_cover_that_exists_without_an_id_and_never_comes_is_told_in_five
         await says(room, acknowledgement, "not confirmed")
         _, passed = await room.pass_until(lambda: room.tasks("given_up"))
         assert passed < CONFIRM_SECONDS + 30
-        assert "exists already, but does not let me have it" in (await ada.result(call)).content
+        assert "exists already, but does not let me have it" in (await ada.ending(call)).content
         # It comes after all.
         room.vidgo.finish(room.vidgo.tasks[str(room.vidgo.accepted(COVER)[0].task_id)])
         await room.pass_until(lambda: posts(ada))
@@ -152,7 +152,7 @@ async def test_a_cover_that_vidgo_never_answers_is_given_up_in_the_end(tmp_path:
         await call.reply()
         _, passed = await room.pass_until(lambda: room.tasks("given_up"), stride=20)
         assert passed > 3600
-        assert "never confirmed" in (await ada.result(call)).content
+        assert "never confirmed" in (await ada.ending(call)).content
         assert "twice" not in words_in(ada)
 
 
@@ -221,7 +221,7 @@ async def test_another_order_is_not_sent_again_after_a_death(tmp_path: Path) -> 
         await room.bot.kill()
         await room.bot.start()
         await room.pass_until(lambda: room.tasks("given_up"))
-        assert "never confirmed the order" in (await ada.result(call)).content
+        assert "never confirmed the order" in (await ada.ending(call)).content
         assert len(room.vidgo.submissions) == 1
 
 

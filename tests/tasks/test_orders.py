@@ -154,4 +154,4 @@ async def test_an_order_is_given_up_when_vidgo_has_no_room_again_and_again(tmp_p
         _, passed = await room.pass_until(lambda: room.tasks("failed"), stride=10)
         assert passed >= 1800
         assert busy.struck > TRIES
-        assert "VidGo had no room" in (await ada.result(call)).content
+        assert "VidGo had no room" in (await ada.ending(call)).content

@@ -30,7 +30,7 @@ async def called_failed(room: Room) -> tuple[Person, Call, Task]:
     await call.reply()
     room.vidgo.fault("detail", "status", status=404, times=None)
     await room.pass_until(lambda: room.tasks("failed"))
-    assert "no longer knows" in (await ada.result(call)).content
+    assert "no longer knows" in (await ada.ending(call)).content
     room.vidgo.clear_faults()
     return ada, call, room.vidgo.tasks[room.task()["vidgo_id"]]
 
@@ -42,7 +42,7 @@ async def called_given_up(room: Room) -> tuple[Person, Call, Task]:
     call = await ada.use("music generate", prompt="the sea")
     await call.reply()
     await room.pass_until(lambda: room.tasks("given_up"), stride=20)
-    assert "stopped waiting" in (await ada.result(call)).content
+    assert "stopped waiting" in (await ada.ending(call)).content
     return ada, call, room.vidgo.tasks[room.task()["vidgo_id"]]
 
 
