@@ -269,12 +269,12 @@ async def test_a_death_on_the_way_leaves_the_one_or_the_other(
     target = folder / "bot.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-    await add(database, [a_task(title="last")])
-    before = {"before", "after", "last"}
+    await add(database, [a_task(title="the very last")])
+    before = {"before", "after", "the very last"}
     saved = {ending: content(path.with_name(path.name + ending)) for ending in ("", "-wal")}
-    assert b"last" in saved["-wal"]
+    assert b"the very last" in saved["-wal"]
     assert b"after" in saved[""]
-    assert b"last" not in saved[""]
+    assert b"the very last" not in saved[""]
     await database.close()
     if is_damaged:
         saved = {"": b"damaged" * 4096, "-wal": b"no log" * 4096}
