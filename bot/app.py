@@ -154,8 +154,8 @@ async def _assemble(
     submission = Submission(database, vidgo, ending, schedule, settings, clock=clock, metrics=metrics)
     reading = Reading(database, vidgo, submission, ending, schedule, settings, clock=clock, metrics=metrics)
     limits = Limits(database, settings, clock)
-    songs = Songs(database, vidgo, submission, ending, limits, clock)
-    acknowledgements = Acknowledgements(database, client, schedule, clock)
+    songs = Songs(database, vidgo, ending, limits, clock)
+    acknowledgements = Acknowledgements(database, client, schedule, submission, clock)
     onboarding = Onboarding(database, client, PERMISSIONS, clock)
     client.use_cases = UseCases(
         database=database,
@@ -166,8 +166,8 @@ async def _assemble(
         support_url=settings.support_url,
         acknowledgements=acknowledgements,
         songs=songs,
-        covers=Covers(database, songs, submission, limits, clock),
-        performances=Performances(database, songs, submission, files, links, limits, directory=directory, clock=clock),
+        covers=Covers(database, songs, limits, clock),
+        performances=Performances(database, songs, files, links, limits, directory=directory, clock=clock),
         library=Library(database, songs, archive, clock),
         onboarding=onboarding,
         directory=directory,

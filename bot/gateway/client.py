@@ -45,8 +45,8 @@ LONGEST_WAIT_SECONDS = 30.0
 
 COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons", "cogs.coverbot", "cogs.settings")
 
-COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-")
-"""How discord.py names the tasks in which it runs commands and buttons."""
+COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-", "command ")
+"""How discord.py names the tasks in which it runs commands and buttons, and we what is done for them."""
 
 LAUNCH_PAUSES = (0.0, 5.0, 25.0, 55.0)
 """Seconds between the tries to begin a shard's first session, beside the 5 that discord.py takes."""

@@ -8,7 +8,6 @@ from bot.servers.limits import Limits
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.new import new_task
-from bot.tasks.submission import Submission
 from bot.vidgo import CoverArt
 from bot.words import errors
 from bot.words.errors import MemberError
@@ -25,20 +24,18 @@ class Covers:
         self,
         database: Database,
         songs: Songs,
-        submission: Submission,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
         self._database = database
         self._songs = songs
-        self._submission = submission
         self._limits = limits
         self._clock = clock
 
     async def cover(self, requester: Requester, track: str | None) -> Ordered:
         """Order the cover of a member's song, or join the one that is under way or finished.
 
-        Raises `MemberError` where there is no such song, a limit is reached, or VidGo refuses the order.
+        Raises `MemberError` where there is no such song, or a limit is reached.
         """
         song = await self._songs.find(requester.user_id, track)
         if song.vidgo_id is None:
@@ -58,4 +55,4 @@ class Covers:
                 )
                 left = await self._limits.order(transaction, task, requester.roles)
             await notifications.tie(transaction, requester.notification_id, task.id, song.position)
-        return Ordered(await self._submission.order(task), song.title, joined, left)
+        return Ordered(task, song.title, joined, left)

@@ -11,6 +11,7 @@ from pathlib import Path
 from bot.formats.kinds import MediaKind
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
+from bot.tasks.unwanted import drop_unwanted
 from bot.words import errors
 from bot.words.errors import MemberError
 from bot.words.pages import Page
@@ -108,11 +109,7 @@ class Library:
             except Gone:
                 if row.state is not NotificationState.CANCELLED:
                     raise MemberError(errors.posted_already()) from None
-            if not await notifications.is_awaited(transaction, task.id):
-                # What VidGo has not seen yet need not be ordered for nobody.
-                with suppress(Gone):
-                    dropped = await rows.drop(transaction, task.id, self._clock())
-                    await usage.give_back(transaction, dropped, failed=False)
+            await drop_unwanted(transaction, task.id, self._clock())
 
     async def remove_post(self, user_id: int, notification_id: str, message_id: int, *, manages: bool) -> None:
         """End a notification whose message is about to be removed; raises `MemberError` where a member may not."""

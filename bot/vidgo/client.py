@@ -72,6 +72,7 @@ class VidGo:
         self._base = base
         self._key = api_key
         # A bucket must hold at least one request, so rates below one stretch the period instead.
+        self._limiter_rate = requests_per_second
         burst = max(1.0, requests_per_second)
         self._limiter = AsyncLimiter(burst, burst / requests_per_second)
         # The connect timeout must end first: after it the request was certainly not taken.
@@ -88,6 +89,10 @@ class VidGo:
         """Cancel everybody who waits for a turn, for nobody gets one any more; what is under way goes on."""
         for task in self._in_line:
             task.cancel()
+
+    def waits(self) -> float:
+        """Return about how many seconds somebody would wait for a turn who asked for one now."""
+        return max(self._paused_until - self._clock(), len(self._in_line) / self._limiter_rate)
 
     async def turn(self) -> Turn:
         """Wait until VidGo may be asked; whoever is stopped meanwhile has asked for nothing."""

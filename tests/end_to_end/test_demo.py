@@ -85,7 +85,7 @@ def check_transcript(shown: str) -> None:
     assert "@ada here is your cover of Harbour Lights, a new performance." in shown
     assert "@ada here is a new performance: Harbour Lights (acoustic, slow)." in shown
     assert "Your songs and covers with “harbour”, page 1." in shown
-    assert re.search(r"Covering Harvest Moon\. Started .*\(answered in \d+ ms\)", " ".join(shown.split()))
+    assert re.search(r"Covering Harvest Moon – started .*\(answered in \d+ ms\)", " ".join(shown.split()))
     assert "4 covers asked for, 4 orders at VidGo, 4 results posted" in shown
     assert not re.search(r"<t:|<@|\*\*|\\", shown)
 

@@ -176,7 +176,7 @@ async def test_dont_post_is_for_the_requester_alone(world: World, when: str) -> 
     )
     await press(ada, acknowledgement, "Don't post")
     await ada.channel.wait_for(lambda one: one is acknowledgement and "will not be posted" in one.content)
-    assert "VidGo may still charge" in acknowledgement.content
+    assert "may use credits all the same" in acknowledgement.content
     assert acknowledgement.buttons == []
     world.vidgo.release(COVER)
 

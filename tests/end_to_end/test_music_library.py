@@ -313,8 +313,8 @@ async def test_what_vidgo_has_no_room_for_is_shown_as_queued(world: World) -> No
     world.vidgo.fault("submit", "busy_retry_after", times=1, model=COVER, seconds=1)
     call = await ada.cover()
     acknowledgement = await call.reply()
-    assert "in my queue" in acknowledgement.content
-    assert "**In The Queue**: in my queue" in await status(ada)
+    assert "has no room for" in acknowledgement.content
+    assert "**In The Queue**: has no room for" in await status(ada)
     await ada.result(call)
     await says(acknowledgement, "is done")
     # Edited once when VidGo took it, once when it was done.

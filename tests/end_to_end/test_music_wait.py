@@ -158,7 +158,7 @@ async def test_stopped_nothing_is_posted_and_who_joined_still_gets_theirs(world:
     assert "already" in said(await joined.reply())
     call = await press(ada, acknowledgement, "Don't post")
     await says(acknowledgement, "will not be posted")
-    assert "VidGo may still charge" in acknowledgement.content
+    assert "may use credits all the same" in acknowledgement.content
     assert acknowledgement.buttons == []
     assert call.followups == []
     world.vidgo.release()
@@ -182,7 +182,7 @@ async def test_stopped_in_the_queue_it_is_never_ordered(world: World) -> None:
     world.vidgo.fault("submit", "busy_retry_after", times=None, model=COVER, seconds=1)
     call = await ada.cover()
     acknowledgement = await handed_over(world, await call.reply())
-    assert "in my queue" in acknowledgement.content
+    assert "has no room for" in acknowledgement.content
     await press(ada, acknowledgement, "Don't post")
     await says(acknowledgement, "will not be posted")
     world.vidgo.clear_faults()

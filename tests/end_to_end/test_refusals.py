@@ -201,7 +201,7 @@ async def test_a_busy_vidgo_is_asked_again_when_it_says(polling: World, kind: An
     song = await ada.imports("Patience")
     polling.vidgo.fault("submit", kind, model=COVER, seconds=1)
     call = await ada.cover()
-    assert "in my queue" in said(await call.reply())
+    assert "has no room for" in said(await call.reply())
     result = await ada.result(call)
     assert len(result.attachments) == 1
     asked = [one for one in polling.vidgo.submissions if one.input == {"task_id": song.id}]
