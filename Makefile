@@ -6,7 +6,7 @@ BIN = .venv/bin
 LOCALE = bot/words/locale
 SOURCES = bot cogs storage sandbox tests benchmarks
 
-.PHONY: demo play pictures recording test check faults audit bench words lock clean
+.PHONY: demo play pictures recording docs test check faults audit bench words lock clean
 
 demo: .venv/demo
 	@$(BIN)/coverbot demo
@@ -42,6 +42,10 @@ words: .venv/dev
 	$(BIN)/pybabel --quiet update --domain=coverbot --input-file=$(LOCALE)/coverbot.pot --output-dir=$(LOCALE) \
 	  --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width=100
 	$(BIN)/pybabel --quiet compile --domain=coverbot --directory=$(LOCALE)
+
+# After a change of bot/settings.py: docs/configuration.md is made of it.
+docs: .venv/dev
+	$(BIN)/python -m tests.project.configuration
 
 pictures: .venv/dev
 	$(BIN)/python -m sandbox.pictures

@@ -154,67 +154,118 @@ Seconds = Annotated[
 
 
 class Settings(BaseModel):
-    """The settings of the contract. A `description` is what a value that does not fit should have been."""
+    """The settings of the contract. A `description` is what a value that does not fit should have been.
+
+    What stands under each is what its owner reads: `make docs` makes docs/configuration.md of it.
+    """
 
     model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True)
 
     discord_token: Secret
+    """The bot's token."""
     discord_api_url: HttpUrl = "https://discord.com/api/v10"
+    """Where Discord's REST API is. Only tests change it."""
     discord_guild_id: Annotated[
         int | None, Field(gt=0, lt=1 << 63, description="a server's id, a number of 17 to 20 digits")
     ] = None
+    """The commands appear in this one server, at once, instead of everywhere."""
     vidgo_api_key: Secret
+    """The API key."""
     vidgo_api_url: HttpUrl = "https://api.vidgo.ai"
+    """Where VidGo's API is, or any server that speaks the same; PoYo's does (`https://api.poyo.ai`)."""
     vidgo_requests_per_second: Annotated[
         float,
         Field(gt=0, le=1000, allow_inf_nan=False, description="a number above 0 and up to 1000, such as 5 or 0.5"),
     ] = 5
+    """How many requests a second go to VidGo at most."""
     vidgo_webhook_secret: Secret | None = None
+    """If set, callbacks that carry signature headers are verified with it."""
     public_url: HttpUrl | None = None
+    """Where VidGo reaches the bot from outside, such as `https://covers.example.com`. Results then arrive faster, and
+    old songs can be performed anew and downloaded. Left out: the bot asks VidGo, and needs nothing open to the
+    outside; see [deploying](deploying.md#a-public-address)."""
     listen_host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    """Where the bot listens for callbacks, health checks and metrics. `0.0.0.0` is everywhere, `::` everywhere with
+    IPv6 too. The Docker image sets `0.0.0.0`."""
     listen_port: Annotated[int, Field(ge=0, le=65535, description="a port, a number from 1 to 65535")] = 8080
+    """The port of it."""
     database_url: Annotated[str, AfterValidator(_database_url), Field(repr=False)] = "sqlite:///data/coverbot.db"
+    """The database file. Give it a folder of its own. Or a PostgreSQL server, as
+    `postgresql://user:password@host/coverbot`; see [scaling](scaling.md)."""
     database_listen_url: Annotated[str | None, AfterValidator(_listen_url), Field(repr=False)] = None
+    """PostgreSQL only: an address past a connection pooler, over which processes wake each other. Left out:
+    `DATABASE_URL`."""
     database_pooled: Annotated[bool, Field(description="true or false")] = False
+    """PostgreSQL only: `DATABASE_URL` goes through a pooler in transaction mode, such as PgBouncer; then no statement
+    is prepared."""
     process_name: Annotated[
         str | None, Field(pattern=r"^[A-Za-z0-9_.:@-]{1,60}$", description="up to 60 letters, digits and . _ - : @")
     ] = None
+    """PostgreSQL only: how this process calls itself at the server and in the log. Left out: host name and process
+    id."""
     archive_dir: Path = Path("data/media")
+    """Where audio and artwork are kept. Give it a folder of its own."""
     archive_max_bytes: Annotated[Size, Field(ge=0, le=1 << 50, description="a size up to 1PiB; 0 keeps nothing")] = (
         5368709120
     )
+    """How much is kept there (5 GiB); the least recently used goes first. `0` switches the archive off."""
     archive_url: Annotated[str | None, AfterValidator(lambda value: value and _archive_url(value))] = None
+    """`s3://bucket/prefix`: audio and artwork are kept in an S3-compatible store instead, under a prefix of their own.
+    See [operating](operating.md#the-archive-in-a-store)."""
     aws_access_key_id: Secret | None = None
+    """The store's key. Without one the machine's own role is used. The settings that begin with AWS are read only
+    where `ARCHIVE_URL` is set."""
     aws_secret_access_key: Secret | None = None
+    """The secret that belongs to it."""
     aws_session_token: Secret | None = None
+    """And its token, where the key is a temporary one."""
     aws_region: Annotated[str | None, Field(pattern="^[A-Za-z0-9-]{1,60}$", description="such as us-east-1")] = None
+    """The store's region; left out: `us-east-1`."""
     aws_endpoint_url: HttpUrl | None = None
+    """Where the store is, if it is not Amazon's, such as `https://s3.example.com`. Members and VidGo fetch songs
+    there, so it has to be reachable from outside if `PUBLIC_URL` is set."""
     poll_min_seconds: Seconds = 5
+    """A task is asked about no more often than this, in seconds."""
     poll_max_seconds: Seconds = 60
+    """A task is asked about at least this often, in seconds."""
     task_timeout_seconds: Seconds = 1800
+    """After so many seconds the member is told that it takes longer than usual. The bot keeps watching."""
     task_give_up_seconds: Seconds = 86400
+    """After so many seconds a task is given up, and the member is told."""
     daily_covers_per_user: DailyLimit = 20
+    """How many covers without a style a member may order in a day (UTC's), in each server; 0 = none, -1 = no limit. A
+    server's managers can set another number."""
     daily_songs_per_user: DailyLimit = 5
+    """The same for everything that makes new audio: covers with a style, new songs, continuations."""
     daily_orders_per_server: DailyLimit = -1
+    """How many orders all members of one server may make in a day; nobody but you can change it."""
     support_url: Annotated[
         HttpUrl | None, Field(max_length=512, description="an address of at most 512 characters")
     ] = None
+    """Where members get help; a button under errors and in `/help` leads there."""
     credits_warning: Annotated[
         float, Field(ge=0, le=1e9, allow_inf_nan=False, description="a number of credits such as 100; 0 never warns")
     ] = 100
+    """The owner gets a message when the account has fewer credits than this. `0` switches that off."""
     owner_ids: Annotated[tuple[int, ...] | None, BeforeValidator(_ids)] = None
+    """Who gets the owner's messages: ids of people, with commas in between. Left out: the owner of the application, or
+    everybody in its team."""
     media_allow_private_hosts: Annotated[bool, Field(description="true or false")] = False
+    """Permits http and private addresses for result files. For the demo and tests only: keep it off."""
     media_max_bytes: Annotated[Size, Field(gt=0, le=1 << 34, description="a size above 0 and up to 16GiB")] = 104857600
+    """No result file larger than this is ever read (100 MiB)."""
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
         BeforeValidator(_level),
         Field(description="DEBUG, INFO, WARNING, ERROR or CRITICAL"),
     ] = "INFO"
+    """`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
     log_format: Annotated[
         Literal["console", "json"],
         BeforeValidator(lambda value: str(value).lower()),
         Field(description="console or json"),
     ] = "console"
+    """`console` for people, `json` for machines: one object a line. Both go to stderr."""
 
     @property
     def process(self) -> str:

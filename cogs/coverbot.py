@@ -10,7 +10,7 @@ from discord.ext import commands
 from bot.gateway.client import Client
 from bot.replies.interactions import role_ids
 from bot.songs.orders import Answer
-from bot.words import cards, guide, limits
+from bot.words import cards, guide
 from bot.words import usage as usage_words
 from cogs.settings import require_manager, show_panel
 
@@ -22,9 +22,7 @@ async def show_help(interaction: discord.Interaction, client: Client) -> None:
     async def work() -> Answer:
         left = await use.limits.left(interaction.guild_id, interaction.user.id, role_ids(interaction))
         server = await use.servers.get(interaction.guild_id)
-        rest = await use.limits.left_in_server(interaction.guild_id)
-        in_server = None if rest is None else limits.left_in_server(rest, use.limits.per_server)
-        page = guide.page(client.mention, left, in_server, use.limits.starts_anew(), welcome=server.welcome)
+        page = guide.page(client.mention, left, use.limits.starts_anew(), welcome=server.welcome)
         return Answer("", cards.support_view(use.support_url), [page])
 
     await use.interactions.reply(interaction, work)

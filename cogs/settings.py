@@ -35,20 +35,28 @@ async def show_panel(interaction: discord.Interaction, client: Client) -> Answer
 
 class SettingsItem(
     discord.ui.DynamicItem[discord.ui.Item[Any]],
-    template=rf"{CUSTOM_ID}(?P<name>{'|'.join((*MENUS, *SWITCHES, *FORMS))})",
+    template=(
+        rf"{CUSTOM_ID}(?:(?P<name>{'|'.join((*MENUS, *FORMS))})|"
+        rf"(?P<switch>{'|'.join(SWITCHES)}):(?P<wanted>[01]))"
+    ),
 ):
-    """A menu or button of the panel."""
+    """A menu or button of the panel.
 
-    def __init__(self, item: discord.ui.Item[Any], name: str) -> None:
+    A switch says what it wants instead of turning what is there into the other: two managers who see the same and press
+    it at once mean the same.
+    """
+
+    def __init__(self, item: discord.ui.Item[Any], name: str, *, wanted: bool) -> None:
         super().__init__(item)
         self._name = name
+        self._wanted = wanted
 
     @classmethod
     async def from_custom_id(
         cls, _interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
         """Read from the custom id what it sets."""
-        return cls(item, match["name"])
+        return cls(item, match["name"] or match["switch"], wanted=match["wanted"] == "1")
 
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
         """Set what was chosen and show the panel anew, or open the form for it."""
@@ -65,7 +73,7 @@ class SettingsItem(
             elif self._name == "language":
                 await use.servers.set_language(guild_id, user_id, "".join(values[:1]))
             else:
-                await use.servers.switch(guild_id, user_id, self._name)
+                await use.servers.switch(guild_id, user_id, self._name, on=self._wanted)
             return await show_panel(interaction, interaction.client)
 
         await use.interactions.update(interaction, work)

@@ -78,7 +78,7 @@ pip() { $home/bin/python -m pip --disable-pip-version-check "$@"; }
 
 echo "Installing the packages of $lock, a minute or so the first time:"
 pip install --no-deps --require-hashes -r "$lock" ||
-    fail "pip could not install the packages, as it says above; README.md says under \"Which systems\" what is tested"
+    fail "pip could not install the packages, as it says above; docs/install.md says under \"Which systems\" what is tested"
 if [ "$set_name" != tools ]; then
     echo "Installing Coverbot itself:"
     pip install --quiet --no-deps --no-build-isolation --editable .

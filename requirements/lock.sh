@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the locks from pyproject.toml (`make lock`), then sees that every system the README names has a wheel of each
+# Makes the locks from pyproject.toml (`make lock`), then sees that every system docs/install.md names has a wheel of each
 # package. Pins that are there stay; to move them: requirements/lock.sh --upgrade, or --upgrade-package NAME.
 set -eu
 cd "$(dirname "$0")/.."

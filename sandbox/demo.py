@@ -218,9 +218,10 @@ class Session(Steps):
         for acknowledgement in self._acknowledgements:
             results = [one for one in self._channel.messages if one.reference == acknowledgement.id]
             require(len(results) == 1, f"a cover was posted {len(results)} times")
-        orders = len(self._vidgo.submissions)
-        require(orders == count, f"VidGo got {orders} orders for {count} covers")
-        show.done(f"{count} covers asked for, {orders} orders at VidGo, {len(lengths)} results posted")
+        orders, paid = len(self._vidgo.submissions), len(self._vidgo.charged)
+        require(orders == paid == len(lengths) == count, f"{orders} orders, {paid} of them paid, for {count} covers")
+        # The words are those of the page of `coverbot play`, which counts the same.
+        show.done(f"covers asked for, ordered, paid and posted: {count} each. Nothing was lost, and nothing came twice")
         show.done(f"{len(lengths)} MP3 files decode from end to end and sound")
         show.done(self._verdict())
         show.done(f"the bot shut down in order {len(self._bot.exit_codes)} times (exit code 0)")

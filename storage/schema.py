@@ -26,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0006"
+HEAD = "0012"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 
@@ -187,6 +187,7 @@ tasks = Table(
     Column("doubt_at", Float),
     Column("doubts", Integer, nullable=False, server_default="0"),
     Column("counted_on", Integer),
+    Column("credits", Float),
     Column("holder", String(24)),
 )
 """What VidGo makes. `token` is in the address of its callback, `media_key` signs addresses of its files.
@@ -194,7 +195,8 @@ tasks = Table(
 `order_key` is the same for orders that would make the same. `tries` counts submissions without a yes or no. `rereads`
 counts the reads left after a callback whose detail still lagged behind. A bad word about a task is a `doubt` until it
 was repeated: which one, since when, when last, and how often. `counted_on` is the day (of 86,400 s since 1970) whose
-limits it counts against, or nothing where it does not, or not any more. `holder` is the process that works on it,
+limits it counts against, or nothing where it does not, or not any more. `credits` is what it cost, where that is known.
+`holder` is the process that works on it,
 where there are several.
 """
 
@@ -339,11 +341,13 @@ usage = Table(
     Column("covers", Integer, nullable=False),
     Column("songs", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
+    Column("credits", Float),
     Column("kept_until", Integer, nullable=False),
 )
 """How many orders count against the limits of a day: a member's in a server, and under the user 0 all of the server's.
 
-What was given back counts no more; what of it had failed is in `failures`. A row goes after the day `kept_until`.
+What was given back counts no more; what of it had failed is in `failures`. `credits` is what finished orders of the day
+cost, as far as that is known; nothing where it is of none. A row goes after the day `kept_until`.
 """
 
 Index("ix_usage_kept", usage.c.kept_until)

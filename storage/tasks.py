@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Float,
+    Integer,
     Select,
     Update,
     and_,
@@ -68,6 +69,7 @@ class Task:
     doubts: int = 0
     holder: str | None = None
     counted_on: int | None = None
+    credits: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def _change(*only: TaskStatus, **values: Any) -> Update:
 
 _NOW: Any = bindparam("now", type_=Float)
 _POLL_AT: Any = bindparam("new_poll_at", type_=Float)
+_CREDITS: Any = bindparam("new_credits", type_=Float)
 _REPEATED: Any = bindparam("repeated", type_=Boolean)
 _NO_DOUBT = {"doubt": None, "doubt_since": None, "doubt_at": None, "doubts": 0}
 
@@ -137,6 +140,14 @@ _LINE = select(func.count(), func.coalesce(func.max(tasks.c.tries), 0)).where(
     IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id")
 )
 
+_SINCE = (
+    select(tasks)
+    .where(tasks.c.id >= bindparam("first"), tasks.c.submitted_at.is_not(None))
+    .order_by(tasks.c.id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
+_ANY_LIVE = quick(select(exists(select(tasks.c.id).where(IS_LIVE))))
+
 # Held until VidGo has answered; should its process die meanwhile, another one looks after it.
 _SUBMIT = _change(
     TaskStatus.QUEUED, status=TaskStatus.SUBMITTING, submitted_at=_NOW, poll_at=_POLL_AT, holder=planned.ME
@@ -176,7 +187,14 @@ _FINISH = _change(
     error=None,
     error_kind=None,
     vidgo_id=func.coalesce(tasks.c.vidgo_id, bindparam("new_vidgo_id")),
+    credits=_CREDITS,
     **_NO_DOUBT,
+)
+_PRICE = quick(
+    update(tasks)
+    .where(tasks.c.id == bindparam("row_id"), tasks.c.status == TaskStatus.FINISHED, tasks.c.credits.is_(None))
+    .values(credits=_CREDITS)
+    .returning(*tasks.c)
 )
 _END = _change(
     *LIVE_TASKS,
@@ -338,6 +356,16 @@ async def line_before(snapshot: Snapshot, task_id: str) -> Line:
     return Line(int(length), is_held_up=tries > 0)
 
 
+async def any_live(snapshot: Snapshot) -> bool:
+    """Tell whether any task is live."""
+    return bool((await snapshot.execute(_ANY_LIVE)).scalar_one())
+
+
+async def submitted_since(snapshot: Snapshot, first: str, most: int) -> list[Task]:
+    """Return the newest tasks that were sent and whose ids are `first` or later."""
+    return [_task(row) for row in await snapshot.execute(_SINCE, {"first": first, "most": most})]
+
+
 # Transitions: one statement each, which returns the row as it is now, or raises `Gone` where it was in another state
 
 
@@ -386,9 +414,20 @@ async def run(transaction: Transaction, task_id: str) -> Task:
     return await _changed(transaction, _RUN, task_id)
 
 
-async def finish(transaction: Transaction, task_id: str, vidgo_id: str, now: float) -> Task:
+async def finish(
+    transaction: Transaction,
+    task_id: str,
+    vidgo_id: str,
+    now: float,
+    credits: float | None = None,  # noqa: A002  (the API's word)
+) -> Task:
     """To `finished`, from any other status: what was failed or given up may be finished after all."""
-    return await _changed(transaction, _FINISH, task_id, new_vidgo_id=vidgo_id, now=now)
+    return await _changed(transaction, _FINISH, task_id, new_vidgo_id=vidgo_id, now=now, new_credits=credits)
+
+
+async def price(transaction: Transaction, task_id: str, credits: float) -> Task:  # noqa: A002  (the API's word)
+    """Note once what a `finished` task cost, where its result did not say it."""
+    return await _changed(transaction, _PRICE, task_id, new_credits=credits)
 
 
 async def fail(transaction: Transaction, task_id: str, kind: str, error: str | None, now: float) -> Task:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, func, select, text, update
+from sqlalchemy import Float, Integer, bindparam, delete, func, select, text, update
 
 from storage.database import Snapshot, Transaction
 from storage.quick import quick
@@ -37,12 +37,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What counts of a member's orders, or of a server's; `failures` were given back."""
+    """What counts of a member's orders, or of a server's; `failures` were given back.
+
+    `credits` is what they cost, as far as that is known; None where it is of none.
+    """
 
     user_id: int
     covers: int
     songs: int
     failures: int = 0
+    credits: float | None = None
 
     def of(self, kind: Kind) -> int:
         """Return how many orders of a kind count."""
@@ -57,7 +61,7 @@ _TAKE = quick(
         " (:guild_id, :day, 0, :covers, :songs, 0, :kept_until)"
         " ON CONFLICT (guild_id, day, user_id) DO UPDATE"
         " SET covers = usage.covers + excluded.covers, songs = usage.songs + excluded.songs"
-        " RETURNING user_id, covers, songs, failures"
+        " RETURNING user_id, covers, songs, failures, credits"
     )
 )
 _UNCOUNT = quick(
@@ -76,8 +80,17 @@ _GIVE_BACK = quick(
         failures=usage.c.failures + bindparam("more_failures", type_=Integer),
     )
 )
+_SPEND = quick(
+    update(usage)
+    .where(
+        usage.c.guild_id == bindparam("of_guild"),
+        usage.c.day == bindparam("of_day"),
+        usage.c.user_id == bindparam("of_user"),
+    )
+    .values(credits=func.coalesce(usage.c.credits, 0) + bindparam("more_credits", type_=Float))
+)
 _USED = quick(
-    select(usage.c.user_id, usage.c.covers, usage.c.songs, usage.c.failures).where(
+    select(usage.c.user_id, usage.c.covers, usage.c.songs, usage.c.failures, usage.c.credits).where(
         usage.c.guild_id == bindparam("guild_id"),
         usage.c.day == bindparam("day"),
         usage.c.user_id == bindparam("user_id"),
@@ -85,12 +98,18 @@ _USED = quick(
 )
 _SINCE = (usage.c.guild_id == bindparam("guild_id"), usage.c.day >= bindparam("first"))
 _BY_MEMBER = (
-    select(usage.c.user_id, func.sum(usage.c.covers), func.sum(usage.c.songs), func.sum(usage.c.failures))
+    select(
+        usage.c.user_id,
+        func.sum(usage.c.covers),
+        func.sum(usage.c.songs),
+        func.sum(usage.c.failures),
+        func.sum(usage.c.credits),
+    )
     .where(*_SINCE, usage.c.user_id != WHOLE_SERVER)
     .group_by(usage.c.user_id)
     .order_by(func.sum(usage.c.covers + usage.c.songs).desc(), usage.c.user_id)
 )
-_BY_DAY = select(usage.c.day, usage.c.covers, usage.c.songs, usage.c.failures).where(
+_BY_DAY = select(usage.c.day, usage.c.covers, usage.c.songs, usage.c.failures, usage.c.credits).where(
     *_SINCE, usage.c.user_id == WHOLE_SERVER
 )
 _EXPIRE = delete(usage).where(usage.c.kept_until < bindparam("today"))
@@ -129,6 +148,16 @@ async def give_back(transaction: Transaction, task: Task, *, failed: bool) -> bo
     for user_id in (task.user_id, WHOLE_SERVER):  # in the order of `take`: two that wait for each other wait for ever
         await transaction.execute(_GIVE_BACK, values | {"of_user": user_id})
     return True
+
+
+async def spend(transaction: Transaction, task: Task) -> None:
+    """Add what a task cost to its day, where that is known; whoever has just learnt it calls this once."""
+    if task.credits is None:
+        return
+    day = day_of(task.created_at) if task.counted_on is None else task.counted_on
+    values = {"of_guild": task.guild_id or NO_SERVER, "of_day": day, "more_credits": task.credits}
+    for user_id in (task.user_id, WHOLE_SERVER):  # in the order of `take`
+        await transaction.execute(_SPEND, values | {"of_user": user_id})
 
 
 async def used(snapshot: Snapshot, guild_id: int | None, user_id: int, day: int) -> Used:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from bot.settings import Settings
 from bot.words import limits as words
 from bot.words.errors import MemberError
-from bot.words.limits import NO_LIMIT, Left
+from bot.words.limits import NO_LIMIT, Left, LeftInServer
 from storage import servers, usage
 from storage import tasks as rows
 from storage.database import Database, Transaction
@@ -45,7 +45,8 @@ class Limits:
         if self._per_server != NO_LIMIT and by_server.covers + by_server.songs > self._per_server:
             raise MemberError(words.reached_by_server(self._per_server, starts_anew))
         await rows.add(transaction, task)
-        return None if limit == NO_LIMIT else Left(kind, limit, by_member.of(kind))
+        in_server = self._in_server(by_server)
+        return None if limit == NO_LIMIT and in_server is None else Left(kind, limit, by_member.of(kind), in_server)
 
     def allowed(self, kind: Kind, server: Server, roles: Collection[int]) -> int:
         """Return how many orders of a kind a member may make in a day.
@@ -81,12 +82,9 @@ class Limits:
         async with self._database.read() as snapshot:
             server = await servers.get(snapshot, guild_id)
             used: Used = await usage.used(snapshot, guild_id, user_id, today)
-        return [Left(kind, self.allowed(kind, server, roles), used.of(kind)) for kind in Kind]
+            by_all = await usage.used(snapshot, guild_id, usage.WHOLE_SERVER, today)
+        in_server = self._in_server(by_all)
+        return [Left(kind, self.allowed(kind, server, roles), used.of(kind), in_server) for kind in Kind]
 
-    async def left_in_server(self, guild_id: int | None) -> int | None:
-        """Return how many orders a server has left today, None where there is no limit."""
-        if self._per_server == NO_LIMIT:
-            return None
-        async with self._database.read() as snapshot:
-            all_used = await usage.used(snapshot, guild_id, usage.WHOLE_SERVER, usage.day_of(self._clock()))
-        return max(self._per_server - all_used.covers - all_used.songs, 0)
+    def _in_server(self, used: Used) -> LeftInServer | None:
+        return None if self._per_server == NO_LIMIT else LeftInServer(self._per_server, used.covers + used.songs)

@@ -81,13 +81,11 @@ class ServerSettings:
 
         await self._change(guild_id, user_id, "roles", change)
 
-    async def switch(self, guild_id: int, user_id: int, name: str) -> None:
-        """Turn one of the settings that are on or off into the other."""
+    async def switch(self, guild_id: int, user_id: int, name: str, *, on: bool) -> None:
+        """Turn a setting on or off."""
 
         def change(server: Server) -> Server:
-            if name == "mentions":
-                return replace(server, mentions=not server.mentions)
-            return replace(server, covers_of_others=not server.covers_of_others)
+            return replace(server, mentions=on) if name == "mentions" else replace(server, covers_of_others=on)
 
         await self._change(guild_id, user_id, name, change)
 

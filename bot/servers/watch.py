@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy.exc import OperationalError
 
 from bot.servers.conditions import Conditions
+from bot.servers.spending import Spending
 from bot.vidgo import KeyRefused, VidGo, VidGoError
 from bot.words import owners
 from bot.worker import TryLater, Worker
@@ -32,7 +33,10 @@ VidGo gives no usable answer, and at least, where its being known is waited for.
 
 DISK_SECONDS = 60.0
 
-_BALANCE, _DISK, _CHANGES = "balance", "disk", "changes"
+COSTS_SECONDS = 60.0
+"""How often it is looked whether the balance would tell now what orders have cost."""
+
+_BALANCE, _DISK, _COSTS, _CHANGES = "balance", "disk", "costs", "changes"
 
 
 class Watch:
@@ -54,8 +58,8 @@ class Watch:
         self._conditions = conditions
         self._directories = list(directories)
         self._clock = clock
-        self._asked_at = float("-inf")
-        self._looked_at = float("-inf")
+        self._spending = Spending(database, clock)
+        self._asked_at = self._looked_at = self._counted_at = float("-inf")
         self._said_balance = False
         self._leads = False
 
@@ -68,6 +72,8 @@ class Watch:
             await alarms.wake_orphans(transaction, self._clock())
             self._conditions.recall(await alarms.get(transaction, AlarmKind.CREDITS_GONE))
         self._asked_at = self._looked_at = float("-inf")
+        self._counted_at = self._clock()
+        self._spending.forget()
         self._leads = True
 
     async def claim(self, skip: Collection[str], _limit: int) -> list[Due]:
@@ -79,6 +85,7 @@ class Watch:
         now = self._clock()
         # A clock that was set back makes nothing wait for longer.
         self._asked_at, self._looked_at = min(self._asked_at, now), min(self._looked_at, now)
+        self._counted_at = min(self._counted_at, now)
         planned = self._planned()
         return [Due(item, at) for item, at in planned.items() if at <= now and item not in skip]
 
@@ -89,7 +96,7 @@ class Watch:
         return min((at for item, at in self._planned().items() if item not in skip), default=None)
 
     async def do(self, item: str) -> None:
-        """Ask for the balance, look at the disk, or write down what has changed."""
+        """Ask for the balance, look at the disk or what orders have cost, or write down what has changed."""
         if item == _BALANCE:
             self._asked_at = self._clock()
             await self._ask_balance()
@@ -98,6 +105,14 @@ class Watch:
             free = await asyncio.to_thread(self._free)
             if free is not None:
                 self._conditions.see_disk(free)
+        elif item == _COSTS:
+            self._counted_at = self._clock()
+            # What is wrong with the account has the balance asked for often enough.
+            if (
+                not (self._conditions.is_silent or self._conditions.is_troubled)
+                and await self._spending.wants_balance()
+            ):
+                await self._ask_balance()
         else:
             await self._write()
 
@@ -109,12 +124,17 @@ class Watch:
             pause = SILENT_SECONDS
         else:
             pause = TROUBLED_SECONDS if conditions.is_troubled else BALANCE_SECONDS
-        planned = {_BALANCE: self._asked_at + pause, _DISK: self._looked_at + DISK_SECONDS}
+        planned = {
+            _BALANCE: self._asked_at + pause,
+            _DISK: self._looked_at + DISK_SECONDS,
+            _COSTS: self._counted_at + COSTS_SECONDS,
+        }
         if conditions.changed:
             planned[_CHANGES] = max(one.seen_at for one in conditions.changed.values())
         return planned
 
     async def _ask_balance(self) -> None:
+        was_calm = await self._spending.is_calm()
         try:
             amount = await self._vidgo.balance()
         except VidGoError as error:
@@ -123,6 +143,7 @@ class Watch:
                 log.warning("the balance of the VidGo account cannot be asked for: %s", error.reason)
             return
         self._conditions.see_balance(amount)
+        await self._spending.see_balance(amount, was_calm=was_calm)
         if not self._said_balance:
             self._said_balance = True
             log.info("the VidGo account has %s credits", owners.plain(amount))
@@ -155,4 +176,4 @@ class Watch:
 
 def make_watch(watch: Watch, database: Database, clock: Callable[[], float]) -> Worker:
     """Make the worker."""
-    return Worker(Queue.WATCH, watch, database.wakeups, places=3, clock=clock)
+    return Worker(Queue.WATCH, watch, database.wakeups, places=4, clock=clock)

@@ -46,7 +46,8 @@ class Ending:
             # A power cut in this moment costs one more read.
             async with self._database.write(durable=False) as transaction:
                 before = await rows.lock(transaction, task.id)
-                finished = await rows.finish(transaction, task.id, report.task_id, now)
+                finished = await rows.finish(transaction, task.id, report.task_id, now, report.credits)
+                await usage.spend(transaction, finished)
                 await file_rows.add(transaction, files)
                 # Who waits for it is asked here, where nobody can be forgotten in between.
                 requesters = await notifications.requesters_of(transaction, task.id)

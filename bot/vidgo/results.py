@@ -35,6 +35,7 @@ _MAX_TITLE = 300
 _MAX_TAGS = 1000
 _MAX_STATUS = 64
 _MAX_DURATION = 24 * 3600.0
+_MAX_CREDITS = 1e9
 
 _AUDIO_KEYS = ("audio_url", "audioUrl", "wav_url")
 _IMAGE_KEYS = ("generate_cover", "image_url", "imageUrl", "image_urls", "images")
@@ -96,6 +97,7 @@ class Report:
 
     ``files`` holds only entries with at least one usable URL, in VidGo's order; ``unusable`` are the addresses of all
     entries that cannot be used, for what is there and cannot be had is not the same as what is not there.
+    ``credits`` is what the task costs, where VidGo tells it.
     ``raw_status`` is VidGo's own word. A status of ``UNKNOWN`` is none of the known words: keep asking.
     """
 
@@ -105,6 +107,7 @@ class Report:
     error_message: str | None = None
     raw_status: str = ""
     unusable: tuple[Unusable, ...] = ()
+    credits: float | None = None
 
     @property
     def has_audio(self) -> bool:
@@ -148,7 +151,13 @@ def report_of(task: dict[str, Any], task_id: str, secrets: Iterable[str] = ()) -
         error_message=_error_message(task, secrets),
         raw_status=raw_status,
         unusable=tuple(islice((one for file in entries for one in file.unusable), MAX_FILES)),
+        credits=_credits(task.get("credits_amount")),
     )
+
+
+def _credits(value: object) -> float | None:
+    amount = number(value)
+    return amount if amount is not None and 0 <= amount <= _MAX_CREDITS else None
 
 
 def _raw_status(task: dict[str, Any]) -> str:

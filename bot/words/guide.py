@@ -17,9 +17,7 @@ Mention = Callable[[str], str]
 """Names a command so that it can be pressed."""
 
 
-def page(
-    mention: Mention, left: Sequence[Left], in_server: Text | None, starts_anew: float, *, welcome: str | None
-) -> discord.Embed:
+def page(mention: Mention, left: Sequence[Left], starts_anew: float, *, welcome: str | None) -> discord.Embed:
     """Show all that a member has to know, with what is left to them today."""
     parts = [
         *_steps(mention),
@@ -33,7 +31,7 @@ def page(
     embed = discord.Embed(title=str(Text("A cover in three steps")), description="\n".join(parts), colour=COLOUR)
     if welcome:
         embed.add_field(name=str(Text("This server says")), value=escape(welcome)[:FIELD_LIMIT], inline=False)
-    embed.add_field(name=str(Text("Your limits")), value=_limits(left, in_server, starts_anew), inline=False)
+    embed.add_field(name=str(Text("Your limits")), value=_limits(left, starts_anew), inline=False)
     embed.add_field(name=str(Text("Privacy")), value=str(_privacy(mention)), inline=False)
     return embed
 
@@ -76,11 +74,11 @@ def _buttons() -> list[tuple[Text, Text]]:
     ]
 
 
-def _limits(left: Sequence[Left], in_server: Text | None, starts_anew: float) -> str:
+def _limits(left: Sequence[Left], starts_anew: float) -> str:
     lines = [str(limits.left(one)) for one in left]
-    if in_server is not None:
-        lines.append(str(in_server))
-    if in_server is not None or any(one.limit != NO_LIMIT for one in left):
+    lines += [str(limits.left_in_server(one.in_server)) for one in left if one.in_server is not None]
+    lines = list(dict.fromkeys(lines))  # the server's is said once
+    if any(one.limit != NO_LIMIT or one.in_server is not None for one in left):
         lines.append(str(Text("Limits start anew {when}.", when=Raw(f"<t:{int(starts_anew)}:R>"))))
     lines.append(str(Text("A cover with a style counts as a song. What fails is given back.")))
     return "\n".join(lines)

@@ -11,17 +11,36 @@ NO_LIMIT = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """How many orders of a kind count against a member's limit of today."""
+class LeftInServer:
+    """How many orders count against a server's limit of today, which is for all its members together."""
 
-    kind: Kind
     limit: int
     used: int
 
     @property
     def left(self) -> int:
-        """Return how many may still be ordered; it means nothing where there is no limit."""
+        """Return how many may still be ordered."""
         return max(self.limit - self.used, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How many orders of a kind count against a member's limit of today, and what of the server's is left to all."""
+
+    kind: Kind
+    limit: int
+    used: int
+    in_server: LeftInServer | None = None
+
+    @property
+    def left(self) -> int:
+        """Return how many the member's own limit leaves; it means nothing where there is none."""
+        return max(self.limit - self.used, 0)
+
+    @property
+    def server_decides(self) -> bool:
+        """Return whether the server's limit leaves less than the member's own."""
+        return self.in_server is not None and (self.limit == NO_LIMIT or self.in_server.left < self.left)
 
 
 def reached(kind: Kind, limit: int, starts_anew: float) -> Text:
@@ -60,7 +79,9 @@ def reached_by_server(limit: int, starts_anew: float) -> Text:
 
 
 def left(of: Left) -> Text:
-    """Say how much of a limit is left; in a list of several also that there is no limit."""
+    """Say how much of a limit is left, of whichever leaves less; in a list of several also that there is no limit."""
+    if of.in_server is not None and of.server_decides:
+        return left_in_server(of.in_server)
     if of.limit == NO_LIMIT:
         if of.kind is Kind.COVER:
             return Text("As many covers as you like.")
@@ -71,9 +92,9 @@ def left(of: Left) -> Text:
     return Text("{number} of {limit} songs left today.", number=of.left, limit=of.limit)
 
 
-def left_in_server(number: int, limit: int) -> Text:
+def left_in_server(of: LeftInServer) -> Text:
     return Text(
-        "All members of this server together: {number} of {limit} orders left today.", number=number, limit=limit
+        "All members of this server together: {number} of {limit} orders left today.", number=of.left, limit=of.limit
     )
 
 

@@ -142,7 +142,7 @@ def _limits(panel: Panel) -> Items:
 def _switch(name: str, text: Text, *, is_on: bool) -> ui.Section[ui.LayoutView]:
     style = discord.ButtonStyle.success if is_on else discord.ButtonStyle.secondary
     label = str(Text("Yes")) if is_on else str(Text("No"))
-    return _section(text, ui.Button(label=label, style=style, custom_id=f"{CUSTOM_ID}{name}"))
+    return _section(text, ui.Button(label=label, style=style, custom_id=f"{CUSTOM_ID}{name}:{int(not is_on)}"))
 
 
 def _language(server: Server) -> Items:

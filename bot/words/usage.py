@@ -10,6 +10,7 @@ import discord
 
 from bot.words.cards import COLOUR
 from bot.words.limits import NO_LIMIT
+from bot.words.owners import plain
 from bot.words.text import Text
 from storage.usage import DAY_SECONDS, Used
 
@@ -38,7 +39,10 @@ def page(usage: Usage) -> discord.Embed:
         today = Text("Today, {number} of {limit}", number=usage.counts[-1], limit=usage.per_server)
     for name, rows in ((today, usage.now), (Text("{number} days", number=DAYS), usage.by_member)):
         embed.add_field(name=str(name), value=_table(rows), inline=False)
-    embed.set_footer(text=str(Text("covers / new songs / failed; what failed counts against no limit")))
+    notes = [Text("covers / new songs / failed / credits; what failed counts against no limit")]
+    if any(row.credits is None for row in (*usage.now, *usage.by_member)):
+        notes.append(Text("?: it is not known what that cost"))
+    embed.set_footer(text="\n".join(map(str, notes)))
     return embed
 
 
@@ -70,7 +74,14 @@ def _date(day: int) -> str:
 
 
 def _table(rows: Sequence[Used]) -> str:
-    lines = [f"<@{row.user_id}>: {row.covers} / {row.songs} / {row.failures}" for row in rows[:SHOWN_MEMBERS]]
+    lines = [
+        f"<@{row.user_id}>: {row.covers} / {row.songs} / {row.failures} / {_credits(row.credits)}"
+        for row in rows[:SHOWN_MEMBERS]
+    ]
     if len(rows) > SHOWN_MEMBERS:
         lines.append(str(Text("and {number} more", number=len(rows) - SHOWN_MEMBERS)))
     return "\n".join(lines) or str(Text("nothing"))
+
+
+def _credits(amount: float | None) -> str:
+    return "?" if amount is None else plain(amount)

@@ -229,11 +229,11 @@ class Guild:
     added_by: User | None = None
     joined_at: float = 0.0
 
-    def add_channel(self, name: str, kind: str = "text") -> Channel:
-        """Create a channel: "text", "voice" or "announcement"."""
+    def add_channel(self, name: str, kind: str = "text", *, number: int | None = None) -> Channel:
+        """Create a channel: "text", "voice" or "announcement"; with an id of one's own, where `number` is given."""
         if kind not in {"text", "voice", "announcement"}:
             raise ValueError(f"no such kind of channel here: {kind}")
-        return self._add(Channel(self.state.ids.entity(), name, kind, self.state, self), "CHANNEL_CREATE")
+        return self._add(Channel(number or self.state.ids.entity(), name, kind, self.state, self), "CHANNEL_CREATE")
 
     def add_thread(self, channel: Channel, name: str) -> Channel:
         """Open a public thread under a channel."""

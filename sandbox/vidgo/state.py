@@ -43,6 +43,7 @@ class State:
         self.success_code: int | str | None = 200
         self.status_words: dict[str, str] = {}  # e.g. {"finished": "SUCCESS"}
         self.noise = True  # progress and credits_amount come and go in answers
+        self.tells_credits: bool | None = None  # credits_amount always or never; None: as the noise has it
         self.detail_lag = 0.0
         self.files_lag = 0.0  # seconds for which a finished task has no files yet
         self.detail_unknown_for = 0.0  # seconds after the submission in which detail does not know the task
@@ -120,8 +121,13 @@ class State:
         return payload(task, status=status, files=files, error_message=task.error_message, extra=extra)
 
     def _noise(self, task: Task, *, done: bool) -> Json:
-        if not self.noise:
-            return {}
+        found = self._by_chance(task, done=done) if self.noise else {}
+        if self.tells_credits is not None:
+            found.pop("credits_amount", None)
+            found |= {"credits_amount": float(task.price)} if self.tells_credits else {}
+        return found
+
+    def _by_chance(self, task: Task, *, done: bool) -> Json:
         # A finished result with progress 0 was captured from the real service.
         progress = self._random.choice((0, 100)) if done else self._random.choice((0, 0, 37, "42%"))
         every = {"progress": progress, "credits_amount": float(task.price)}

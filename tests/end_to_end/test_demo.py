@@ -86,7 +86,8 @@ def check_transcript(shown: str) -> None:
     assert "@ada here is a new performance: Harbour Lights (acoustic, slow)." in shown
     assert "Your songs and covers with “harbour”, page 1." in shown
     assert re.search(r"Covering Harvest Moon – started .*\(answered in \d+ ms\)", " ".join(shown.split()))
-    assert "4 covers asked for, 4 orders at VidGo, 4 results posted" in shown
+    assert "covers asked for, ordered, paid and posted: 4 each. Nothing was lost" in shown
+    assert re.search(r"\d+ requests to Discord, none of them refused", shown)
     assert not re.search(r"<t:|<@|\*\*|\\", shown)
 
 
@@ -106,6 +107,13 @@ def test_it_plays_every_step_and_leaves_the_songs(tmp_path: Path) -> None:
     assert inside == (folder / "Paper_Boats.png").read_bytes()
     assert not list((tmp_path / "home").iterdir())
     assert {path.name for path in (tmp_path / "work").iterdir()} == {".env", "demo-output"}
+
+
+def test_it_claims_the_same_to_a_newcomer_who_has_no_description_of_discord(tmp_path: Path) -> None:
+    with running_demo(tmp_path, DISCORD_OPENAPI=str(tmp_path / "not-there.json")) as demo:
+        shown, _ = demo.communicate(timeout=DEMO_SECONDS)
+    assert demo.returncode == 0, shown
+    check_transcript(shown)
 
 
 def test_a_bot_that_is_killed_is_reported_at_once(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from bot.media.fetch import Fetcher
 from bot.media.shared import Shared
 from bot.vidgo import VidGo
 from storage.database import Database, Transaction
+from storage.postgresql.database import PostgreSQLDatabase
+from storage.sqlite.database import SQLiteDatabase
 from tests.faults.watching import let_time_pass, watch_workers, wrong_clock
 
 ARMED = "crash-at"
@@ -67,7 +69,6 @@ def place(function: str, number: int, phase: str) -> str:
 
 def _commit_points(launch: Launch) -> None:
     """Let everything that writes down what happened ask whether it is the last thing that happens."""
-    write: Callable[..., AbstractAsyncContextManager[Transaction]] = Database.write
     armed = Path(launch.directory, ARMED)
     trail = os.open(Path(launch.directory, TRAIL), os.O_WRONLY | os.O_CREAT | os.O_APPEND) if launch.trail else None
 
@@ -89,10 +90,14 @@ def _commit_points(launch: Launch) -> None:
             strike(place(function, number, "before"))
         strike(place(function, number, "after"))
 
-    def watched_write(self: Database, **how: Any) -> AbstractAsyncContextManager[Transaction]:
-        return watched(write(self, **how), *caller(sys._getframe(1)))
+    def watch(write: Callable[..., AbstractAsyncContextManager[Transaction]]) -> Callable[..., Any]:
+        def watched_write(self: Database, **how: Any) -> AbstractAsyncContextManager[Transaction]:
+            return watched(write(self, **how), *caller(sys._getframe(1)))
 
-    setattr(Database, "write", watched_write)  # noqa: B010 (typed as a method)
+        return watched_write
+
+    for database in (SQLiteDatabase, PostgreSQLDatabase):
+        database.write = watch(database.write)  # type: ignore[method-assign]
 
 
 def _show_at_hand(launch: Launch) -> None:

@@ -61,7 +61,9 @@ async def find_points(nursery: Nursery, directory: Path, flow: Flow) -> list[Poi
             assert not await _play(stage, flow, None, prepared)
         verdict = await audit(stage)
         assert not verdict.damages, f"{flow.name}, undisturbed: {verdict}"
-        return [Point(name) for name in dict.fromkeys(stage.program.trail()[commits:])] + stage.wire_trail
+        trail = list(dict.fromkeys(stage.program.trail()[commits:]))
+        assert trail, f"{flow.name} comes past no commit: nothing notes them"
+        return [Point(name) for name in trail] + stage.wire_trail
 
 
 async def die_at_each(

@@ -10,6 +10,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
 OPERATING = (DOCS / "operating.md").read_text("utf-8")
+COMMANDS = (DOCS / "commands.md").read_text("utf-8")
+INSTALL = (DOCS / "install.md").read_text("utf-8")
 PACKAGES = ("bot", "cogs", "storage")
 
 

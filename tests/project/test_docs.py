@@ -29,21 +29,33 @@ from storage.schema import metadata
 from storage.servers import Server
 from storage.usage import Kind
 from tests.faults.troubles import TROUBLES
-from tests.project.pages import DOCS, OPERATING, README, ROOT, rows, written
+from tests.project import configuration
+from tests.project.configuration import default_of
+from tests.project.pages import COMMANDS, DOCS, INSTALL, OPERATING, README, ROOT, rows, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "requirements" / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [
+    *(
+        ROOT / name
+        for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "requirements/README.md")
+    ),
+    *sorted(DOCS.glob("*.md")),
+]
 PROMISED = (
     "architecture.md",
+    "commands.md",
+    "configuration.md",
     "deploying.md",
     "install.md",
     "operating.md",
+    "prices.md",
     "privacy.md",
     "reliability.md",
     "scaling.md",
     "security.md",
+    "troubleshooting.md",
 )
 
 LANGUAGE_NAMES = {"de": "German", "es": "Spanish", "ja": "Japanese", "pt_BR": "Brazilian Portuguese"}
@@ -53,29 +65,18 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _NAME = re.compile(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`")
 
 
-def default_of(name: str) -> str | None:
-    """Return a setting's default as an owner would write it, "" where there is none, None where one is required."""
-    field = Settings.model_fields[name]
-    if field.is_required():
-        return None
-    value = field.default
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
 # Settings
 
 
 SETTINGS = [name.upper() for name in Settings.model_fields]
 
 
-def test_the_configuration_table_names_every_setting_with_its_default_and_no_other() -> None:
-    table = rows(README, "| Setting | Default |")
-    assert sorted(table) == sorted(SETTINGS)
-    words = {None: "required", "": "not set"}
-    expected = {name: default_of(name.lower()) for name in SETTINGS}
-    shown = {name: cells[0].strip("`") for name, cells in table.items()}
-    assert shown == {name: words.get(default, default) for name, default in expected.items()}
-    assert [name for name, cells in table.items() if len(cells) != 2 or not cells[1]] == []
+def test_the_page_of_settings_is_what_the_settings_class_says() -> None:
+    grouped = [name for names in configuration.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(Settings.model_fields)
+    assert configuration.PAGE.read_text("utf-8") == configuration.page(), "`make docs` writes it anew"
+    # What is said of a setting is a cell of a table.
+    assert [name for name, text in configuration.meanings().items() if "|" in text or not text.endswith(".")] == []
 
 
 def test_the_example_of_a_settings_file_has_every_setting_with_its_default_and_no_other() -> None:
@@ -112,7 +113,13 @@ def test_no_page_names_a_setting_that_does_not_exist() -> None:
     others = {"HEAD"}
     unknown = {
         (page.name, name)
-        for page in [ROOT / "README.md", DOCS / "deploying.md", DOCS / "operating.md", DOCS / "privacy.md"]
+        for page in [
+            ROOT / "README.md",
+            *(
+                DOCS / f"{name}.md"
+                for name in ("deploying", "install", "operating", "prices", "privacy", "troubleshooting")
+            ),
+        ]
         for name in _NAME.findall(page.read_text("utf-8"))
         if name not in SETTINGS and name not in others
     }
@@ -150,7 +157,7 @@ async def test_every_command_is_documented_with_its_options_and_no_other(client:
     }
     assert known
     assert menus
-    table = rows(README, "| Command | Options |")
+    table = rows(COMMANDS, "| Command | Options |")
     assert {name: documented_options(cells[0]) for name, cells in table.items()} == known | menus
 
 
@@ -180,27 +187,28 @@ async def test_every_button_is_documented_and_no_other(client: Client) -> None:
     for template in client._connection._view_store._dynamic_items:
         assert any(button.custom_id and template.fullmatch(button.custom_id) for button in buttons), template.pattern
     labels = {(button.label or "").lstrip(string.digits + " ") for button in buttons}
-    table = rows(README, "| Button | Where |")
+    table = rows(COMMANDS, "| Button | Where |")
     assert {label for first in table for label in re.findall(r"\*\*(.+?)\*\*", first)} == labels
 
 
-def test_the_readme_names_the_permissions_that_the_invitation_asks_for() -> None:
+def test_the_page_of_installing_names_the_permissions_that_the_invitation_asks_for() -> None:
     names = [name.replace("_", " ").title().replace(" In ", " in ") for name, wanted in PERMISSIONS if wanted]
     # discord.py's old name of what Discord shows as "View Channel".
     names = [{"Read Messages": "View Channel"}.get(name, name) for name in names]
-    sentence = re.search(r"The invitation asks for six permissions and no more: ([^.]+)\.", README)
+    sentence = re.search(r"The invitation asks for six permissions and no more: ([^.]+)\.", INSTALL)
     assert sentence is not None
     assert sorted(re.split(r",\s+", sentence[1])) == sorted(names)
 
 
-def test_the_readme_names_the_languages_that_have_a_catalogue() -> None:
-    sentence = next(line for line in README.splitlines() if line.startswith("The bot speaks English"))
+def test_the_page_of_commands_names_the_languages_that_have_a_catalogue() -> None:
+    sentence = next(line for line in COMMANDS.splitlines() if line.startswith("The bot speaks English"))
     for language in set(LANGUAGES.values()):
         assert LANGUAGE_NAMES[language] in sentence
         assert (LOCALE_DIR / language / "LC_MESSAGES" / "coverbot.mo").is_file()
 
 
-def test_sentences_that_the_readme_quotes_are_the_bots() -> None:
+def test_sentences_that_the_page_of_troubles_quotes_are_the_bots() -> None:
+    page = (DOCS / "troubleshooting.md").read_text("utf-8")
     spoken = {
         errors.owner_must_act(key=True): "VidGo does not let this bot in",
         errors.owner_must_act(key=False): "has run out of credits",
@@ -209,7 +217,7 @@ def test_sentences_that_the_readme_quotes_are_the_bots() -> None:
         errors.internal_error("…"): "Something went wrong on my side",
     }
     for text, quoted in spoken.items():
-        assert quoted in README
+        assert quoted in page
         assert quoted in str(text).replace("**", "")
 
 
@@ -221,7 +229,7 @@ def test_every_command_of_the_program_is_documented_and_no_other() -> None:
         " ".join(["coverbot", name, *(str(action.metavar) for action in command._actions if not action.option_strings)])
         for name, command in commands().items()
     ]
-    assert sorted(rows(README, "| Command of the program |")) == sorted(usages)
+    assert sorted(rows(COMMANDS, "| Command of the program |")) == sorted(usages)
 
 
 def test_every_option_of_a_command_is_documented() -> None:
@@ -253,7 +261,7 @@ def test_every_route_of_the_listener_is_documented_and_no_other() -> None:
         and ast.unparse(node.func) in {f"web.{method.lower()}" for method in hdrs.METH_ALL}
     }
     assert len(routes) > 3
-    assert set(rows(README, "| Route | Answers |")) == routes
+    assert set(rows((DOCS / "deploying.md").read_text("utf-8"), "| Route | Answers |")) == routes
 
 
 def test_every_metric_is_documented_and_no_other() -> None:
@@ -316,6 +324,12 @@ def anchors(page: Path) -> set[str]:
     """Return what headings can be linked to by, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    linked = set(re.findall(r"\(docs/(\w+\.md)", README))
+    reached = {name for page in linked for name in re.findall(r"\((\w+\.md)", (DOCS / page).read_text("utf-8"))}
+    assert {page.name for page in DOCS.glob("*.md")} - linked - reached == set()
 
 
 def test_what_each_trouble_did_is_told_of_every_trouble() -> None:

@@ -215,7 +215,7 @@ def test_what_runs_is_what_is_shown_and_tested() -> None:
     assert demo == {key: dev.get(key) for key in demo}
 
 
-@pytest.mark.parametrize("way", ["requirements/install.sh", "Dockerfile", "README.md", "docs/deploying.md"])
+@pytest.mark.parametrize("way", ["requirements/install.sh", "Dockerfile", "docs/install.md", "docs/deploying.md"])
 def test_every_way_installs_the_lock_looks_nothing_up_beside_it_and_checks(way: str) -> None:
     text = (ROOT / way).read_text("utf-8")
     assert [line for line in re.findall(r"pip install\b.*", text) if "--no-deps" not in line] == []
@@ -232,5 +232,5 @@ def test_the_pythons_that_are_promised_are_the_ones_that_are_locked_for() -> Non
         classifiers = tomllib.load(file)["project"]["classifiers"]
     named = [found[1] for one in classifiers if (found := re.fullmatch(r".* Python :: (3\.\d+)", one))]
     assert named == list(VERSIONS)
-    assert f"| {', '.join(VERSIONS)} |" in (ROOT / "README.md").read_text("utf-8")
+    assert f"| {', '.join(VERSIONS)} |" in (ROOT / "docs" / "install.md").read_text("utf-8")
     assert f"for version in {' '.join(VERSIONS)}; do" in (ROOT / "requirements" / "lock.sh").read_text("utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from sandbox.discord.content import texts
 from tests.end_to_end.world import COVER, SONG, said
 from tests.tasks.room import open_room
 
@@ -96,13 +95,16 @@ async def test_nobody_orders_what_is_not_allowed_and_a_server_has_a_limit_too(tm
             "Covers are not allowed to you in this server. No credits were used."
         )
         call = await ada.use("music generate", prompt="the sea")
-        assert "today" not in (await call.reply()).content
+        # Where the server's limit leaves less than the member's, it is the one that is told.
+        assert (await call.reply()).content.endswith("All members of this server together: 0 of 1 orders left today.")
         assert (await refused(bob, prompt="the shore")).startswith(
             "This server's limit of orders for today (1) is reached."
         )
         assert counted(room, bob) == (0, 0, 0)
         page = await (await bob.use("help")).reply()
-        assert "All members of this server together: 0 of 1 orders left today." in "\n".join(texts(page.embeds))
+        [limits] = [field["value"] for field in page.embeds[0]["fields"] if field["name"] == "Your limits"]
+        assert limits.count("All members of this server together: 0 of 1 orders left today.") == 1
+        assert "As many songs" not in limits
         assert len(room.vidgo.submissions) == 1
         await room.pass_until(lambda: room.tasks("finished") == 2)
 

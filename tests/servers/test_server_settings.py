@@ -151,9 +151,9 @@ async def test_the_public_language_the_mention_and_others_posts_are_set(tmp_path
         panel = await open_panel(mia)
         await room.discord.select(mia.member, panel, "settings:language", ["de"])
         await changed(room, panel, "**Language**: · → de")
-        await press(room, mia, panel, "mentions")
+        await press(room, mia, panel, "mentions:0")
         await changed(room, panel, "**Mentions**: ✓ → ✗")
-        await press(room, mia, panel, "covers_of_others")
+        await press(room, mia, panel, "covers_of_others:0")
         await changed(room, panel, "**Covers of others' posts**: ✓ → ✗")
         call = await ada.use("music generate", prompt="the shore")
         assert "usually takes" not in (await call.reply()).content
@@ -171,6 +171,19 @@ async def test_the_public_language_the_mention_and_others_posts_are_set(tmp_path
         await delivered(room, 2)
 
 
+async def test_two_managers_who_see_the_same_and_press_the_same_switch_mean_the_same(tmp_path: Path) -> None:
+    async with open_room(tmp_path, vidgo_seconds=BRIEF) as room:
+        mia, ole = manager(room), manager(room, "ole")
+        panels = [await open_panel(one) for one in (mia, ole)]
+        for one, panel in zip((mia, ole), panels, strict=True):
+            await (await press(room, one, panel, "mentions:0")).settled(20)
+        assert [row["mentions"] for row in room.rows("SELECT mentions FROM servers")] == [0]
+        assert [row["after"] for row in room.rows("SELECT after FROM changes")] == ["✗"]
+        await changed(room, panels[1], "**Mentions**: ✓ → ✗")
+        await press(room, ole, panels[1], "mentions:1")
+        await changed(room, panels[1], "**Mentions**: ✗ → ✓")
+
+
 async def test_nobody_else_opens_or_changes_the_panel(tmp_path: Path) -> None:
     async with open_room(tmp_path, vidgo_seconds=BRIEF) as room:
         mia, ada = manager(room), room.person("ada")
@@ -179,7 +192,7 @@ async def test_nobody_else_opens_or_changes_the_panel(tmp_path: Path) -> None:
             assert (await (await ada.use(f"coverbot {command}")).reply()).content == denied
         panel = await open_panel(mia)
         mia.member.permissions = MEMBER_PERMISSIONS
-        for name in ("mentions", "limits", "welcome"):
+        for name in ("mentions:0", "limits", "welcome"):
             assert (await (await press(room, mia, panel, name)).reply()).content == denied
         assert room.rows("SELECT * FROM servers") == []
         assert room.rows("SELECT * FROM changes") == []
@@ -213,6 +226,7 @@ async def test_help_says_what_there_is_and_what_is_left(tmp_path: Path) -> None:
 
 async def test_usage_shows_who_ordered_how_much(tmp_path: Path) -> None:
     async with open_room(tmp_path, vidgo_seconds=BRIEF) as room:
+        room.vidgo.tells_credits = True
         mia, ada, bob = manager(room), room.person("ada"), room.person("bob")
         song = await ada.imports("Sea Song")
         await (await ada.cover(song.id)).reply()
@@ -228,8 +242,15 @@ async def test_usage_shows_who_ordered_how_much(tmp_path: Path) -> None:
         [embed] = report.embeds
         today, month = embed["fields"]
         assert today["name"] == "Today"
-        assert today["value"].splitlines() == [f"<@{ada.member.id}>: 0 / 1 / 0", f"<@{bob.member.id}>: 0 / 0 / 1"]
-        assert month["value"].splitlines() == [f"<@{ada.member.id}>: 1 / 1 / 0", f"<@{bob.member.id}>: 0 / 2 / 1"]
+        assert today["value"].splitlines() == [
+            f"<@{ada.member.id}>: 0 / 1 / 0 / ?",  # VidGo still works on it
+            f"<@{bob.member.id}>: 0 / 0 / 1 / ?",
+        ]
+        assert month["value"].splitlines() == [
+            f"<@{ada.member.id}>: 1 / 1 / 0 / 1",
+            f"<@{bob.member.id}>: 0 / 2 / 1 / 40",
+        ]
+        assert "it is not known what that cost" in embed["footer"]["text"]
         assert embed["description"].splitlines()[1] == "3 │" + " " * 28 + "█ "
         await delivered(room, 4)
 
@@ -238,7 +259,7 @@ async def test_a_server_that_the_bot_has_left_is_forgotten(tmp_path: Path) -> No
     async with open_room(tmp_path, vidgo_seconds=BRIEF) as room:
         mia = manager(room)
         panel = await open_panel(mia)
-        await press(room, mia, panel, "mentions")
+        await press(room, mia, panel, "mentions:0")
         await changed(room, panel, "✓ → ✗")
         room.discord.remove_guild(room.guild)
         await room.until(lambda: not room.rows("SELECT 1 FROM servers UNION ALL SELECT 1 FROM changes"))

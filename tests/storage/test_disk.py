@@ -237,8 +237,10 @@ async def test_the_log_is_moved_as_a_whole_however_many_write(driver: Driver, da
     await add(database, "first")
     before = generation(path)
     await asyncio.gather(*(write(number) for number in range(8)))
-    assert generation(path) - before > 5
-    assert driver.count("PRAGMA wal_checkpoint") == 2 * (generation(path) - before)
+    begun, moved = generation(path) - before, driver.count("PRAGMA wal_checkpoint") // 2
+    assert moved > 5
+    # Whoever writes between the two steps of a move may begin the log anew before its second one does.
+    assert moved <= begun <= 2 * moved
     await database.sync()
     assert length(log_of(path)) <= SMALL
     assert len(await names(database)) == 401

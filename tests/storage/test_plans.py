@@ -43,6 +43,7 @@ SMALL = {
 EXCEPTIONS = {
     "storage.export._OF_OWNERS": "has a row for each kind of alarm, six",
     "storage.library._KEYS": "a part of others",
+    "storage.tasks._SINCE": "only the newest few, in the order of the index; beside the event loop",
     "storage.archive.index._TOTAL": "the archive has a largest size; beside the event loop",
     "storage.archive.index._OLDEST": "only the first few, in the order of the index",
     "storage.archive.index._PAGE": "only the next few, in the order of the index",

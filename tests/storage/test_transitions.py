@@ -44,6 +44,7 @@ OTHER_WRITES = {
     "storage.forget.forget_member",
     "storage.usage.take",
     "storage.usage.give_back",
+    "storage.usage.spend",
     "storage.usage.expire",
     "storage.servers.save",
     "storage.servers.remove",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from storage import forget, servers, tasks, usage
 from storage.database import Database
 from storage.ids import new_id
+from storage.planned import Gone
 from storage.schema import TaskStatus, changes
 from storage.schema import usage as table
 from storage.servers import KEPT_CHANGES, Change, RoleLimits, Server
@@ -68,6 +70,23 @@ async def test_an_order_is_given_back_once_however_often_it_ends(database: Datab
     async with database.write() as transaction:  # also with a row that was read before
         assert not await usage.give_back(transaction, task, failed=True)
     assert await counted(database) == Used(1, 0, 0, 1)
+
+
+async def test_what_an_order_cost_is_added_once_and_to_its_own_day(database: Database) -> None:
+    first, second = await order(database), await order(database)
+    for task, told in ((first, 20.0), (second, None)):
+        async with database.write() as transaction:
+            await usage.spend(transaction, await tasks.finish(transaction, task.id, task.id, NOW + 86400, told))
+    assert await counted(database) == Used(1, 0, 2, 0, 20)
+    for _ in range(2):
+        with suppress(Gone):
+            async with database.write() as transaction:
+                await usage.spend(transaction, await tasks.price(transaction, second.id, 12.5))
+    assert await counted(database) == Used(1, 0, 2, 0, 32.5)
+    assert await counted(database, user_id=usage.WHOLE_SERVER) == Used(0, 0, 2, 0, 32.5)
+    async with database.read() as snapshot:
+        assert await usage.by_member(snapshot, 2, TODAY) == [Used(1, 0, 2, 0, 32.5)]
+        assert (await usage.by_day(snapshot, 2, TODAY))[TODAY].credits == 32.5
 
 
 async def test_a_death_between_the_end_and_the_commit_gives_nothing_back(database: Database) -> None:

@@ -82,6 +82,7 @@ OF_TASKS = [
         dict.fromkeys((*LIVE_TASKS, *ENDED_BADLY), FINISHED),
         lambda t, row: tasks.finish(t, row.id, row.vidgo_id or row.id, NOW),
     ),
+    Transition("price", stays(FINISHED), lambda t, row: tasks.price(t, row.id, 20)),
     Transition("fail", dict.fromkeys(LIVE_TASKS, FAILED), lambda t, row: tasks.fail(t, row.id, "content", "no", NOW)),
     Transition(
         "give_up", dict.fromkeys(LIVE_TASKS, GIVEN_UP), lambda t, row: tasks.give_up(t, row.id, "time", "", NOW)

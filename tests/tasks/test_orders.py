@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from bot.tasks.submission import QUEUE_SECONDS, TRIES
-from storage.database import Database
+from storage.sqlite.database import SQLiteDatabase
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
 
@@ -53,16 +53,16 @@ async def test_orders_that_wait_for_their_turn_are_sent_after_a_stop(tmp_path: P
 async def test_a_stop_waits_for_an_order_that_is_noted_as_sent_but_was_not_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    disk, sync = asyncio.Event(), Database.sync
+    disk, sync = asyncio.Event(), SQLiteDatabase.sync
 
-    async def slow_sync(database: Database) -> None:
+    async def slow_sync(database: SQLiteDatabase) -> None:
         async with database.read() as snapshot:
             submitting = await snapshot.execute(text("SELECT 1 FROM tasks WHERE status = 'submitting'"))
         if submitting.first() is not None:
             await disk.wait()
         await sync(database)
 
-    monkeypatch.setattr(Database, "sync", slow_sync)
+    monkeypatch.setattr(SQLiteDatabase, "sync", slow_sync)
     async with open_room(tmp_path) as room:
         ada = room.person("ada")
         await ada.use("music generate", prompt="the sea")

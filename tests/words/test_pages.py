@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.words import guide, panel, usage
-from bot.words.limits import Left, left_in_server
+from bot.words.limits import Left, LeftInServer
 from bot.words.panel import Panel
 from bot.words.text import LANGUAGES, speaking
 from sandbox.discord.content import texts, walk_components
@@ -71,11 +71,11 @@ def test_the_forms_fit(locale: str) -> None:
 
 @locales
 def test_help_and_usage_fit(locale: str) -> None:
-    left = [Left(kind, MOST, 0) for kind in Kind]
-    rows = [Used(ID - number, MOST, MOST, MOST) for number in range(100)]
+    left = [Left(kind, MOST, 0, LeftInServer(MOST, 0)) for kind in Kind]
+    rows = [Used(ID - number, MOST, MOST, MOST, MOST + 0.25) for number in range(100)]
     counted = usage.Usage(20_000, rows, rows, [MOST] * usage.DAYS, MOST)
     with speaking(locale):
-        pages = [guide.page(mention, left, left_in_server(MOST, MOST), 1e10, welcome="*" * 500), usage.page(counted)]
+        pages = [guide.page(mention, left, 1e10, welcome="*" * 500), usage.page(counted)]
         for page in pages:
             check_message({"embeds": [page.to_dict()]}, ())
 
