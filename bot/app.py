@@ -48,6 +48,7 @@ from bot.servers.watch import Watch, make_watch
 from bot.settings import Settings, SettingsError
 from bot.shutdown import Deadline, ignore_signals, stop_requested
 from bot.songs.covers import Covers
+from bot.songs.drafts import Drafts
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
@@ -154,7 +155,18 @@ async def _assemble(
     submission = Submission(database, vidgo, ending, schedule, settings, clock=clock, metrics=metrics)
     reading = Reading(database, vidgo, submission, ending, schedule, settings, clock=clock, metrics=metrics)
     limits = Limits(database, settings, clock)
-    songs = Songs(database, vidgo, ending, limits, clock)
+    songs = Songs(database, vidgo, ending, limits, clock, version=settings.vidgo_music_version)
+    covers = Covers(database, songs, limits, clock)
+    performances = Performances(
+        database,
+        songs,
+        files,
+        links,
+        limits,
+        version=settings.vidgo_music_version,
+        directory=directory,
+        clock=clock,
+    )
     acknowledgements = Acknowledgements(database, client, schedule, submission, clock)
     onboarding = Onboarding(database, client, PERMISSIONS, clock)
     client.use_cases = UseCases(
@@ -166,15 +178,16 @@ async def _assemble(
         support_url=settings.support_url,
         acknowledgements=acknowledgements,
         songs=songs,
-        covers=Covers(database, songs, limits, clock),
-        performances=Performances(database, songs, files, links, limits, directory=directory, clock=clock),
+        covers=covers,
+        performances=performances,
+        drafts=Drafts(database, songs, covers, performances),
         library=Library(database, songs, archive, clock),
         onboarding=onboarding,
         directory=directory,
     )
     delivery = Delivery(
         database,
-        Posting(client, clock),
+        Posting(client, clock, settings.support_url),
         Composer(database, files, links, clock),
         Abandoned(database, client, acknowledgements, clock),
         directory=directory,

@@ -178,6 +178,17 @@ class Settings(BaseModel):
         Field(gt=0, le=1000, allow_inf_nan=False, description="a number above 0 and up to 1000, such as 5 or 0.5"),
     ] = 5
     """How many requests a second go to VidGo at most."""
+    vidgo_music_version: Annotated[
+        str,
+        BeforeValidator(lambda value: str(value).upper()),
+        Field(
+            pattern=r"^V[0-9]{1,2}(_[0-9A-Z]{1,12}){0,3}$",
+            description="a model version as VidGo writes it, such as V5 or V4_5PLUS",
+        ),
+    ] = "V5"
+    """The version of VidGo's model (its `mv`) for new songs, continuations and performances: `V4`, `V4_5`, `V4_5PLUS`,
+    `V4_5ALL`, `V5`, or whatever VidGo adds. `V4` takes shorter lyrics and styles, `V4_5ALL` makes new versions of
+    recordings of at most a minute."""
     vidgo_webhook_secret: Secret | None = None
     """If set, callbacks that carry signature headers are verified with it."""
     public_url: HttpUrl | None = None

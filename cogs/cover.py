@@ -10,6 +10,7 @@ from discord.ext import commands
 from bot.gateway.client import Client
 from bot.songs.orders import Ordered, Requester
 from cogs.options import Style, Track
+from storage.drafts import Draft, Making
 
 
 class Cover(commands.Cog):
@@ -40,12 +41,10 @@ class Cover(commands.Cog):
     ) -> None:
         """Order the cover of a song, or bring the one that exists; with a style, order a new performance."""
 
-        async def work(requester: Requester) -> Ordered:
-            if style is None:
-                return await self._use.covers.cover(requester, track)
-            return await self._use.performances.perform(requester, track, style)
-
-        await self._use.interactions.order(interaction, work)
+        draft = Draft(Making.COVER, track) if style is None else Draft(Making.STYLE, track, style=style)
+        await self._use.interactions.order(
+            interaction, lambda requester: self._use.drafts.order(requester, draft), draft
+        )
 
     async def cover_message(self, interaction: discord.Interaction, message: discord.Message) -> None:
         """Order the cover of the song that a message carries."""

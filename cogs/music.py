@@ -11,10 +11,11 @@ from discord.app_commands import locale_str as _
 from discord.ext import commands
 
 from bot.gateway.client import Client
-from bot.songs.orders import Answer, Ordered, Requester
-from bot.words import answers, cards
+from bot.songs.orders import Answer
+from bot.words import answers, cards, forms
 from cogs.library import page_answer
 from cogs.options import Owned, Prompt, Style, Title, Track
+from storage.drafts import Draft, Making
 
 
 @app_commands.guild_only()
@@ -37,7 +38,7 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, im
 
     @app_commands.command(description=_("Make a new song"))
     @app_commands.describe(
-        prompt=_("What the song is about, or its lyrics when you give a style"),
+        prompt=_("What the song is about, or its lyrics when you give a style; left out: a form opens"),
         style=_("The style, such as: folk, warm, female voice"),
         title=_("The song's title"),
         instrumental=_("Without singing"),
@@ -45,19 +46,21 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, im
     async def generate(
         self,
         interaction: discord.Interaction,
-        prompt: Prompt,
+        prompt: Prompt | None = None,
         style: Style | None = None,
         title: Title | None = None,
         instrumental: bool = False,
     ) -> None:
-        """Order a new song."""
+        """Order a new song, or open the form for it where nothing says what it is about."""
+        draft = Draft(Making.SONG, None, prompt or "", style or "", title or "", instrumental)
+        if prompt is not None:
+            await self._order(interaction, draft)
+            return
 
-        async def work(requester: Requester) -> Ordered:
-            return await self._use.songs.generate(
-                requester, prompt=prompt, style=style, title=title, instrumental=instrumental
-            )
+        async def make() -> discord.ui.Modal:
+            return forms.form(draft)
 
-        await self._use.interactions.order(interaction, work)
+        await self._use.interactions.open(interaction, make)
 
     @app_commands.command(description=_("Continue one of your songs"))
     @app_commands.describe(
@@ -73,8 +76,12 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, im
         at: app_commands.Range[float, 1, 3600] | None = None,
     ) -> None:
         """Order a continuation of a song."""
+        typed = "" if at is None else f"{at:g}"
+        await self._order(interaction, Draft(Making.EXTENSION, track, prompt or "", at=typed))
+
+    async def _order(self, interaction: discord.Interaction, draft: Draft) -> None:
         await self._use.interactions.order(
-            interaction, lambda requester: self._use.performances.extend(requester, track, prompt, at)
+            interaction, lambda requester: self._use.drafts.order(requester, draft), draft
         )
 
     @app_commands.command(description=_("Page through your songs and covers"))

@@ -25,8 +25,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from storage import planned
+from storage import drafts, planned
 from storage.database import Snapshot, Transaction
+from storage.drafts import Draft
 from storage.ids import new_id
 from storage.planned import Due, Gone
 from storage.quick import quick
@@ -83,6 +84,13 @@ class Notification:
     delivered_at: float | None
     holder: str | None = None
     ack_holder: str | None = None
+    draft: Draft | None = None
+    own_locale: str | None = None
+
+    @property
+    def private_locale(self) -> str:
+        """Return the language of what the requester alone can read."""
+        return self.own_locale or self.locale
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,13 @@ class DueNotification(Due):
 def from_row(row: Any) -> Notification:
     """Return what a row of the table says."""
     values = dict(row._mapping)
-    return Notification(**{**values, "state": NotificationState(values["state"])})
+    return Notification(
+        **{**values, "state": NotificationState(values["state"]), "draft": drafts.load(values["draft"])}
+    )
+
+
+def _values(row: Notification) -> dict[str, Any]:
+    return asdict(row) | {"draft": None if row.draft is None else row.draft.dump()}
 
 
 def _change(*only: NotificationState, **values: Any) -> Update:
@@ -128,6 +142,7 @@ _OVER_BUT_SEEN: dict[str, Any] = {
 
 _ADD = quick(insert(notifications))
 _GET = quick(select(notifications).where(notifications.c.id == bindparam("id")))
+_LOCK = quick(_GET.with_for_update())
 _REQUESTERS = quick(select(notifications.c.user_id).where(_OF_TASK))
 _IS_AWAITED = quick(select(notifications.c.id).where(_OF_TASK, notifications.c.state.in_(_UNFINISHED)).limit(1))
 _IS_KEPT_BACK = quick(
@@ -210,7 +225,7 @@ _TOLD = select(notifications).where(_OF_TASK, notifications.c.state.in_((_SENDIN
 _TAKE_BACK = (
     update(notifications)
     .where(_OF_TASK, notifications.c.state == _SENDING)
-    .values(state=_CANCELLED, ack_wanted=None, **_OVER)
+    .values(state=_CANCELLED, ack_wanted=None, draft=null(), **_OVER)
 )
 _SEND = _change(
     _DUE_STATE,
@@ -247,6 +262,7 @@ _END = _change(
     error=bindparam("new_error"),
     delivered_at=_NOW,
     ack_wanted=case((_CAN_CHANGE, _SAYS), else_=null()),
+    draft=case((bindparam("keeps_draft", type_=Boolean), notifications.c.draft), else_=null()),
     **_OVER_BUT_SEEN,
 ).where(_MINE)
 _CANCEL = _change(
@@ -257,6 +273,7 @@ _CANCEL = _change(
     # It was pressed there, so this is where it is, whatever was heard of it before.
     ack_message_id=bindparam("new_message"),
     ack_wanted=Acknowledgement.CANCELLED,
+    draft=null(),
     **_OVER,
 )
 _CANCELLED_AFTER_ALL = quick(
@@ -268,7 +285,7 @@ _CANCELLED_AFTER_ALL = quick(
     )
     .values(ack_wanted=Acknowledgement.CANCELLED, ack_message_id=bindparam("new_message"))
 )
-_REMOVE = _change(_DUE_STATE, _SENDING, _DELIVERED, state=_CANCELLED, ack_wanted=None, **_OVER)
+_REMOVE = _change(_DUE_STATE, _SENDING, _DELIVERED, state=_CANCELLED, ack_wanted=None, draft=null(), **_OVER)
 _WANT = quick(
     update(notifications).where(_OF_TASK, notifications.c.state == _WAITING, _CAN_CHANGE).values(ack_wanted=_SAYS)
 )
@@ -303,6 +320,12 @@ async def _changed(transaction: Transaction, statement: Update, row_id: str, **v
 async def get(snapshot: Snapshot, notification_id: str) -> Notification | None:
     """Return one notification."""
     row = (await snapshot.execute(_GET, {"id": notification_id})).first()
+    return None if row is None else from_row(row)
+
+
+async def lock(transaction: Transaction, notification_id: str) -> Notification | None:
+    """Return one notification, which nobody else changes until the transaction ends."""
+    row = (await transaction.execute(_LOCK, {"id": notification_id})).first()
     return None if row is None else from_row(row)
 
 
@@ -368,7 +391,7 @@ async def add(transaction: Transaction, notification: Notification) -> None:
     """Begin as `asked`; raises `Gone` where its interaction has a notification already."""
     try:
         # Who took the command answers it, while that process lives.
-        await transaction.execute(_ADD, asdict(notification) | {"holder": transaction.me})
+        await transaction.execute(_ADD, _values(notification) | {"holder": transaction.me})
     except IntegrityError as error:
         raise Gone(f"interaction {notification.interaction_id} arrived twice") from error
 
@@ -450,7 +473,7 @@ async def tell_again(transaction: Transaction, task_id: str, now: float, *, with
             "holder": None,
             "ack_holder": None,
         }
-        await transaction.execute(_ADD, asdict(row) | again)
+        await transaction.execute(_ADD, _values(row) | again)
     if told:
         transaction.wakes(Queue.DELIVERY)
 
@@ -479,19 +502,28 @@ async def fetch_later(
 
 
 async def delivered(
-    transaction: Transaction, notification_id: str, message_id: int, now: float, says: Acknowledgement
+    transaction: Transaction,
+    notification_id: str,
+    message_id: int,
+    now: float,
+    says: Acknowledgement,
+    *,
+    keeps_draft: bool = False,
 ) -> Notification:
-    """From `due` or `sending` to `delivered`."""
+    """From `due` or `sending` to `delivered`; `keeps_draft` where nothing came of what was typed."""
     transaction.wakes(Queue.ACKNOWLEDGEMENTS)
     values = {"new_state": _DELIVERED, "new_message": message_id, "new_error": None, "me": transaction.me}
+    values |= {"keeps_draft": keeps_draft}
     return await _changed(transaction, _END, notification_id, now=now, says=says, **values)
 
 
 async def undeliverable(transaction: Transaction, notification_id: str, now: float, error: str) -> Notification:
     """From `due` or `sending` to `undeliverable`: nobody can be reached."""
     transaction.wakes(Queue.ACKNOWLEDGEMENTS)
-    values = {"new_state": _UNDELIVERABLE, "new_message": None, "new_error": error, "me": transaction.me}
-    return await _changed(transaction, _END, notification_id, now=now, says=Acknowledgement.FAILED, **values)
+    values = {"new_state": _UNDELIVERABLE, "new_message": None, "new_error": error, "keeps_draft": False}
+    return await _changed(
+        transaction, _END, notification_id, now=now, says=Acknowledgement.FAILED, me=transaction.me, **values
+    )
 
 
 async def cancel(transaction: Transaction, notification_id: str, message_id: int) -> Notification:
@@ -532,5 +564,5 @@ async def wake_orphans(transaction: Transaction, now: float) -> None:
 
 
 async def expire(transaction: Transaction, before: float) -> int:
-    """Delete what serves nobody any more and is older than `before`; return how many."""
+    """Delete what serves nobody any more and is older than `before`; return how many rows."""
     return (await transaction.execute(_EXPIRE, {"before": before})).rowcount

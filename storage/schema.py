@@ -26,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0012"
+HEAD = "0008"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 
@@ -106,6 +106,7 @@ class AlarmKind(StrEnum):
     KEY = "key"
     CREDITS_LOW = "credits_low"
     CREDITS_GONE = "credits_gone"
+    VERSION = "version"
     VIDGO = "vidgo"
     DISK = "disk"
     GIVEN_UP = "given_up"
@@ -311,13 +312,17 @@ notifications = Table(
     Column("delivered_at", Float),
     Column("holder", String(24)),
     Column("ack_holder", String(24)),
+    Column("draft", JSON(none_as_null=True)),
+    Column("own_locale", String(10)),
 )
 """Who has to be told, and where.
 
 `interaction_id` is Discord's, by which an interaction that arrives twice is known. `position` is the variant that is
 meant: of the task's own files where they are audio, else of its source's. `ack_wanted` is what the acknowledgement
 should say and does not say yet. `sent_at` is when the post was first sent, `failures` what asking for its files has
-come to. `holder` is the process that answers or posts, `ack_holder` the one that changes the acknowledgement.
+come to. `holder` is the process that answers or posts, `ack_holder` the one that changes the acknowledgement. `draft`
+is what was typed, until it has become a result; `locale` the language of what everybody can read, `own_locale` that of
+what the requester alone can, where it is another.
 """
 
 Index("uq_notifications_interaction", notifications.c.interaction_id, unique=True)
@@ -326,6 +331,7 @@ Index("ix_notifications_user", notifications.c.user_id, notifications.c.created_
 Index("ix_notifications_ack", notifications.c.id, **_only(text("ack_wanted IS NOT NULL")))
 Index("ix_notifications_passing", notifications.c.created_at, **_only(IS_PASSING))
 Index("ix_notifications_task", notifications.c.task_id)
+Index("ix_notifications_draft", notifications.c.created_at, **_only(text("draft IS NOT NULL")))
 Index(
     "ix_notifications_due",
     notifications.c.attempt_at,

@@ -27,6 +27,7 @@ from bot.servers.report import UsageReport
 from bot.servers.settings import ServerSettings
 from bot.settings import Settings
 from bot.songs.covers import Covers
+from bot.songs.drafts import Drafts
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
@@ -43,7 +44,7 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT_SECONDS = 30.0
 """How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
-COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons", "cogs.coverbot", "cogs.settings")
+COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons", "cogs.forms", "cogs.coverbot", "cogs.settings")
 
 COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-", "command ")
 """How discord.py names the tasks in which it runs commands and buttons, and we what is done for them."""
@@ -81,6 +82,7 @@ class UseCases:
     songs: Songs
     covers: Covers
     performances: Performances
+    drafts: Drafts
     library: Library
     limits: Limits
     servers: ServerSettings

@@ -13,6 +13,7 @@ from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.private import ORIGINAL, QUIET, tell_directly, webhook_of
 from bot.tasks.unwanted import withdraw
 from bot.words import cards, errors
+from bot.words.text import speaking
 from storage import notifications
 from storage.database import Database
 from storage.notifications import Notification
@@ -103,23 +104,24 @@ class Abandoned:
         text = errors.answer_lost() if row.ephemeral else errors.interrupted()
         if row.token_expires_at > self._clock():  # else Discord itself has told the member
             try:
-                await self._say(row, cards.fitting(str(text)))
+                with speaking(row.private_locale):
+                    await self._say(row, cards.fitting(str(text)), cards.refusal_view(row, None, None))
             except FAILURES as error:
                 if meaning_of(error) is Refusal.LATER:
                     raise
                 log.info("interaction %s cannot be answered any more: %s", row.id, explain(error))
         await self._close(row)
 
-    async def _say(self, row: Notification, text: str) -> None:
+    async def _say(self, row: Notification, text: str, view: discord.ui.View | None) -> None:
         try:
-            await self._follow_up(webhook_of(self._client, row), text, ephemeral=row.ephemeral)
+            await self._follow_up(webhook_of(self._client, row), text, view, ephemeral=row.ephemeral)
         except discord.HTTPException as error:
             if meaning_of(error) in (Refusal.LATER, Refusal.EXPIRED):
                 raise
             await tell_directly(self._client, row.user_id, text, nonce=row.id)
 
     @staticmethod
-    async def _follow_up(webhook: discord.Webhook, text: str, *, ephemeral: bool) -> None:
+    async def _follow_up(webhook: discord.Webhook, text: str, view: discord.ui.View | None, *, ephemeral: bool) -> None:
         if ephemeral:
             await webhook.edit_message(ORIGINAL, content=text, allowed_mentions=QUIET)
             return
@@ -128,4 +130,4 @@ class Abandoned:
         except discord.HTTPException as error:  # whoever died after this still owes the sentence
             if meaning_of(error) is not Refusal.GONE:
                 raise
-        await webhook.send(text, ephemeral=True, allowed_mentions=QUIET)
+        await webhook.send(text, ephemeral=True, view=view or discord.utils.MISSING, allowed_mentions=QUIET)

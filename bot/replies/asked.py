@@ -6,6 +6,7 @@ import discord
 
 from bot.words import errors
 from bot.words.errors import MemberError
+from storage.drafts import Draft
 from storage.notifications import Notification
 from storage.schema import NotificationState
 
@@ -15,8 +16,10 @@ TOKEN_SECONDS = 15 * 60
 _NEEDED = ("view_channel", "send_messages", "embed_links", "attach_files", "read_message_history")
 
 
-def row_of(interaction: discord.Interaction, notification_id: str, *, ephemeral: bool, now: float) -> Notification:
-    """Return the row that notes an interaction."""
+def row_of(
+    interaction: discord.Interaction, notification_id: str, *, ephemeral: bool, now: float, draft: Draft | None
+) -> Notification:
+    """Return the row that notes an interaction, with what was typed."""
     return Notification(
         id=notification_id,
         interaction_id=interaction.id,
@@ -42,6 +45,7 @@ def row_of(interaction: discord.Interaction, notification_id: str, *, ephemeral:
         error=None,
         created_at=now,
         delivered_at=None,
+        draft=draft,
     )
 
 

@@ -152,6 +152,8 @@ class Delivery:
         if may_be_there and (posted := await self._posting.find(row)) is not None:
             await self._delivered(row, task, posted.id, has_result=bool(posted.embeds or posted.attachments))
             return
+        if task.status is not TaskStatus.FINISHED and await self._tell_failure(row, task):
+            return
         with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
             directory, failures = Path(name), Failures.load(row.failures)
             post = await self._composer.compose(row, task, directory, limit=row.upload_limit, failures=failures)
@@ -168,16 +170,39 @@ class Delivery:
                 return
             await self._post(row, task, await self._composer.compose_link(row, task))
 
+    async def _tell_failure(self, row: Notification, task: Task) -> bool:
+        """Tell the requester alone that there is no result, where the interaction still takes that.
+
+        What an interaction was sent cannot be looked for: after a crash in between it may be said once more.
+        """
+        if not self._posting.can_follow_up(row):
+            return False
+        row = await self._send(row, task)
+        try:
+            message_id = await self._posting.tell_failure(row, task)
+        except FAILURES as error:
+            if meaning_of(error) is Refusal.LATER:
+                raise
+            log.info("task %s: its end cannot be told through the interaction: %s", task.id, explain(error))
+            return False
+        await self._delivered(row, task, message_id, Acknowledgement.ELSEWHERE)
+        return True
+
+    async def _send(self, row: Notification, task: Task) -> Notification:
+        """Write down that Discord is about to be asked."""
+        now = self._clock()
+        # On a fresh row: it may have been stopped, removed or forgotten while its file was fetched.
+        async with self._database.write(durable=False) as transaction:
+            current = await rows.lock(transaction, task.id)
+            row = await notifications.send(transaction, row.id, now, now + LONGEST_PAUSE_SECONDS)
+            if current is None or current.status is not task.status:
+                raise Gone(f"what was to be said about task {task.id}")
+        return row
+
     async def _post(self, row: Notification, task: Task, post: Post) -> bool:
         """Post, and tell whether that is all; it is not where the file is too large."""
         async with self._turns.setdefault(row.channel_id, asyncio.Lock()):
-            now = self._clock()
-            # On a fresh row: it may have been stopped, removed or forgotten while its file was fetched.
-            async with self._database.write(durable=False) as transaction:
-                current = await rows.lock(transaction, task.id)
-                row = await notifications.send(transaction, row.id, now, now + LONGEST_PAUSE_SECONDS)
-                if current is None or current.status is not task.status:
-                    raise Gone(f"what was to be said about task {task.id}")
+            row = await self._send(row, task)
             try:
                 message_id = await self._posting.send(row, post)
             except FAILURES as error:
@@ -250,7 +275,8 @@ class Delivery:
         async def write() -> None:
             async with self._database.write() as transaction:
                 now = self._clock()
-                await notifications.delivered(transaction, row.id, message_id, now, says)
+                keeps_draft = task.status is not TaskStatus.FINISHED
+                await notifications.delivered(transaction, row.id, message_id, now, says, keeps_draft=keeps_draft)
                 if task.status is TaskStatus.FINISHED and not has_result:
                     await alarms.give_up(transaction, task.id, now)
 

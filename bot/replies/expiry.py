@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection
 
 from bot.worker import Worker
-from storage import notifications, usage
+from storage import drafts, notifications, usage
 from storage.database import Database
 from storage.planned import Due
 from storage.wakeups import Queue
@@ -43,6 +43,7 @@ class Expiry:
         now = self._clock()
         async with self._database.write(durable=False) as transaction:
             gone = await notifications.expire(transaction, now - KEEP_SECONDS)
+            await drafts.expire(transaction, now - KEEP_SECONDS)
             gone += await usage.expire(transaction, usage.day_of(now))
         self._next_at = now + PERIOD_SECONDS
         if gone:

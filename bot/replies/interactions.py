@@ -30,6 +30,7 @@ from bot.words.errors import MemberError
 from bot.words.text import Text, speak, speaking
 from storage import notifications, servers
 from storage.database import Database
+from storage.drafts import Draft
 from storage.ids import new_id
 from storage.notifications import Notification
 from storage.planned import Gone
@@ -74,15 +75,23 @@ class Interactions:
         self._unanswered = 0
         self._all_answered = asyncio.Event()
 
-    async def order(self, interaction: discord.Interaction, work: Callable[[Requester], Awaitable[Ordered]]) -> None:
-        """Answer a command publicly with what it has ordered, or privately with why it has not."""
+    async def order(
+        self,
+        interaction: discord.Interaction,
+        work: Callable[[Requester], Awaitable[Ordered]],
+        draft: Draft | None = None,
+    ) -> None:
+        """Answer a command publicly with what it has ordered, or privately with why it has not.
+
+        `draft` is what was typed; where nothing comes of it, it can be tried again or changed.
+        """
 
         async def decide(row: Notification) -> Ordered:
             check_permissions(interaction)
             await self._check_place(interaction)
             return await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
 
-        begun = await self._begin(interaction, decide, ephemeral=False)
+        begun = await self._begin(interaction, decide, ephemeral=False, draft=draft)
         if begun is None:
             return
         try:
@@ -211,6 +220,7 @@ class Interactions:
         work: Callable[[Notification], Coroutine[Any, Any, T]],
         *,
         ephemeral: bool,
+        draft: Draft | None = None,
     ) -> _Begun[T] | None:
         """Write an interaction down, begin what it asks for, and give it a while; None where there is nothing to do.
 
@@ -220,7 +230,7 @@ class Interactions:
         until = asyncio.get_running_loop().time() + DECIDE_SECONDS
         is_crowded = self._unanswered >= CROWD
         now = self._clock()
-        row = row_of(interaction, new_id(now), ephemeral=ephemeral, now=now)
+        row = row_of(interaction, new_id(now), ephemeral=ephemeral, now=now, draft=draft)
         self._unanswered += 1
         self._all_answered.clear()
         try:
@@ -292,7 +302,8 @@ class Interactions:
         async with self._database.write(durable=False) as transaction:
             if not row.ephemeral:
                 server = await servers.get(transaction, row.guild_id)
-                row = replace(row, locale=server.language or row.locale)
+                if server.language is not None:
+                    row = replace(row, locale=server.language, own_locale=row.locale)
             await notifications.add(transaction, row)
         return row
 
@@ -324,7 +335,7 @@ class Interactions:
 
     async def _refuse(self, interaction: discord.Interaction, begun: _Begun[Any], text: Text) -> None:
         """Say privately why nothing comes of a command: as the first answer, or in the place of "thinking…"."""
-        row, view = begun.row, cards.support_view(self._support_url)
+        row, view = begun.row, cards.refusal_view(begun.row, None, self._support_url)
         if not begun.is_deferred:
             sent = await first_answers.say(interaction, row.id, Answer(text, view), ephemeral=True)
             if sent.has_arrived:

@@ -12,9 +12,11 @@ import discord
 
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.posts import Post
-from bot.replies.private import webhook_of
-from bot.words import cards
+from bot.replies.private import ORIGINAL, QUIET, webhook_of
+from bot.words import cards, errors
+from bot.words.text import speaking
 from storage.notifications import Notification
+from storage.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +30,10 @@ MARGIN_SECONDS = 30.0
 class Posting:
     """Speaks to Discord for the delivery; every method raises what Discord says."""
 
-    def __init__(self, client: discord.Client, clock: Callable[[], float]) -> None:
+    def __init__(self, client: discord.Client, clock: Callable[[], float], support_url: str | None = None) -> None:
         self._client = client
         self._clock = clock
+        self._support_url = support_url
 
     async def send(self, row: Notification, post: Post) -> int:
         """Post in the notification's channel, as a reply to its acknowledgement, and return the message's id."""
@@ -52,7 +55,7 @@ class Posting:
 
     async def send_privately(self, row: Notification, post: Post) -> int:
         """Reach the requester through the interaction while its token lives, else by a direct message."""
-        if row.interaction_token is not None and row.token_expires_at > self._clock():
+        if self.can_follow_up(row):
             try:
                 with ExitStack() as stack:
                     content = _content(post, row, stack)
@@ -63,6 +66,27 @@ class Posting:
                 log.info("notification %s cannot be told through its interaction: %s", row.id, explain(error))
         channel = await self._client.create_dm(discord.Object(row.user_id))
         return await self._send(channel, row, post, None)
+
+    def can_follow_up(self, row: Notification) -> bool:
+        """Tell whether the requester can be reached through the interaction."""
+        return row.interaction_token is not None and row.token_expires_at > self._clock()
+
+    async def tell_failure(self, row: Notification, task: Task) -> int:
+        """Tell the requester alone, through the interaction, why there is no result, and return the message's id."""
+        with speaking(row.private_locale):
+            text, view = str(errors.failure(task)), cards.refusal_view(row, task, self._support_url)
+        webhook = webhook_of(self._client, row)
+        if row.ack_message_id is None:
+            # What follows a "thinking…" takes its place, and everybody could read it.
+            try:
+                await webhook.delete_message(ORIGINAL)
+            except discord.HTTPException as error:
+                if meaning_of(error) is not Refusal.GONE:
+                    raise
+        sent = await webhook.send(
+            cards.fitting(text), view=view or discord.utils.MISSING, ephemeral=True, wait=True, allowed_mentions=QUIET
+        )
+        return sent.id
 
     async def find(self, row: Notification) -> discord.Message | None:
         """Return the message that this notification was posted as, if it was."""

@@ -129,7 +129,7 @@ class Composer:
         `failures` are those of the last `NotYet`. Raises `NotYet`, and `OSError`.
         """
         if task.status is not TaskStatus.FINISHED:
-            return _say(row, errors.failure(task))
+            return _say(row, errors.failure(task), cards.failed_buttons(row, task))
         result = await self._result(row, task)
         try:
             got = await self._get(result, task, directory, failures)
@@ -333,8 +333,8 @@ class Composer:
         )
 
 
-def _say(row: Notification, text: Text) -> Post:
-    return Post(content=posts.told(row.user_id, text), view=cards.post_buttons(row.id))
+def _say(row: Notification, text: Text, view: discord.ui.View | None = None) -> Post:
+    return Post(content=posts.told(row.user_id, text), view=view or cards.post_buttons(row.id))
 
 
 def _tag(source: Path, destination: Path, details: SongDetails, artwork: Fetched | None) -> Fetched:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bot.vidgo import AnswerLost, Busy, KeyRefused, NoCredits, Nonsense, Question, VidGoError
+from bot.vidgo import AnswerLost, Busy, KeyRefused, NoCredits, Nonsense, Question, VersionRefused, VidGoError
 from bot.words import owners
 from storage.alarms import Alarm
 from storage.schema import AlarmKind, AlarmState
@@ -88,6 +88,13 @@ class Conditions:
             self._refuse_key(question, error)
         elif error is None or isinstance(error, NoCredits):
             self._take_key(question)
+        if isinstance(error, VersionRefused):
+            if self._set(AlarmKind.VERSION, is_so=True):
+                log.error(
+                    "VidGo refuses VIDGO_MUSIC_VERSION (%s); members are told that it is not theirs", error.reason
+                )
+        elif error is None and question is Question.SUBMIT:  # a cover, which has no version, is ordered on a source
+            self._set(AlarmKind.VERSION, is_so=False)
         if isinstance(error, NoCredits):
             self._refuse_for_credits(error)
         elif error is None and question.is_submission:

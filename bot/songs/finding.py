@@ -32,7 +32,8 @@ from bot.words.text import TITLE_LIMIT, Text, clean
 from storage import files as file_rows
 from storage import library, notifications, posts, servers
 from storage import tasks as rows
-from storage.database import Database
+from storage.database import Database, Snapshot
+from storage.files import File
 from storage.ids import is_id
 from storage.library import Song
 from storage.schema import TaskStatus
@@ -58,7 +59,10 @@ class Songs:
         ending: Ending,
         limits: Limits,
         clock: Callable[[], float],
+        *,
+        version: str,
     ) -> None:
+        self._version = version
         self._database = database
         self._vidgo = vidgo
         self._ending = ending
@@ -135,33 +139,50 @@ class Songs:
             found = [await library.find(transaction, user_id, known.id, file.position) for file in files]
         return [song for song in found if song is not None]
 
-    async def from_post(self, user_id: int, message_id: int) -> str:
+    async def from_post(self, user_id: int, message_id: int, track: str | None = None) -> str:
         """Return the value of the song that a post of the bot carries, which is now in the member's library too.
 
-        Whoever sees a post may build on it, unless the server's managers want it otherwise. Raises `MemberError` then,
-        and where the message carries no song.
+        Of several versions it is the one that `track` names. Whoever sees a post may build on it, unless the server's
+        managers want it otherwise. Raises `MemberError` then, and where the message carries no song.
         """
         async with self._database.write() as transaction:
-            row = await posts.by_message(transaction, message_id)
-            task = await rows.get(transaction, row.task_id) if row is not None and row.task_id is not None else None
-            if row is None or task is None or task.status is not TaskStatus.FINISHED:
-                raise MemberError(errors.no_song_here())
-            if row.user_id != user_id and not (await servers.get(transaction, row.guild_id)).covers_of_others:
-                raise MemberError(errors.covers_of_others_off())
-            song_id = task.source_id if task.model == CoverArt.model and task.source_id is not None else task.id
-            files = await file_rows.of(transaction, song_id)
-            with_audio = [file for file in files if file.audio_url]
-            if not with_audio:
-                raise MemberError(errors.no_song_here())
-            await library.add(transaction, [user_id], with_audio, "song", self._clock())
-        meant = next((file for file in with_audio if file.position == row.position), with_audio[0])
+            meant, all_of_it = await self._of_post(transaction, user_id, message_id, track)
+            await library.add(transaction, [user_id], all_of_it, "song", self._clock())
         return cards.track_value(meant)
+
+    async def title_of_post(self, user_id: int, message_id: int, track: str) -> str:
+        """Return the title of the song that a post carries; raises `MemberError` as `from_post` does."""
+        async with self._database.read() as snapshot:
+            return (await self._of_post(snapshot, user_id, message_id, track))[0].title
+
+    async def is_post(self, message_id: int) -> bool:
+        """Tell whether a message is a post of a finished task, not one that says why there is none."""
+        async with self._database.read() as snapshot:
+            row = await posts.by_message(snapshot, message_id)
+            task = await rows.get(snapshot, row.task_id) if row is not None and row.task_id is not None else None
+        return task is not None and task.status is TaskStatus.FINISHED
+
+    async def _of_post(
+        self, snapshot: Snapshot, user_id: int, message_id: int, track: str | None
+    ) -> tuple[File, list[File]]:
+        row = await posts.by_message(snapshot, message_id)
+        task = await rows.get(snapshot, row.task_id) if row is not None and row.task_id is not None else None
+        if row is None or task is None or task.status is not TaskStatus.FINISHED:
+            raise MemberError(errors.no_song_here())
+        if row.user_id != user_id and not (await servers.get(snapshot, row.guild_id)).covers_of_others:
+            raise MemberError(errors.covers_of_others_off())
+        song_id = task.source_id if task.model == CoverArt.model and task.source_id is not None else task.id
+        with_audio = [file for file in await file_rows.of(snapshot, song_id) if file.audio_url]
+        if not with_audio:
+            raise MemberError(errors.no_song_here())
+        named = next((file for file in with_audio if cards.track_value(file) == track), None)
+        return named or next((file for file in with_audio if file.position == row.position), with_audio[0]), with_audio
 
     async def generate(
         self, requester: Requester, *, prompt: str, style: str | None, title: str | None, instrumental: bool
     ) -> Ordered:
         """Order a new song; raises `MemberError` where a limit is reached."""
-        request = GenerateMusic(prompt=prompt, style=style, title=title, instrumental=instrumental)
+        request = GenerateMusic(prompt=prompt, style=style, title=title, instrumental=instrumental, mv=self._version)
         name = clean(title or prompt, 80) or "Untitled"
         key = order_key(request.model, requester.user_id, requester.guild_id, request.dump())
         left: Left | None = None

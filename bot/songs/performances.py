@@ -25,9 +25,6 @@ from storage.database import Database
 from storage.files import File
 from storage.tasks import Task
 
-LONGEST_SOURCE_SECONDS = 8 * 60.0
-"""VidGo performs no longer song anew (documented)."""
-
 _STYLE_LIMIT = 1000
 _NAMED_STYLE = 40
 """How much of a style is told in the name of a performance."""
@@ -46,6 +43,7 @@ class Performances:
         links: Links,
         limits: Limits,
         *,
+        version: str,
         directory: Path,
         clock: Callable[[], float],
     ) -> None:
@@ -53,6 +51,7 @@ class Performances:
         self._songs = songs
         self._files = files
         self._links = links
+        self._version = version
         self._limits = limits
         self._directory = directory
         self._clock = clock
@@ -64,8 +63,9 @@ class Performances:
         """
         song = await self._songs.find(requester.user_id, track)
         source, file = await self._source(song.task_id, song.position)
-        if (file.duration or 0) > LONGEST_SOURCE_SECONDS:
-            raise MemberError(errors.too_long(song.title))
+        longest = CoverAudio.longest_source(self._version)
+        if (file.duration or 0) > longest:
+            raise MemberError(errors.too_long(song.title, round(longest / 60)))
         wanted = clean(style, _STYLE_LIMIT)
         if not wanted:
             raise MemberError(errors.no_style())
@@ -78,7 +78,7 @@ class Performances:
             joined = task is not None
             if task is None:
                 task = new_task(
-                    CoverAudio(upload_url=url, style=wanted, title=song.title),
+                    CoverAudio(upload_url=url, style=wanted, title=song.title, mv=self._version),
                     now=self._clock(),
                     user_id=requester.user_id,
                     guild_id=requester.guild_id,
@@ -102,7 +102,7 @@ class Performances:
         if at is not None and file.duration is not None and at >= file.duration:
             raise MemberError(errors.beyond_the_end(song.title, int(file.duration)))
         if prompt is None and at is None:
-            request = ExtendMusic(audio_id=file.audio_id)
+            request = ExtendMusic(audio_id=file.audio_id, mv=self._version)
         else:
             end = max((file.duration or 60.0) - 1, 1.0)
             request = ExtendMusic(
@@ -111,6 +111,7 @@ class Performances:
                 style=file.tags or song.title,
                 title=song.title,
                 continue_at=at if at is not None else end,
+                mv=self._version,
             )
         key = order_key(ExtendMusic.model, song.task_id, song.position, request.dump())
         left: Left | None = None

@@ -13,6 +13,7 @@ from bot.vidgo.errors import (
     Nonsense,
     SourceNotReady,
     UnknownTask,
+    VersionRefused,
     VidGoError,
 )
 from bot.vidgo.requests import CoverArt, CoverAudio, ExtendMusic, GenerateMusic, SubmitRequest, load_request
@@ -41,6 +42,7 @@ __all__ = [
     "SubmitRequest",
     "Turn",
     "UnknownTask",
+    "VersionRefused",
     "VidGo",
     "VidGoError",
     "load_request",

@@ -25,6 +25,7 @@ from bot.vidgo.errors import (
     Nonsense,
     SourceNotReady,
     UnknownTask,
+    VersionRefused,
     VidGoError,
 )
 from bot.vidgo.reading import identifier, mapping, number, one_line, task_id_of, task_of
@@ -54,6 +55,12 @@ _MISSING = re.compile(r"not[ _]found|not exist|n't exist|unknown task|no such", 
 _MODERATION = re.compile(
     r"moderat|content[ _-]policy|content[ _-]safety|sensitive|prohibited|inappropriate|copyright|artist name"
     r"|violat\w* .*(polic|guideline|terms)",
+    re.IGNORECASE,
+)
+_VERSION = re.compile(
+    r"\bmv\b|\bmodel[ _-]?version|"
+    r"\bmodel\b.{0,60}\b(support|available|found|exist|valid|allowed|known|deprecated|retired|removed|discontinued)|"
+    r"\b(unsupported|unavailable|unknown|invalid|deprecated|retired|no such)\b.{0,20}\bmodel\b",
     re.IGNORECASE,
 )
 _TOO_FAST = re.compile(r"too (fast|many|frequent)|slow down|rate[ _]limit|frequency", re.IGNORECASE)
@@ -181,8 +188,13 @@ class Answer:
         return next(filter(None, found), None) or identifier(error.get("data")) or identifier(data)
 
 
-def refusal(answer: Answer, question: Question, secrets: Iterable[str] = ()) -> VidGoError:
-    """Return the error for an answer that does not give what was asked; `secrets` are kept out of its text."""
+def refusal(
+    answer: Answer, question: Question, secrets: Iterable[str] = (), *, version: str | None = None
+) -> VidGoError:
+    """Return the error for an answer that does not give what was asked; `secrets` are kept out of its text.
+
+    `version` is that of the model, where the request names one.
+    """
     code = answer.effective_code
     if code < 400:
         explicit = answer.readable and answer.has_error and task_id_of(answer.task) is None
@@ -211,7 +223,22 @@ def refusal(answer: Answer, question: Question, secrets: Iterable[str] = ()) -> 
         # Somebody in front of VidGo said no, and may say something else in a moment; VidGo has not seen it.
         said = f"{reason} (not VidGo's own words; is the API's address right?)"
         return Busy(said, code=code) if question.is_submission else Nonsense(said, code=code)
+    if version is not None and code in {400, 404, 422} and _is_about(version, answer):
+        return VersionRefused(reason, code=code)
     return _rejection(answer, question, code, reason)
+
+
+def _is_about(version: str, answer: Answer) -> bool:
+    """Tell whether a refusal names the version of the model that was asked for, or speaks of it."""
+    if _is_moderation(answer) or answer.error_type == "content_too_long_error":
+        return False
+    return bool(_VERSION.search(answer.said)) or bool(
+        re.search(rf"\b{re.escape(version)}\b", answer.said, re.IGNORECASE)
+    )
+
+
+def _is_moderation(answer: Answer) -> bool:
+    return answer.error_type == "content_moderation_error" or bool(_MODERATION.search(answer.said))
 
 
 def _unclear(answer: Answer, question: Question) -> VidGoError:
@@ -243,7 +270,7 @@ def _rejection(answer: Answer, question: Question, code: int, reason: str) -> Vi
             return UnknownTask(reason, code=code)
     if question is Question.SUBMIT and code == 409:
         return Duplicate(reason, code=code, task_id=answer.earlier_task_id)
-    if answer.error_type == "content_moderation_error" or _MODERATION.search(said):
+    if _is_moderation(answer):
         return ContentRefused(reason, code=code)
     return InvalidRequest(reason, code=code)
 

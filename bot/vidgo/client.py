@@ -137,7 +137,7 @@ class VidGo:
         if answer.ok and task_id is not None:
             return task_id
         question = Question.SUBMIT_ON_SOURCE if request.needs_source else Question.SUBMIT
-        error = self._note(refusal(answer, question, secrets))
+        error = self._note(refusal(answer, question, secrets, version=body["input"].get("mv")))
         if isinstance(error, Duplicate) and error.task_id == body["input"].get("task_id"):
             # The refusal names the source again; taken for the earlier cover, the original would pass as one.
             error.task_id = None

@@ -6,6 +6,7 @@ VidGoError
 ├── Duplicate         the once-only product exists already (409, or 400 that says so)
 ├── UnknownTask       VidGo does not know this task (404; 400 too when a task is read)
 ├── SourceNotReady    the song the request builds on is not finished
+├── VersionRefused    VidGo does not take the model version that was asked for (400, 404 or 422 that names it)
 ├── ContentRefused    VidGo will not make this (moderation)
 ├── InvalidRequest    VidGo refuses the request for another reason (other 4xx)
 ├── Busy              ask again later (429, 430, 455, 503; no connection could be made)
@@ -76,6 +77,10 @@ class UnknownTask(VidGoError):
 
 class SourceNotReady(VidGoError):
     """Report that the song the request builds on is not finished yet."""
+
+
+class VersionRefused(VidGoError):
+    """Report that VidGo does not take the version of its model that was asked for."""
 
 
 class ContentRefused(VidGoError):

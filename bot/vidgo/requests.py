@@ -9,19 +9,22 @@ from __future__ import annotations
 import abc
 import dataclasses
 import re
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
+from pydantic import StringConstraints
 from pydantic.dataclasses import dataclass
 
 from bot.vidgo.reading import storable
 
-ModelVersion = Literal["V4", "V4_5", "V4_5PLUS", "V4_5ALL", "V5", "V5_5"]
+ModelVersion = Annotated[str, StringConstraints(min_length=2, max_length=40)]
+"""Not only those that are documented today: VidGo adds some and drops others."""
 
 # VidGo's page on generate-music allows 80 for every version, its other pages allow 100 for most of them.
 MAX_TITLE = 80
 MAX_SIMPLE_PROMPT = 500
 _MAX_PROMPT = {"V4": 3000}
 _MAX_STYLE = {"V4": 200}
+_MAX_SOURCE_SECONDS = {"V4_5ALL": 60.0}
 _SECTION_MARK = re.compile(r"[\[(][^\])]{0,40}[\])]")
 
 
@@ -135,6 +138,11 @@ class CoverAudio(SubmitRequest):
     prompt: str | None = None
     instrumental: bool = False
     mv: ModelVersion = "V5"
+
+    @staticmethod
+    def longest_source(mv: ModelVersion) -> float:
+        """Return how many seconds of a recording a version takes."""
+        return _MAX_SOURCE_SECONDS.get(mv, 8 * 60.0)
 
     @property
     def custom_mode(self) -> bool:

@@ -7,11 +7,14 @@ from typing import Any
 
 import discord
 
-from bot.words import answers, errors, labels
+from bot.vidgo import CoverArt
+from bot.words import answers, errors, forms, labels
 from bot.words.pages import Page
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean, escape
 from storage.files import File
 from storage.library import Song
+from storage.notifications import Notification
+from storage.tasks import Task
 
 CHOICE_LIMIT = 100
 CUSTOM_ID_LIMIT = 100
@@ -115,6 +118,26 @@ def remove_button(notification_id: str) -> discord.ui.Button[Any]:
 def cover_button(track: str) -> discord.ui.Button[Any]:
     """Make the *Cover* button."""
     return discord.ui.Button(label=str(labels.cover()), custom_id=f"cover:{track}", style=discord.ButtonStyle.primary)
+
+
+def refusal_view(row: Notification, task: Task | None, support_url: str | None) -> discord.ui.View | None:
+    """Make the buttons under what came to nothing: to try it again, to change what was typed, and to get help."""
+    buttons = _once_more(row, task)
+    if support_url is not None:
+        buttons.append(discord.ui.Button(label=str(labels.support()), url=support_url))
+    return _finished(buttons) if buttons else None
+
+
+def failed_buttons(row: Notification, task: Task) -> discord.ui.View:
+    """Make the buttons under a public message that says why there is no result."""
+    return _finished([*_once_more(row, task), remove_button(row.id)])
+
+
+def _once_more(row: Notification, task: Task | None) -> list[discord.ui.Button[Any]]:
+    has_words = row.draft is not None and row.draft.making.has_words
+    can_be_covered = task is not None and task.model == CoverArt.model
+    buttons = [forms.retry_button(row.id)] if has_words or can_be_covered else []
+    return [*buttons, forms.change_button(row.id)] if has_words else buttons
 
 
 def support_view(url: str | None) -> discord.ui.View | None:

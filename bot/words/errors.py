@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bot.vidgo import CoverArt
+from bot.words import reasons
 from bot.words.commands import mention
-from bot.words.text import Raw, Text, _n
+from bot.words.text import Raw, Sentences, Text, _n
 from storage.tasks import Task
 
 
@@ -92,8 +93,16 @@ def server_only() -> Text:
     return Text("I post songs in channels of servers that I am a member of. Use this command there.")
 
 
-def too_long(title: str) -> Text:
-    return Text("**{title}** is longer than 8 minutes, the longest that VidGo can perform anew.", title=title)
+def too_long(title: str, minutes: int) -> Text:
+    if minutes == 1:
+        return Text(
+            "**{title}** is longer than a minute, the longest song that VidGo makes a new version of.", title=title
+        )
+    return Text(
+        "**{title}** is longer than {minutes} minutes, the longest song that VidGo makes a new version of.",
+        title=title,
+        minutes=minutes,
+    )
 
 
 def no_style() -> Text:
@@ -181,6 +190,39 @@ def stale_button() -> Text:
     return Text("This button belongs to something I no longer know.")
 
 
+def stale_form() -> Text:
+    return Text("This form belongs to something I no longer know. No credits were used.")
+
+
+def not_your_try() -> Text:
+    return Text("Only the member who asked for it can try it again.")
+
+
+def tried_again(*, has_words: bool) -> Text:
+    if has_words:
+        return Text("You have tried that again already. With the other button you can change the words.")
+    return Text("You have tried that again already.")
+
+
+def came_after_all(title: str) -> Text:
+    return Text("**{title}** has come after all, so it was not made again.", title=title)
+
+
+def no_prompt() -> Text:
+    return Text("Say what the song is about, or type its lyrics. No credits were used.")
+
+
+def too_much_typed(limit: int) -> Text:
+    return Text("That is longer than the {limit} characters that fit there. No credits were used.", limit=limit)
+
+
+def not_a_moment(typed: str) -> Text:
+    return Text(
+        "“{typed}” is no moment of a song. Type seconds, or minutes and seconds such as 1:30. No credits were used.",
+        typed=typed,
+    )
+
+
 def stale_command() -> Text:
     return Text(
         "This command belongs to another version of me. Restart your Discord app and try again; if that does not help, "
@@ -216,12 +258,14 @@ _FAILURES = {
     "credits": _n(
         "This bot's VidGo account has run out of credits, so nothing was made. The owner of this bot has to top it up."
     ),
+    "version": _n(
+        "VidGo does not take the model version that this bot asks for, so nothing was made. That is no fault of yours: "
+        "the owner of this bot has to set another version."
+    ),
     "duplicate": _n(
         "VidGo says that a cover of **{title}** exists already, but does not let me have it. It was not made again."
     ),
     "source": _n("VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes."),
-    "content": _n("VidGo refused the content: {reason}. Change the words and try again."),
-    "invalid": _n("VidGo did not accept the order: {reason}."),
     "busy": _n(
         "VidGo had no room for **{title}** for a long time, so it was not made. No credits were used; try again later."
     ),
@@ -251,17 +295,13 @@ _FAILURES = {
 
 
 def failure(task: Task) -> Text:
-    if task.error_kind == "failed":
-        if task.error:
-            return Text("VidGo could not make **{title}**: {reason}.", title=task.title, reason=_reason(task.error))
-        return Text("VidGo could not make **{title}** and gives no reason. Try again later.", title=task.title)
-    kind = task.error_kind or ""
-    if kind == "lost" and task.model == CoverArt.model:
-        kind = "lost_cover"
-    template = _FAILURES.get(kind, _FAILURES["nonsense"])
-    return Text(template, title=task.title, reason=_reason(task.error or ""))
-
-
-def _reason(text: str) -> str | Text:
-    # Translators: stands in the place of {reason}, such as in "VidGo refused the content: no reason given."
-    return text.rstrip(" .!") or Text("no reason given")
+    """Say why there is no result, and whether that was charged."""
+    if reasons.has_reason(task):
+        said = reasons.refusal(task)
+    else:
+        kind = task.error_kind or ""
+        if kind == "lost" and task.model == CoverArt.model:
+            kind = "lost_cover"
+        said = Text(_FAILURES.get(kind, _FAILURES["nonsense"]), title=task.title)
+    charge = reasons.charge(task)
+    return said if charge is None else Sentences(said, charge)

@@ -21,6 +21,10 @@ _BEGINS = {
     AlarmKind.CREDITS_GONE: _n(
         "This bot's VidGo account has too few credits left for orders: {credits}. Top it up; I need no restart."
     ),
+    AlarmKind.VERSION: _n(
+        "VidGo refuses the model version that I ask for, first seen {since}, so songs cannot be ordered. Set another "
+        "one in `VIDGO_MUSIC_VERSION`, and restart me."
+    ),
     AlarmKind.VIDGO: _n(
         "VidGo has given me no usable answer since {since}. I keep trying, and tell you when it answers again."
     ),
@@ -34,6 +38,7 @@ _ENDS = {
     AlarmKind.KEY: _n("VidGo takes this bot's key again."),
     AlarmKind.CREDITS_LOW: _n("This bot's VidGo account has enough credits again: {credits}."),
     AlarmKind.CREDITS_GONE: _n("This bot's VidGo account has credits again: {credits}."),
+    AlarmKind.VERSION: _n("VidGo takes the model version that I ask for again."),
     AlarmKind.VIDGO: _n("VidGo answers again. It gave me no usable answer from {since} to {until}."),
     AlarmKind.DISK: _n("There is room again on the disk that I keep my files on: {free} MB are free."),
     AlarmKind.GIVEN_UP: _n("What I had given up on has come after all."),

@@ -80,6 +80,17 @@ class Text:
         return self._template
 
 
+class Sentences(Text):
+    """Several sentences, one after the other."""
+
+    def __init__(self, *texts: Text) -> None:
+        super().__init__(texts[0].template)
+        self._texts = texts
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self._texts))
+
+
 def _n(template: str) -> str:
     """Mark a template for the catalogues."""
     return template

@@ -8,10 +8,14 @@ from sandbox.discord import payloads
 from sandbox.discord.model import Channel, Json, Member, Role
 
 STRING_MENU, TEXT_INPUT, USER_MENU, ROLE_MENU, MENTIONABLE_MENU, CHANNEL_MENU = 3, 4, 5, 6, 7, 8
+RADIO_GROUP, CHECKBOX_GROUP, CHECKBOX = 21, 22, 23
 MENUS = frozenset({STRING_MENU, USER_MENU, ROLE_MENU, MENTIONABLE_MENU, CHANNEL_MENU})
 
 Choosable = str | Channel | Role | Member
 """What can be chosen in a menu: a text's value, or a thing of the server's."""
+
+Filled = str | bool | Sequence[Choosable]
+"""What a field of a form can be filled with: words, the value of a radio button, a tick, or choices."""
 
 _KINDS: dict[int, tuple[type, ...]] = {
     STRING_MENU: (str,),
@@ -59,7 +63,7 @@ def _value(menu: Json, kind: int, value: Choosable, resolved: Json) -> str:
     return str(value.id)
 
 
-def filled(modal: Json, values: Mapping[str, str | Sequence[Choosable]]) -> tuple[list[Json], Json]:
+def filled(modal: Json, values: Mapping[str, Filled]) -> tuple[list[Json], Json]:
     """Return a form's components as they are sent, and what is resolved with them; raises NoSuchComponentError.
 
     What is not named is sent as the form shows it.
@@ -72,7 +76,7 @@ def filled(modal: Json, values: Mapping[str, str | Sequence[Choosable]]) -> tupl
     return components, resolved
 
 
-def _component(item: Json, left: dict[str, str | Sequence[Choosable]], resolved: Json) -> Json:
+def _component(item: Json, left: dict[str, Filled], resolved: Json) -> Json:
     entry: Json = {"type": item["type"], "id": item.get("id", 0)}
     if "components" in item:
         entry["components"] = [_component(one, left, resolved) for one in item["components"]]
@@ -85,7 +89,7 @@ def _component(item: Json, left: dict[str, str | Sequence[Choosable]], resolved:
         name = item["custom_id"]
         if name in left:
             picked = left.pop(name)
-            if isinstance(picked, str):
+            if isinstance(picked, (str, bool)):
                 raise NoSuchComponentError(f"{name!r} is a menu")
             found, more = chosen(item, picked)
         else:
@@ -93,10 +97,36 @@ def _component(item: Json, left: dict[str, str | Sequence[Choosable]], resolved:
         for key, things in more.items():
             resolved.setdefault(key, {}).update(things)
         entry |= {"custom_id": name, "values": found}
+    elif item["type"] in {RADIO_GROUP, CHECKBOX_GROUP, CHECKBOX}:
+        entry |= {"custom_id": item["custom_id"]} | _ticked(item, left.pop(item["custom_id"], None))
     return entry
 
 
-def _typed(item: Json, typed: str | Sequence[Choosable]) -> str:
+def _ticked(item: Json, wanted: Filled | None) -> Json:
+    """Return what radio buttons or boxes carry; None leaves them as the form shows them."""
+    name = item["custom_id"]
+    if item["type"] == CHECKBOX:
+        if not isinstance(wanted, (bool, type(None))):
+            raise NoSuchComponentError(f"{name!r} is a box to tick")
+        return {"value": bool(item.get("default")) if wanted is None else wanted}
+    offered = [option["value"] for option in item["options"]]
+    if wanted is None:
+        picked = [option["value"] for option in item["options"] if option.get("default")]
+    elif isinstance(wanted, bool):
+        raise NoSuchComponentError(f"{name!r} has several values")
+    else:
+        picked = [wanted] if isinstance(wanted, str) else [str(one) for one in wanted]
+    required = item.get("required", True)
+    if item["type"] == RADIO_GROUP:
+        least, most = int(required), 1
+    else:
+        least, most = item.get("min_values", int(required)), item.get("max_values", len(offered))
+    if not set(picked) <= set(offered) or not (least <= len(picked) <= most or (not picked and not required)):
+        raise NoSuchComponentError(f"{name!r} does not take {picked}")
+    return {"value": next(iter(picked), None)} if item["type"] == RADIO_GROUP else {"values": picked}
+
+
+def _typed(item: Json, typed: Filled) -> str:
     name = item["custom_id"]
     if not isinstance(typed, str):
         raise NoSuchComponentError(f"{name!r} takes words")

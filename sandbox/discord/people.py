@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.discord import payloads
 from sandbox.discord.commands import MESSAGE_MENU, CommandRegistry
 from sandbox.discord.content import walk_components
-from sandbox.discord.forms import MENUS, STRING_MENU, Choosable, NoSuchComponentError, chosen, filled
+from sandbox.discord.forms import MENUS, STRING_MENU, Choosable, Filled, NoSuchComponentError, chosen, filled
 from sandbox.discord.gateway import Gateway
 from sandbox.discord.messages import create_message, delete_message
 from sandbox.discord.model import (
@@ -184,15 +184,19 @@ class People:
                 return self._send(Call(self.state, COMPONENT, actor, message.channel, data, message))
         raise NoSuchComponentError(f"no menu {custom_id!r}")
 
-    async def submit_modal(self, who: Member, call: Call, values: Mapping[str, str | Sequence[Choosable]]) -> Call:
+    async def submit_modal(
+        self, who: Member, call: Call, values: Mapping[str, Filled], *, components: list[Json] | None = None
+    ) -> Call:
         """Fill in the modal a call was answered with, by custom id, and send it.
 
-        What is not named stays as the modal shows it.
+        What is not named stays as the modal shows it. `components` are sent in the place of that, as a forger would.
         """
         if call.modal is None:
             raise NoSuchComponentError("the interaction was not answered with a modal")
         await self._session(call.channel, 10.0)
-        components, resolved = filled(call.modal, values)
+        resolved: Json = {}
+        if components is None:
+            components, resolved = filled(call.modal, values)
         data = {"custom_id": call.modal["custom_id"], "components": components, "resolved": resolved}
         actor = _actor(who, call.channel)
         submitted = Call(self.state, MODAL_SUBMIT, actor, call.channel, data, call.message)

@@ -90,9 +90,23 @@ def check_modal(modal: Json) -> None:
             _check_length([*at, "description"], item.get("description"), 0, 100)
         field = item.get("component") or {}
         _check_length([*at, "component", "placeholder"], field.get("placeholder"), 0, 100)
+        if field.get("type") in {21, 22}:
+            _check_boxes([*at, "component"], field)
         if field.get("type") == 4:
             _check_length([*at, "component", "value"], field.get("value"), 0, field.get("max_length", 4000))
     _check_components(components)
+
+
+def _check_boxes(at: Path, field: Json) -> None:
+    """Refuse radio buttons (21) or boxes (22) that are too few, too many, or not to be told apart."""
+    options = field.get("options") or []
+    values = [option.get("value") for option in options]
+    if not (2 if field["type"] == 21 else 1) <= len(options) <= 10 or len(set(values)) != len(values):
+        raise invalid([*at, "options"], "BASE_TYPE_BAD_LENGTH", "Up to 10 options, each with a value of its own.")
+    for option in options:
+        _check_length([*at, "options", "label"], option.get("label"), 1, 100)
+        _check_length([*at, "options", "value"], option.get("value"), 1, 100)
+        _check_length([*at, "options", "description"], option.get("description"), 0, 100)
 
 
 def check_choices(choices: Sequence[Json]) -> None:

@@ -133,12 +133,14 @@ async def test_a_failure_is_told_with_the_reason_in_plain_words(calling: World) 
     ada = calling.person("ada")
     await ada.imports("Broken String")
     calling.vidgo.set_failure(COVER, "the *artwork* could not be produced, ask @everyone.", times=1)
-    result = await ada.covered()
-    assert "VidGo could not make **Broken String**" in result.content
-    assert "the \\*artwork\\* could not be produced, ask @" in result.content
-    assert result.pings == {ada.member.id}
-    assert not result.mention_everyone
-    assert result.files == []
+    call = await ada.cover()
+    told = await ada.failure(call)
+    assert "VidGo could not make **Broken String** and says: “the \\*artwork\\* could not be produced" in told.content
+    assert "VidGo charges nothing for what it could not make." in told.content
+    assert told.pings == set()
+    assert not told.mention_everyone
+    assert [button.label for button in told.buttons] == ["Try again"]
+    assert told.files == []
 
 
 async def test_who_asks_while_it_runs_joins_and_is_told_too(calling: World) -> None:

@@ -310,9 +310,9 @@ async def test_a_hostile_reason_is_shown_harmlessly(bounded: World, name: str) -
     ada = bounded.person("ada")
     await ada.imports("Fine Title")
     bounded.vidgo.set_failure(COVER, "half \ud83d of a face" if name == "surrogate" else HOSTILE[name] * 20, times=1)
-    result = await ada.covered()
-    assert result.pings == {ada.member.id}
-    assert not result.mention_everyone
-    assert len(result.content) <= 500
-    assert "VidGo could not make **Fine Title**" in result.content
-    assert_harmless(result.content)
+    told = await ada.failure(await ada.cover())
+    assert told.pings == set()
+    assert not told.mention_everyone
+    assert len(told.content) <= 500
+    assert "VidGo could not make **Fine Title**" in told.content
+    assert_harmless(told.content)

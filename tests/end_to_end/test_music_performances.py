@@ -186,10 +186,10 @@ async def test_a_failed_performance_is_told_with_its_reason_and_may_be_tried_aga
     ada = hidden.person("ada")
     await ada.imports("Second Try")
     hidden.vidgo.set_failure(PERFORM, "the tempo cannot be kept", times=1)
-    result = await ada.result(await perform(ada, "jazz"))
-    assert "could not make" in result.content
-    assert "the tempo cannot be kept" in result.content
-    assert result.files == []
+    told = await ada.failure(await perform(ada, "jazz"))
+    assert "could not make" in told.content
+    assert "the tempo cannot be kept" in told.content
+    assert told.files == []
     assert "new performance" in (await ada.result(await perform(ada, "jazz"))).content
 
 

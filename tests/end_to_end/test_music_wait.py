@@ -99,16 +99,17 @@ async def test_it_changes_once_and_leads_to_the_result(world: World) -> None:
     assert acknowledgement.pings == set()
 
 
-async def test_it_says_that_it_failed_and_leads_to_the_reason(world: World) -> None:
+async def test_it_says_only_that_it_failed_and_the_reason_is_told_in_private(world: World) -> None:
     ada = world.person("ada")
     world.vidgo.set_failure(COVER, "no paint left", times=1)
     call, acknowledgement = await begin(ada, "Came To Nothing")
     first = acknowledgement.content
     world.vidgo.release()
-    result = await ada.result(call)
-    assert "no paint left" in result.content
-    await says(acknowledgement, "could not be made")
-    assert jump(result) in acknowledgement.content
+    told = await ada.failure(call)
+    assert "no paint left" in told.content
+    await says(acknowledgement, "**Came To Nothing** could not be made.")
+    assert "http" not in acknowledgement.content
+    assert answers(ada, acknowledgement) == []
     assert acknowledgement.edits == [first]
     assert acknowledgement.buttons == []
 

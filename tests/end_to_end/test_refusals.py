@@ -215,7 +215,8 @@ async def test_refused_content_is_told_with_the_reason(polling: World) -> None:
     polling.vidgo.fault("submit", "status", status=400, body=error, model=SONG)
     call = await ada.use("music generate", prompt="something rude")
     sentence = await ada.refusal(call)
-    assert "VidGo refused the content: the lyrics are indecent. Change the words" in sentence
+    assert "VidGo refused the content of **something rude** and says: “the lyrics are indecent”. Change" in sentence
+    assert sentence.endswith("No credits were used.")
 
 
 async def test_an_unreadable_refusal_is_told_too(polling: World) -> None:

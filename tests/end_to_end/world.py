@@ -160,6 +160,12 @@ class Person:
         """Type `/cover` and return the result."""
         return await self.result(await self.cover(track))
 
+    async def failure(self, call: Call, timeout: float = 20) -> Message:
+        """Return the private message that says why nothing came of what was acknowledged in public."""
+        return await call.changed.wait_for(
+            lambda: next((one for one in call.followups if one.ephemeral), None), timeout, "private word"
+        )
+
     async def refusal(self, call: Call) -> str:
         """Return the one private sentence that a call was refused with, a public "thinking…" gone."""
         reply = await call.reply()

@@ -79,11 +79,11 @@ class Program:
         self.submission = Submission(database, wire, ending, schedule, config, clock=clock, metrics=metrics)
         self.reading = Reading(database, wire, self.submission, ending, schedule, config, clock=clock, metrics=metrics)
         limits = Limits(database, config, clock)
-        songs = Songs(database, wire, self.submission, ending, limits, clock)
-        self.covers = Covers(database, songs, self.submission, limits, clock)
+        songs = Songs(database, wire, ending, limits, clock, version="V5")
+        self.covers = Covers(database, songs, limits, clock)
         self.library = Library(database, songs, archive, clock)
         self.songs = songs
-        self.acknowledgements = Acknowledgements(database, client, schedule, clock)
+        self.acknowledgements = Acknowledgements(database, client, schedule, self.submission, clock)
         self.interactions = Interactions(database, self.acknowledgements, clock, None)
         self.delivery = Delivery(
             database,

@@ -294,3 +294,28 @@ async def test_an_owner_is_told_when_discord_can_be_reached_again(tmp_path: Path
         assert told(room) == []
         room.discord.clear_faults()
         await tells(room, "VidGo refuses this bot's key")
+
+
+# The version of the model
+
+
+async def test_a_version_that_vidgo_refuses_is_told_to_the_owner_and_is_no_fault_of_a_members(tmp_path: Path) -> None:
+    async with open_room(tmp_path, VIDGO_MUSIC_VERSION="V6") as room:
+        ada = room.person("ada")
+        call = await ada.use("music generate", prompt="the sea")
+        refused = await room.until(lambda: next((one for one in call.replies if one.ephemeral), None))
+        assert refused.content.startswith("VidGo does not take the model version that this bot asks for")
+        assert refused.content.endswith("No credits were used.")
+        await tells(room, "VidGo refuses the model version that I ask for")
+        assert any("refuses VIDGO_MUSIC_VERSION" in line for line in room.bot.log_lines)
+        # A cover has no version, and is no sign that it is taken.
+        await ada.imports("Sea")
+        await ada.cover()
+        await pass_time(room, 600)
+        assert alarm(room, "version")["state"] == "told"
+        await room.bot.stop()
+        room.bot.settings["VIDGO_MUSIC_VERSION"] = "V4_5"
+        await room.bot.start()
+        await ada.use("music generate", prompt="the sea")
+        await tells(room, "VidGo takes the model version that I ask for again.")
+        assert room.vidgo.submissions[-1].input["mv"] == "V4_5"

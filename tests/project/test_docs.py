@@ -19,7 +19,7 @@ from bot.cli.commands import parser
 from bot.gateway.client import COGS, PERMISSIONS, Client, UseCases
 from bot.metrics import Metrics
 from bot.settings import Settings, SettingsError, load_settings
-from bot.words import cards, errors, panel
+from bot.words import cards, errors, forms, panel
 from bot.words.pages import Page
 from bot.words.panel import Panel
 from bot.words.text import LANGUAGES, LOCALE_DIR
@@ -110,7 +110,7 @@ def test_the_example_works_as_it_is_once_the_two_keys_are_in_it(
 
 def test_no_page_names_a_setting_that_does_not_exist() -> None:
     # Constants of the code are named by their files' paths, never bare; these are others' environment variables.
-    others = {"HEAD"}
+    others = {"HEAD", "V4_5", "V4_5PLUS", "V4_5ALL"}
     unknown = {
         (page.name, name)
         for page in [
@@ -179,6 +179,8 @@ def shown_buttons() -> Iterator[discord.ui.Button[Any]]:
         for item in view.walk_children():
             if isinstance(item, discord.ui.Button):
                 yield item
+    yield from (forms.style_button(task), forms.lengthen_button(task))
+    yield from (forms.retry_button(task), forms.change_button(task))
 
 
 async def test_every_button_is_documented_and_no_other(client: Client) -> None:

@@ -31,6 +31,7 @@ NO_PERSON = {
     "upload_limit",
     "image_urls",
     "request",
+    "draft",
 }
 """Whatever else stands in a column that has room for Discord's ids: a wide number, or JSON."""
 

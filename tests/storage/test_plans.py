@@ -31,6 +31,7 @@ SMALL = {
     "uq_tasks_one_order": "what is live",
     "ix_notifications_due": "what is open",
     "ix_notifications_ack": "whose acknowledgement has to change",
+    "ix_notifications_draft": "what was typed, and has not become a result",
     "ix_notifications_passing": "what is deleted after some days",
     "ix_files_archive_due": "what the archive lacks",
     "ix_media_changing": "what comes into the archive or goes out of it",

@@ -17,6 +17,7 @@ from bot.vidgo import (
     Nonsense,
     SourceNotReady,
     UnknownTask,
+    VersionRefused,
     VidGoError,
 )
 from bot.vidgo.answers import Answer, Question, refusal
@@ -330,3 +331,41 @@ def test_any_answer_gives_an_error_with_a_reason(
     found = refusal(answer, question, ["secret"])
     assert 0 < len(found.reason) <= 300
     assert found.reason.isprintable()
+
+
+# The version of the model
+
+
+@pytest.mark.parametrize("question", [Question.SUBMIT, Question.SUBMIT_ON_SOURCE])
+@pytest.mark.parametrize("status", [400, 404, 422])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "input.mv is not a valid version",
+        "Model version not supported",
+        "the model V6 has been retired",
+        "unsupported model",
+        "v6 is not available for this account",
+        "model not found",
+    ],
+)
+def test_a_refusal_that_names_the_version_is_one_of_its_own(question: Question, status: int, words: str) -> None:
+    answer = Answer(status, error(status, words), readable=True)
+    assert type(refusal(answer, question, version="V6")) is VersionRefused
+    # What has no version cannot be refused for it.
+    assert type(refusal(answer, question)) is not VersionRefused
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "kind"),
+    [
+        (400, "our moderation model found prohibited words", ""),
+        (400, "prompt is limited to 3000 characters for V6", "content_too_long_error"),
+        (400, "the source task is not finished", ""),
+        (402, "no credits for this model", ""),
+        (503, "model unavailable", "service_error"),
+    ],
+)
+def test_other_refusals_stay_what_they_are(status: int, words: str, kind: str) -> None:
+    answer = Answer(status, error(status, words, kind), readable=True)
+    assert type(refusal(answer, Question.SUBMIT, version="V6")) is type(refusal(answer, Question.SUBMIT))

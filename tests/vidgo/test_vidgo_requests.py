@@ -20,7 +20,7 @@ DOCUMENTED = {
 }  # fmt: skip
 
 texts = st.text(max_size=60) | st.text(min_size=450, max_size=600) | st.just("la " * 3000)
-versions: Any = st.sampled_from(["V4", "V4_5", "V4_5PLUS", "V4_5ALL", "V5", "V5_5"])
+versions: Any = st.sampled_from(["V4", "V4_5", "V4_5PLUS", "V4_5ALL", "V5", "V5_5", "V6_WILD"])
 requests = st.one_of(
     st.builds(GenerateMusic, texts, st.none() | texts, st.none() | texts, st.booleans(), versions),
     st.builds(
@@ -162,7 +162,7 @@ def test_only_the_cover_insists_on_a_callback() -> None:
         ("make-tea", {}),
         ("generate-music-cover", {}),
         ("generate-music-cover", {"task_id": ["x"]}),
-        ("generate-music", {"prompt": "x", "mv": "V99"}),
+        ("generate-music", {"prompt": "x", "mv": 5}),
         ("generate-music", {}),
     ],
 )

@@ -24,7 +24,7 @@ from discord.ext import commands
 
 from bot.gateway.client import COGS
 from bot.replies import asked
-from bot.words import answers, errors, labels, limits, owners, panel, posts, waiting
+from bot.words import answers, errors, labels, limits, owners, panel, posts, reasons, waiting
 from bot.words.text import DOMAIN, LANGUAGES, LOCALE_DIR, REASON_LIMIT, TITLE_LIMIT, Raw, Text, speaking, translate
 
 if TYPE_CHECKING:
@@ -127,7 +127,10 @@ def test_every_sentence_is_a_literal_that_can_be_found() -> None:
     assert sorted(found) == sorted(
         [
             "bot/words/errors.py: name",
-            "bot/words/errors.py: template",
+            "bot/words/errors.py: _FAILURES.get(kind, _FAILURES['nonsense'])",
+            "bot/words/reasons.py: template",
+            "bot/words/reasons.py: _WITHOUT[kind]",
+            "bot/words/reasons.py: _WITH_REASON[kind]",
             "bot/words/labels.py: _LABELS[action]",
             "bot/words/panel.py: _SETTINGS[one.setting]",
             *("bot/words/owners.py: _BEGINS[kind]", "bot/words/owners.py: _ENDS[kind]", "bot/words/owners.py: name"),
@@ -136,7 +139,15 @@ def test_every_sentence_is_a_literal_that_can_be_found() -> None:
 
 
 def test_every_sentence_that_is_looked_up_is_in_the_catalogues() -> None:
-    named: list[Mapping[Any, str]] = [errors._FAILURES, labels._LABELS, panel._SETTINGS, owners._BEGINS, owners._ENDS]
+    named: list[Mapping[Any, str]] = [
+        errors._FAILURES,
+        reasons._WITH_REASON,
+        reasons._WITHOUT,
+        labels._LABELS,
+        panel._SETTINGS,
+        owners._BEGINS,
+        owners._ENDS,
+    ]
     looked_up = [*(template for names in named for template in names.values()), *errors.PERMISSION_NAMES]
     assert [template for template in looked_up if template not in templates()] == []
 

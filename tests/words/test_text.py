@@ -177,10 +177,10 @@ def test_what_the_bot_made_itself_is_shown_as_it_stands() -> None:
 
 
 def test_a_sentence_within_a_sentence_is_in_the_same_language() -> None:
-    text = Text("VidGo could not make **{title}**: {reason}.", title="Lied", reason=Text("no reason given"))
-    assert str(text) == "VidGo could not make **Lied**: no reason given."
+    text = Text("**{title}** has come after all, so it was not made again.", title=Text("Title"))
+    assert str(text) == "**Title** has come after all, so it was not made again."
     with speaking("de"):
-        assert str(text) == "VidGo konnte **Lied** nicht erstellen: kein Grund genannt."
+        assert str(text) == "**Titel** ist doch noch gekommen und wurde deshalb nicht noch einmal gemacht."
 
 
 # Languages

@@ -159,6 +159,22 @@ def refused(*statuses: int) -> Condition:
     return check
 
 
+def refused_or_failed(case: Case) -> str | None:
+    """Demand that VidGo refused the order, or took it and failed."""
+    return refused()(case) and (not_made(case) if any(one.status == "failed" for one in case.made) else "VidGo did not")
+
+
+def never_taken(case: Case) -> str | None:
+    """Demand that VidGo took nothing for the order by then."""
+    own = case.row["vidgo_id"] if case.row is not None else None
+    return None if own is None else f"VidGo took {own}"
+
+
+def not_finished(case: Case) -> str | None:
+    """Demand that VidGo failed to make it."""
+    return None if any(one.status == "failed" for one in case.made) else "VidGo did not fail"
+
+
 def refused_anything(*statuses: int) -> Condition:
     """Demand that VidGo refused some request of the program's before."""
 

@@ -69,6 +69,8 @@ BEGINS: dict[str, Owned] = {
     "VidGo refuses orders because this bot's account has too few credits. Top it up; I need no restart.": _answered(
         *PENNILESS
     ),
+    "VidGo refuses the model version that I ask for, first seen {since}, so songs cannot be ordered. Set another one "
+    "in `VIDGO_MUSIC_VERSION`, and restart me.": _answered(400, 404, 422, path="/submit"),
     "VidGo has given me no usable answer since {since}. I keep trying, and tell you when it answers again.": _silent,
     "The disk that I keep my files on is nearly full: {free} MB are free. Make room, or lower `ARCHIVE_MAX_BYTES`; "
     "when it is full I can take no orders.": _anything,
@@ -84,6 +86,7 @@ OWNED: dict[str, Owned] = {
     "This bot's VidGo account has enough credits again: {credits}.": _answered(200, path="/balance"),
     "This bot's VidGo account has credits again: {credits}.": _answered(200, path="/balance"),
     "VidGo takes orders again.": _answered(200, path="/submit"),
+    "VidGo takes the model version that I ask for again.": _answered(200, path="/submit"),
     "VidGo answers again. It gave me no usable answer from {since} to {until}.": _answered(200),
     "There is room again on the disk that I keep my files on: {free} MB are free.": _anything,
     "What I had given up on has come after all.": _answered(200),

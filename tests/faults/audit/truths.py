@@ -20,12 +20,15 @@ from tests.faults.audit.conditions import (
     is_cover,
     joined,
     made_before,
+    never_taken,
     no_songs,
+    not_finished,
     not_made,
     nothing_ordered,
     queued,
     refused,
     refused_anything,
+    refused_or_failed,
     said_there,
     shown_there,
     song_is,
@@ -67,7 +70,7 @@ BUSY = (429, 430, 455, 503)
 ON_THE_WAY = 3
 """How many orders may be between their turn and the wire at once."""
 
-NO_SENTENCES = {"guide", "labels", "panel", "usage"}
+NO_SENTENCES = {"forms", "guide", "labels", "panel", "usage"}
 """Files of words that stand on buttons and in fields; what of them is a sentence is in the table all the same."""
 
 _was_late = demand(
@@ -103,6 +106,16 @@ TIME = "VidGo has not finished **{title}** in a very long time, so I stopped wai
 NO_FILES = (
     "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a refund."
 )
+
+KNOWN_REASONS = {template for template, file in templates().items() if file == "reasons" and ": it" in template} | {
+    "VidGo did not make **{title}**: the words name an artist, which it does not allow. Describe the music instead.",
+    "VidGo did not make **{title}**: its rules do not allow some of the words. Change them and try again.",
+    "VidGo did not make **{title}**: the title is too long for it. Choose a shorter one.",
+    "VidGo did not make **{title}**: the recording is too long for it.",
+    "VidGo did not make **{title}**: the words are too long for it. Shorten them and try again.",
+    "Something went wrong at VidGo while it made **{title}**. Try again later.",
+}
+"""VidGo's reasons in the bot's own words."""
 
 PROVISIONAL = {LOST, LOST_COVER, NONSENSE, UNKNOWN, TIME, NO_FILES}
 """Ends that nobody can be sure of; what comes after all is posted."""
@@ -173,12 +186,17 @@ FAILED: dict[str, Condition] = {
     "This bot's VidGo account has run out of credits, so nothing was made. The owner of this bot has to top it up.": (
         refused(*PENNILESS)
     ),
+    "VidGo does not take the model version that this bot asks for, so nothing was made. That is no fault of yours: the "
+    "owner of this bot has to set another version.": refused(400, 404, 422),
     "VidGo says that a cover of **{title}** exists already, but does not let me have it. It was not made again.": (
         _exists
     ),
     "VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes.": refused(400, 404, 409),
-    "VidGo refused the content: {reason}. Change the words and try again.": refused(),
-    "VidGo did not accept the order: {reason}.": refused(),
+    "VidGo refused the content of **{title}** and says: “{reason}”. Change the words and try again.": refused(),
+    "VidGo refused the content of **{title}** and gives no reason. Change the words and try again.": refused(),
+    "VidGo did not accept the order for **{title}** and says: “{reason}”.": refused(),
+    "VidGo did not accept the order for **{title}** and gives no reason.": refused(),
+    **dict.fromkeys(KNOWN_REASONS, refused_or_failed),
     "VidGo had no room for **{title}** for a long time, so it was not made. No credits were used; try again "
     "later.": refused(*BUSY),
     LOST: in_doubt,
@@ -188,7 +206,7 @@ FAILED: dict[str, Condition] = {
     NO_FILES: without_files,
     "**{title}** was not wanted any more, so it was not made. No credits were used.": all_of(stopped, nothing_ordered),
     TIME: unfinished,
-    "VidGo could not make **{title}**: {reason}.": all_of(failed, not_made),
+    "VidGo could not make **{title}** and says: “{reason}”.": all_of(failed, not_made),
     "VidGo could not make **{title}** and gives no reason. Try again later.": all_of(failed, not_made),
     "**{title}** is finished, but VidGo no longer has its file, so I cannot post it.": file_gone,
     "**{title}** is finished, but the file that VidGo delivered is no music that I can post. The owner finds the "
@@ -216,6 +234,9 @@ FAILED: dict[str, Condition] = {
 _within = demand(lambda case: int(case.values["number"]) < int(case.values["limit"]), "more is left than there is")
 
 BESIDES: dict[str, Condition] = {
+    "No credits were used.": never_taken,
+    "VidGo charges nothing for what it could not make.": not_finished,
+    "VidGo may have charged for it.": always,
     "Its quality is reduced to fit this server's upload limit.": too_large,
     "Sorry that it took so long.": _was_late,
     "{number} of {limit} covers left today.": _within,
@@ -264,8 +285,21 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "**{title}** is still being made. Try again when it is finished.": unfinished,
     "**{title}** was never finished, so there is nothing to cover. Pick another song.": unfinished,
     "What VidGo made under that id is no music. Use the id of a song.": is_cover,
-    "**{title}** is longer than 8 minutes, the longest that VidGo can perform anew.": nothing_ordered,
+    "**{title}** is longer than a minute, the longest song that VidGo makes a new version of.": nothing_ordered,
+    "**{title}** is longer than {minutes} minutes, the longest song that VidGo makes a new version of.": (
+        nothing_ordered
+    ),
     "Say in which style, such as: acoustic folk, female voice.": nothing_ordered,
+    "Say what the song is about, or type its lyrics. No credits were used.": nothing_ordered,
+    "That is longer than the {limit} characters that fit there. No credits were used.": nothing_ordered,
+    "“{typed}” is no moment of a song. Type seconds, or minutes and seconds such as 1:30. No credits were used.": (
+        nothing_ordered
+    ),
+    "This form belongs to something I no longer know. No credits were used.": nothing_ordered,
+    "**{title}** has come after all, so it was not made again.": nothing_ordered,
+    "Only the member who asked for it can try it again.": nothing_ordered,
+    "You have tried that again already. With the other button you can change the words.": nothing_ordered,
+    "You have tried that again already.": nothing_ordered,
     "VidGo no longer has **{title}**, and cannot fetch it from here: the owner of this bot would have to set "
     "PUBLIC_URL. A cover without a style needs no fetching.": all_of(source_gone, nothing_ordered),
     "Nobody has the audio of **{title}** any more, so no new version of it can be made.": all_of(
@@ -331,7 +365,7 @@ TRUTHS: dict[str, Condition] = {
 
 PARTS = {
     *("View Channel", "Send Messages", "Send Messages In Threads", "Embed Links", "Attach Files"),
-    *("Read Message History", "no reason given"),
+    *("Read Message History",),
     *("half a minute", "a minute", "1½ minutes", "2½ minutes", "{minutes} minutes"),
 }
 """Templates that stand inside others and never alone."""
