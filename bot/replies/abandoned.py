@@ -82,7 +82,7 @@ class Abandoned:
 
     async def _take_back(self, row: Notification) -> None:
         """Order nothing for a command that was never answered, as Discord itself has told the member."""
-        if self._clock() < row.created_at + DEAD_SECONDS:
+        if 0 <= self._clock() - row.created_at < DEAD_SECONDS:  # a clock that was set back makes it no longer
             async with self._database.write() as transaction:
                 at = row.created_at + DEAD_SECONDS
                 await notifications.postpone(transaction, row.id, at, "its first answer may be on its way")

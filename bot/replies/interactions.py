@@ -131,10 +131,10 @@ class Interactions:
             answer = Answer(error.text, cards.support_view(self._support_url))
         except SQLAlchemyError as error:
             log.error("interaction %s failed: %s", row.id, _told(error))
-            answer = Answer(errors.internal_error(row.id), cards.support_view(self._support_url))
+            answer = self._fault(row)
         except Exception:
             log.exception("interaction %s failed", row.id)
-            answer = Answer(errors.internal_error(row.id), cards.support_view(self._support_url))
+            answer = self._fault(row)
         if answer.files and not begun.is_deferred:  # who knows how long they take
             begun = await self._put_off(interaction, begun)
             if begun is None:
@@ -236,17 +236,20 @@ class Interactions:
         try:
             recording = _start(self._record(row), row.id)
             await _wait(recording, until)
-            if recording.done() and isinstance(recording.exception(), Gone):
-                log.info("interaction %s came twice", interaction.id)
-                return None
-            if recording.done() and recording.exception() is None and not is_crowded:
+            if recording.done():
                 row = recording.result()
-                begun = _Begun(row, _start(work(row), row.id), is_deferred=False)
-                await _wait(begun.decision, until)
-                if begun.decision.done():
-                    return begun
-                return await self._put_off(interaction, begun)
+                if not is_crowded:
+                    begun = _Begun(row, _start(work(row), row.id), is_deferred=False)
+                    await _wait(begun.decision, until)
+                    return begun if begun.decision.done() else await self._put_off(interaction, begun)
             sent = await first_answers.defer(interaction, row.id, ephemeral=ephemeral, thinking=True)
+        except Gone:
+            log.info("interaction %s came twice", interaction.id)
+            return None
+        except SQLAlchemyError as error:
+            log.error("interaction %s cannot be written down: %s", row.id, _told(error))
+            await first_answers.say(interaction, row.id, self._fault(row), ephemeral=True)
+            return None
         finally:
             self._answered()
         return await self._go_on(interaction, row, recording, sent, work)
@@ -268,9 +271,8 @@ class Interactions:
         except SQLAlchemyError as error:
             log.error("interaction %s cannot be written down: %s", row.id, _told(error))
             if sent.has_arrived:
-                await turn_private(
-                    interaction, str(errors.internal_error(row.id)), cards.support_view(self._support_url)
-                )
+                with suppress(*FAILURES):
+                    await turn_private(interaction, str(errors.internal_error(row.id)))
             return None
         if not sent.has_arrived:
             await self._not_taken(interaction, row, sent.refusal, errors.closed_here())
@@ -289,6 +291,9 @@ class Interactions:
         await asyncio.wait({begun.decision})
         await self._not_taken(interaction, row, sent.refusal, errors.closed_here())
         return None
+
+    def _fault(self, row: Notification) -> Answer:
+        return Answer(errors.internal_error(row.id), cards.support_view(self._support_url))
 
     def _answered(self) -> None:
         """Note that one command less waits for its first answer."""

@@ -64,6 +64,10 @@ class FakeVidGo:
         """Give everybody their turn at once."""
         return Turn()
 
+    def waits(self) -> float:
+        """Nobody waits."""
+        return 0.0
+
     def stop(self) -> None:
         """Do nothing: nobody waits."""
 
@@ -119,7 +123,7 @@ def _refusal(status: int, code: int) -> discord.HTTPException:
 
 
 def _buttons(view: discord.ui.View | None) -> list[str]:
-    children = view.children if view is not None else []
+    children = getattr(view, "children", [])
     return [str(getattr(child, "custom_id", "")) for child in children]
 
 
