@@ -48,7 +48,7 @@ docs: .venv/dev
 	$(BIN)/python -m tests.project.configuration
 
 pictures: .venv/dev
-	$(BIN)/python -m sandbox.pictures
+	$(BIN)/python -m sandbox.play.pictures
 
 recording: .venv/dev
 	$(BIN)/python -m sandbox.play.recording

@@ -20,12 +20,12 @@ from typing import Any
 
 import psutil
 
-from benchmarks import acknowledgement, deliveries, idle, library, posting, programs
+from benchmarks import acknowledgement, deliveries, idle, library, posting, programs, scale
 from benchmarks.figures import Figure, table
 from benchmarks.stage import Stage, open_stage
 
 LATEST = Path(__file__).with_name("latest.json")
-PARTS = ("ack", "post", "idle", "find", "memory")
+PARTS = ("ack", "post", "idle", "find", "memory", "scale")
 READY_SECONDS = 60.0
 
 
@@ -39,6 +39,7 @@ class Plan:
     idle: idle.Load
     find: library.Load
     memory: deliveries.Load
+    scale: scale.Load
 
     @property
     def songs(self) -> int:
@@ -54,6 +55,7 @@ WHOLE = Plan(
     idle=idle.Load(starts_in_few=5, starts_in_many=3, few=1, many=1000),
     find=library.Load(songs=5_000, few=10_000, many=1_000_000, samples=300),
     memory=deliveries.Load(files=200, size=10_000_000, settled_after=20),
+    scale=scale.WHOLE,
 )
 QUICK = Plan(
     alone=acknowledgement.Load(rounds=2, commands=5),
@@ -62,6 +64,7 @@ QUICK = Plan(
     idle=idle.Load(starts_in_few=1, starts_in_many=1, few=1, many=20),
     find=library.Load(songs=100, few=200, many=2_000, samples=5),
     memory=deliveries.Load(files=8, size=300_000, settled_after=4),
+    scale=scale.QUICK,
 )
 
 
@@ -105,6 +108,8 @@ async def _measure(plan: Plan, parts: Collection[str]) -> tuple[list[Figure], di
         if "memory" in parts:
             _say("memory while delivering")
             figures += await deliveries.memory_while_delivering(directory, plan.memory)
+        if "scale" in parts:
+            figures += await scale.measure(directory, plan.scale)
     return figures, seen
 
 
@@ -150,7 +155,7 @@ def _say(what: str) -> None:
 
 
 def _report(figures: list[Figure], violations: dict[str, int], quick: bool, seconds: float) -> dict[str, Any]:
-    packages = ("aiohttp", "discord.py", "sqlalchemy")
+    packages = ("aiohttp", "asyncpg", "discord.py", "sqlalchemy")
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Unit: TypeAlias = Literal["ms", "s", "MB"]
+Unit: TypeAlias = Literal["ms", "s", "MB", "/s", "/min"]
 Comparison: TypeAlias = Literal["ratio", "difference", "absolute"]
 
 

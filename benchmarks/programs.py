@@ -84,13 +84,14 @@ class Program:
     async def quiet(self, seconds: float) -> None:
         """Wait until the process has used no processor time for so long; raises TimeoutError after 30 s."""
         async with asyncio.timeout(30.0):
-            used, since = self._used(), time.monotonic()
+            used, since = self.used(), time.monotonic()
             while time.monotonic() - since < seconds:
                 await asyncio.sleep(TICK_SECONDS)
-                if (now := self._used()) != used:
+                if (now := self.used()) != used:
                     used, since = now, time.monotonic()
 
-    def _used(self) -> float:
+    def used(self) -> float:
+        """Return how many seconds of a processor the process has used so far."""
         times = self._usage.cpu_times()
         return times.user + times.system
 
@@ -121,8 +122,10 @@ async def floor(name: str, discord: DiscordStandIn) -> AsyncIterator[Program]:
 
 
 @asynccontextmanager
-async def bot(discord: DiscordStandIn, database: Path, vidgo_url: str = NO_VIDGO) -> AsyncIterator[Program]:
-    """Run the bot on a database that is migrated already.
+async def bot(
+    discord: DiscordStandIn, database: Path, vidgo_url: str = NO_VIDGO, **settings: str
+) -> AsyncIterator[Program]:
+    """Run the bot on a database that is migrated already: the file, or what `settings` name instead.
 
     Its clock plans no look at a task within the run, so that each figure holds one thing; the limit of requests to
     VidGo is out of the way.
@@ -141,7 +144,7 @@ async def bot(discord: DiscordStandIn, database: Path, vidgo_url: str = NO_VIDGO
         "LOG_LEVEL": "WARNING",
     }
     with reserved_port() as port:
-        environment |= {**_environment(discord, port), "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        environment |= {**_environment(discord, port), "PUBLIC_URL": f"http://127.0.0.1:{port}"} | settings
         async with _running("bot", "bot", ["run"], environment, port, speaks=False) as program:
             yield program
 

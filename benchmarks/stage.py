@@ -62,8 +62,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(directory: Path, songs: int) -> AsyncIterator[Stage]:
-    """Start the stand-ins and fill the bot's database with as many songs, ordered by many members in turn."""
+async def open_stage(directory: Path, songs: int, url: str | None = None) -> AsyncIterator[Stage]:
+    """Start the stand-ins and fill the bot's database with as many songs, ordered by many members in turn.
+
+    The database is a file unless `url` names another one.
+    """
     async with (
         DiscordStandIn(judge="later", rate_limits=False) as floor_discord,
         DiscordStandIn(judge="later", rate_limits=False) as bot_discord,
@@ -73,7 +76,7 @@ async def open_stage(directory: Path, songs: int) -> AsyncIterator[Stage]:
         database = directory / "bot.db"
         places = [_place(discord) for discord in (floor_discord, bot_discord)]
         (floor_channel, floor_members), (channel, members) = places
-        tracks = await _fill(database, vidgo, [member.id for member in members], songs)
+        tracks = await _fill(url or f"sqlite:///{database}", vidgo, [member.id for member in members], songs)
         yield Stage(
             Side(floor_discord, floor_channel, iter(zip(cycle(floor_members), tracks)), False, vidgo),
             Side(bot_discord, channel, iter(zip(cycle(members), tracks)), True, vidgo),
@@ -87,9 +90,9 @@ def _place(discord: DiscordStandIn) -> tuple[Channel, list[Member]]:
     return guild.add_channel("music"), [guild.add_member(f"member{number}") for number in range(MEMBERS)]
 
 
-async def _fill(path: Path, vidgo: VidGoStandIn, user_ids: list[int], songs: int) -> list[str]:
+async def _fill(url: str, vidgo: VidGoStandIn, user_ids: list[int], songs: int) -> list[str]:
     """Put songs made elsewhere into members' libraries, one after the other in turn; return their track values."""
-    database = await Database.open(f"sqlite:///{path}")
+    database = await Database.open(url)
     now = time.time()
     tracks = []
     async with database.write() as connection:

@@ -36,6 +36,7 @@ from bot.replies.acknowledgements import Acknowledgements, make_acknowledger
 from bot.replies.delivery import Delivery, make_delivery_worker
 from bot.replies.expiry import make_expiry
 from bot.replies.interactions import Interactions
+from bot.replies.pictures import Pictures, make_pictures
 from bot.replies.posting import Posting
 from bot.replies.posts import Composer
 from bot.servers.alarms import Alarms, make_alarms
@@ -52,6 +53,7 @@ from bot.songs.drafts import Drafts
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
+from bot.songs.posted import Posted
 from bot.tasks.ending import Ending
 from bot.tasks.poller import make_poller
 from bot.tasks.reading import Reading
@@ -156,7 +158,7 @@ async def _assemble(
     reading = Reading(database, vidgo, submission, ending, schedule, settings, clock=clock, metrics=metrics)
     limits = Limits(database, settings, clock)
     songs = Songs(database, vidgo, ending, limits, clock, version=settings.vidgo_music_version)
-    covers = Covers(database, songs, limits, clock)
+    covers = Covers(database, songs, limits, clock, client.find_post)
     performances = Performances(
         database,
         songs,
@@ -181,14 +183,16 @@ async def _assemble(
         covers=covers,
         performances=performances,
         drafts=Drafts(database, songs, covers, performances),
+        posted=Posted(database, performances, limits, clock, version=settings.vidgo_music_version),
         library=Library(database, songs, archive, clock),
         onboarding=onboarding,
         directory=directory,
     )
+    posting, composer = Posting(client, clock, settings.support_url), Composer(database, files, links, clock)
     delivery = Delivery(
         database,
-        Posting(client, clock, settings.support_url),
-        Composer(database, files, links, clock),
+        posting,
+        composer,
         Abandoned(database, client, acknowledgements, clock),
         directory=directory,
         clock=clock,
@@ -199,6 +203,7 @@ async def _assemble(
         make_poller(database, reading, schedule, clock),
         make_delivery_worker(delivery, database, clock),
         make_archiver(archiver, database, clock),
+        make_pictures(Pictures(database, posting, composer, directory=directory), database, clock),
         make_acknowledger(acknowledgements, database, clock),
         make_expiry(database, clock),
         make_alarms(Alarms(database, client, settings.owner_ids or (), clock), database, clock),

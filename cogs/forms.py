@@ -11,7 +11,7 @@ import discord
 from bot.gateway.client import Client
 from bot.songs.drafts import filled_in
 from bot.songs.orders import Ordered, Requester
-from bot.words import errors, forms
+from bot.words import errors, forms, posted
 from bot.words.errors import MemberError
 from bot.words.forms import CUSTOM_ID, TRACK
 from storage.drafts import Draft, Making
@@ -25,7 +25,7 @@ class _SongFormButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r
     making: ClassVar[Making]
 
     def __init__(self, track: str) -> None:
-        make = forms.style_button if self.making is Making.STYLE else forms.lengthen_button
+        make = posted.style_button if self.making is Making.STYLE else posted.lengthen_button
         super().__init__(make(track))
         self._track = track
 

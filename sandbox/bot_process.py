@@ -30,12 +30,12 @@ class BotEndedError(Exception):
 class BotProcess:
     """Run `python -m bot run` in a directory of its own, so that no `.env` of the user is read.
 
-    What the bot logs, over all its starts, is kept in `bot.log` there.
+    What the bot logs, over all its starts, is kept in `bot.log` in that `directory`.
     """
 
     def __init__(self, directory: Path) -> None:
         self.exit_codes: list[int] = []
-        self._directory = directory
+        self.directory = directory
         self._log = directory / "bot.log"
         self._process: asyncio.subprocess.Process | None = None
 
@@ -51,7 +51,7 @@ class BotProcess:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "bot", "run"),
-                cwd=self._directory,
+                cwd=self.directory,
                 env={**inherited, **settings, "PYTHONPATH": path},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

@@ -207,7 +207,7 @@ class Session(Steps):
         inside = cover_picture(result.attachments[0].data)
         require(inside is not None, "the delivered MP3 has no cover picture")
         shown = [file.data for file in result.files if file not in result.attachments]
-        require([inside] == shown, "the cover picture inside the MP3 is not the artwork that was shown")
+        require(inside == shown[0], "the cover picture inside the MP3 is not the artwork that was shown")
         self._transcript.note("the MP3 carries that artwork as its cover picture, so players show it")
 
     def _sum_up(self) -> None:

@@ -133,10 +133,10 @@ class Steps:
     def _show_and_save(self, result: Message, how: str) -> None:
         self._transcript.message(result)
         require(result.pings == {self._ada.id}, "the result notifies others than its requester, or not its requester")
-        require(len(result.attachments) == 1, f"the result has {len(result.attachments)} attachments instead of a song")
+        require(len(result.attachments) in (1, 2), f"the result has {len(result.attachments)} attachments, not songs")
         song = result.attachments[0]
-        pictures = [file for file in result.files if file is not song]
-        require(len(pictures) == 1, "the result shows no artwork")
+        pictures = [file for file in result.files if file not in result.attachments]
+        require(len(pictures) in (1, 2), "the result shows no artwork")
         saved = Saved(
             self._folder / Path(song.filename).name,
             self._folder / f"{Path(song.filename).stem}{Path(pictures[0].filename).suffix}",

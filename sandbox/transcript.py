@@ -32,6 +32,7 @@ _MARKDOWN = re.compile(
     r"|`(?P<code>[^`]+)`"
     r"|<t:(?P<time>-?\d+)(?::(?P<style>[tTdDfFsSR]))?>"
     r"|<@!?(?P<user>\d+)>"
+    r"|</(?P<command>[^:>]+):\d+>"
     r"|(?P<invisible>\u200b)",
     re.DOTALL,
 )
@@ -55,6 +56,8 @@ def shown(text: str, names: Mapping[int, str], now: float) -> Text:
             seen.append(match["code"], "cyan")
         elif match["time"]:
             seen.append(_moment(int(match["time"]), match["style"], now), "underline")
+        elif match["command"]:
+            seen.append(f"/{match['command']}", "cyan")
         elif match["user"]:
             seen.append(f"@{names.get(int(match['user']), match['user'])}", "bold cyan")
     return seen.append(text[at:])
@@ -187,8 +190,9 @@ class Transcript:
     def _embed(self, embed: Mapping[str, Any], files: Sequence[Attachment]) -> Text:
         fields = [f"{field['name']} {field['value']}" for field in embed.get("fields", [])]
         words = [self._shown(part) for part in [embed.get("title"), embed.get("description"), *fields] if part]
-        address = embed.get("image", {}).get("url")
-        words += [_picture(file) for file in files if file.url == address]
+        addresses = {embed.get(part, {}).get("url") for part in ("image", "thumbnail")}
+        words += [self._shown(embed["footer"]["text"])] if "footer" in embed else []
+        words += [_picture(file) for file in files if file.url in addresses]
         return Text.assemble(("▎ ", "blue"), Text(" · ").join(words))
 
     def _say(self, who: str, body: Text, *, bot: bool = False) -> None:

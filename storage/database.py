@@ -98,6 +98,8 @@ class Database(ABC):
     wakeups: Wakeups
     connections: int
     """How many connections there are to work with."""
+    passing_seconds = 0.0
+    """For how long it may be out of reach in passing, as a server is that restarts; a disk that is full stays so."""
 
     @property
     @abstractmethod
@@ -134,6 +136,10 @@ class Database(ABC):
     @abstractmethod
     def claiming(self) -> AbstractAsyncContextManager[Transaction]:
         """Give a transaction in which work is claimed and released; where nobody else lives it only reads."""
+
+    @abstractmethod
+    def begin_work(self) -> None:
+        """Let the current task send what it does for as long as nobody can have taken it over."""
 
     def releasing(self, release: Release) -> Callable[[Collection[str]], Awaitable[None]] | None:
         """Return how a worker lets others have what it has claimed and done, where there are others."""

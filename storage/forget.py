@@ -16,6 +16,7 @@ from storage.schema import (
     TaskStatus,
     changes,
     library,
+    likes,
     notifications,
     tasks,
     usage,
@@ -51,6 +52,7 @@ _DROP_LIBRARY = delete(library).where(library.c.user_id == _USER)
 # What was asked for in the member's own words is needed until VidGo has it, not longer.
 _DROP_WORDS = update(tasks).where(tasks.c.user_id == _USER, tasks.c.status.not_in(LIVE_TASKS)).values(request={})
 _DROP_NAME = update(tasks).where(tasks.c.user_id == _USER).values(user_id=NOBODY, guild_id=None, counted_on=None)
+_DROP_LIKES = delete(likes).where(likes.c.user_id == _USER)
 _DROP_CHANGES = update(changes).where(changes.c.user_id == _USER).values(user_id=NOBODY)
 _DROP_USAGE = delete(usage).where(usage.c.user_id == _USER, usage.c.day < bindparam("keep_from"))
 # Were it gone at once, forgetting would be a way around the limits of the day.
@@ -100,6 +102,7 @@ async def forget_member(transaction: Transaction, user_id: int, *, today: int | 
     touched = list((await transaction.execute(_TOUCHED, user)).scalars())
     await transaction.execute(_DROP_NOTIFICATIONS, user)
     await transaction.execute(_DROP_LIBRARY, user)
+    await transaction.execute(_DROP_LIKES, user)
     await _drop_unused(transaction, user_id, touched)
     await transaction.execute(_DROP_WORDS, user)
     await transaction.execute(_DROP_NAME, user)

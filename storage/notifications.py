@@ -84,6 +84,9 @@ class Notification:
     delivered_at: float | None
     holder: str | None = None
     ack_holder: str | None = None
+    alone: bool | None = None
+    picture: int | None = None
+    picture_wanted: int | None = None
     draft: Draft | None = None
     own_locale: str | None = None
 
@@ -187,7 +190,12 @@ _TIE = quick(
         notifications.c.task_id.is_(None),
         notifications.c.error.is_(None),
     )
-    .values(task_id=bindparam("new_task"), position=bindparam("new_position"))
+    .values(
+        task_id=bindparam("new_task"),
+        position=bindparam("new_position"),
+        alone=bindparam("new_alone", type_=Boolean),
+        picture=bindparam("new_picture"),
+    )
     .returning(*notifications.c)
 )
 _LEAVE = _change(_ASKED, attempt_at=_NOW, holder=None)
@@ -285,7 +293,9 @@ _CANCELLED_AFTER_ALL = quick(
     )
     .values(ack_wanted=Acknowledgement.CANCELLED, ack_message_id=bindparam("new_message"))
 )
-_REMOVE = _change(_DUE_STATE, _SENDING, _DELIVERED, state=_CANCELLED, ack_wanted=None, draft=null(), **_OVER)
+_REMOVE = _change(
+    _DUE_STATE, _SENDING, _DELIVERED, state=_CANCELLED, ack_wanted=None, picture_wanted=None, draft=null(), **_OVER
+)
 _WANT = quick(
     update(notifications).where(_OF_TASK, notifications.c.state == _WAITING, _CAN_CHANGE).values(ack_wanted=_SAYS)
 )
@@ -396,9 +406,18 @@ async def add(transaction: Transaction, notification: Notification) -> None:
         raise Gone(f"interaction {notification.interaction_id} arrived twice") from error
 
 
-async def tie(transaction: Transaction, notification_id: str, task_id: str, position: int = 0) -> Notification:
-    """Tie an `asked` notification to the task whose end will answer it."""
-    return await _changed(transaction, _TIE, notification_id, new_task=task_id, new_position=position)
+async def tie(
+    transaction: Transaction,
+    notification_id: str,
+    task_id: str,
+    position: int = 0,
+    *,
+    alone: bool = False,
+    picture: int | None = None,
+) -> Notification:
+    """Tie an `asked` notification to the task whose end will answer it, to one version `alone`, or to a picture."""
+    values = {"new_task": task_id, "new_position": position, "new_alone": alone or None, "new_picture": picture}
+    return await _changed(transaction, _TIE, notification_id, **values)
 
 
 async def leave(transaction: Transaction, notification_id: str, now: float) -> Notification:

@@ -10,12 +10,28 @@ from storage import planned
 from storage.database import Snapshot
 from storage.notifications import Notification, from_row
 from storage.quick import quick
-from storage.schema import HOLDS_COVER, NotificationState, files, notifications, tasks
+from storage.schema import HOLDS_COVER, NotificationState, TaskStatus, files, notifications, tasks
 
 _BY_MESSAGE = quick(
     select(notifications).where(
         notifications.c.message_id == bindparam("message_id"), notifications.c.state == NotificationState.DELIVERED
     )
+)
+
+_COVER_FOR = quick(
+    select(notifications)
+    .join(tasks, tasks.c.id == notifications.c.task_id)
+    .where(
+        tasks.c.source_id == bindparam("of_source"),
+        HOLDS_COVER,
+        tasks.c.status == TaskStatus.FINISHED,
+        notifications.c.user_id == bindparam("of_user"),
+        notifications.c.guild_id == bindparam("of_guild"),
+        notifications.c.state == NotificationState.DELIVERED,
+        notifications.c.message_id.is_not(None),
+    )
+    .order_by(notifications.c.delivered_at.desc())
+    .limit(1)
 )
 
 
@@ -53,6 +69,13 @@ async def of(
     """
     values = {"of_task": task_id, "most": limit} | ({} if position is None else {"of_position": position})
     return [from_row(row) for row in await snapshot.execute(_POSTS[position is not None, with_artwork], values)]
+
+
+async def cover_for(snapshot: Snapshot, user_id: int, guild_id: int | None, source_id: str) -> Notification | None:
+    """Return the newest post of a song's finished cover that a member has in a server."""
+    values = {"of_user": user_id, "of_guild": guild_id, "of_source": source_id}
+    row = (await snapshot.execute(_COVER_FOR, values)).first()
+    return None if row is None else from_row(row)
 
 
 async def by_message(snapshot: Snapshot, message_id: int) -> Notification | None:

@@ -312,6 +312,9 @@ notifications = Table(
     Column("delivered_at", Float),
     Column("holder", String(24)),
     Column("ack_holder", String(24)),
+    Column("alone", Boolean),
+    Column("picture", Integer),
+    Column("picture_wanted", Integer),
     Column("draft", JSON(none_as_null=True)),
     Column("own_locale", String(10)),
 )
@@ -320,15 +323,18 @@ notifications = Table(
 `interaction_id` is Discord's, by which an interaction that arrives twice is known. `position` is the variant that is
 meant: of the task's own files where they are audio, else of its source's. `ack_wanted` is what the acknowledgement
 should say and does not say yet. `sent_at` is when the post was first sent, `failures` what asking for its files has
-come to. `holder` is the process that answers or posts, `ack_holder` the one that changes the acknowledgement. `draft`
-is what was typed, until it has become a result; `locale` the language of what everybody can read, `own_locale` that of
-what the requester alone can, where it is another.
+come to. `holder` is the process that answers or posts, `ack_holder` the one that changes the acknowledgement. With
+`alone` the post has that version only. `picture` is which of several pictures it carries, where its requester has
+chosen one; `picture_wanted` is the one that it does not carry yet. `draft` is what
+was typed, until it has become a result; `locale` is the language of what everybody can read, `own_locale` that of what
+the requester alone can, where it is another.
 """
 
 Index("uq_notifications_interaction", notifications.c.interaction_id, unique=True)
 Index("ix_notifications_message", notifications.c.message_id)
 Index("ix_notifications_user", notifications.c.user_id, notifications.c.created_at)
 Index("ix_notifications_ack", notifications.c.id, **_only(text("ack_wanted IS NOT NULL")))
+Index("ix_notifications_picture", notifications.c.id, **_only(text("picture_wanted IS NOT NULL")))
 Index("ix_notifications_passing", notifications.c.created_at, **_only(IS_PASSING))
 Index("ix_notifications_task", notifications.c.task_id)
 Index("ix_notifications_draft", notifications.c.created_at, **_only(text("draft IS NOT NULL")))
@@ -337,6 +343,19 @@ Index(
     notifications.c.attempt_at,
     **_only(IS_OPEN),
 )
+
+likes = Table(
+    "likes",
+    metadata,
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("liked_at", Float, nullable=False),
+)
+"""Who likes what, in which server: a row for each heart."""
+
+Index("ix_likes_user", likes.c.user_id)
+Index("ix_likes_guild", likes.c.guild_id, likes.c.liked_at)
 
 usage = Table(
     "usage",

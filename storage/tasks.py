@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -134,6 +134,8 @@ _DURATIONS = quick(
 )
 _DUE = planned.due(tasks.c.id, tasks.c.poll_at, IS_LIVE)
 _CLAIM = planned.claim(_DUE, tasks.c.holder)
+# Whoever looked at a task that its own process is about to send leaves it to that.
+_CLAIM = replace(_CLAIM, release=_CLAIM.release.where(tasks.c.status != TaskStatus.SUBMITTING))
 _NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE).where(planned.mine(tasks.c.holder))
 # An expression instead of the id itself, for which SQLite would look at everything older instead of all that is live.
 _LINE = select(func.count(), func.coalesce(func.max(tasks.c.tries), 0)).where(

@@ -18,6 +18,7 @@ class Queue(StrEnum):
     POLLER = "poller"
     DELIVERY = "delivery"
     ACKNOWLEDGEMENTS = "acknowledgements"
+    PICTURES = "pictures"
     ARCHIVER = "archiver"
     EXPIRY = "expiry"
     WATCH = "watch"

@@ -31,6 +31,7 @@ from bot.songs.drafts import Drafts
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
+from bot.songs.posted import Posted
 from bot.words import cards, errors
 from bot.words.commands import mention
 from bot.words.errors import MemberError
@@ -44,7 +45,16 @@ log = logging.getLogger(__name__)
 LONGEST_WAIT_SECONDS = 30.0
 """How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
-COGS = ("cogs.cover", "cogs.music", "cogs.library", "cogs.buttons", "cogs.forms", "cogs.coverbot", "cogs.settings")
+COGS = (
+    "cogs.cover",
+    "cogs.music",
+    "cogs.library",
+    "cogs.buttons",
+    "cogs.posts",
+    "cogs.forms",
+    "cogs.coverbot",
+    "cogs.settings",
+)
 
 COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-", "command ")
 """How discord.py names the tasks in which it runs commands and buttons, and we what is done for them."""
@@ -83,6 +93,7 @@ class UseCases:
     covers: Covers
     performances: Performances
     drafts: Drafts
+    posted: Posted
     library: Library
     limits: Limits
     servers: ServerSettings

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from bot.formats.lengths import duration_of
 from bot.formats.pictures import image_is_sane, to_jpeg
 from bot.formats.transcode import fit_to
 from bot.media.fetch import Fetcher, FetchError, FetchProblem
-from storage import posts
+from storage import files, posts
 from storage.database import Database
 from storage.files import File
 from storage.notifications import Notification
@@ -36,6 +37,8 @@ PICTURE_SECONDS = 15.0
 
 PICTURES_TRIED = 3
 POSTS_TRIED = 3
+
+_NUMBERED = re.compile(r"/cover(\d{1,3})\.\w+$")
 
 FindPost = Callable[[int, int], Awaitable[discord.Message]]
 """Reads a message, given the ids of its channel and its own; raises `discord.HTTPException`."""
@@ -132,18 +135,41 @@ class Sources:
     async def _audio_from_post(self, file: File, place: Path) -> Fetched | None:
         for post, message in await self._posts(file, file.position, with_artwork=True):
             for attachment in message.attachments:
-                try:
-                    if (fetched := await self._fetcher.fetch(attachment.url, place)).kind.is_audio:
-                        return fetched
-                except FetchError as error:
-                    log.info("task %s: no audio in message %s: %s", file.task_id, post.message_id, error.reason)
+                if (fetched := await self._posted_audio(post, attachment, place)) is not None:
+                    return fetched
+        # A song's other version comes second in the posts of the first.
+        other = await self._comes_along_with(file)
+        if other is not None:
+            for post, message in await self._posts(file, other, with_artwork=False):
+                songs = [one for one in message.attachments if (one.content_type or "").startswith("audio/")]
+                if len(songs) > 1 and (fetched := await self._posted_audio(post, songs[1], place)) is not None:
+                    return fetched
         return None
 
+    async def _posted_audio(self, post: Notification, attachment: discord.Attachment, place: Path) -> Fetched | None:
+        try:
+            fetched = await self._fetcher.fetch(attachment.url, place)
+        except FetchError as error:
+            log.info("no audio in message %s: %s", post.message_id, error.reason)
+            return None
+        return fetched if fetched.kind.is_audio else None
+
+    async def _comes_along_with(self, file: File) -> int | None:
+        """Return the version in whose posts a file comes second, where there is one."""
+        async with self._database.read() as snapshot:
+            versions = [one.position for one in await files.of(snapshot, file.task_id) if one.audio_url]
+        if file.position not in versions[:2] or len(versions) < 2:
+            return None
+        return next(position for position in versions[:2] if position != file.position)
+
     async def _picture_from_post(self, file: File, place: Path) -> Fetched | None:
-        # Pictures without audio are all artwork of the same song, so a post of any variant shows one of them.
+        # Pictures without audio are all artwork of the same song, so a post of any variant shows them.
         position = None if file.audio_url is None else file.position
         for post, message in await self._posts(file, position, with_artwork=False):
-            for url in filter(None, (embed.image.url for embed in message.embeds)):
+            shown = filter(None, (url for embed in message.embeds for url in (embed.image.url, embed.thumbnail.url)))
+            for url in shown:
+                if not _may_be(file, url):
+                    continue
                 try:
                     return await self._showable(url, place, in_memory=False)
                 except FetchError as error:
@@ -162,6 +188,12 @@ class Sources:
             except discord.HTTPException as error:
                 log.info("task %s: message %s cannot be read: %s", file.task_id, post.message_id, error)
         return found
+
+
+def _may_be(file: File, url: str) -> bool:
+    """Tell whether a picture of a post may be a file's; of several pictures all but the first have a number."""
+    numbered = _NUMBERED.search(url.partition("?")[0])
+    return file.audio_url is not None or file.position + 1 == (1 if numbered is None else int(numbered[1]))
 
 
 async def _is_sane(picture: Fetched) -> bool:

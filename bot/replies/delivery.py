@@ -21,8 +21,9 @@ from bot.media.patience import Failures, Stage
 from bot.metrics import Metrics
 from bot.refusals import FAILURES, Refusal, asked_to_wait, explain, meaning_of
 from bot.replies.abandoned import Abandoned
+from bot.replies.parts import NotYet
 from bot.replies.posting import Posting
-from bot.replies.posts import Composer, NotYet, Post
+from bot.replies.posts import Composer, Post
 from bot.words.text import speaking
 from bot.worker import Worker
 from storage import alarms, notifications
@@ -162,7 +163,9 @@ class Delivery:
             # The server has lost its boosts since the command was typed.
             row = replace(row, upload_limit=min(row.upload_limit, UNBOOSTED_LIMIT))
             try:
-                smaller = await self._composer.compose(row, task, directory, limit=row.upload_limit, failures=failures)
+                smaller = await self._composer.compose(
+                    row, task, directory, limit=row.upload_limit, failures=failures, with_other=False
+                )
             except NotYet as error:
                 await self._fetch_later(row, error)
                 return
@@ -214,7 +217,7 @@ class Delivery:
                     return False
                 log.warning("task %s: channel %s refuses it: %s", task.id, row.channel_id, explain(error))
                 return await self._post_elsewhere(row, task, post, is_open=meaning is not Refusal.CLOSED)
-        await self._delivered(row, task, message_id, has_result=post.embed is not None)
+        await self._delivered(row, task, message_id, has_result=bool(post.embeds))
         return True
 
     async def _post_elsewhere(self, row: Notification, task: Task, post: Post, *, is_open: bool) -> bool:
@@ -234,7 +237,7 @@ class Delivery:
             ways: list[_Way] = [(self._posting.send, None)] if is_open else []
             if meaning is not Refusal.CLOSED:
                 ways.append((self._posting.send_privately, Acknowledgement.FAILED))
-            await self._say_plainly(row, task, ways if post.embed is not None else [], explain(error))
+            await self._say_plainly(row, task, ways if post.embeds else [], explain(error))
         else:
             await self._delivered(row, task, message_id, Acknowledgement.ELSEWHERE)
         return True

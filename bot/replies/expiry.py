@@ -35,8 +35,8 @@ class Expiry:
         return [Due("rows", self._next_at)] if has_come and "rows" not in skip else []
 
     async def next_due(self, _skip: Collection[str]) -> float | None:
-        """Return when it is time again."""
-        return self._next_at
+        """Return when it is time again; never for a process that does not lead, which would ask again at once."""
+        return self._next_at if self._database.leads else None
 
     async def do(self, _item: str) -> None:
         """Delete what is old."""

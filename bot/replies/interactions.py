@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies import first_answers
 from bot.replies.acknowledgements import Acknowledgements
-from bot.replies.asked import check_permissions, row_of
+from bot.replies.asked import check_permissions, check_place, record, row_of, told
 from bot.replies.first_answers import Sent
 from bot.replies.private import QUIET, tell_directly, turn_private
 from bot.songs.orders import Answer, Ordered, Requester
@@ -28,7 +28,7 @@ from bot.tasks.unwanted import withdraw
 from bot.words import cards, errors
 from bot.words.errors import MemberError
 from bot.words.text import Text, speak, speaking
-from storage import notifications, servers
+from storage import notifications
 from storage.database import Database
 from storage.drafts import Draft
 from storage.ids import new_id
@@ -88,7 +88,7 @@ class Interactions:
 
         async def decide(row: Notification) -> Ordered:
             check_permissions(interaction)
-            await self._check_place(interaction)
+            await check_place(self._database, interaction)
             return await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
 
         begun = await self._begin(interaction, decide, ephemeral=False, draft=draft)
@@ -97,11 +97,11 @@ class Interactions:
         try:
             ordered = await begun.decision
         except MemberError as error:
-            await self._refuse(interaction, begun, error.text)
+            await self._refuse(interaction, begun, error.text, error.view)
         except Gone:  # the member has had everything forgotten meanwhile
             await self._refuse(interaction, begun, errors.interrupted())
         except SQLAlchemyError as error:
-            log.error("interaction %s failed: %s", begun.row.id, _told(error))
+            log.error("interaction %s failed: %s", begun.row.id, told(error))
             await self._fail(interaction, begun)
         except Exception:
             log.exception("interaction %s failed", begun.row.id)
@@ -130,7 +130,7 @@ class Interactions:
         except MemberError as error:
             answer = Answer(error.text, cards.support_view(self._support_url))
         except SQLAlchemyError as error:
-            log.error("interaction %s failed: %s", row.id, _told(error))
+            log.error("interaction %s failed: %s", row.id, told(error))
             answer = self._fault(row)
         except Exception:
             log.exception("interaction %s failed", row.id)
@@ -143,7 +143,7 @@ class Interactions:
             try:
                 await first_answers.edit(interaction, answer)
             except FAILURES as error:
-                await self._not_told(interaction, row, error, answer.text or errors.closed_here())
+                await self._nottold(interaction, row, error, answer.text or errors.closed_here())
             else:
                 await self._close(row.id)
             return
@@ -156,6 +156,7 @@ class Interactions:
 
     async def update(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer | None]]) -> None:
         """Let a button change its own message; nothing shows "thinking…", so nothing is written down."""
+        self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
         if not (await first_answers.defer(interaction, reference)).has_arrived:
@@ -178,6 +179,7 @@ class Interactions:
 
     async def open(self, interaction: discord.Interaction, make: Callable[[], Awaitable[discord.ui.Modal]]) -> None:
         """Answer a button with a form, which has to come first; `make` may take no time."""
+        self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
         try:
@@ -226,6 +228,7 @@ class Interactions:
 
         What is not done by then has been put off at Discord, and is under way.
         """
+        self._database.begin_work()
         speak(str(interaction.locale))  # discord.py gives each interaction an asyncio task of its own
         until = asyncio.get_running_loop().time() + DECIDE_SECONDS
         is_crowded = self._unanswered >= CROWD
@@ -234,7 +237,7 @@ class Interactions:
         self._unanswered += 1
         self._all_answered.clear()
         try:
-            recording = _start(self._record(row), row.id)
+            recording = _start(record(self._database, row), row.id)
             await _wait(recording, until)
             if recording.done():
                 row = recording.result()
@@ -247,7 +250,7 @@ class Interactions:
             log.info("interaction %s came twice", interaction.id)
             return None
         except SQLAlchemyError as error:
-            log.error("interaction %s cannot be written down: %s", row.id, _told(error))
+            log.error("interaction %s cannot be written down: %s", row.id, told(error))
             await first_answers.say(interaction, row.id, self._fault(row), ephemeral=True)
             return None
         finally:
@@ -269,7 +272,7 @@ class Interactions:
             log.info("interaction %s came twice", interaction.id)
             return None
         except SQLAlchemyError as error:
-            log.error("interaction %s cannot be written down: %s", row.id, _told(error))
+            log.error("interaction %s cannot be written down: %s", row.id, told(error))
             if sent.has_arrived:
                 with suppress(*FAILURES):
                     await turn_private(interaction, str(errors.internal_error(row.id)))
@@ -301,25 +304,6 @@ class Interactions:
         if self._unanswered == 0:
             self._all_answered.set()
 
-    async def _record(self, row: Notification) -> Notification:
-        # The operating system keeps a commit through the death of this process, which is what the row is for. Should
-        # the power fail in this very moment, Discord ends the "thinking…" by itself after 15 minutes.
-        async with self._database.write(durable=False) as transaction:
-            if not row.ephemeral:
-                server = await servers.get(transaction, row.guild_id)
-                if server.language is not None:
-                    row = replace(row, locale=server.language, own_locale=row.locale)
-            await notifications.add(transaction, row)
-        return row
-
-    async def _check_place(self, interaction: discord.Interaction) -> None:
-        """Refuse where the managers of the server want no songs."""
-        async with self._database.read() as snapshot:
-            channels = (await servers.get(snapshot, interaction.guild_id)).channels
-        here = {interaction.channel_id, getattr(interaction.channel, "parent_id", None)}
-        if channels and here.isdisjoint(channels):
-            raise MemberError(errors.not_in_this_channel(list(channels)))
-
     # Ending
 
     async def _fail(self, interaction: discord.Interaction, begun: _Begun[Ordered]) -> None:
@@ -332,15 +316,18 @@ class Interactions:
             is_ordered = current is not None and current.task_id is not None
         except SQLAlchemyError as error:
             # It may have taken the order before it fell silent.
-            log.error("interaction %s: the database does not answer: %s", row.id, _told(error))
+            log.error("interaction %s: the database does not answer: %s", row.id, told(error))
         if not is_ordered:
             await self._refuse(interaction, begun, errors.internal_error(row.id))
         elif begun.is_deferred or await self._put_off(interaction, begun) is not None:
             await self._leave(row.id)
 
-    async def _refuse(self, interaction: discord.Interaction, begun: _Begun[Any], text: Text) -> None:
+    async def _refuse(
+        self, interaction: discord.Interaction, begun: _Begun[Any], text: Text, view: discord.ui.View | None = None
+    ) -> None:
         """Say privately why nothing comes of a command: as the first answer, or in the place of "thinking…"."""
-        row, view = begun.row, cards.refusal_view(begun.row, None, self._support_url)
+        row = begun.row
+        view = view or cards.refusal_view(row, None, self._support_url)
         if not begun.is_deferred:
             sent = await first_answers.say(interaction, row.id, Answer(text, view), ephemeral=True)
             if sent.has_arrived:
@@ -351,7 +338,7 @@ class Interactions:
         try:
             await turn_private(interaction, str(text), view)
         except FAILURES as error:
-            await self._not_told(interaction, row, error, text)
+            await self._nottold(interaction, row, error, text)
         else:
             await self._close(row.id)
 
@@ -370,7 +357,7 @@ class Interactions:
         except Gone:
             return
         except SQLAlchemyError as error:
-            log.error("interaction %s: the database does not answer: %s", row.id, _told(error))
+            log.error("interaction %s: the database does not answer: %s", row.id, told(error))
             await self._leave(row.id)
             return
         if refusal is Refusal.GONE:  # too late: Discord itself has told the member
@@ -379,7 +366,7 @@ class Interactions:
         else:
             await self._tell_directly(interaction, row, text)
 
-    async def _not_told(
+    async def _nottold(
         self, interaction: discord.Interaction, row: Notification, error: Exception, text: Text | str
     ) -> None:
         """Say directly what the interaction does not take, or leave it to the delivery where nobody has said no."""
@@ -411,15 +398,16 @@ class Interactions:
         await self._database.insist(plan)
 
     async def _close(self, notification_id: str) -> None:
-        """Note that everything has been said to the member who asked."""
-        try:
+        """Note that everything has been said to the member who asked, who else would be told once more."""
+
+        async def close() -> None:
             async with self._database.write() as transaction:
                 await notifications.answer(transaction, notification_id)
+
+        try:
+            await self._database.insist(close)
         except Gone:
             log.debug("interaction %s is closed already", notification_id)
-        except SQLAlchemyError as error:
-            # The row stays open, so the member may be told once more; better than never.
-            log.error("interaction %s could not be closed: %s", notification_id, _told(error))
 
 
 def _start(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
@@ -430,11 +418,6 @@ def _start(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
 async def _wait(work: asyncio.Task[Any], until: float) -> None:
     """Wait for some work until a moment on the event loop's clock; it goes on after that."""
     await asyncio.wait({work}, timeout=max(until - asyncio.get_running_loop().time(), 0))
-
-
-def _told(error: SQLAlchemyError) -> str:
-    """Return what the database or the way to it has said, without the statement."""
-    return f"{type(error).__name__}: {getattr(error, 'orig', error)}"
 
 
 def role_ids(interaction: discord.Interaction) -> tuple[int, ...]:

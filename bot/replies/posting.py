@@ -88,6 +88,14 @@ class Posting:
         )
         return sent.id
 
+    async def edit(self, row: Notification, post: Post) -> None:
+        """Put another message in the place of the one that was posted, with its files."""
+        channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
+        with ExitStack() as stack:
+            content = _content(post, row, stack)
+            files = content.pop("files")
+            await channel.get_partial_message(row.message_id or 0).edit(**content, attachments=files)
+
     async def find(self, row: Notification) -> discord.Message | None:
         """Return the message that this notification was posted as, if it was."""
         channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
@@ -131,7 +139,14 @@ def _sent_after(row: Notification) -> discord.Object:
 
 
 def _content(post: Post, row: Notification, stack: ExitStack) -> dict[str, Any]:
-    files = [discord.File(stack.enter_context(file.open_to_send()), filename=name) for file, name in post.files]
+    files = [
+        discord.File(
+            stack.enter_context(file.open_to_send()),
+            filename=name,
+            description=post.pictures if file.kind.is_image else None,
+        )
+        for file, name in post.files
+    ]
     content: dict[str, Any] = {
         "content": cards.fitting(post.content),
         "view": post.view,
@@ -143,6 +158,6 @@ def _content(post: Post, row: Notification, stack: ExitStack) -> dict[str, Any]:
             replied_user=False,
         ),
     }
-    if post.embed is not None:
-        content["embed"] = post.embed
+    if post.embeds:
+        content["embeds"] = post.embeds
     return content

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 
+from bot.refusals import FAILURES, explain
 from bot.servers.limits import Limits
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.new import new_task
 from bot.vidgo import CoverArt
-from bot.words import errors
+from bot.words import answers, cards, errors, posted, waiting
 from bot.words.errors import MemberError
 from bot.words.limits import Left
-from storage import notifications
+from storage import notifications, pictures, posts
 from storage import tasks as rows
 from storage.database import Database
+from storage.library import Song
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""How long a member waits for Discord to say whether an earlier post is still there."""
+
+FindPost = Callable[[int, int], Awaitable[object]]
+"""Reads a message, given the ids of its channel and its own; raises what Discord says."""
 
 
 class Covers:
@@ -26,20 +38,25 @@ class Covers:
         songs: Songs,
         limits: Limits,
         clock: Callable[[], float],
+        find_post: FindPost,
     ) -> None:
         self._database = database
         self._songs = songs
         self._limits = limits
         self._clock = clock
+        self._find_post = find_post
 
-    async def cover(self, requester: Requester, track: str | None) -> Ordered:
+    async def cover(self, requester: Requester, track: str | None, *, once_more: bool = False) -> Ordered:
         """Order the cover of a member's song, or join the one that is under way or finished.
 
-        Raises `MemberError` where there is no such song, or a limit is reached.
+        Raises `MemberError` where there is no such song, a limit is reached, or the member has a post of the
+        cover and does not want it `once_more`.
         """
         song = await self._songs.find(requester.user_id, track)
         if song.vidgo_id is None:
             raise MemberError(errors.not_a_song())
+        if not once_more:
+            await self._look_for_post(requester, song)
         left: Left | None = None
         async with self._database.write() as transaction:
             task = await rows.cover_of(transaction, song.task_id)
@@ -54,5 +71,21 @@ class Covers:
                     source_id=song.task_id,
                 )
                 left = await self._limits.order(transaction, task, requester.roles)
-            await notifications.tie(transaction, requester.notification_id, task.id, song.position)
+            picture = await pictures.chosen_by(transaction, requester.user_id, task.id)
+            await notifications.tie(transaction, requester.notification_id, task.id, song.position, picture=picture)
         return Ordered(task, song.title, joined, left)
+
+    async def _look_for_post(self, requester: Requester, song: Song) -> None:
+        """Raise `MemberError` where a member has the cover of a song in this server, in a post that is still there."""
+        async with self._database.read() as snapshot:
+            row = await posts.cover_for(snapshot, requester.user_id, requester.guild_id, song.task_id)
+        if row is None or row.message_id is None:
+            return
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._find_post(row.channel_id, row.message_id)
+        except FAILURES as error:  # gone, or who knows: then it comes again
+            log.info("message %s is not seen: %s", row.message_id, explain(error))
+            return
+        link = waiting.jump(row.guild_id, row.channel_id, row.message_id)
+        raise MemberError(answers.have_this_one(link), posted.have_this_one(cards.track_value(song)))

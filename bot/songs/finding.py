@@ -36,6 +36,7 @@ from storage.database import Database, Snapshot
 from storage.files import File
 from storage.ids import is_id
 from storage.library import Song
+from storage.notifications import Notification
 from storage.schema import TaskStatus
 from storage.tasks import Task
 
@@ -165,12 +166,7 @@ class Songs:
     async def _of_post(
         self, snapshot: Snapshot, user_id: int, message_id: int, track: str | None
     ) -> tuple[File, list[File]]:
-        row = await posts.by_message(snapshot, message_id)
-        task = await rows.get(snapshot, row.task_id) if row is not None and row.task_id is not None else None
-        if row is None or task is None or task.status is not TaskStatus.FINISHED:
-            raise MemberError(errors.no_song_here())
-        if row.user_id != user_id and not (await servers.get(snapshot, row.guild_id)).covers_of_others:
-            raise MemberError(errors.covers_of_others_off())
+        row, task = await post_of(snapshot, user_id, message_id)
         song_id = task.source_id if task.model == CoverArt.model and task.source_id is not None else task.id
         with_audio = [file for file in await file_rows.of(snapshot, song_id) if file.audio_url]
         if not with_audio:
@@ -237,6 +233,20 @@ class Songs:
                 raise
             return found
         return task
+
+
+async def post_of(snapshot: Snapshot, user_id: int, message_id: int) -> tuple[Notification, Task]:
+    """Return a post and what it carries, for a member who is about to build on it.
+
+    Raises `MemberError` where the message is no such post, and where the server's managers do not want that.
+    """
+    row = await posts.by_message(snapshot, message_id)
+    task = await rows.get(snapshot, row.task_id) if row is not None and row.task_id is not None else None
+    if row is None or task is None or task.status is not TaskStatus.FINISHED:
+        raise MemberError(errors.no_song_here())
+    if row.user_id != user_id and not (await servers.get(snapshot, row.guild_id)).covers_of_others:
+        raise MemberError(errors.covers_of_others_off())
+    return row, task
 
 
 def _imported(vidgo_id: str, title: str, *, now: float, user_id: int, guild_id: int | None) -> Task:

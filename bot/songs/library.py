@@ -70,7 +70,14 @@ class Library:
         """Post a song of a member's library in the channel; raises `MemberError`."""
         song = await self._songs.find(requester.user_id, track, kind=None)
         async with self._database.write() as transaction:
-            await notifications.tie(transaction, requester.notification_id, song.task_id, song.position)
+            files = await file_rows.of(transaction, song.task_id)
+            if any(file.audio_url for file in files):
+                # Of a song's versions each stands in the library by itself.
+                await notifications.tie(transaction, requester.notification_id, song.task_id, song.position, alone=True)
+            else:
+                await notifications.tie(
+                    transaction, requester.notification_id, song.task_id, picture=song.position or None
+                )
             task = await rows.get(transaction, song.task_id)
         if task is None:
             raise MemberError(errors.unknown_track(track))
@@ -107,7 +114,9 @@ class Library:
             try:
                 await notifications.cancel(transaction, row.id, message_id)
             except Gone:
-                if row.state is not NotificationState.CANCELLED:
+                # Read anew: the same press may have reached another process, which was first.
+                current = await notifications.get(transaction, row.id)
+                if current is None or current.state is not NotificationState.CANCELLED:
                     raise MemberError(errors.posted_already()) from None
             await drop_unwanted(transaction, task.id, self._clock())
 

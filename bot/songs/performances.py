@@ -29,7 +29,8 @@ _STYLE_LIMIT = 1000
 _NAMED_STYLE = 40
 """How much of a style is told in the name of a performance."""
 
-_CONTINUE = "Continue the song"
+CONTINUE = "Continue the song"
+"""What VidGo is told where nobody says how a song goes on."""
 
 
 class Performances:
@@ -107,7 +108,7 @@ class Performances:
             end = max((file.duration or 60.0) - 1, 1.0)
             request = ExtendMusic(
                 audio_id=file.audio_id,
-                prompt=prompt or _CONTINUE,
+                prompt=prompt or CONTINUE,
                 style=file.tags or song.title,
                 title=song.title,
                 continue_at=at if at is not None else end,

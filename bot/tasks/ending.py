@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from sqlalchemy.exc import IntegrityError
 
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 ARCHIVE_SECONDS = 2.0
 """How long the archive leaves a new file to those who were waiting for it; what they fetch is archived too."""
 
+MOST_PICTURES = 4
+"""How many pictures of one cover are kept; it is two where VidGo does as it says."""
 
 PAID_FOR_NOTHING = {"no_files", "address", "unknown"}
 """Failures that VidGo has not told as such, so that it may have charged for them."""
@@ -91,16 +94,22 @@ class Ending:
         log.info("task %s ended as %s (%s): %s", task_id, status, kind, reason)
 
 
-def first_wanted(task: Task, report: Report, now: float) -> File | None:
-    """Return the file that the requesters of a result will want first, where it has any."""
+def wanted_first(task: Task, report: Report, now: float) -> list[File]:
+    """Return the files that the requesters of a result will want first: two versions of a song, or two pictures."""
     files = _files_of(task, report, now)
-    return next((file for file in files if file.audio_url), next(iter(files), None))
+    versions = [file for file in files if file.audio_url][:2]
+    # The picture of the second version is not shown.
+    return [versions[0], *(replace(file, image_urls=[]) for file in versions[1:])] if versions else files[:2]
 
 
 def _files_of(task: Task, report: Report, now: float) -> list[File]:
     # VidGo names songs made from another after their style or not at all, and takes no title without a style.
     named = task.title if task.source_id is not None or "title" in task.request else None
-    return to_files(task.id, report.files, named or task.title, now + ARCHIVE_SECONDS, rename=named is not None)
+    files = list(report.files)
+    if task.model == CoverArt.model and not report.has_audio:
+        # Each picture is one that its requester may choose, and is archived.
+        files = [replace(file, image_urls=(url,)) for file in files for url in file.image_urls][:MOST_PICTURES]
+    return to_files(task.id, files, named or task.title, now + ARCHIVE_SECONDS, rename=named is not None)
 
 
 def to_files(

@@ -21,7 +21,7 @@ from bot.media.files import Files
 from bot.media.links import Links
 from bot.metrics import Metrics
 from bot.settings import Settings
-from bot.tasks.ending import first_wanted
+from bot.tasks.ending import wanted_first
 from bot.tasks.reading import Reading
 from bot.vidgo import Nonsense, Report, Status, parse_callback, verify_signature
 from bot.web.connections import Connections
@@ -128,10 +128,10 @@ class Listener:
             return _answer(403, "no such task")
         if report.status in (Status.FINISHED, Status.FAILED):
             finished = report.status is Status.FINISHED
-            wanted = first_wanted(task, report, self._clock())
-            if finished and task.vidgo_id == report.task_id and not task.status.is_final and wanted is not None:
-                # What is fetched here is used only if VidGo's own answer names the same address.
-                self._files.prefetch(wanted)
+            if finished and task.vidgo_id == report.task_id and not task.status.is_final:
+                for wanted in wanted_first(task, report, self._clock()):
+                    # What is fetched here is used only if VidGo's own answer names the same address.
+                    self._files.prefetch(wanted)
             if not await self._reading.ring(task.id, report.task_id, finished=finished):
                 return _answer(400, "not this task's result")
         elif task.vidgo_id is not None and task.vidgo_id != report.task_id:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.words.commands import mention
-from bot.words.text import Text
+from bot.words.text import Raw, Text
 
 
 def imported(titles: list[str]) -> Text:
@@ -15,6 +15,10 @@ def imported(titles: list[str]) -> Text:
         cover=mention("cover"),
         count=len(titles),
     )
+
+
+def have_this_one(link: Raw) -> Text:
+    return Text("You have this one: {link}", link=link)
 
 
 def no_match(search: str) -> Text:

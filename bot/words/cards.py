@@ -39,7 +39,7 @@ def card(song: SongDetails, *, image: str | None) -> discord.Embed:
         colour=COLOUR,
     )
     if song.duration:
-        embed.add_field(name=str(labels.duration()), value=_clock(song.duration))
+        embed.add_field(name=str(labels.duration()), value=in_minutes(song.duration))
     if image is not None:
         embed.set_image(url=f"attachment://{image}")
     return embed
@@ -57,7 +57,7 @@ def fitting(content: str) -> str:
 def library_page(page: Page) -> tuple[str, list[discord.Embed], discord.ui.View]:
     """Show a page of a member's songs, each with its artwork as a thumbnail and a row of buttons."""
     if not page.songs:
-        return str(answers.no_match(page.search) if page.search else errors.no_songs()), [], _finished([])
+        return str(answers.no_match(page.search) if page.search else errors.no_songs()), [], finished([])
     embeds: list[discord.Embed] = []
     buttons: list[discord.ui.Button[Any]] = []
     for place, song in enumerate(page.songs):
@@ -75,7 +75,7 @@ def library_page(page: Page) -> tuple[str, list[discord.Embed], discord.ui.View]
         buttons.append(turn("◀", page.number - 1, page.search))
     if page.has_more:
         buttons.append(turn("▶", page.number + 1, page.search))
-    return str(labels.library_head(page.number + 1, page.search)), embeds, _finished(buttons)
+    return str(labels.library_head(page.number + 1, page.search)), embeds, finished(buttons)
 
 
 def turn(label: str, number: int, search: str) -> discord.ui.Button[Any]:
@@ -91,7 +91,7 @@ def track_value(song: Song | File) -> str:
 def choice(song: Song) -> str:
     """Name a song in an autocompletion, within Discord's 100 characters."""
     number = _variant(song)
-    length = f" · {_clock(song.duration)}" if song.duration else ""
+    length = f" · {in_minutes(song.duration)}" if song.duration else ""
     return clean(song.title, CHOICE_LIMIT - len(number + length)) + number + length
 
 
@@ -107,17 +107,19 @@ def stop_button(notification_id: str) -> discord.ui.Button[Any]:
 
 def waiting_buttons(notification_id: str) -> discord.ui.View:
     """Make the buttons under an acknowledgement."""
-    return _finished([stop_button(notification_id)])
+    return finished([stop_button(notification_id)])
 
 
 def remove_button(notification_id: str) -> discord.ui.Button[Any]:
     """Make the *Remove* button."""
-    return discord.ui.Button(label=str(labels.remove()), custom_id=remove_id(notification_id))
+    return discord.ui.Button(emoji="🗑️", label=str(labels.remove()), custom_id=remove_id(notification_id))
 
 
 def cover_button(track: str) -> discord.ui.Button[Any]:
     """Make the *Cover* button."""
-    return discord.ui.Button(label=str(labels.cover()), custom_id=f"cover:{track}", style=discord.ButtonStyle.primary)
+    return discord.ui.Button(
+        emoji="🎨", label=str(labels.cover()), custom_id=f"cover:{track}", style=discord.ButtonStyle.primary
+    )
 
 
 def refusal_view(row: Notification, task: Task | None, support_url: str | None) -> discord.ui.View | None:
@@ -125,12 +127,12 @@ def refusal_view(row: Notification, task: Task | None, support_url: str | None) 
     buttons = _once_more(row, task)
     if support_url is not None:
         buttons.append(discord.ui.Button(label=str(labels.support()), url=support_url))
-    return _finished(buttons) if buttons else None
+    return finished(buttons) if buttons else None
 
 
 def failed_buttons(row: Notification, task: Task) -> discord.ui.View:
     """Make the buttons under a public message that says why there is no result."""
-    return _finished([*_once_more(row, task), remove_button(row.id)])
+    return finished([*_once_more(row, task), remove_button(row.id)])
 
 
 def _once_more(row: Notification, task: Task | None) -> list[discord.ui.Button[Any]]:
@@ -142,7 +144,7 @@ def _once_more(row: Notification, task: Task | None) -> list[discord.ui.Button[A
 
 def support_view(url: str | None) -> discord.ui.View | None:
     """Make the button that leads to where members get help, where there is such a place."""
-    return None if url is None else _finished([discord.ui.Button(label=str(labels.support()), url=url)])
+    return None if url is None else finished([discord.ui.Button(label=str(labels.support()), url=url)])
 
 
 def forget_button(user_id: int) -> discord.ui.Button[Any]:
@@ -159,20 +161,10 @@ def keep_button(user_id: int) -> discord.ui.Button[Any]:
 
 def forget_confirmation(user_id: int) -> discord.ui.View:
     """Make the buttons under the question whether everything shall be forgotten."""
-    return _finished([keep_button(user_id), forget_button(user_id)])
+    return finished([keep_button(user_id), forget_button(user_id)])
 
 
-def post_buttons(notification_id: str, *, cover: str | None = None, link: str | None = None) -> discord.ui.View:
-    """Make the buttons under a posted message."""
-    buttons: list[discord.ui.Button[Any]] = []
-    if link is not None:
-        buttons.append(discord.ui.Button(label=str(labels.download()), url=link))
-    if cover is not None:
-        buttons.append(cover_button(cover))
-    return _finished([*buttons, remove_button(notification_id)])
-
-
-def _finished(buttons: list[discord.ui.Button[Any]]) -> discord.ui.View:
+def finished(buttons: list[discord.ui.Button[Any]]) -> discord.ui.View:
     """Make a view that discord.py does not keep in memory: the buttons work through their custom ids alone."""
     view = discord.ui.View(timeout=None)
     for button in buttons:
@@ -185,6 +177,7 @@ def _variant(song: Song) -> str:
     return f" ({song.position + 1})" if song.position else ""
 
 
-def _clock(seconds: float) -> str:
+def in_minutes(seconds: float) -> str:
+    """Return a duration in minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import discord
+
 from bot.vidgo import CoverArt
 from bot.words import reasons
 from bot.words.commands import mention
@@ -10,11 +12,12 @@ from storage.tasks import Task
 
 
 class MemberError(Exception):
-    """Something a member has to be told, privately; carries the sentence."""
+    """Something a member has to be told, privately; carries the sentence, and the buttons under it if it has any."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, view: discord.ui.View | None = None) -> None:
         super().__init__(text.template)
         self.text = text
+        self.view = view
 
 
 def no_songs() -> Text:
@@ -50,6 +53,24 @@ def failed_track(title: str) -> Text:
 
 def not_a_song() -> Text:
     return Text("What VidGo made under that id is no music. Use the id of a song.")
+
+
+def not_again(title: str) -> Text:
+    return Text(
+        "I no longer know in which words **{title}** was made, so I cannot make it again. No credits were used.",
+        title=title,
+    )
+
+
+def not_your_picture() -> Text:
+    return Text("Only the member who asked for it can choose its picture.")
+
+
+def pictures_in_channels() -> Text:
+    return Text(
+        "A picture can be chosen under a post in a channel. Post it there from your {library}.",
+        library=mention("music library"),
+    )
 
 
 def unknown_task_id() -> Text:

@@ -20,16 +20,6 @@ CUSTOM_ID = rf"form:(?P<making>song|style|extension)(?::(?P<track>{TRACK})|@(?P<
 """The custom id of a form: what it makes, and from which song, or after which order that came to nothing."""
 
 
-def style_button(track: str) -> ui.Button[Any]:
-    """Make the *Other style…* button, under a post or in the library."""
-    return ui.Button(label=str(Text("Other style…")), custom_id=f"style:{track}")
-
-
-def lengthen_button(track: str) -> ui.Button[Any]:
-    """Make the *Extend…* button, under a post or in the library."""
-    return ui.Button(label=str(Text("Extend…")), custom_id=f"lengthen:{track}")
-
-
 def retry_button(notification_id: str) -> ui.Button[Any]:
     """Make the *Try again* button, under what came to nothing."""
     return ui.Button(

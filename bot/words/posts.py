@@ -10,24 +10,24 @@ from storage.tasks import Task
 def result(task: Task, title: str, *, artwork_only: bool) -> Text:
     if task.model == CoverAudio.model:
         # Translators: sentences in lower case follow a mention of the member, as in "@ada here is your song …".
-        return Text("here is a new performance: **{title}**.", title=title)
+        return Text("here is a new version: **{title}**.", title=title)
     if task.model == ExtendMusic.model:
         return Text("here is **{title}**, extended.", title=title)
     if task.model != CoverArt.model:
         return Text("here is your song **{title}**.", title=title)
     if artwork_only:
-        return Text("here is new artwork for **{title}**. The music is the original's.", title=title)
-    return Text("here is your cover of **{title}**, a new performance.", title=title)
+        return Text("🎨 New artwork for **{title}**. Want it sung anew?", title=title)
+    return Text("here is your cover of **{title}**, in a new version.", title=title)
 
 
 def artwork_alone(title: str, *, is_gone: bool) -> Text:
     if is_gone:
         return Text(
-            "here is new artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.",
+            "🎨 New artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.",
             title=title,
         )
     return Text(
-        "here is new artwork for **{title}**. The original's audio could not be got in a form that plays, so it comes "
+        "🎨 New artwork for **{title}**. The original's audio could not be got in a form that plays, so it comes "
         "alone.",
         title=title,
     )

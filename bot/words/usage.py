@@ -39,7 +39,9 @@ def page(usage: Usage) -> discord.Embed:
         today = Text("Today, {number} of {limit}", number=usage.counts[-1], limit=usage.per_server)
     for name, rows in ((today, usage.now), (Text("{number} days", number=DAYS), usage.by_member)):
         embed.add_field(name=str(name), value=_table(rows), inline=False)
-    notes = [Text("covers / new songs / failed / credits; what failed counts against no limit")]
+    notes = [
+        Text("covers / new songs / failed / credits, as far as they are known; what failed counts against no limit")
+    ]
     if any(row.credits is None for row in (*usage.now, *usage.by_member)):
         notes.append(Text("?: it is not known what that cost"))
     embed.set_footer(text="\n".join(map(str, notes)))

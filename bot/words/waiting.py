@@ -126,14 +126,14 @@ def still_not(title: str) -> Text:
 
 
 def done(title: str, guild_id: int | None, channel_id: int, message_id: int) -> Text:
-    return Text("-# **{title}** is done: {link}", title=title, link=_jump(guild_id, channel_id, message_id))
+    return Text("-# **{title}** is done: {link}", title=title, link=jump(guild_id, channel_id, message_id))
 
 
 def done_without_it(title: str, guild_id: int | None, channel_id: int, message_id: int) -> Text:
     return Text(
         "-# **{title}** is finished, but could not be posted: {link}",
         title=title,
-        link=_jump(guild_id, channel_id, message_id),
+        link=jump(guild_id, channel_id, message_id),
     )
 
 
@@ -148,7 +148,7 @@ def not_posted(title: str) -> Text:
 
 
 def ended(task: Task, guild_id: int | None, channel_id: int, message_id: int | None) -> Text:
-    link = None if message_id is None else _jump(guild_id, channel_id, message_id)
+    link = None if message_id is None else jump(guild_id, channel_id, message_id)
     if task.status is TaskStatus.GIVEN_UP or task.error_kind in _UNCERTAIN:
         if link is None:
             return Text("**{title}** has not come.", title=task.title)
@@ -164,5 +164,5 @@ def cancelled(task: Task) -> Text:
     return Text("**{title}** will not be posted. It may use credits all the same.", title=task.title)
 
 
-def _jump(guild_id: int | None, channel_id: int, message_id: int) -> Raw:
+def jump(guild_id: int | None, channel_id: int, message_id: int) -> Raw:
     return Raw(f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}")

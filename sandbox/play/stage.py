@@ -59,6 +59,7 @@ class Stage:
         self.guild = _people_a_server(discord)
         self._songs = [(person, *song) for person in self.people for song in SONGS[person.name]]
         self._bot = bot
+        self.directory = bot.directory
         self._settings = {
             "DISCORD_TOKEN": TOKEN,
             "DISCORD_API_URL": discord.api_url,

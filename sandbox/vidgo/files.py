@@ -88,7 +88,13 @@ class FileHost:
         if suffix not in TYPES or task.status != "finished" or task.expired:
             raise web.HTTPNotFound(text="no such file")
         rule = task.file_rules.get(media)
-        if rule is None or not rule.holds(self._clock()) or rule.kind in {"private", "url", "spaced", "long"}:
+        is_other = rule is not None and rule.number not in (0, _position(stem.removeprefix("cover-")))
+        if (
+            rule is None
+            or is_other
+            or not rule.holds(self._clock())
+            or rule.kind in {"private", "url", "spaced", "long"}
+        ):
             return web.Response(body=await self.content(task, stem, suffix), content_type=TYPES[suffix])
         return await self._misbehave(request, rule, task, stem, suffix)
 

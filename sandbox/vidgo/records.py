@@ -32,7 +32,10 @@ class Variant:
 
 @dataclass(frozen=True)
 class FileRule:
-    """How the result files of a task behave; see `VidGoStandIn.set_song_files` for the kinds."""
+    """How the result files of a task behave; see `VidGoStandIn.set_song_files` for the kinds.
+
+    `number` is the only version or picture that does so; 0 stands for all.
+    """
 
     kind: str
     data: bytes = b""
@@ -44,6 +47,7 @@ class FileRule:
     rate: int = 0
     lasting: float | None = None
     until: float | None = None
+    number: int = 0
 
     def begun(self, now: float) -> FileRule:
         """Return the rule as it holds from now on, for as long as it lasts."""

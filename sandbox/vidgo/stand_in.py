@@ -158,15 +158,16 @@ class VidGoStandIn(State):
         pause: float = 0.05,
         rate: int = 0,
         lasting: float | None = None,
+        number: int = 0,
     ) -> None:
-        """Let the result files of `task`, or of the next tasks (of `model`), misbehave.
+        """Let the result files of `task`, or of the next tasks (of `model`), misbehave, or only the one with a number.
 
         `files.FileKind` says what each kind does. With `lasting` they do so for that many seconds after the task's
         end, then they are fine. Raises `ValueError` for an unknown kind.
         """
         if kind not in FILE_KINDS:
             raise ValueError(f"no such behaviour of files: {kind}")
-        rule = FileRule(kind, data, size, location, content_type, status, pause, rate, lasting)
+        rule = FileRule(kind, data, size, location, content_type, status, pause, rate, lasting, number=number)
         if task is not None:
             task.file_rules[media] = rule.begun(self.clock())
         else:

@@ -26,6 +26,9 @@ from storage.wakeups import Wakeups
 APART_SECONDS = 5.0
 """From which difference on two clocks are worth a word."""
 
+RESTART_SECONDS = 10.0
+"""How long the server's restart may take until members are told of an error."""
+
 _VERSION = text("SELECT current_setting('server_version')")
 _SIZE = text("SELECT pg_database_size(current_database())")
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))").bindparams(bindparam("name"))
@@ -54,6 +57,7 @@ class PostgreSQLDatabase(Database):
     """A pool of connections; whoever reads has one consistent state, and whoever writes sees what others commit."""
 
     connections = CONNECTIONS
+    passing_seconds = RESTART_SECONDS
 
     def __init__(self, url: str, server: Server) -> None:
         self.wakeups = Wakeups()
@@ -97,8 +101,13 @@ class PostgreSQLDatabase(Database):
         self.wakeups.ring(transaction.woken)
         self._listener.tell(transaction.woken)
 
+    def begin_work(self) -> None:
+        """Let the current task send what it does for as long as nobody can have taken it over."""
+        self._process.begin_work()
+
     def claiming(self) -> AbstractAsyncContextManager[Transaction]:
-        """Give a transaction in which work is claimed and released."""
+        """Give a transaction in which work is claimed and released, for the current task and those that it makes."""
+        self.begin_work()
         return self.write(durable=False)
 
     def releasing(self, release: Release) -> Callable[[Collection[str]], Awaitable[None]]:

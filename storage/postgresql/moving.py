@@ -10,12 +10,24 @@ from typing import Any
 from sqlalchemy import Select, Table, bindparam, func, insert, select, tuple_, update
 
 from storage.database import Database, DatabaseError, Snapshot, Transaction
-from storage.schema import alarms, changes, files, greetings, library, media, notifications, servers, tasks, usage
+from storage.schema import (
+    alarms,
+    changes,
+    files,
+    greetings,
+    library,
+    likes,
+    media,
+    notifications,
+    servers,
+    tasks,
+    usage,
+)
 
 PAGE = 500
 """How many rows are held in memory."""
 
-TABLES: list[Table] = [tasks, files, media, library, notifications, usage, servers, changes, alarms, greetings]
+TABLES: list[Table] = [tasks, files, media, library, likes, notifications, usage, servers, changes, alarms, greetings]
 """In an order in which what is referred to comes first."""
 
 

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -35,6 +36,8 @@ class Process:
         self._version = version
         self._write = write
         self._until = 0.0
+        # As whom the current work was begun; nobody where it is none that others could take over.
+        self._began_as: ContextVar[str | None] = ContextVar("began_as", default=None)
         self._leads = False
         self._turns = 0
         self._task: asyncio.Task[None] | None = None
@@ -46,8 +49,12 @@ class Process:
 
     @property
     def may_act(self) -> bool:
-        """Whether the lease stands, by this process's own clock that nobody can set."""
-        return time.monotonic() < self._until
+        """Whether the lease stands, by this process's own clock that nobody can set, and did since the work began."""
+        return time.monotonic() < self._until and self._began_as.get() in (None, self.id)
+
+    def begin_work(self) -> None:
+        """Let the current task, and those that it makes, act for as long as this life lasts, and not in the next."""
+        self._began_as.set(self.id)
 
     @property
     def leads(self) -> bool:

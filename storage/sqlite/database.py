@@ -100,6 +100,9 @@ class SQLiteDatabase(Database):
         if durable:
             await self.sync()
 
+    def begin_work(self) -> None:
+        """Do nothing: nobody else lives who could take it over."""
+
     @asynccontextmanager
     async def claiming(self) -> AsyncIterator[Transaction]:
         """Give a transaction that only reads, for nobody else lives who could take what is found."""

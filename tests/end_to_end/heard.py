@@ -56,5 +56,6 @@ def music_of(data: bytes) -> bytes:
 
 def artwork_shown(message: Message) -> Attachment:
     """Return the upload that a message's embed shows as its picture."""
-    url = message.embeds[0]["image"]["url"]
+    embed = message.embeds[0]
+    url = (embed.get("image") or embed["thumbnail"])["url"]
     return next(file for file in message.files if file.url == url)

@@ -81,7 +81,7 @@ async def waiting(calling: World) -> AsyncIterator[Waiting]:
     yield Waiting(calling, ada, call, task)
     calling.vidgo.release(COVER)
     result = await ada.result(call)
-    assert "new artwork" in result.content
+    assert "New artwork" in result.content
 
 
 async def at_rest(world: World, song: Task) -> Task:

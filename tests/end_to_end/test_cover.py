@@ -46,7 +46,7 @@ async def test_a_song_is_acknowledged_and_its_cover_arrives_by_callback(calling:
     assert result.replied_to is acknowledgement
     assert result.pings == {ada.member.id}
     assert not result.mention_everyone
-    assert "new artwork" in result.content
+    assert "New artwork" in result.content
     assert "**Harbour Lights**" in result.content
 
     [audio] = result.attachments
@@ -55,10 +55,14 @@ async def test_a_song_is_acknowledged_and_its_cover_arrives_by_callback(calling:
     heard = listen(audio.data)
     assert heard.seconds == pytest.approx(3, abs=0.3)
     assert heard.loudness > 0.02
-    [embed] = result.embeds
+    [embed, second] = result.embeds
     assert embed["title"] == "Harbour Lights"
-    assert embed["description"] == "folk, warm"
-    assert [(one["name"], one["value"]) for one in embed["fields"]] == [("Duration", "0:03")]
+    assert second["image"]["url"] != embed["image"]["url"]
+    assert second["url"] == embed["url"]
+    assert re.fullmatch(
+        rf"<@{ada.member.id}> · </cover:\d+>\nfolk, warm\nThe music is the original's\.", embed["description"]
+    )
+    assert embed["footer"]["text"].startswith("0:03")
     assert artwork_shown(result).content_type == "image/png"
 
     submission = next(one for one in calling.vidgo.submissions if one.input == {"task_id": song.id})
@@ -74,7 +78,7 @@ async def test_without_a_public_address_the_bot_asks_by_itself(polling: World) -
     ada = polling.person("ada")
     song = await ada.imports("Low Water")
     result = await ada.covered()
-    assert "new artwork" in result.content
+    assert "New artwork" in result.content
     assert len(result.attachments) == 1
     [submission] = [one for one in polling.vidgo.submissions if one.input == {"task_id": song.id}]
     # VidGo's schema wants an address; this one is reserved and leads nowhere.
@@ -88,7 +92,7 @@ async def test_a_result_of_artwork_alone_comes_with_the_music_of_the_original(po
     song = await ada.imports(f"Tide {shape.replace('_', ' ')}", tags="shanty")
     polling.vidgo.set_result(COVER, shape, times=1)
     result = await ada.covered()
-    assert "new artwork" in result.content
+    assert "New artwork" in result.content
     assert result.pings == {ada.member.id}
     [audio] = result.attachments
     shown = artwork_shown(result)
@@ -109,14 +113,14 @@ async def test_a_result_with_audio_is_posted_as_a_new_performance(polling: World
     song = await ada.imports(f"Gull {shape.replace('_', ' ')}", seconds=3)
     polling.vidgo.set_result(COVER, shape, times=1)
     result = await ada.covered()
-    assert "new performance" in result.content
+    assert "new version" in result.content
     assert "artwork" not in result.content
     [audio] = result.attachments
     assert listen(audio.data).seconds == pytest.approx(3, abs=0.3)
     async with polling.http.get(f"{polling.vidgo.api_url}/files/{song.id}/1.mp3") as response:
         assert music_of(audio.data) != music_of(await response.read())
     assert result.embeds[0]["title"] == song.title
-    assert ("image" in result.embeds[0]) == (shape != "audio_no_image")
+    assert ("thumbnail" in result.embeds[0]) == (shape != "audio_no_image")
 
 
 async def test_a_result_in_another_format_plays_too(polling: World) -> None:
@@ -168,8 +172,10 @@ async def test_a_finished_cover_is_posted_again_at_once(calling: World) -> None:
     await bob.brings_in(song)
     first = await ada.covered()
     reads = len([one for one in calling.vidgo.requests if "/detail/" in one.path])
-    for person in (ada, bob):
-        call = await person.cover()
+    has_it = await (await ada.cover()).reply()
+    assert str(first.id) in has_it.content
+    calls = [await calling.discord.press(ada.member, has_it, "Post again"), await bob.cover()]
+    for person, call in zip((ada, bob), calls, strict=True):
         assert "before" in said(await call.reply())
         again = await person.result(call, timeout=5)
         assert again.id != first.id
@@ -208,9 +214,7 @@ async def test_a_pasted_vidgo_id_and_a_typed_title_are_understood(polling: World
     assert "**From Elsewhere**" in (await ada.covered(f" {pasted.id} ")).content
     assert [choice.name.partition(" · ")[0] for choice in await ada.type_track("elsewhere")] == ["From Elsewhere"]
     await ada.imports("Something Else")
-    again = await ada.cover("from elsewhere")
-    assert "before" in said(await again.reply())
-    await ada.result(again)
+    assert "You have this one" in (await (await ada.cover("from elsewhere")).reply()).content
     assert polling.submitted(pasted) == 1
 
 
@@ -263,7 +267,7 @@ async def test_a_new_song_is_posted_with_a_button_that_covers_it(calling: World)
     assert listen(song.attachments[0].data).loudness > 0.02
     pressed = await calling.discord.press(ada.member, song, "Cover")
     cover = await ada.result(pressed)
-    assert "new artwork for **Sea Song**" in cover.content
+    assert "New artwork for **Sea Song**" in cover.content
     assert len([one for one in calling.vidgo.submissions if one.model == SONG]) == 1
 
 

@@ -80,10 +80,10 @@ def check_transcript(shown: str) -> None:
     assert "\x1b" not in shown
     lines = shown.splitlines()
     assert max(map(len, lines)) <= WIDTH
-    assert len(lines) <= 90
+    assert len(lines) <= 100
     assert not [line for line in lines if line != line.rstrip()]
-    assert "@ada here is your cover of Harbour Lights, a new performance." in shown
-    assert "@ada here is a new performance: Harbour Lights (acoustic, slow)." in shown
+    assert "@ada here is your cover of Harbour Lights, in a new version." in shown
+    assert "@ada here is a new version: Harbour Lights (acoustic, slow)." in shown
     assert "Your songs and covers with “harbour”, page 1." in shown
     assert re.search(r"Covering Harvest Moon – started .*\(answered in \d+ ms\)", " ".join(shown.split()))
     assert "covers asked for, ordered, paid and posted: 4 each. Nothing was lost" in shown

@@ -178,7 +178,7 @@ async def test_an_unusual_address_of_audio_is_never_taken_for_none(world: World,
         world.vidgo.set_song_files("url", model=COVER, times=1, location=location)
         result = await ada.covered()
     if found:
-        assert "a new performance" in result.content
+        assert "a new version" in result.content
         assert len(result.attachments) == 1
     else:
         assert "names an address for its file that cannot be used" in result.content

@@ -95,22 +95,20 @@ async def test_other_style_under_a_post_opens_a_form(world: World, who: str) -> 
     await ada.imports(f"Styled by {who}")
     post = await post_again(ada, f"Styled by {who}")
     person = ada if who == "requester" else world.person("bob", ada.channel)
-    track = world.rows("SELECT task_id FROM notifications WHERE message_id = ?", post.id)[0]["task_id"]
-    call = await forge(person, post, f"style:{track}")
+    call = await press(person, post, "Other style…")
     assert await open_form(person, call) == {"style": None}
     assert call.modal is not None
     assert call.modal["title"] == f"Other style: Styled by {who}"
     sent = await submit(person, call, style="slow waltz")
-    assert "new performance" in (await person.result(sent)).content
+    assert "new version" in (await person.result(sent)).content
     assert orders(world, PERFORM)[-1].input["prompt"] == "slow waltz"
 
 
 async def test_extend_opens_a_form_and_takes_minutes_and_seconds(world: World) -> None:
     ada = world.person("ada")
     await ada.imports("Long Road", seconds=100)
-    [choice] = await ada.type_track("Long Road")
-    page = await post_again(ada, "Long Road")
-    call = await forge(ada, page, f"lengthen:{choice.value}")
+    post = await post_again(ada, "Long Road")
+    call = await press(ada, post, "Extend…")
     assert await open_form(ada, call) == {"prompt": None, "at": None}
     sent = await submit(ada, call, prompt="and home again", at="1:10")
     assert "extended" in (await ada.result(sent)).content
@@ -210,7 +208,7 @@ async def test_a_failed_cover_can_be_tried_again_and_has_no_words(world: World) 
     world.vidgo.set_failure(COVER, "no paint", times=1)
     failed = await noted(world, await ada.failure(await ada.cover()))
     assert [button.label for button in failed.buttons] == [TRY]
-    assert "new artwork" in (await ada.result(await press(ada, failed, TRY))).content
+    assert "New artwork" in (await ada.result(await press(ada, failed, TRY))).content
     assert world.submitted(song) == 2
     notification = world.rows("SELECT id FROM notifications WHERE message_id = ?", failed.id)[0]["id"]
     changed = await forge(ada, failed, f"change:{notification}")

@@ -93,7 +93,7 @@ async def test_cover_under_a_posted_song_works_for_everybody(world: World, when:
     # Bob does not have the song yet. The button brings it into his library.
     result = await bob.result(await press(bob, post, "Cover"))
     assert result.pings == {bob.member.id}
-    assert "new artwork" in result.content
+    assert "New artwork" in result.content
     assert music_of(result.attachments[0].data) == music_of(await served(world, song, "2.mp3"))
     assert f"Posted {when} (2)" in titles(await open_library(bob))
     assert world.submitted(song) == 1
@@ -109,10 +109,10 @@ async def test_the_message_menu_covers_what_a_message_carries(world: World, when
     await come_back(world, when)
     call = await world.discord.message_menu(bob.member, cover, MENU)
     assert "before" in said(await call.reply())
-    assert f"new artwork for **Menu {when}**" in (await bob.result(call)).content
+    assert f"New artwork for **Menu {when}**" in (await bob.result(call)).content
     assert world.submitted(song) == 1
     call = await world.discord.message_menu(bob.member, performed, MENU)
-    assert f"new artwork for **Menu {when} (jazz)**" in (await bob.result(call)).content
+    assert f"New artwork for **Menu {when} (jazz)**" in (await bob.result(call)).content
 
 
 async def test_the_message_menu_knows_what_carries_no_song(world: World) -> None:

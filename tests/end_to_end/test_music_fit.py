@@ -165,7 +165,7 @@ async def test_a_song_that_fits_only_without_its_new_artwork_is_made_smaller(hid
         assert (await post_again(ada, "Tight")).attachments[0].data == data
         post = await ada.covered()
     await check_fitted(post, song, 20, limit)
-    assert "new artwork" in post.content
+    assert "New artwork" in post.content
 
 
 @pytest.mark.parametrize("kind", ["flac", "ogg vorbis", "ogg opus", "m4a", "wav"])
@@ -207,7 +207,7 @@ async def test_new_performances_are_made_to_fit_too(hidden: World, kind: str) ->
             hidden.vidgo.set_result(COVER, "audio", times=1)
             call = await ada.cover()
         post = await ada.result(call, timeout=60)
-    assert "new performance" in post.content
+    assert "new version" in post.content
     assert "quality is reduced" in post.content
     assert post.attachments[0].size <= 300_000
     assert listen(post.attachments[0].data).seconds == pytest.approx(20, abs=0.3)

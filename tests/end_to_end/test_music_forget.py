@@ -201,7 +201,7 @@ async def test_a_song_that_is_being_covered_is_covered_first(world: World) -> No
     await forget(ada, track)
     assert titles(await open_library(ada)) == []
     world.vidgo.release()
-    assert "new artwork" in (await ada.result(call)).content
+    assert "New artwork" in (await ada.result(call)).content
 
 
 @pytest.mark.parametrize("track", ["no such song", "0" * 24, "'; DROP TABLE library; --", "%"])
@@ -305,7 +305,7 @@ async def test_who_has_nothing_can_be_forgotten_and_come_back(world: World) -> N
     await confirm(ada, await forget(ada))
     assert about(world, ada) == []
     await ada.brings_in(song)
-    assert "new artwork" in (await ada.covered()).content
+    assert "New artwork" in (await ada.covered()).content
 
 
 async def test_a_running_task_that_another_joined_goes_on_for_them(world: World) -> None:

@@ -182,7 +182,7 @@ async def test_a_song_is_posted_covered_and_extended_by_its_buttons(world: World
     assert post.pings == {ada.member.id}
 
     cover = await ada.result(await press(ada, page, "2 Cover"))
-    assert "new artwork for **Pressed**" in cover.content
+    assert "New artwork for **Pressed**" in cover.content
     assert world.submitted(song) == 1
 
     extended = await ada.result(await press(ada, page, "2 Extend"))

@@ -189,7 +189,7 @@ async def test_stopped_in_the_queue_it_is_never_ordered(world: World) -> None:
     world.vidgo.clear_faults()
     tried = world.submitted(song)
     result = await ada.covered("Not Even Ordered")
-    assert "new artwork" in result.content
+    assert "New artwork" in result.content
     assert world.submitted(song) == tried + 1
     assert len([one for one in world.vidgo.accepted(COVER) if one.input == {"task_id": song.id}]) == 1
     assert answers(ada, acknowledgement) == []
@@ -255,7 +255,7 @@ async def test_a_deleted_channel_sends_the_result_to_its_requester(world: World)
     world.vidgo.release()
     direct = world.discord.dm(ada.member)
     result = await noted(world, await direct.wait_for(lambda one: bool(one.files)))
-    assert "new artwork for **Homeless**" in result.content
+    assert "New artwork for **Homeless**" in result.content
     assert result.pings == {ada.member.id}
     await world.bot.wait_log("cannot be changed", after=log)
     assert set(refusals(world)) == {("POST", 10003), ("PATCH", 10003)}
@@ -273,7 +273,7 @@ async def test_a_closed_channel_tells_the_requester_through_the_interaction(worl
     await call.changed.wait_for(lambda: call.followups or None, 15, "follow-up")
     [told] = call.followups
     assert told.ephemeral
-    assert "new artwork for **Locked Out**" in told.content
+    assert "New artwork for **Locked Out**" in told.content
     assert len(told.attachments) == 1
     # The acknowledgement can still be changed, and leads nowhere wrong.
     await ada.channel.wait_for(lambda one: one is acknowledgement and bool(one.edits))
@@ -299,7 +299,7 @@ async def test_after_the_interaction_has_expired_the_requester_is_told_directly(
     world.vidgo.release()
     if direct == "open":
         result = await world.discord.dm(ada.member).wait_for(lambda one: bool(one.files))
-        assert f"new artwork for **Long Gone {direct}**" in result.content
+        assert f"New artwork for **Long Gone {direct}**" in result.content
         await says(acknowledgement, "got it privately")
         assert refusals(world) == [("POST", 50013), ("POST", 50027)]
     else:
@@ -323,7 +323,7 @@ async def test_an_archived_thread_is_opened_again_unless_it_is_locked(world: Wor
         return
     # A locked thread takes no follow-up either, so the song comes directly.
     told = await world.discord.dm(ada.member).wait_for(lambda one: bool(one.files), 15)
-    assert f"new artwork for **Shelved {locked}**" in told.content
+    assert f"New artwork for **Shelved {locked}**" in told.content
     await world.bot.wait_log("cannot be changed", after=log)
     assert call.followups == []
     assert refusals(world) == [("POST", 50083), ("POST", 50083), ("PATCH", 50083)]

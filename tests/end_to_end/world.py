@@ -158,7 +158,11 @@ class Person:
 
     async def covered(self, track: str | None = None) -> Message:
         """Type `/cover` and return the result."""
-        return await self.result(await self.cover(track))
+        call = await self.cover(track)
+        reply = await call.reply()
+        if "You have this one" in reply.content:
+            call = await self.world.discord.press(self.member, reply, "Post again")
+        return await self.result(call)
 
     async def failure(self, call: Call, timeout: float = 20) -> Message:
         """Return the private message that says why nothing came of what was acknowledged in public."""

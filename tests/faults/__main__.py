@@ -9,23 +9,27 @@ import random
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.faults.audit import KINDS, Verdict
 from tests.faults.flows import FLOWS, SLOWLY
-from tests.faults.points import die_at_each, find_points
+from tests.faults.points import alone, die_at_each, find_points
+from tests.faults.processes.points import SHARED_FLOWS, together
+from tests.faults.processes.rounds import play_rounds as play_shared_rounds
 from tests.faults.program import open_nursery
 from tests.faults.rounds import play_rounds
 from tests.faults.troubles import TROUBLES, play
+from tests.postgresql import PostgreSQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tests.faults.flows import Flow
-    from tests.faults.points import Outcome
+    from tests.faults.points import Opening, Outcome
     from tests.faults.program import Nursery
     from tests.faults.rounds import Played
     from tests.faults.troubles import Trouble
@@ -37,6 +41,8 @@ LANES = 2
 
 ROUNDS = 200
 TASKS = 20
+SHARED_ROUNDS = 200
+SHARED_TASKS = 12
 QUEUED = 10
 """One of so many rounds is played with orders that have to wait for their turn."""
 
@@ -71,11 +77,12 @@ class Report:
         self.lines: dict[str, Line] = {}
         self.unreached: list[str] = []
 
-    def died(self, outcome: Outcome) -> None:
+    def died(self, outcome: Outcome, who: str = "") -> None:
         """Take in a death at a named point."""
+        name = f"{who}{outcome.flow}"
         if not outcome.reached:
-            self.unreached.append(f"{outcome.flow}: {outcome.point.name}")
-        self._add(outcome.flow, int(outcome.reached), outcome.verdict, outcome.point.name)
+            self.unreached.append(f"{name}: {outcome.point.name}")
+        self._add(name, int(outcome.reached), outcome.verdict, outcome.point.name)
 
     def played(self, name: str, played: Played) -> None:
         """Take in a random round."""
@@ -129,34 +136,76 @@ async def main(options: argparse.Namespace) -> bool:
         def directory() -> Path:
             return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
 
+        seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 31)
         with open_nursery() as nursery:
-            if not options.no_points:
-                lanes = (FLOWS[number::LANES] for number in range(LANES))
-                await asyncio.gather(*(_points(nursery, directory, lane, report) for lane in lanes))
-                say(f"every named point done after {time.monotonic() - started:.0f} s")
-            if not options.no_troubles:
-                halves = (TROUBLES[number::LANES] for number in range(LANES))
-                await asyncio.gather(*(_troubles(nursery, directory, half, report) for half in halves))
-                say(f"every trouble done after {time.monotonic() - started:.0f} s")
-            seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 31)
-            say(f"{options.rounds} random rounds of {options.tasks} commands from seed {seed} on")
-            queued, last = range(seed, seed + options.rounds // QUEUED), seed + options.rounds
-            even, odd = (range(first, last, 2) for first in (queued.stop, queued.stop + 1))
+            if not options.processes:
+                await _alone(nursery, directory, report, options, seed)
+                say(f"one process done after {time.monotonic() - started:.0f} s")
+            servers = [stack.enter_context(closing(PostgreSQL())) for _ in range(LANES)]
+            say(f"{options.shared_rounds} random rounds with three processes from seed {seed} on")
+            last = seed + options.shared_rounds
             await asyncio.gather(
-                _rounds(nursery, directory, even, report, options.tasks, callbacks=True),
-                _rounds(nursery, directory, odd, report, options.tasks, callbacks=False),
-                _rounds(nursery, directory, queued, report, options.tasks, callbacks=True, settings=SLOWLY),
+                *(
+                    _together(nursery, directory, server, report, options, range(seed + lane, last, LANES))
+                    for lane, server in enumerate(servers)
+                )
             )
         fine = report.show()
     say(f"{time.monotonic() - started:.0f} s")
     return fine
 
 
-async def _points(nursery: Nursery, directory: Directories, flows: Sequence[Flow], report: Report) -> None:
+async def _alone(
+    nursery: Nursery, directory: Directories, report: Report, options: argparse.Namespace, seed: int
+) -> None:
+    """Break the one process of an SQLite file."""
+    if not options.no_points:
+        lanes = (FLOWS[number::LANES] for number in range(LANES))
+        await asyncio.gather(*(_points(nursery, directory, lane, report) for lane in lanes))
+    if not options.no_troubles:
+        halves = (TROUBLES[number::LANES] for number in range(LANES))
+        await asyncio.gather(*(_troubles(nursery, directory, half, report) for half in halves))
+    say(f"{options.rounds} random rounds of {options.tasks} commands from seed {seed} on")
+    queued, last = range(seed, seed + options.rounds // QUEUED), seed + options.rounds
+    even, odd = (range(first, last, 2) for first in (queued.stop, queued.stop + 1))
+    await asyncio.gather(
+        _rounds(nursery, directory, even, report, options.tasks, callbacks=True),
+        _rounds(nursery, directory, odd, report, options.tasks, callbacks=False),
+        _rounds(nursery, directory, queued, report, options.tasks, callbacks=True, settings=SLOWLY),
+    )
+
+
+async def _together(
+    nursery: Nursery,
+    directory: Directories,
+    server: PostgreSQL,
+    report: Report,
+    options: argparse.Namespace,
+    seeds: range,
+) -> None:
+    """Break three processes on one server, with the flows and the rounds of this lane."""
+    lane = seeds.start % LANES
+    if not options.no_points:
+        await _points(nursery, directory, SHARED_FLOWS[lane::LANES], report, "three: ", together(server))
+    for callbacks in (True, False):
+        name = f"three: random, {'callbacks' if callbacks else 'polling'}"
+        half = seeds[0 if callbacks else 1 :: 2]
+        told = partial(report.played, name)
+        await play_shared_rounds(nursery, directory, server, half, SHARED_TASKS, told, callbacks=callbacks)
+
+
+async def _points(
+    nursery: Nursery,
+    directory: Directories,
+    flows: Sequence[Flow],
+    report: Report,
+    who: str = "",
+    opening: Opening = alone,
+) -> None:
     for flow in flows:
-        points = await find_points(nursery, directory(), flow)
-        await die_at_each(nursery, directory(), flow, points, report.died)
-        say(f"{flow.name}: died at {len(points)} points")
+        points = await find_points(nursery, directory(), flow, opening)
+        await die_at_each(nursery, directory(), flow, points, partial(report.died, who=who), opening)
+        say(f"{who}{flow.name}: died at {len(points)} points")
 
 
 async def _troubles(nursery: Nursery, directory: Directories, troubles: Sequence[Trouble], report: Report) -> None:
@@ -191,6 +240,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--tasks", type=int, default=TASKS, help="commands in each round")
     parser.add_argument("--seed", type=int, help="of the first round; decides who asks for what, and when it dies")
+    parser.add_argument("--processes", action="store_true", help="break three processes on one PostgreSQL alone")
+    parser.add_argument("--shared-rounds", type=int, default=SHARED_ROUNDS, help="random rounds with three processes")
     parser.add_argument("--no-points", action="store_true", help="leave out the named points")
     parser.add_argument("--no-troubles", action="store_true", help="leave out the troubles")
     return parser.parse_args()

@@ -7,11 +7,12 @@ last act, a clock that is wrong, shorter patience with VidGo.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,8 +40,12 @@ TRAIL = "commits"
 AT_HAND = "at-hand"
 """The file in the working directory that says how many files are under way or kept; small ones are in memory."""
 
+Strike = Callable[[str], None]
+
 ENTRY = "tests.faults.crashing:run"
 """What the nursery is to call."""
+
+_NUMBERS = re.compile(r"\d{15,}|aW50ZXJhY3Rpb246[\w-]+|(?<=/files/)\w+")
 
 KEEP_SECONDS = 1.0
 """How long a file that was fetched is kept for whoever wants it next: every audit waits for that."""
@@ -50,11 +55,13 @@ KEEP_SECONDS = 1.0
 class Launch:
     """How to start the program: where, and what is different about it.
 
-    `trail` notes every commit, `clock` lets the clock be set, and `passing` lets time pass at once, for everything that
-    waits too. `patience` bounds requests to VidGo and `fetching` those to file hosts (both in seconds).
+    `control` is where it is told where to die, by default `directory`. `trail` notes every commit, `clock` lets the
+    clock be set, and `passing` lets time pass at once, for everything that waits too. `patience` bounds requests to
+    VidGo and `fetching` those to file hosts (both in seconds).
     """
 
     directory: str
+    control: str | None = None
     trail: bool = False
     clock: bool = False
     passing: bool = False
@@ -67,18 +74,36 @@ def place(function: str, number: int, phase: str) -> str:
     return f"{function}:{number} {phase}"
 
 
-def _commit_points(launch: Launch) -> None:
-    """Let everything that writes down what happened ask whether it is the last thing that happens."""
-    armed = Path(launch.directory, ARMED)
-    trail = os.open(Path(launch.directory, TRAIL), os.O_WRONLY | os.O_CREAT | os.O_APPEND) if launch.trail else None
+def wire_place(wire: str, method: str, path: str, phase: str) -> str:
+    """Name a moment on a wire, whoever it is about."""
+    return f"{wire} {method} {_NUMBERS.sub('*', path)} {phase}"
+
+
+def striker(launch: Launch) -> Strike:
+    """Return what every moment that has a name asks whether it is the last one of its process."""
+    control = Path(launch.control or launch.directory)
+    armed = control / ARMED
+    trail = os.open(control / TRAIL, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if launch.trail else None
 
     def strike(point: str) -> None:
         if trail is not None:
             os.write(trail, f"{point}\n".encode())
-        if armed.is_file() and armed.read_text() == point:
-            os.kill(os.getpid(), signal.SIGKILL)
+        with suppress(FileNotFoundError):
+            if armed.read_text() == point:
+                armed.unlink()  # of several processes one dies
+                os.kill(os.getpid(), signal.SIGKILL)
 
-    def caller(frame: FrameType) -> tuple[str, int]:
+    return strike
+
+
+def _commit_points(database: type[Database], strike: Strike) -> None:
+    """Let everything that writes down what happened ask whether it is the last thing that happens."""
+    write: Callable[..., AbstractAsyncContextManager[Transaction]] = database.write
+
+    def caller(frame: FrameType | None) -> tuple[str, int]:
+        while frame is not None and frame.f_globals["__name__"] == database.__module__:
+            frame = frame.f_back
+        assert frame is not None
         return f"{frame.f_globals['__name__']}.{frame.f_code.co_qualname}", frame.f_lineno
 
     @asynccontextmanager
@@ -90,14 +115,10 @@ def _commit_points(launch: Launch) -> None:
             strike(place(function, number, "before"))
         strike(place(function, number, "after"))
 
-    def watch(write: Callable[..., AbstractAsyncContextManager[Transaction]]) -> Callable[..., Any]:
-        def watched_write(self: Database, **how: Any) -> AbstractAsyncContextManager[Transaction]:
-            return watched(write(self, **how), *caller(sys._getframe(1)))
+    def watched_write(self: Database, **how: Any) -> AbstractAsyncContextManager[Transaction]:
+        return watched(write(self, **how), *caller(sys._getframe(1)))
 
-        return watched_write
-
-    for database in (SQLiteDatabase, PostgreSQLDatabase):
-        database.write = watch(database.write)  # type: ignore[method-assign]
+    setattr(database, "write", watched_write)  # noqa: B010 (typed as a method)
 
 
 def _show_at_hand(launch: Launch) -> None:
@@ -127,10 +148,16 @@ def _show_at_hand(launch: Launch) -> None:
 
 def run(options: dict[str, Any]) -> int:
     """Be the program as the fields of a `Launch` say, and return its exit code."""
-    launch = Launch(**options)
+    return be(Launch(**options))
+
+
+def be(launch: Launch, begin: Callable[[], None] = lambda: None) -> int:
+    """Be the program as asked for, and return its exit code; the last thing before it begins is `begin`."""
     directory = Path(launch.directory)
     clock = wrong_clock(directory) if launch.clock or launch.passing else time.time
-    _commit_points(launch)
+    strike = striker(launch)
+    for database in (SQLiteDatabase, PostgreSQLDatabase):
+        _commit_points(database, strike)
     watch_workers(directory, clock)
     bot.media.files.ARCHIVED_SECONDS = bot.media.files.KEEP_SECONDS = KEEP_SECONDS
     bot.media.patience.UNDER_WAY_PAUSES = (0.2, KEEP_SECONDS / 2)
@@ -143,4 +170,5 @@ def run(options: dict[str, Any]) -> int:
     if launch.fetching is not None:
         slow = partial(Fetcher, total_timeout=launch.fetching, idle_timeout=launch.fetching)
         setattr(bot.app, "Fetcher", slow)  # noqa: B010 (typed as a class)
+    begin()
     return main(["run"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-import sqlite3
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from sandbox.discord import DiscordStandIn
 from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
-from tests.faults.crashing import Launch
+from tests.faults.crashing import Launch, wire_place
 from tests.faults.passing import Time
-from tests.faults.program import Program
+from tests.faults.program import KEY, TOKEN, Program, settings_of
+from tests.faults.reading import SQLiteReader, Unreadable
 from tests.patience import patient
 
 if TYPE_CHECKING:
@@ -27,15 +27,13 @@ if TYPE_CHECKING:
     from sandbox.vidgo import Task
     from sandbox.vidgo.faults import Endpoint
     from tests.faults.program import Nursery
+    from tests.faults.reading import Reader
 
 COVER = "generate-music-cover"
 SONG = "generate-music"
 EXTENSION = "extend-music"
 MODELS = {COVER: "task_id", SONG: "prompt", EXTENSION: "audio_id"}
 """What is ordered here, with the field of a request by which one order is told from another."""
-
-TOKEN = "MTA5OTUxMTYyNzc3Ng.GwY2aK.a-token-that-survives-every-fault"
-KEY = "vg-fault-injection-key-77c1"
 
 SETTLE_SECONDS = 40.0
 LOOK_SECONDS = 0.05
@@ -47,7 +45,6 @@ ORDERED: dict[Kind, str] = {"cover": COVER, "generate": SONG, "extend": EXTENSIO
 LIVE = ("queued", "submitting", "waiting", "running")
 
 
-_NUMBERS = re.compile(r"\d{15,}|aW50ZXJhY3Rpb246[\w-]+|(?<=/files/)\w+")
 _ENDPOINTS: dict[str, Endpoint] = {
     "/api/generate/submit": "submit",
     "/api/generate/detail": "detail",
@@ -139,6 +136,7 @@ class Stage:
     archive: Path
     backstage: Channel
     """Where songs are brought in that are covered elsewhere."""
+    reader: Reader
     orders: list[Order] = field(default_factory=list)
     presses: list[Call] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -167,14 +165,23 @@ class Stage:
         """Return the directory where files wait to be posted."""
         return self.program.directory / "coverbot.db-posting"
 
+    @property
+    def on_their_way(self) -> list[Path]:
+        """Return what waits there."""
+        return sorted(self.posting.glob("*"))
+
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        """Read the program's database as an owner's shell would."""
-        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)
-        connection.row_factory = sqlite3.Row
-        try:
-            return [dict(row) for row in connection.execute(query, values)]
-        finally:
-            connection.close()
+        """Read the program's database as an owner's shell would; raises `Unreadable`."""
+        return self.reader.rows(query, *values)
+
+    @property
+    def archived(self) -> list[Path]:
+        """Return every file in the archive's folders."""
+        return sorted(self.archive.glob("*/*"))
+
+    def broken_history(self) -> list[str]:
+        """Return what is wrong with who held what, where there are several who might."""
+        return []
 
     # What members do
 
@@ -252,7 +259,7 @@ class Stage:
 
     def ignored(self, order: Order) -> bool:
         """Tell whether the command was never acknowledged, and never will be: Discord itself tells the member so."""
-        gone = order.life < self.program.lives or not self.program.alive or order.call.late
+        gone = self.program.has_died_since(order.life) or order.call.late
         return order.call.acknowledged_at is None and gone
 
     def ended(self, order: Order) -> bool:
@@ -293,13 +300,13 @@ class Stage:
                 return f"notifications {open_rows or wanted}"
             if archiving := self.rows("SELECT task_id FROM files WHERE archive_at <= ?", self.program.clock):
                 return f"files to archive {archiving}"
-        except sqlite3.OperationalError as error:
+        except Unreadable as error:
             return f"the database: {error}"
         held = self.vidgo.runner.held
         making = [task for task in self.vidgo.tasks.values() if not task.final and task.model not in held]
         if making:
             return f"{len(making)} tasks of VidGo's"
-        if self.posting.is_dir() and any(self.posting.iterdir()):
+        if self.on_their_way:
             return "files on their way"
         if self.program.at_hand:
             return "files at hand"
@@ -337,7 +344,7 @@ class Stage:
             return
         try:
             rows = self.rows("SELECT user_id, channel_id FROM notifications WHERE state IN ('asked', 'sending')")
-        except sqlite3.OperationalError:  # killed in the middle of its first start
+        except Unreadable:  # killed in the middle of its first start
             return
         unrecorded = {(row["user_id"], row["channel_id"]) for row in rows}
         for order in self.orders:
@@ -360,9 +367,9 @@ class Stage:
         """Let the program die at a point, once, or nowhere with None."""
         if point is not None:
             self.wire_trail.clear()
-            self.armed_at = len(self.program.trail())
         self.wire = point if point is not None and point.wire else None
         self.program.arm(None if point is None or point.wire else point.name)
+        self.armed_at = len(self.program.trail())
 
     def came_past(self, point: Point) -> bool:
         """Tell whether the program has come past a point since it was told to die somewhere; commits must be noted."""
@@ -373,7 +380,7 @@ class Stage:
         self.open_requests.pop(f"{method} {path}", None)
         if phase == "before":
             self.open_requests[f"{method} {path}"] = time.monotonic()
-        point = Point(f"{wire} {method} {_NUMBERS.sub('*', path)} {phase}", wire=True)
+        point = Point(wire_place(wire, method, path, phase), wire=True)
         if point not in self.wire_trail:
             self.wire_trail.append(point)
         if point != self.wire or not self.program.alive:
@@ -413,29 +420,16 @@ async def open_stage(
         port = stack.enter_context(reserved_port())
         guild = discord.add_guild("Harbour")
         places = [guild.add_channel(f"music{number}") for number in range(channels)]
-        defaults = {
-            "DISCORD_TOKEN": TOKEN,
-            "DISCORD_API_URL": discord.api_url,
-            "VIDGO_API_KEY": KEY,
-            "VIDGO_API_URL": vidgo.api_url,
-            "VIDGO_REQUESTS_PER_SECOND": "500",
-            "DAILY_COVERS_PER_USER": "-1",
-            "DAILY_SONGS_PER_USER": "-1",
+        defaults = settings_of(discord, vidgo, port, callbacks=callbacks) | {
             "DATABASE_URL": f"sqlite:///{directory}/coverbot.db",
             "ARCHIVE_DIR": f"{directory}/media",
-            "LISTEN_PORT": str(port),
-            "PUBLIC_URL": f"http://127.0.0.1:{port}" if callbacks else "",
-            "POLL_MIN_SECONDS": "0.2",
-            "POLL_MAX_SECONDS": "1",
-            "TASK_TIMEOUT_SECONDS": "6",
-            "TASK_GIVE_UP_SECONDS": "60",
-            "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
             **(settings or {}),
         }
         program = Program(nursery, directory, defaults, discord, launch or Launch(str(directory)), clock)
         backstage = guild.add_channel("backstage")
         archive = Path(defaults["ARCHIVE_DIR"])
-        stage = Stage(discord, vidgo, program, guild, places, archive, backstage, time=clock)
+        reader = SQLiteReader(program.directory / "coverbot.db")
+        stage = Stage(discord, vidgo, program, guild, places, archive, backstage, reader, time=clock)
         try:
             if start:
                 assert await program.start(), program.log

@@ -98,7 +98,7 @@ def _traces(stage: Stage) -> object:
 
 
 def _has_files(stage: Stage) -> bool:
-    return bool(stage.program.at_hand) or (stage.posting.is_dir() and any(stage.posting.iterdir()))
+    return bool(stage.program.at_hand or stage.on_their_way)
 
 
 def _has_requests(stage: Stage) -> bool:

@@ -20,16 +20,42 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.discord import DiscordStandIn
+    from sandbox.vidgo import VidGoStandIn
     from tests.faults.passing import Time
     from tests.nursery import Forked
 
-__all__ = ["Nursery", "Program", "open_nursery"]
+__all__ = ["KEY", "TOKEN", "Nursery", "Program", "open_nursery", "settings_of"]
+
+TOKEN = "MTA5OTUxMTYyNzc3Ng.GwY2aK.a-token-that-survives-every-fault"
+KEY = "vg-fault-injection-key-77c1"
 
 START_SECONDS = 20.0
 
 
+def settings_of(discord: DiscordStandIn, vidgo: VidGoStandIn, port: int, *, callbacks: bool) -> dict[str, str]:
+    """Return what a program is told that lives between the stand-ins, but for where it keeps what it knows."""
+    return {
+        "DISCORD_TOKEN": TOKEN,
+        "DISCORD_API_URL": discord.api_url,
+        "VIDGO_API_KEY": KEY,
+        "VIDGO_API_URL": vidgo.api_url,
+        "VIDGO_REQUESTS_PER_SECOND": "500",
+        "DAILY_COVERS_PER_USER": "-1",
+        "DAILY_SONGS_PER_USER": "-1",
+        "LISTEN_PORT": str(port),
+        "PUBLIC_URL": f"http://127.0.0.1:{port}" if callbacks else "",
+        "POLL_MIN_SECONDS": "0.2",
+        "POLL_MAX_SECONDS": "1",
+        "TASK_TIMEOUT_SECONDS": "6",
+        "TASK_GIVE_UP_SECONDS": "60",
+        "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
+    }
+
+
 class Program:
     """`coverbot run` in a directory, over any number of lives."""
+
+    entry = ENTRY
 
     def __init__(
         self,
@@ -60,6 +86,15 @@ class Program:
     def alive(self) -> bool:
         """Return whether the process lives."""
         return self._process is not None and self._process.returncode is None
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether nothing of the program is dead."""
+        return self.alive
+
+    def has_died_since(self, life: int) -> bool:
+        """Tell whether nobody is there any more who heard what was said to the program in that life."""
+        return life < self.lives or not self.alive
 
     @property
     def pid(self) -> int | None:
@@ -134,7 +169,7 @@ class Program:
         with (self.directory / "bot.log").open("ab") as log:
             self._process = await self._nursery.fork(
                 asdict(launch),
-                entry=ENTRY,
+                entry=self.entry,
                 measured=False,  # it would have to be written by processes that are killed
                 directory=self.directory,
                 environment=environment(self.settings),

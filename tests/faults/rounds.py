@@ -81,7 +81,7 @@ async def _play(stage: Stage, seed: int, tasks: int) -> Played:
         stage.vidgo.set_duration(model, chance.uniform(0.1, 0.5))
         stage.vidgo.set_failure(model, "it did not sound right" if chance.random() < 0.2 else None, times=2)
     shared = [stage.song() for _ in range(max(tasks // 6, 1))]
-    acting = asyncio.gather(*(_member(stage, chance.randrange(1 << 30), shared) for _ in range(tasks)))
+    acting = asyncio.gather(*(member(stage, chance.randrange(1 << 30), shared) for _ in range(tasks)))
     try:
         await _die(stage, chance.uniform(0.02, LATEST_DEATH_SECONDS))
         if chance.random() < SECOND_DEATH:
@@ -102,7 +102,8 @@ async def _die(stage: Stage, seconds: float) -> None:
     await stage.died()
 
 
-async def _member(stage: Stage, seed: int, shared: list[Task]) -> None:
+async def member(stage: Stage, seed: int, shared: list[Task]) -> None:
+    """Be somebody who asks for one thing, by chance, and may not want it any more."""
     chance = random.Random(seed)
     await asyncio.sleep(chance.uniform(0, ARRIVAL_SECONDS))
     what = chance.random()

@@ -64,7 +64,7 @@ async def test_the_gateway_goes_and_is_resumed(stage: Stage, how: str) -> None:
         stage.discord.request_reconnect()
     else:
         stage.discord.drop_gateway(4000 if how == "closed" else None)
-    assert "new artwork" in await posted(stage, order)
+    assert "New artwork" in await posted(stage, order)
     await stage.discord.wait_until(lambda: stage.discord.resumed == 1, 20)
     await stage.generate()
 
@@ -73,7 +73,7 @@ async def test_the_session_is_invalid(stage: Stage) -> None:
     order = await stage.waiting_cover()
     before = stage.discord.identified
     stage.discord.invalid_session()
-    assert "new artwork" in await posted(stage, order)
+    assert "New artwork" in await posted(stage, order)
     await stage.discord.wait_until(lambda: stage.discord.identified > before, 20)
     await stage.discord.wait_ready(newer_than=before)
     await stage.generate()
@@ -83,7 +83,7 @@ async def test_the_gateway_is_out_of_reach_for_a_while(stage: Stage) -> None:
     order = await stage.waiting_cover()
     stage.discord.refuse_gateway()
     stage.discord.drop_gateway()
-    assert "new artwork" in await posted(stage, order)
+    assert "New artwork" in await posted(stage, order)
     stage.discord.refuse_gateway(False)
     await stage.generate()
 
@@ -99,7 +99,7 @@ async def test_the_api_is_out_of_reach_for_a_while(stage: Stage) -> None:
     stage.vidgo.release(COVER)
     await stage.until(lambda: unheard.call.late and refused.call.late, "end of Discord's patience")
     stage.discord.refuse_rest(False)
-    assert "new artwork" in await posted(stage, order)
+    assert "New artwork" in await posted(stage, order)
     assert stage.ignored(unheard)
     assert stage.ignored(refused)
     assert stage.rows("SELECT 1 FROM tasks WHERE user_id = ?", unheard.member.id) == []
@@ -120,7 +120,7 @@ async def test_too_many_requests(stage: Stage, times: int, global_: bool) -> Non
     order = await stage.waiting_cover()
     stage.discord.rate_limit("POST", POST, 0.1, times, global_=global_)
     stage.discord.rate_limit("PATCH", SHOW, 0.1, times, global_=global_)
-    assert "new artwork" in await posted(stage, order)
+    assert "New artwork" in await posted(stage, order)
 
 
 async def test_many_results_for_one_channel_keep_to_its_limit(stage: Stage) -> None:
@@ -134,7 +134,7 @@ async def test_a_server_error(stage: Stage, status: int, when: Literal["before",
     for method, path in REQUESTS:
         stage.discord.fail(method, path, status, when=when)
     cover, refused = await stage.cover(stage.song()), await stage.refused()
-    assert "new artwork" in await posted(stage, cover)
+    assert "New artwork" in await posted(stage, cover)
     assert "I know no song" in await told(stage, refused)
 
 
@@ -152,7 +152,7 @@ async def test_a_result_is_refused_by_the_server_for_long(stage: Stage) -> None:
     # Five tries of discord.py's, and two of the bot's own.
     order = await stage.waiting_cover()
     stage.discord.fail("POST", POST, 503, times=2)
-    assert "new artwork" in await posted(stage, order)
+    assert "New artwork" in await posted(stage, order)
 
 
 @pytest.mark.parametrize("how", ["500", "lost"])
@@ -173,7 +173,7 @@ async def test_a_private_sentence_whose_answer_is_lost_may_be_said_again(stage: 
 async def test_the_token_expires_while_vidgo_works(stage: Stage) -> None:
     order = await stage.waiting_cover()
     stage.discord.advance(901)
-    assert "new artwork" in await posted(stage, order)
+    assert "New artwork" in await posted(stage, order)
 
 
 async def test_the_token_expires_before_anything_was_ordered(stage: Stage) -> None:
@@ -192,7 +192,7 @@ async def test_the_token_expires_before_the_acknowledgement(stage: Stage) -> Non
     await stage.died()
     stage.discord.advance(901)
     await stage.recover()
-    assert "new artwork" in await posted(stage, order)
+    assert "New artwork" in await posted(stage, order)
 
 
 async def test_what_was_posted_is_found_after_discord_has_forgotten_the_nonce(stage: Stage) -> None:
@@ -201,7 +201,7 @@ async def test_what_was_posted_is_found_after_discord_has_forgotten_the_nonce(st
     await stage.died()
     stage.discord.advance(600)
     await stage.recover()
-    assert "new artwork" in await posted(stage, order)
+    assert "New artwork" in await posted(stage, order)
 
 
 # Permissions
@@ -211,20 +211,20 @@ async def test_what_was_posted_is_found_after_discord_has_forgotten_the_nonce(st
 async def test_a_permission_is_taken_away_before_the_result(stage: Stage, lost: str) -> None:
     order = await stage.waiting_cover()
     order.channel.bot_permissions = order.channel.bot_permissions - {lost}
-    assert "new artwork" in await told(stage, order)
+    assert "New artwork" in await told(stage, order)
 
 
 async def test_without_the_history_the_result_comes_without_a_reply(stage: Stage) -> None:
     order = await stage.waiting_cover()
     order.channel.bot_permissions = order.channel.bot_permissions - {"read_message_history"}
-    assert "new artwork" in await posted(stage, order)
+    assert "New artwork" in await posted(stage, order)
 
 
 async def test_a_closed_channel_and_an_expired_token_leave_the_direct_message(stage: Stage) -> None:
     order = await stage.waiting_cover()
     order.channel.bot_permissions = order.channel.bot_permissions - {"send_messages"}
     stage.discord.advance(901)
-    assert "new artwork" in await told(stage, order)
+    assert "New artwork" in await told(stage, order)
     assert not order.sentences[0].ephemeral
 
 
@@ -252,13 +252,13 @@ async def test_the_acknowledgement_is_deleted(stage: Stage) -> None:
     order = await stage.waiting_cover()
     assert order.public is not None
     stage.discord.delete_message(order.public)
-    assert "new artwork" in await posted(stage, order)
+    assert "New artwork" in await posted(stage, order)
 
 
 async def test_the_channel_is_deleted(stage: Stage) -> None:
     order = await stage.waiting_cover()
     stage.discord.delete_channel(order.channel)
-    assert "new artwork" in await told(stage, order)
+    assert "New artwork" in await told(stage, order)
     assert not order.sentences[0].ephemeral
 
 
@@ -268,16 +268,16 @@ async def test_the_thread_goes(stage: Stage, how: str) -> None:
     order = await stage.waiting_cover(thread)
     if how == "deleted":
         stage.discord.delete_channel(thread)
-        assert "new artwork" in await told(stage, order)
+        assert "New artwork" in await told(stage, order)
     elif how == "locked":
         stage.discord.archive_thread(thread, locked=True)
-        assert "new artwork" in await told(stage, order)
+        assert "New artwork" in await told(stage, order)
     else:
         stage.discord.archive_thread(thread)
-        assert "new artwork" in await posted(stage, order)
+        assert "New artwork" in await posted(stage, order)
 
 
 async def test_the_server_throws_the_bot_out(stage: Stage) -> None:
     order = await stage.waiting_cover()
     stage.discord.remove_guild(stage.guild)
-    assert "new artwork" in await told(stage, order)
+    assert "New artwork" in await told(stage, order)

@@ -66,7 +66,7 @@ async def test_the_disk_is_full_when_a_result_is_to_be_stored(stage: Stage) -> N
         await stage.vidgo.wait_request(lambda one: "/detail/" in one.path and one.status == 200, after=reads)
         assert stage.posts(order) == []
     await stage.settle()
-    assert "new artwork" in stage.posts(order)[0].content
+    assert "New artwork" in stage.posts(order)[0].content
 
 
 async def test_the_disk_is_full_when_somebody_asks(stage: Stage) -> None:
@@ -118,7 +118,7 @@ async def test_the_disk_of_the_archive_is_full(nursery: Nursery, tmp_path: Path)
         async with open_stage(nursery, tmp_path, settings={"ARCHIVE_DIR": str(small)}) as stage:
             order = await stage.cover(stage.song())
             await stage.settle()
-            assert "new artwork" in stage.posts(order)[0].content
+            assert "New artwork" in stage.posts(order)[0].content
             await assert_sound(stage)
             await stage.program.stop()
 
@@ -136,7 +136,7 @@ async def test_another_process_holds_the_database_for_ten_seconds(stage: Stage) 
         await asyncio.sleep(LOCKED_SECONDS)
         other.execute("ROLLBACK")
     await stage.settle()
-    assert "new artwork" in stage.posts(waiting)[0].content
+    assert "New artwork" in stage.posts(waiting)[0].content
     assert "your song" in stage.posts(asked)[0].content
 
 
@@ -169,7 +169,7 @@ async def test_a_database_that_cannot_be_written_is_refused_at_the_start(stage: 
         assert "Traceback" not in log
     stage.vidgo.release(COVER)
     await stage.recover()
-    assert "new artwork" in stage.posts(order)[0].content
+    assert "New artwork" in stage.posts(order)[0].content
 
 
 async def test_a_death_while_the_database_is_made_leaves_one_that_can_be_used(nursery: Nursery, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ async def test_the_clock_is_set_while_vidgo_works(stage: Stage, seconds: float) 
     later = await stage.generate()
     stage.vidgo.release(COVER)
     await stage.settle(70)
-    assert "new artwork" in stage.posts(order)[0].content
+    assert "New artwork" in stage.posts(order)[0].content
     assert "your song" in stage.posts(later)[0].content
 
 
@@ -245,7 +245,7 @@ async def test_sigterm_ends_in_time_when_nobody_answers(nursery: Nursery, tmp_pa
         await stage.recover()
         await assert_sound(stage)
         assert "never confirmed" in stage.posts(orders[0])[0].content
-        assert "new artwork" in stage.posts(orders[1])[0].content
+        assert "New artwork" in stage.posts(orders[1])[0].content
 
 
 async def test_a_second_sigterm_changes_nothing(nursery: Nursery, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def submitted(stage: Stage, order: Order) -> int:
 async def test_a_lost_answer_is_made_good_by_the_callback(calling: Stage, kind: Any) -> None:
     calling.vidgo.fault("submit", kind, seconds=PATIENCE * 20)
     order = await calling.cover(calling.song())
-    assert "new artwork" in await ending(calling, order)
+    assert "New artwork" in await ending(calling, order)
     assert submitted(calling, order) == 1
 
 
@@ -116,7 +116,7 @@ async def test_what_could_not_be_sent_for_sure_is_sent_later(nursery: Nursery, t
         await stage.program.stop()
         stage.program.set_clock(31)  # the next try comes after 15 to 30 s
         await stage.program.start()
-        assert "new artwork" in await ending(stage, order)
+        assert "New artwork" in await ending(stage, order)
         assert submitted(stage, order) == 1
         await assert_sound(stage)
 
@@ -125,7 +125,7 @@ async def test_what_could_not_be_sent_for_sure_is_sent_later(nursery: Nursery, t
 async def test_too_fast_with_a_hint_waits_as_long_as_asked(polling: Stage, kind: Any) -> None:
     polling.vidgo.fault("submit", kind, seconds=1.0, times=2)
     order = await polling.cover(polling.song())
-    assert "new artwork" in await ending(polling, order)
+    assert "New artwork" in await ending(polling, order)
     assert submitted(polling, order) == 3
 
 
@@ -169,7 +169,7 @@ async def test_a_result_that_cannot_be_read_is_read_again(polling: Stage, kind: 
     order = await polling.waiting_cover()
     polling.vidgo.fault("detail", kind, times=2, **options)
     polling.vidgo.release(COVER)
-    assert "new artwork" in await ending(polling, order)
+    assert "New artwork" in await ending(polling, order)
 
 
 async def test_tasks_that_stay_finished_without_files_are_explained(nursery: Nursery, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ async def test_tasks_that_stay_finished_without_files_are_explained(nursery: Nur
 async def test_the_detail_lags_behind_the_callback(calling: Stage) -> None:
     calling.vidgo.detail_lag = 1.5
     order = await calling.cover(calling.song())
-    assert "new artwork" in await ending(calling, order)
+    assert "New artwork" in await ending(calling, order)
 
 
 async def test_the_detail_does_not_know_the_task_at_first(polling: Stage) -> None:
@@ -215,7 +215,7 @@ async def test_the_detail_does_not_know_the_task_at_first(polling: Stage) -> Non
 async def test_callbacks_go_wrong(calling: Stage, faults: CallbackFaults) -> None:
     calling.vidgo.callback_faults = faults
     order = await calling.cover(calling.song())
-    assert "new artwork" in await ending(calling, order)
+    assert "New artwork" in await ending(calling, order)
     song = await calling.generate()
     assert "your song" in await ending(calling, song)
 
@@ -229,25 +229,25 @@ async def test_a_callback_for_another_task_changes_nothing(calling: Stage) -> No
     await calling.until(lambda: bool(calling.posts(second)), "second result")
     assert calling.posts(first) == []
     calling.vidgo.release(COVER)
-    assert "new artwork" in await ending(calling, first)
+    assert "New artwork" in await ending(calling, first)
 
 
 async def test_a_callback_before_the_lost_answer_counts(calling: Stage) -> None:
     calling.vidgo.callback_faults = CallbackFaults(before_answer=True)
     calling.vidgo.fault("submit", "lose_answer_after")
     order = await calling.cover(calling.song())
-    assert "new artwork" in await ending(calling, order)
+    assert "New artwork" in await ending(calling, order)
     assert submitted(calling, order) == 1
 
 
 async def test_a_callback_after_the_end_changes_nothing(calling: Stage) -> None:
     order = await calling.cover(calling.song())
-    assert "new artwork" in await ending(calling, order)
+    assert "New artwork" in await ending(calling, order)
     [submission] = calling.vidgo.accepted(COVER)
     task = calling.vidgo.tasks[str(submission.task_id)]
     failed = calling.vidgo.sender.body({"task_id": task.id, "status": "failed", "files": [], "error_message": "no"})
     assert await calling.vidgo.send_callback(task, failed) == 200
-    assert "new artwork" in await ending(calling, order)
+    assert "New artwork" in await ending(calling, order)
 
 
 # The account
@@ -263,7 +263,7 @@ async def test_the_key_is_revoked_while_tasks_run_and_renewed(polling: Stage) ->
     await polling.until(lambda: bool(refused.sentences), "sentence")
     assert "does not let this bot in" in refused.sentences[0].content
     polling.vidgo.revoked = False
-    assert "new artwork" in await ending(polling, order)
+    assert "New artwork" in await ending(polling, order)
 
 
 async def test_the_credits_run_out_while_tasks_run(polling: Stage) -> None:
@@ -272,7 +272,7 @@ async def test_the_credits_run_out_while_tasks_run(polling: Stage) -> None:
     refused = await polling.generate()
     assert "run out of credits" in await polling_end(polling, refused)
     polling.vidgo.release(COVER)
-    assert "new artwork" in await ending(polling, order)
+    assert "New artwork" in await ending(polling, order)
 
 
 async def polling_end(stage: Stage, order: Order) -> str:

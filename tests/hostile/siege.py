@@ -196,4 +196,4 @@ async def besiege(directory: Path, **settings: str) -> AsyncIterator[Siege]:
         yield Siege(world, ada, call, task, Target(own_id, token, UNKNOWN), process)
         world.vidgo.release(COVER)
         result = await ada.result(call)
-        assert "new artwork" in result.content
+        assert "New artwork" in result.content

@@ -62,7 +62,7 @@ async def test_no_secret_is_told_to_anybody(tmp_path: Path, log_format: str, sho
         task_id = world.rows("SELECT id FROM tasks WHERE model = ?", COVER)[0]["id"]
         known = {
             "log": task_id,
-            "messages": "here is new artwork for",
+            "messages": "New artwork for",
             "files": "Goes_Well_Indeed",
             "requests to Discord": '"allowed_mentions"',
             "requests to VidGo": "prompt that is no secret",

@@ -22,7 +22,7 @@ from bot.tasks.poller import Polling
 from bot.tasks.reading import Reading
 from bot.tasks.schedule import Schedule
 from bot.tasks.submission import Submission
-from bot.words import cards, errors, posts
+from bot.words import errors, posted, posts
 from storage import tasks as rows
 from tests.model.wires import FakeClient
 
@@ -42,10 +42,13 @@ class PlainComposer:
             if task.status in rows.ENDED_BADLY
             else posts.result(task, task.title, artwork_only=False)
         )
-        return Post(content=posts.told(row.user_id, text), view=cards.post_buttons(row.id))
+        return Post(content=posts.told(row.user_id, text), view=posted.buttons(row.id, posted.Offers()))
 
     def compose_plain(self, row: Any, task: Any) -> Post:
-        return Post(content=posts.told(row.user_id, posts.post_refused(task.title)), view=cards.post_buttons(row.id))
+        return Post(
+            content=posts.told(row.user_id, posts.post_refused(task.title)),
+            view=posted.buttons(row.id, posted.Offers()),
+        )
 
 
 class NoArchive:
@@ -80,7 +83,7 @@ class Program:
         self.reading = Reading(database, wire, self.submission, ending, schedule, config, clock=clock, metrics=metrics)
         limits = Limits(database, config, clock)
         songs = Songs(database, wire, ending, limits, clock, version="V5")
-        self.covers = Covers(database, songs, limits, clock)
+        self.covers = Covers(database, songs, limits, clock, discord_.find)
         self.library = Library(database, songs, archive, clock)
         self.songs = songs
         self.acknowledgements = Acknowledgements(database, client, schedule, self.submission, clock)

@@ -173,6 +173,14 @@ class FakeDiscord:
             raise _refusal(502, 0)
         return said
 
+    async def find(self, channel_id: int, message_id: int) -> Said:
+        """Return a message."""
+        self._trouble()
+        found = next((one for one in self.messages if one.id == message_id and not one.deleted), None)
+        if found is None or found.channel_id != channel_id:
+            raise _refusal(404, 10008)
+        return found
+
     async def edit(self, message_id: int, content: str, view: discord.ui.View | None) -> Said:
         """Change a message."""
         self._trouble()

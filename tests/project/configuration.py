@@ -14,7 +14,13 @@ PAGE = DOCS / "configuration.md"
 GROUPS = {
     "Required": ("discord_token", "vidgo_api_key"),
     "Discord": ("discord_guild_id", "discord_api_url", "support_url"),
-    "VidGo": ("vidgo_api_url", "vidgo_requests_per_second", "vidgo_webhook_secret", "public_url"),
+    "VidGo": (
+        "vidgo_api_url",
+        "vidgo_music_version",
+        "vidgo_requests_per_second",
+        "vidgo_webhook_secret",
+        "public_url",
+    ),
     "Limits": ("daily_covers_per_user", "daily_songs_per_user", "daily_orders_per_server"),
     "The owner": ("credits_warning", "owner_ids"),
     "This machine": ("listen_host", "listen_port", "log_level", "log_format"),

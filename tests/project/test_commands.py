@@ -36,6 +36,7 @@ STORY = ["README.md", "docs/play.md", "docs/install.md", "docs/operating.md", "d
 REASONS = {
     "asks questions",  # tests/cli/ answers them
     "needs Docker",
+    "needs Kubernetes",
     "needs a PostgreSQL server",  # tests/end_to_end/test_migrate_database.py has one
     "needs a bot that runs",
     "needs an account",

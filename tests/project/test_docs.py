@@ -19,9 +19,10 @@ from bot.cli.commands import parser
 from bot.gateway.client import COGS, PERMISSIONS, Client, UseCases
 from bot.metrics import Metrics
 from bot.settings import Settings, SettingsError, load_settings
-from bot.words import cards, errors, forms, panel
+from bot.words import cards, errors, forms, panel, posted
 from bot.words.pages import Page
 from bot.words.panel import Panel
+from bot.words.posted import Offers
 from bot.words.text import LANGUAGES, LOCALE_DIR
 from storage.database import Database
 from storage.library import Song
@@ -161,6 +162,13 @@ async def test_every_command_is_documented_with_its_options_and_no_other(client:
     assert {name: documented_options(cells[0]) for name, cells in table.items()} == known | menus
 
 
+ALL_OFFERS = [
+    Offers("0" * 24, cover=True, lengthen=True, again=True, likes=0, other=2, link="https://example.com/song.mp3"),
+    Offers("0" * 24, anew=True, likes=3, pictures=[1], chosen=1),
+]
+"""All that posts can offer."""
+
+
 def shown_buttons() -> Iterator[discord.ui.Button[Any]]:
     """Every button that the bot can show."""
     task = "0" * 24
@@ -169,7 +177,8 @@ def shown_buttons() -> Iterator[discord.ui.Button[Any]]:
     _, _, library = cards.library_page(Page([song, cover], {}, 1, "", has_more=True))
     for view in (
         cards.waiting_buttons(task),
-        cards.post_buttons(task, cover=task, link="https://example.com/song.mp3"),
+        *(posted.buttons(task, offers) for offers in ALL_OFFERS),
+        posted.have_this_one(task),
         cards.forget_confirmation(1),
         cards.support_view("https://example.com"),
         library,
@@ -179,7 +188,6 @@ def shown_buttons() -> Iterator[discord.ui.Button[Any]]:
         for item in view.walk_children():
             if isinstance(item, discord.ui.Button):
                 yield item
-    yield from (forms.style_button(task), forms.lengthen_button(task))
     yield from (forms.retry_button(task), forms.change_button(task))
 
 
@@ -189,6 +197,7 @@ async def test_every_button_is_documented_and_no_other(client: Client) -> None:
     for template in client._connection._view_store._dynamic_items:
         assert any(button.custom_id and template.fullmatch(button.custom_id) for button in buttons), template.pattern
     labels = {(button.label or "").lstrip(string.digits + " ") for button in buttons}
+    labels.discard("")  # a number alone
     table = rows(COMMANDS, "| Button | Where |")
     assert {label for first in table for label in re.findall(r"\*\*(.+?)\*\*", first)} == labels
 

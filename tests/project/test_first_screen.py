@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+import av
+
 from tests.project.pages import DOCS, README, ROOT, rows
 
 RELIABILITY = (DOCS / "reliability.md").read_text("utf-8")
+LARGEST = 600_000
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
 
@@ -24,6 +27,23 @@ def test_the_figures_are_those_of_the_page_of_reliability() -> None:
         f"**{total['lost']}** lost, **{total['twice']}** posted twice, **{total['paid twice']}** paid twice, "
         f'**{total["thinking"]}** left "thinking…"'
     )
+
+
+def test_the_moving_picture_is_there_in_the_light_and_in_the_dark_and_quickly_loaded() -> None:
+    screen = README.split("## What it promises")[0]
+    shown = re.findall(r"(?:srcset|src)=\"(docs/pictures/[\w-]+\.webp)\"", screen)
+    assert sorted(shown) == sorted(
+        f"docs/pictures/session-{scheme}{still}.webp" for scheme in ("light", "dark") for still in ("", "-still")
+    )
+    for name in shown:
+        with av.open(ROOT / name) as container:
+            assert container.format.name == "webp_pipe"
+        data = (ROOT / name).read_bytes()
+        assert len(data) < LARGEST
+        assert (b"ANIM" in data) == ("still" not in name)
+    # Who cannot see it reads what happens in it.
+    [told] = re.findall(r'alt="(A moving picture[^"]+)"', screen)
+    assert all(word in told for word in ("/cover", "offered", "killed", "started", "player"))
 
 
 def test_what_is_said_of_other_bots_is_dated_and_ticked_or_left_empty() -> None:

@@ -6,11 +6,13 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import discord
 import pytest
 
 from bot.media.links import Links
 from bot.media.patience import KEEPS_SECONDS, LASTS_SECONDS, Failures, Stage
-from bot.replies.posts import Composer, NotYet, Post
+from bot.replies.parts import NotYet
+from bot.replies.posts import Composer, Post
 from bot.settings import Settings
 from bot.tasks.new import new_task
 from bot.vidgo import CoverArt
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from tests.media.origins import Respond
 
 MP3 = sound("mp3", "libmp3lame", 2.0)
+OTHER = sound("mp3", "libmp3lame", 2.5)
 PNG = picture("png", "image2pipe", 64, 64, "rgb24")
 HOUR = 3600.0
 
@@ -163,6 +166,7 @@ async def test_404_is_the_end_when_it_lasts(desk: Desk) -> None:
         post, _ = await desk.wait_for(task)
     assert LASTS_SECONDS <= desk.bench.now - NOW <= 15 * 60
     assert "VidGo no longer has its file" in post.content
+    assert offered(post) == ["Again", "Remove"]
 
 
 async def test_an_outage_ends_in_the_song(desk: Desk) -> None:
@@ -209,6 +213,7 @@ async def test_artwork_whose_host_is_down_is_never_said_to_be_gone(desk: Desk) -
     assert desk.bench.now - NOW >= KEEPS_SECONDS
     assert "could not get its file" in post.content
     assert "no longer has" not in post.content
+    assert offered(post) == ["New version…", "Remove"]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +229,7 @@ async def test_new_artwork_comes_without_the_original_when_that_cannot_be_had(
     async with origin(status(line)) as site, origin(saying(answer(PNG))) as gallery:
         original, _ = await desk.song(audio_url=site.url())
         post, seen = await desk.wait_for(await desk.artwork(original, gallery.url()))
-    assert "here is new artwork" in post.content
+    assert "New artwork" in post.content
     assert words in post.content
     assert [name for _, name in post.files] == ["cover.png"]
     assert 0 < desk.bench.now - NOW <= 15 * 60
@@ -259,8 +264,89 @@ async def test_an_old_song_outlives_artwork_that_hangs_and_a_composer_that_is_st
     assert desk.bench.kept() == {kept.audio_sha256}
 
 
+async def versions(desk: Desk, first: str, second: str) -> Task:
+    """Add a finished song in two versions."""
+    task, _ = await desk.song(audio_url=first)
+    async with desk.bench.database.write() as connection:
+        await file_rows.add(connection, [File(task.id, 1, second, [], "Song", "", 2.0, None)])
+    return task
+
+
+async def test_the_second_version_comes_along(desk: Desk) -> None:
+    async with origin(saying(answer(MP3))) as site, origin(saying(answer(OTHER))) as other:
+        post = await desk.compose(await versions(desk, site.url(), other.url()))
+    assert [(name, file.data) for file, name in post.files] == [("Song.mp3", MP3), ("Song_2.mp3", OTHER)]
+
+
+@pytest.mark.parametrize("line", ["503 Service Unavailable", "404 Not Found"])
+async def test_a_second_version_that_is_not_to_be_had_holds_nothing_up(desk: Desk, line: str) -> None:
+    async with origin(saying(answer(MP3))) as site, origin(status(line)) as other:
+        post = await desk.compose(await versions(desk, site.url(), other.url()))
+    assert [name for _, name in post.files] == ["Song.mp3"]
+    assert "Version 2" in offered(post)
+
+
+async def test_a_second_version_that_hangs_is_waited_for_some_seconds_and_no_longer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.replies.parts.WAIT_SECONDS", 0.05)
+
+    async def hang(_: str, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with origin(saying(answer(MP3))) as site, origin(hang) as other:
+        task = await versions(desk, site.url(), other.url())
+        await desk.bench.files.audio(await first_file(desk, task), desk.bench.place)
+        post, seen = await desk.wait_for(task)
+    assert [name for _, name in post.files] == ["Song.mp3"]
+    assert "Version 2" in offered(post)
+    assert desk.bench.now - NOW <= 10
+    assert not any(error.is_news for error in seen)
+
+
+async def test_a_second_version_that_does_not_fit_beside_the_first_comes_by_its_button(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with origin(saying(answer(MP3))) as site, origin(saying(answer(OTHER))) as other:
+        task = await versions(desk, site.url(), other.url())
+        monkeypatch.setattr("bot.replies.parts.REQUEST_BYTES", len(MP3) + len(OTHER) - 1)
+        post = await desk.compose(task)
+        assert [name for _, name in post.files] == ["Song.mp3"]
+        assert "Version 2" in offered(post)
+        monkeypatch.setattr("bot.replies.parts.REQUEST_BYTES", len(MP3) + len(OTHER))
+        assert len((await desk.compose(task)).files) == 2
+
+
+async def test_of_two_pictures_one_is_enough(desk: Desk) -> None:
+    async with (
+        origin(saying(answer(MP3))) as site,
+        origin(status("404 Not Found")) as gone,
+        origin(saying(answer(PNG))) as gallery,
+    ):
+        original, _ = await desk.song(audio_url=site.url())
+        task = await desk.artwork(original, gone.url())
+        async with desk.bench.database.write() as connection:
+            await file_rows.add(connection, [File(task.id, 1, None, [gallery.url()], "Song", "", None, None)])
+        post = await desk.compose(task)
+    assert [name for _, name in post.files] == ["Song.mp3", "cover2.png"]
+    # There is nothing to choose.
+    assert not [label for label in offered(post) if "picture" in label]
+
+
+def offered(post: Post) -> list[str]:
+    """Return what the buttons of a post say."""
+    return [str(item.label) for item in post.view.children if isinstance(item, discord.ui.Button)]
+
+
+async def first_file(desk: Desk, task: Task) -> File:
+    async with desk.bench.database.read() as connection:
+        found = await file_rows.one(connection, task.id, 0)
+    assert found is not None
+    return found
+
+
 async def test_what_takes_long_is_left_to_go_on_by_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.replies.posts.WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("bot.replies.parts.WAIT_SECONDS", 0.05)
     going = asyncio.Event()
 
     async def respond(_: str, writer: asyncio.StreamWriter) -> None:

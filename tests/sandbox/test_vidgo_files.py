@@ -322,3 +322,11 @@ async def test_artwork_may_be_avif() -> None:
         status, declared, body = await fetch(session, first_url(song, "image_url"))
         assert (status, declared, body[4:12]) == (200, "image/avif", b"ftypavif")
         assert picture_size(body) == (512, 512)
+
+
+async def test_one_of_several_files_can_misbehave_alone() -> None:
+    async with started() as (vidgo, session):
+        song = vidgo.add_song("Harbour Lights", seconds=0.5)
+        vidgo.set_song_files("not_found", task=song, number=2)
+        found = [await fetch(session, str(entry["audio_url"])) for entry in song.files or []]
+        assert [status for status, _, _ in found] == [200, 404]

@@ -120,7 +120,9 @@ async def test_joining_and_posting_again_cost_nothing(tmp_path: Path) -> None:
         joined = await bob.cover(song.id)
         assert "left today" not in (await joined.reply()).content
         await room.pass_until(lambda: len(room.rows("SELECT 1 FROM notifications WHERE state = 'delivered'")) == 2)
-        again = await ada.cover(song.id)
+        has_it = await (await ada.cover(song.id)).reply()
+        assert "You have this one" in has_it.content
+        again = await room.discord.press(ada.member, has_it, "Post again")
         await room.until(lambda: len(room.rows("SELECT 1 FROM notifications WHERE state = 'delivered'")) == 3)
         assert "covered before" in said(again.replies[0])
         assert (counted(room, ada), counted(room, bob)) == ((1, 0, 0), (0, 0, 0))

@@ -56,6 +56,10 @@ async def pair(address: str) -> AsyncIterator[tuple[PostgreSQLDatabase, PostgreS
         await database.close()
 
 
+async def acts(database: PostgreSQLDatabase) -> bool:
+    return database.may_act
+
+
 def lease(database: PostgreSQLDatabase) -> Process:
     return database._process
 
@@ -204,6 +208,7 @@ async def test_who_was_thought_dead_begins_anew_under_another_name(
     task = in_status(TaskStatus.FINISHED)
     row = in_state(NotificationState.DUE, task)
     await put(first, [task, row])
+    first.begin_work()
     async with first.write() as transaction:
         await notifications.send(transaction, row.id, NOW, NOW)
     before = lease(first).id
@@ -213,7 +218,11 @@ async def test_who_was_thought_dead_begins_anew_under_another_name(
         assert len(await notifications.claim(transaction, 10**10, 10**11, (), 5)) == 1
     await lease(first)._turn()
     assert lease(first).id != before
-    assert first.may_act
+    # What was begun in the life before sends nothing any more, also what it has begun itself; what is new does.
+    assert not first.may_act
+    assert not await asyncio.create_task(acts(first))
+    first.begin_work()
+    assert await asyncio.create_task(acts(first))
     async with first.write() as transaction:
         with pytest.raises(Gone):
             await notifications.delivered(transaction, row.id, 8, NOW, Acknowledgement.DONE)

@@ -24,7 +24,7 @@ from tests.storage.statements import plan, sent, statements
 ROOT = Path(__file__).parents[2]
 STATEMENTS = statements()
 
-GROWING = {"tasks", "files", "media", "library", "notifications", "usage", "changes", "greetings"}
+GROWING = {"tasks", "files", "media", "library", "likes", "notifications", "usage", "changes", "greetings"}
 
 SMALL = {
     "ix_tasks_due": "what is live",
@@ -32,6 +32,7 @@ SMALL = {
     "ix_notifications_due": "what is open",
     "ix_notifications_ack": "whose acknowledgement has to change",
     "ix_notifications_draft": "what was typed, and has not become a result",
+    "ix_notifications_picture": "what has to carry another picture",
     "ix_notifications_passing": "what is deleted after some days",
     "ix_files_archive_due": "what the archive lacks",
     "ix_media_changing": "what comes into the archive or goes out of it",

@@ -41,6 +41,8 @@ OTHER_WRITES = {
     "storage.drafts.expire",
     "storage.files.add",
     "storage.library.add",
+    "storage.likes.press",
+    *(f"storage.pictures.{name}" for name in ("want", "shown", "give_up", "release")),
     "storage.library.remove",
     "storage.forget.forget_song",
     "storage.forget.forget_member",

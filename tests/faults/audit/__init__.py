@@ -59,9 +59,9 @@ async def audit(stage: Stage) -> Verdict:
     for _ in range(MOMENTS):
         # The archive gets what nobody waits for at times of its own, and each time only for a moment.
         with suppress(TimeoutError):
-            await stage.until(lambda: not any(stage.posting.glob("*")), "moment without files on their way", 1)
+            await stage.until(lambda: not stage.on_their_way, "moment without files on their way", 1)
         verdict = _audit(stage)
-        if not any(stage.posting.glob("*")):
+        if not stage.on_their_way:
             break
     return verdict
 
@@ -70,4 +70,6 @@ def _audit(stage: Stage) -> Verdict:
     verdict, ledgers = Verdict(), Ledgers(stage)
     for rule in RULES:
         rule(ledgers, verdict)
+    for why in stage.broken_history():
+        verdict.note("history", why)
     return verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults.audit.truths import PROVISIONAL, RESULTS
+from tests.faults.audit.truths import HAVE_THIS_ONE, PROVISIONAL, RESULTS
 from tests.faults.harness import OPEN
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _audit_ending(ledgers: Ledgers, order: Order, verdict: Verdict) -> None:
 
 def _audit_result(ledgers: Ledgers, order: Order, verdict: Verdict) -> None:
     """Demand the result where nothing stood in its way for good."""
-    if not order.due:
+    if not order.due or ledgers.has_said(order, HAVE_THIS_ONE):
         return
     results = [one for one in ledgers.stage.posts(order) if _templates(ledgers, one) & RESULTS.keys() and one.files]
     if not results:

@@ -19,7 +19,7 @@ def audit_files(ledgers: Ledgers, verdict: Verdict) -> None:
     if found := ledgers.check():
         verdict.note("half file", f"the database: {found}")
     promised = {row["sha256"]: row["size"] for row in ledgers.media if row["state"] == "kept"}
-    present = {path.name: path for path in sorted(stage.archive.glob("*/*"))}
+    present = {path.name: path for path in stage.archived}
     for name, path in present.items():
         data = path.read_bytes()
         whole = _SHA256.fullmatch(name) and hashlib.sha256(data).hexdigest() == name
@@ -33,7 +33,7 @@ def audit_files(ledgers: Ledgers, verdict: Verdict) -> None:
         for lacking in {row["audio_sha256"], row["image_sha256"]} - {None} - present.keys():
             verdict.note("half file", f"a file of task {row['task_id']} is promised as {lacking}, which is not there")
         _audit_archiving(ledgers, row, verdict)
-    for path in stage.posting.glob("*"):
+    for path in stage.on_their_way:
         verdict.note("half file", f"{path.name} waits to be posted by nobody: {sorted(path.rglob('*'))}")
     _audit_kept(ledgers, verdict)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.faults.audit.sentences import Sentence, parse
 from tests.faults.audit.shown import Shown, read_shown
 from tests.faults.harness import key_of
+from tests.faults.reading import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -225,29 +225,16 @@ class Ledgers:
 
     # The database
 
-    def check(self) -> list[Row]:
-        """Return what SQLite finds wrong in the file."""
-        found = [*self.stage.rows("PRAGMA integrity_check"), *self.stage.rows("PRAGMA foreign_key_check")]
-        return [row for row in found if row != {"integrity_check": "ok"}]
+    def check(self) -> list[str]:
+        """Return what the database finds wrong with itself."""
+        return self.stage.reader.damages()
 
     def rows_with(self, number: int) -> Iterator[tuple[str, str]]:
         """Return each table and column that holds a number, as itself or within a text.
 
         What counts against today's limits is not among them: it stays to the end of the day, which members are told.
         """
-        connection = sqlite3.connect(f"file:{self.stage.database}?mode=ro", uri=True, timeout=10)
-        try:
-            tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            for table in tables:
-                if table == "usage":
-                    continue
-                columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-                for column in columns:
-                    query = f'SELECT 1 FROM "{table}" WHERE "{column}" = ? OR instr("{column}", ?) LIMIT 1'
-                    if connection.execute(query, (number, str(number))).fetchone():
-                        yield table, column
-        finally:
-            connection.close()
+        return numbered(self.stage.reader, number, but=frozenset({"usage"}))
 
 
 def _is_of(row: Row, order: Order) -> bool:

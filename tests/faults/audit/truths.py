@@ -117,22 +117,24 @@ KNOWN_REASONS = {template for template, file in templates().items() if file == "
 }
 """VidGo's reasons in the bot's own words."""
 
+HAVE_THIS_ONE = "You have this one: {link}"
+
 PROVISIONAL = {LOST, LOST_COVER, NONSENSE, UNKNOWN, TIME, NO_FILES}
 """Ends that nobody can be sure of; what comes after all is posted."""
 
 RESULTS: dict[str, Condition] = {
-    "here is a new performance: **{title}**.": with_music,
+    "here is a new version: **{title}**.": with_music,
     "here is **{title}**, extended.": with_music,
     "here is your song **{title}**.": with_music,
-    "here is new artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.": all_of(
+    "🎨 New artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.": all_of(
         with_artwork, source_gone
     ),
-    "here is new artwork for **{title}**. The original's audio could not be got in a form that plays, so it comes "
+    "🎨 New artwork for **{title}**. The original's audio could not be got in a form that plays, so it comes "
     "alone.": all_of(with_artwork, source_unusable),
-    "here is new artwork for **{title}**. The music is the original's.": all_of(
+    "🎨 New artwork for **{title}**. Want it sung anew?": all_of(
         with_artwork, demand(lambda case: case.shown.has_audio, "the post has no music")
     ),
-    "here is your cover of **{title}**, a new performance.": with_music,
+    "here is your cover of **{title}**, in a new version.": with_music,
 }
 """What stands over a result."""
 
@@ -313,6 +315,9 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "wait some minutes.": nothing_ordered,
     "VidGo names an address for that song that cannot be used. Try again later, or use the id of another "
     "song.": bad_address,
+    "I no longer know in which words **{title}** was made, so I cannot make it again. No credits were used.": (
+        nothing_ordered
+    ),
     "VidGo has no song with that id that this bot may use. Check the id and paste it again.": song_is(),
     "VidGo has not finished that song yet. Try again when it is done.": song_is("not_started", "running"),
     "VidGo could not make that song, so there is nothing to import. Use the id of a finished song.": song_is("failed"),
@@ -326,6 +331,7 @@ ORDERED_NOTHING: dict[str, Condition] = {
 """Why nothing was done, said instead of doing it."""
 
 ANSWERS: dict[str, Condition] = {
+    HAVE_THIS_ONE: all_of(made_before, shown_there),
     "**{title}** is in your library. Cover it with {cover}.": in_library,
     "**{title}** is in your library, in {count} versions. Cover it with {cover}.": in_library,
     "None of your songs has “{search}” in its title.": demand(
@@ -346,6 +352,8 @@ ANSWERS: dict[str, Condition] = {
     "“{typed}” is no limit. Type a number from 0 to 1000000, -1 for no limit, or nothing.": always,
     "At most {limit} roles can have limits of their own. Take those of another role back first.": always,
     "This button belongs to something I no longer know.": always,
+    "Only the member who asked for it can choose its picture.": always,
+    "A picture can be chosen under a post in a channel. Post it there from your {library}.": always,
     "Only the member who asked for it can stop this.": always,
     "It is being posted already. Use the button under the post to remove it.": _posted,
     "Only the member who asked for it, or somebody who manages messages, can remove this.": always,

@@ -17,6 +17,7 @@ Kind = Literal[
     "held up",
     "remembered",
     "spinning",
+    "history",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
