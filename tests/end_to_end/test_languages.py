@@ -24,7 +24,7 @@ EXPECTED = {
         "unknown": "Ich kenne keinen Song „Nirgendwo“. Wähle einen aus der Liste, die beim Tippen erscheint, oder "
         "importiere ihn mit `/music import`.",
         "imported": "**Leuchtturm** ist in deiner Bibliothek. Mit `/cover` kannst du den Song covern.",
-        "covering": "**Leuchtturm** wird gecovert. Begonnen <t:",
+        "covering": "**Leuchtturm** wird gecovert – begonnen <t:",
         "stop": "Nicht posten",
         "result": "hier ist ein neues Artwork für **Leuchtturm**. Die Musik ist die des Originals.",
         "remove": "Entfernen",
@@ -36,7 +36,7 @@ EXPECTED = {
         "unknown": "「Nirgendwo」という曲は見つかりません。入力中に表示される一覧から選ぶか、`/music import` で"
         "取り込んでください。",
         "imported": "**Leuchtturm** がライブラリに入りました。`/cover` でカバーできます。",
-        "covering": "**Leuchtturm** をカバー中です。開始: <t:",
+        "covering": "**Leuchtturm** をカバー中です（開始: <t:",
         "stop": "投稿しない",
         "result": "さん、**Leuchtturm** の新しいアートワークができました。音楽は元の曲のままです。",
         "remove": "削除",
@@ -88,7 +88,7 @@ async def test_a_refusal_of_vidgo_is_told_in_their_language(polling: World, loca
     member = person(polling, locale)
     error = {"code": 400, "error": {"message": "the lyrics are indecent", "type": "content_moderation_error"}}
     polling.vidgo.fault("submit", "status", status=400, body=error, model=SONG)
-    sentence = await member.refusal(await member.use("music generate", prompt="something rude"))
+    sentence = (await member.failure(await member.use("music generate", prompt="something rude"))).content
     assert sentence.startswith(EXPECTED[locale]["refused"] + "the lyrics are indecent")
 
 

@@ -25,7 +25,7 @@ from tests.end_to_end.music import (
     titles,
     track_of,
 )
-from tests.end_to_end.world import COVER, said
+from tests.end_to_end.world import COVER, eventually, said
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -167,6 +167,7 @@ async def test_dont_post_is_for_the_requester_alone(world: World, when: str) -> 
     world.vidgo.hold(COVER)
     call = await ada.cover()
     acknowledgement = await call.reply()
+    await eventually(lambda: world.rows("SELECT 1 FROM tasks WHERE status IN ('waiting', 'running')") != [])
     await come_back(world, when)
     assert "Only the member who asked for it can stop this" in await private_word(
         await press(bob, acknowledgement, "Don't post")

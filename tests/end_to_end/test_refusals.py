@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from tests.end_to_end.world import COVER, KEY, SONG, open_world, said
+from tests.end_to_end.world import COVER, KEY, SONG, eventually, open_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,7 +63,7 @@ async def test_a_cover_that_nobody_can_name_is_explained(polling: World, style: 
     ada = polling.person("ada")
     song = await ada.imports("Known Nowhere")
     await cover_elsewhere(polling, song)
-    sentence = await ada.refusal(await ada.cover())
+    sentence = (await ada.failure(await ada.cover())).content
     assert "a cover of **Known Nowhere** exists already" in sentence
     assert polling.submitted(song) == 2
     assert [one for one in polling.vidgo.accepted(COVER) if one.input == {"task_id": song.id}][1:] == []
