@@ -26,23 +26,23 @@ EXPECTED = {
         "imported": "**Leuchtturm** ist in deiner Bibliothek. Mit `/cover` kannst du den Song covern.",
         "covering": "**Leuchtturm** wird gecovert – begonnen <t:",
         "stop": "Nicht posten",
-        "result": "hier ist ein neues Artwork für **Leuchtturm**. Die Musik ist die des Originals.",
+        "result": "🎨 Neues Artwork für **Leuchtturm**. Soll es neu gesungen werden?",
         "remove": "Entfernen",
         "length": "Dauer",
         "done": "** ist fertig: https://discord.com/channels/",
-        "refused": "VidGo hat den Inhalt abgelehnt: ",
+        "refused": "VidGo hat den Inhalt von **something rude** abgelehnt und sagt: „",
     },
     "ja": {
         "unknown": "「Nirgendwo」という曲は見つかりません。入力中に表示される一覧から選ぶか、`/music import` で"
         "取り込んでください。",
         "imported": "**Leuchtturm** がライブラリに入りました。`/cover` でカバーできます。",
-        "covering": "**Leuchtturm** をカバー中です（開始: <t:",
+        "covering": "**Leuchtturm** をカバー中です（開始: <t:",  # noqa: RUF001
         "stop": "投稿しない",
-        "result": "さん、**Leuchtturm** の新しいアートワークができました。音楽は元の曲のままです。",
+        "result": "さん、🎨 **Leuchtturm** の新しいアートワークができました。新しく歌い直してみませんか？",  # noqa: RUF001
         "remove": "削除",
         "length": "長さ",
         "done": "** が完成しました: https://discord.com/channels/",
-        "refused": "VidGo に内容を拒否されました: ",
+        "refused": "VidGoは **something rude** の内容を拒否しました。VidGoの説明：「",  # noqa: RUF001
     },
 }
 

@@ -137,7 +137,7 @@ async def test_a_cover_that_exists_without_an_id_and_never_comes_is_told_in_five
         await says(room, acknowledgement, "not confirmed")
         _, passed = await room.pass_until(lambda: room.tasks("given_up"))
         assert passed < CONFIRM_SECONDS + 30
-        assert "exists already, but does not let me have it" in (await ada.result(call)).content
+        assert "exists already, but does not let me have it" in (await ada.failure(call)).content
         # It comes after all.
         room.vidgo.finish(room.vidgo.tasks[str(room.vidgo.accepted(COVER)[0].task_id)])
         await room.pass_until(lambda: posts(ada))
