@@ -28,7 +28,6 @@ EXPECTED = {
         "stop": "Nicht posten",
         "result": "🎨 Neues Artwork für **Leuchtturm**. Soll es neu gesungen werden?",
         "remove": "Entfernen",
-        "length": "Dauer",
         "done": "** ist fertig: https://discord.com/channels/",
         "refused": "VidGo hat den Inhalt von **something rude** abgelehnt und sagt: „",
     },
@@ -40,7 +39,6 @@ EXPECTED = {
         "stop": "投稿しない",
         "result": "さん、🎨 **Leuchtturm** の新しいアートワークができました。新しく歌い直してみませんか？",  # noqa: RUF001
         "remove": "削除",
-        "length": "長さ",
         "done": "** が完成しました: https://discord.com/channels/",
         "refused": "VidGoは **something rude** の内容を拒否しました。VidGoの説明：「",  # noqa: RUF001
     },
@@ -78,8 +76,7 @@ async def test_a_member_is_spoken_to_in_their_language(polling: World, locale: s
     polling.vidgo.release(COVER)
     result = await member.result(call)
     assert result.content == f"<@{member.member.id}> {words['result']}"
-    assert [button.label for button in result.buttons] == [words["remove"]]
-    assert [field["name"] for field in result.embeds[0]["fields"]] == [words["length"]]
+    assert words["remove"] in [button.label for button in result.buttons]
     await eventually(lambda: words["done"] in acknowledgement.content)
 
 
