@@ -18,13 +18,17 @@ from typing import Any, cast
 from benchmarks.figures import Figure, p50, p99
 from bot.songs.finding import IMPORTED, Songs
 from bot.songs.library import Library
+from bot.words.pages import Place
 from storage.archive.archive import Archive
 from storage.archive.disk import Disk
 from storage.database import Database
 from storage.ids import new_id
+from storage.library import Key
 
 MEMBER = 1
 OTHERS = 20_000
+FIRST_ADDED_AT = 1.7e9
+"""When the first song came; one comes each second."""
 RATIO_TARGET = 1.5
 P99_TARGET_MS = 25.0
 _TASKS = (
@@ -59,7 +63,8 @@ async def finding_songs(directory: Path, load: Load) -> list[Figure]:
     times: dict[tuple[str, str], list[float]] = {}
     rng = random.Random(1)
     try:
-        sides = {name: _actions(database, load.songs, rng) for name, database in databases.items()}
+        spans = {"few": load.few, "many": load.many}
+        sides = {name: _actions(database, spans[name], rng) for name, database in databases.items()}
         for number in range(-20, load.samples):
             for name in sorted(sides, reverse=bool(number % 2)):
                 for what, act in sides[name].items():
@@ -73,7 +78,7 @@ async def finding_songs(directory: Path, load: Load) -> list[Figure]:
     return [figure for what in sides["few"] for figure in _figures(what, times, load)]
 
 
-def _actions(database: Database, songs: int, rng: random.Random) -> dict[str, Callable[[], Awaitable[object]]]:
+def _actions(database: Database, tasks: int, rng: random.Random) -> dict[str, Callable[[], Awaitable[object]]]:
     nobody = cast("Any", None)
     found = Songs(database, nobody, nobody, nobody, time.time, version="V5")
     archive = Archive(database, Disk(Path("unused")), 0, time.time)
@@ -81,11 +86,13 @@ def _actions(database: Database, songs: int, rng: random.Random) -> dict[str, Ca
 
     async def page() -> None:
         with TemporaryDirectory() as directory:
-            await library.page(MEMBER, "", rng.randrange(songs // 4), Path(directory))
+            await library.page(
+                MEMBER, Place("", Key(FIRST_ADDED_AT + rng.uniform(tasks / 2, tasks), "", 0)), Path(directory)
+            )
 
     async def search() -> None:
         with TemporaryDirectory() as directory:
-            await library.page(MEMBER, rng.choice(WORDS), 0, Path(directory))
+            await library.page(MEMBER, Place(rng.choice(WORDS)), Path(directory))
 
     return {
         "Autocompletion, newest": lambda: found.choices(MEMBER, ""),
@@ -121,13 +128,12 @@ async def _filled(path: Path, songs: int, tasks: int) -> Database:
 
 def _rows(songs: int, tasks: int) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
     rng = random.Random(0)
-    start = time.time() - 365 * 86400
     batch = 20_000
     mine = set(rng.sample(range(tasks), songs))
     for begin in range(0, tasks, batch):
         made, kept, listed = [], [], []
         for number in range(begin, min(begin + batch, tasks)):
-            at = start + number
+            at = FIRST_ADDED_AT + number
             task_id = new_id(at, rng.getrandbits)
             user = MEMBER if number in mine else rng.randrange(2, OTHERS)
             title = f"{rng.choice(WORDS)} {rng.choice(WORDS)} {number}".title()

@@ -22,6 +22,8 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.gateway.client import PERMISSIONS, Client, UseCases
 from bot.gateway.login import log_in, stay_connected
+from bot.gateway.pauses import GlobalPause, watch_pauses
+from bot.gateway.shards import Shards, open_shards
 from bot.media.archiver import Archiver, make_archiver
 from bot.media.fetch import Fetcher
 from bot.media.files import Files
@@ -53,8 +55,11 @@ from bot.songs.drafts import Drafts
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
+from bot.songs.playing import Playing
 from bot.songs.posted import Posted
+from bot.songs.recordings import Recordings
 from bot.tasks.ending import Ending
+from bot.tasks.pace import shared_pace
 from bot.tasks.poller import make_poller
 from bot.tasks.reading import Reading
 from bot.tasks.schedule import Schedule
@@ -90,6 +95,10 @@ RESERVED_SECONDS = 4.5
 """What work under way leaves of a shutdown's time to the connections that it needs."""
 
 
+COMMAND_SECONDS = 1.0
+"""What of that is left to the commands that came last."""
+
+
 class Failed(Exception):  # noqa: N818 (a word says what happened)
     """The program cannot go on; the text is a sentence for the owner."""
 
@@ -121,7 +130,10 @@ async def run(settings: Settings, *, clock: Callable[[], float] = time.time, rng
 class _Parts:
     """What is started and stopped."""
 
+    database: Database
     client: Client
+    shards: Shards
+    pause: GlobalPause | None
     vidgo: VidGo
     submission: Submission
     watch: Worker
@@ -141,14 +153,16 @@ async def _assemble(
     database: Database, settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], rng: random.Random
 ) -> _Parts:
     directory = await asyncio.to_thread(_folder, settings, stack.enter_context(ExitStack()))
-    metrics = Metrics()
+    metrics = Metrics(settings.name_in_metrics)
     conditions = Conditions(database.wakeups, clock, warning=settings.credits_warning)
     vidgo = await _open_vidgo(database, settings, stack, clock, partial(_see, metrics, conditions))
     fetcher = Fetcher(allow_private=settings.media_allow_private_hosts, max_bytes=settings.media_max_bytes)
     stack.push_async_callback(fetcher.close)
     archive = await _open_archive(database, settings, clock)
     stack.push_async_callback(archive.close)
-    client = Client(settings, lambda: _account(vidgo, archive), _guarded(metrics.discord_trace(), database, settings))
+    trace = _guarded(metrics.discord_trace(), database, settings)
+    client = Client(settings, lambda: _account(vidgo, archive), trace)
+    pause = watch_pauses(client, database, trace)
     files = Files(archive, Sources(database, fetcher, client.find_post), directory)
     stack.push_async_callback(files.close)
     links = Links(settings, clock)
@@ -184,7 +198,16 @@ async def _assemble(
         performances=performances,
         drafts=Drafts(database, songs, covers, performances),
         posted=Posted(database, performances, limits, clock, version=settings.vidgo_music_version),
+        recordings=Recordings(
+            database,
+            fetcher,
+            limits,
+            version=settings.vidgo_music_version,
+            directory=directory,
+            clock=clock,
+        ),
         library=Library(database, songs, archive, clock),
+        playing=Playing(database, songs, files),
         onboarding=onboarding,
         directory=directory,
     )
@@ -215,8 +238,8 @@ async def _assemble(
     await database.join(clock)
     await watching.take_over()
     workers.append(watch)
-    parts = _Parts(client, vidgo, submission, watch, workers)
-    not_ready = partial(_not_ready, parts, database)
+    parts = _Parts(database, client, open_shards(client, settings, database), pause, vidgo, submission, watch, workers)
+    not_ready = partial(_not_ready, parts)
     exposition = Exposition(
         metrics,
         database,
@@ -226,6 +249,7 @@ async def _assemble(
         workers,
         not_ready=not_ready,
         servers=lambda: len(client.guilds) if client.is_ready() else None,
+        shards=lambda: client.sessions,
         clock=clock,
     )
     stack.callback(exposition.stop)
@@ -240,6 +264,7 @@ async def _assemble(
         files=files,
         directory=directory,
         not_ready=not_ready,
+        stands_by=lambda: parts.shards.stands_by,
     )
     await _listen(listener, settings)
     stack.push_async_callback(listener.stop)
@@ -287,6 +312,7 @@ async def _open_vidgo(
         settings.vidgo_api_key.get_secret_value(),
         orders=sessions[1],
         requests_per_second=settings.vidgo_requests_per_second,
+        pace=shared_pace(database, settings.vidgo_requests_per_second),
         clock=clock,
         seen=seen,
     )
@@ -307,7 +333,12 @@ async def _connect(parts: _Parts, settings: Settings) -> None:
     for worker in parts.workers:
         if worker is not parts.watch:
             worker.start()
-    await stay_connected(parts.client, settings)
+    pausing = None if parts.pause is None else asyncio.create_task(parts.pause.run(), name="pauses")
+    try:
+        await stay_connected(parts.client, parts.shards.run(), settings, lambda: parts.database.leads)
+    finally:
+        if pausing is not None:
+            pausing.cancel()
 
 
 def _account(vidgo: VidGo, archive: Archive) -> str:
@@ -330,19 +361,21 @@ async def _shut_down(
         await deadline.end("the connection to Discord", parts.client.close(), reserve=2.5)
         await parts.client.http.close()
         await deadline.end("the way to Discord", _cancel(connection), reserve=2.5)
+        await deadline.end("the lease of shards", parts.shards.end(), reserve=2.5)
     else:
         await deadline.end("the start", _cancel(building), reserve=2.5)
     await deadline.end("what the program stands on", stack.aclose())
 
 
 async def _end_work(parts: _Parts, deadline: Deadline) -> None:
-    grace = deadline.left(reserve=RESERVED_SECONDS)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + deadline.left(reserve=RESERVED_SECONDS)
+    workers = asyncio.gather(*(worker.stop(until) for worker in parts.workers))
+    # Commands come until a successor has them.
+    await parts.shards.hand_over(until - COMMAND_SECONDS)
     parts.vidgo.stop()
-    until = asyncio.get_running_loop().time() + grace
     await asyncio.gather(
-        parts.client.end_commands(grace),
-        parts.submission.stop(until),
-        *(worker.stop(until) for worker in parts.workers),
+        parts.client.end_commands(max(until - loop.time(), 0.0)), parts.submission.stop(until), workers
     )
 
 
@@ -397,12 +430,12 @@ def _folder(settings: Settings, stack: ExitStack) -> Path:
         raise SettingsError(f"{setting}: its directory cannot be used: {directory}: {error.strerror}") from error
 
 
-def _not_ready(parts: _Parts, database: Database) -> dict[str, str]:
+def _not_ready(parts: _Parts) -> dict[str, str]:
     problems = {worker.name: worker.problem(STALLED_SECONDS) for worker in parts.workers}
     reasons = {name: problem for name, problem in problems.items() if problem is not None}
-    if not database.may_act:
+    if not parts.database.may_act:
         reasons["lease"] = "could not be renewed"
-    discord_reason = parts.client.not_ready()
+    discord_reason = parts.shards.not_ready()
     return reasons if discord_reason is None else {**reasons, "discord": discord_reason}
 
 

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import aiohttp
-from prometheus_client import CollectorRegistry, Counter, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    Metric,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -18,6 +26,8 @@ Figures = dict[str, Figure]
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "coverbot_info": ("The version that runs; always 1", ("version",)),
     "coverbot_ready": ("Whether /readyz says 200", ()),
+    "coverbot_leads": ("Whether this process does what one does for all, such as showing what the database holds", ()),
+    "coverbot_shards": ("Shards that this process runs; 0 while it stands by", ()),
     "coverbot_servers": ("Servers that the bot is a member of, once Discord has said so", ()),
     "coverbot_tasks_live": ("Tasks that are not done, by model and status", ("model", "status")),
     "coverbot_oldest_task_seconds": ("Age of the oldest task that is not done; 0 without one", ()),
@@ -79,11 +89,33 @@ class _Gauges(Collector):
             yield family
 
 
-class Metrics:
-    """The figures under `/metrics`; each program has its own registry, so that several can run in one process."""
+class _Named(Collector):
+    """Shows all figures of a registry with the name of the process among others as a label."""
 
-    def __init__(self) -> None:
+    def __init__(self, registry: CollectorRegistry, process: str) -> None:
+        self._registry = registry
+        self._process = process
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            named = [one._replace(labels={"process": self._process, **one.labels}) for one in family.samples]
+            shown = Metric(family.name, family.documentation, family.type, family.unit)
+            shown.samples = named
+            yield shown
+
+
+class Metrics:
+    """The figures under `/metrics`; each program has its own registry, so that several can run in one process.
+
+    `process` is what this one is called, where there may be others.
+    """
+
+    def __init__(self, process: str | None = None) -> None:
         self.registry = CollectorRegistry()
+        self._shown = self.registry
+        if process is not None:
+            self._shown = CollectorRegistry()
+            self._shown.register(_Named(self.registry, process))
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self._gauges = _Gauges()
@@ -120,6 +152,10 @@ class Metrics:
 
     def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"coverbot_{name}", meaning, labels, buckets=buckets, registry=self.registry)
+
+    def text(self) -> bytes:
+        """Return what Prometheus reads."""
+        return generate_latest(self._shown)
 
     def show(self, figures: Figures) -> None:
         """Show these values of `GAUGES` from now on, and no others."""

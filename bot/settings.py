@@ -27,7 +27,9 @@ from pydantic import (
 
 from bot import version
 from bot.environment import Environment, read_environment
-from storage.database import Server
+from storage.database import Server, is_postgresql
+
+MOST_SHARDS = 16_384
 
 
 class SettingsError(Exception):
@@ -142,6 +144,19 @@ def _ids(value: Any) -> Any:
     return tuple(dict.fromkeys(map(int, names)))
 
 
+def _shard_ids(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found: set[int] = set()
+    for part in value.split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,5})\s*(?:-\s*([0-9]{1,5})\s*)?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last:
+            raise ValueError("must be the numbers of shards such as 0-3 or 0,2,4-7, counted from 0")
+        found.update(range(first, last + 1))
+    return tuple(sorted(found))
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Size = Annotated[int, BeforeValidator(_size)]
@@ -214,6 +229,17 @@ class Settings(BaseModel):
     ] = None
     """PostgreSQL only: how this process calls itself at the server and in the log. Left out: host name and process
     id."""
+    shard_count: Annotated[
+        int | None, Field(ge=1, le=MOST_SHARDS, description=f"how many shards there are in all, 1 to {MOST_SHARDS}")
+    ] = None
+    """How many shards the gateway has in all. Left out: what Discord recommends."""
+    shard_ids: Annotated[tuple[int, ...] | None, BeforeValidator(_shard_ids)] = None
+    """Which of them this process runs, such as `0-3` or `0,2,4-7`. Left out: all of them; with PostgreSQL a block that
+    no other process runs, or none while there is none."""
+    shards_per_process: Annotated[
+        int | None, Field(ge=1, le=MOST_SHARDS, description=f"how many shards a process runs, 1 to {MOST_SHARDS}")
+    ] = None
+    """PostgreSQL only: how many shards a block has. Left out: all of them, so that a second process stands by."""
     archive_dir: Path = Path("data/media")
     """Where audio and artwork are kept. Give it a folder of its own."""
     archive_max_bytes: Annotated[Size, Field(ge=0, le=1 << 50, description="a size up to 1PiB; 0 keeps nothing")] = (
@@ -284,6 +310,11 @@ class Settings(BaseModel):
         return self.process_name or f"{socket.gethostname()[:40]}-{os.getpid()}"
 
     @property
+    def name_in_metrics(self) -> str | None:
+        """Return which process the figures are said to be of, None where it can be the only one."""
+        return self.process if self.process_name is not None or is_postgresql(self.database_url) else None
+
+    @property
     def database_server(self) -> Server:
         """Return how PostgreSQL is reached, where it is the database."""
         return Server(self.database_listen_url, self.database_pooled, self.process, version())
@@ -313,6 +344,21 @@ class Settings(BaseModel):
     def _is_a_pair(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if "aws_access_key_id" in info.data and (value is None) != (info.data["aws_access_key_id"] is None):
             raise ValueError("and AWS_ACCESS_KEY_ID go together, set both or neither")
+        return value
+
+    @field_validator("shard_ids")
+    @classmethod
+    def _are_there(cls, value: tuple[int, ...] | None, info: ValidationInfo) -> tuple[int, ...] | None:
+        count = info.data.get("shard_count")
+        if value is not None and count is not None and value[-1] >= count:
+            raise ValueError(f"names shard {value[-1]}, but SHARD_COUNT says that there are {count}, counted from 0")
+        return value
+
+    @field_validator("shards_per_process")
+    @classmethod
+    def _is_without_ids(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("shard_ids") is not None:
+            raise ValueError("has no use beside SHARD_IDS, which says already what this process runs; leave one out")
         return value
 
     @field_validator("poll_max_seconds", "task_give_up_seconds")

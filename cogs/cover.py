@@ -9,7 +9,10 @@ from discord.ext import commands
 
 from bot.gateway.client import Client
 from bot.songs.orders import Ordered, Requester
+from bot.words import recordings as words
+from bot.words.errors import MemberError
 from cogs.options import Style, Track
+from cogs.recordings import ask_style, audio_of, upload_of
 from storage.drafts import Draft, Making
 
 
@@ -19,7 +22,7 @@ class Cover(commands.Cog):
     def __init__(self, client: Client) -> None:
         self._client = client
         self._use = client.use_cases
-        self._menu = app_commands.ContextMenu(name="Cover this track", callback=self.cover_message)
+        self._menu = app_commands.ContextMenu(name=_("Cover this track"), callback=self.cover_message)
         self._menu.guild_only = True
 
     async def cog_load(self) -> None:
@@ -34,26 +37,53 @@ class Cover(commands.Cog):
     @app_commands.describe(
         track=_("One of your songs, or a VidGo id; left out: your newest song"),
         style=_("Make a new version in this style, such as: acoustic folk, female voice"),
+        file=_("A recording that is yours to use, in place of a song; it becomes a new version in the style"),
     )
     @app_commands.guild_only()
     async def cover(
-        self, interaction: discord.Interaction, track: Track | None = None, style: Style | None = None
+        self,
+        interaction: discord.Interaction[Client],
+        track: Track | None = None,
+        style: Style | None = None,
+        file: discord.Attachment | None = None,
     ) -> None:
         """Order the cover of a song, or bring the one that exists; with a style, order a new performance."""
-
+        if file is not None and track is None and style is None:
+            await self._use.interactions.open(interaction, lambda: ask_style(interaction, file))
+            return
+        if file is not None:
+            await self._cover_file(interaction, file, track, style)
+            return
         draft = Draft(Making.COVER, track) if style is None else Draft(Making.STYLE, track, style=style)
         await self._use.interactions.order(
             interaction, lambda requester: self._use.drafts.order(requester, draft), draft
         )
 
-    async def cover_message(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        """Order the cover of the song that a message carries."""
+    async def _cover_file(
+        self, interaction: discord.Interaction[Client], file: discord.Attachment, track: str | None, style: str | None
+    ) -> None:
+        async def work(requester: Requester) -> Ordered:
+            if track is not None:
+                raise MemberError(words.track_and_file())
+            return await self._use.recordings.perform(requester, upload_of(file), style or "")
+
+        await self._use.interactions.order(interaction, work)
+
+    async def cover_message(self, interaction: discord.Interaction[Client], message: discord.Message) -> None:
+        """Order the cover of the song that a message carries, or ask for the style of a recording in it."""
+        if message.author != self._client.user:
+            await self._use.interactions.open(interaction, lambda: _ask_style_of(interaction, message))
+            return
 
         async def work(requester: Requester) -> Ordered:
             track = await self._use.songs.from_post(requester.user_id, message.id)
             return await self._use.covers.cover(requester, track)
 
         await self._use.interactions.order(interaction, work)
+
+
+async def _ask_style_of(interaction: discord.Interaction[Client], message: discord.Message) -> discord.ui.Modal:
+    return await ask_style(interaction, audio_of(message))
 
 
 async def setup(client: Client) -> None:

@@ -1,96 +1,148 @@
-"""The pages of `/music library` and the buttons on them; what they stand for is in their custom ids."""
+"""The pages of `/music library` and what can be done there; all that they need is in their custom ids."""
 
 from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import discord
 
 from bot.gateway.client import Client
 from bot.songs.orders import Answer, Ordered, Requester
-from bot.words import answers, cards
-from bot.words.pages import Page
+from bot.words import answers
+from bot.words import library as words
+from bot.words.pages import Page, Place
+from bot.words.text import Text
 
 _TRACK = r"[0-9a-z]{24}(?:\.\d{1,3})?"
 
 
 def page_answer(page: Page) -> Answer:
     """Show a page of songs."""
-    text, embeds, view = cards.library_page(page)
-    return Answer(text, view, embeds, list(page.pictures.values()))
+    return Answer("", words.view(page), files=list(page.pictures.values()))
 
 
-class TurnButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=re.compile(r"library:(?P<number>\d{1,5}):(?P<search>.*)", re.DOTALL),
+class PageItem(
+    discord.ui.DynamicItem[discord.ui.Item[Any]],
+    template=re.compile(
+        rf"(?:{words.CHOOSE}|{words.TURN})(?P<place>.*)|library:\d{{1,5}}(?P<search>:.*)",
+        re.DOTALL,
+    ),
 ):
-    """Turns to another page."""
+    """The menu of a page, and the buttons that turn it; also those from before, which found pages by their numbers."""
 
-    def __init__(self, number: int, search: str) -> None:
-        super().__init__(cards.turn("▶", number, search))
-        self._number = number
-        self._search = search
+    place: Place
+    is_old: bool
 
     @classmethod
     async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+        cls, _interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
         """Read the page from the custom id."""
-        return cls(int(match["number"]), match["search"])
+        found = cls(item)
+        found.is_old = match["place"] is None
+        found.place = Place.decode(match["search"] if found.is_old else match["place"])
+        return found
 
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
-        """Show the other page in the place of this one."""
-        use = interaction.client.use_cases
-        with tempfile.TemporaryDirectory(dir=use.directory) as directory:
-
-            async def work() -> Answer:
-                user_id = interaction.user.id
-                return page_answer(await use.library.page(user_id, self._search, self._number, Path(directory)))
-
-            await use.interactions.update(interaction, work)
+        """Show the other page in the place of this one, or the same with what can be done with the chosen song."""
+        chosen = cast("dict[str, Any]", interaction.data or {}).get("values") or [None]
+        said = words.page_was_old() if self.is_old else None
+        await _redraw(interaction, self.place, chosen=chosen[0], said=said)
 
 
 class SongButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=rf"song:(?P<action>post|cover|extend|remove):(?P<track>{_TRACK})",
+    template=rf"song:(?P<action>{'|'.join(words.ACTIONS)}):(?P<track>{_TRACK})",
 ):
     """Does something with a song of the caller's library."""
 
-    def __init__(self, action: str, track: str) -> None:
-        super().__init__(discord.ui.Button(label=action, custom_id=f"song:{action}:{track}"))
-        self._action = action
-        self._track = track
+    action: str
+    track: str
 
     @classmethod
     async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+        cls, _interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
         """Read the action and the song from the custom id; the use case checks whose it is."""
-        return cls(match["action"], match["track"])
+        button = cls(cast("discord.ui.Button[Any]", item))
+        button.action, button.track = match["action"], match["track"]
+        return button
 
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
-        """Post, cover or extend the song in the channel, or take it out of the library."""
+        """Play, post, cover or extend the song, take it out of the library, or bring it back there."""
         use = interaction.client.use_cases
 
-        async def remove() -> Answer:
-            return Answer(answers.removed(await use.library.remove(interaction.user.id, self._track)))
-
         async def order(requester: Requester) -> Ordered:
-            if self._action == "post":
-                return await use.library.post(requester, self._track)
-            if self._action == "cover":
-                return await use.covers.cover(requester, self._track)
-            return await use.performances.extend(requester, self._track, None, None)
+            if self.action == "post":
+                return await use.library.post(requester, self.track)
+            if self.action == "cover":
+                return await use.covers.cover(requester, self.track)
+            return await use.performances.extend(requester, self.track, None, None)
 
-        if self._action == "remove":
-            await use.interactions.reply(interaction, remove)
+        if self.action == "play":
+            await self._play(interaction)
+        elif self.action == "remove":
+            await _redraw(interaction, _place_in(interaction.message), removed=self.track)
+        elif self.action == "undo":
+            await _redraw(interaction, _place_in(interaction.message), restored=self.track)
         else:
             await use.interactions.order(interaction, order)
 
+    async def _play(self, interaction: discord.Interaction[Client]) -> None:
+        use = interaction.client.use_cases
+        with tempfile.TemporaryDirectory(dir=use.directory, ignore_cleanup_errors=True) as directory:
+            await use.interactions.reply(
+                interaction,
+                lambda: use.playing.play(interaction.user.id, self.track, interaction.filesize_limit, Path(directory)),
+            )
+
+
+async def _redraw(
+    interaction: discord.Interaction[Client],
+    place: Place,
+    *,
+    chosen: str | None = None,
+    said: Text | None = None,
+    removed: str | None = None,
+    restored: str | None = None,
+) -> None:
+    """Show a page of the library of whoever pressed, after what was to be done there."""
+    use, user_id = interaction.client.use_cases, interaction.user.id
+    with tempfile.TemporaryDirectory(dir=use.directory, ignore_cleanup_errors=True) as directory:
+
+        async def work() -> Answer:
+            words_said, shown = said, chosen
+            if removed is not None:
+                words_said = answers.removed(await use.library.remove(user_id, removed))
+            elif restored is not None:
+                words_said, shown = words.brought_back(await use.library.restore(user_id, restored)), restored
+            page = await use.library.page(user_id, place, Path(directory), chosen=shown, said=words_said, undo=removed)
+            return page_answer(page)
+
+        await use.interactions.update(interaction, work)
+
+
+def _place_in(message: discord.Message | None) -> Place:
+    """Return the place of the page that a message shows, by its menu; the beginning where it has none."""
+    for custom_id in _custom_ids(message.components if message is not None else ()):
+        place = words.place_of(custom_id)
+        if place is not None:
+            return place
+    return Place()
+
+
+def _custom_ids(components: Any) -> Iterator[str]:
+    for item in components:
+        custom_id = getattr(item, "custom_id", None)
+        if isinstance(custom_id, str):
+            yield custom_id
+        yield from _custom_ids(getattr(item, "children", ()))
+
 
 async def setup(client: Client) -> None:
-    """Make the buttons known."""
-    client.add_dynamic_items(TurnButton, SongButton)
+    """Make the buttons and the menu known."""
+    client.add_dynamic_items(PageItem, SongButton)

@@ -13,6 +13,8 @@ from discord.ext import commands
 from bot.gateway.client import Client
 from bot.songs.orders import Answer
 from bot.words import answers, cards, forms
+from bot.words.pages import SEARCH_LIMIT, Place
+from bot.words.text import clean
 from cogs.library import page_answer
 from cogs.options import Owned, Prompt, Style, Title, Track
 from storage.drafts import Draft, Making
@@ -87,13 +89,14 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, im
     @app_commands.command(description=_("Page through your songs and covers"))
     @app_commands.describe(search=_("Only titles that contain this"))
     async def library(
-        self, interaction: discord.Interaction, search: app_commands.Range[str, 1, 60] | None = None
+        self, interaction: discord.Interaction, search: app_commands.Range[str, 1, SEARCH_LIMIT] | None = None
     ) -> None:
         """Show the caller's songs, with what can be done with them."""
         with tempfile.TemporaryDirectory(dir=self._use.directory) as directory:
 
             async def work() -> Answer:
-                return page_answer(await self._use.library.page(interaction.user.id, search or "", 0, Path(directory)))
+                place = Place(clean(search or "", SEARCH_LIMIT))
+                return page_answer(await self._use.library.page(interaction.user.id, place, Path(directory)))
 
             await self._use.interactions.reply(interaction, work)
 

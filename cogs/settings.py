@@ -12,11 +12,10 @@ from bot.gateway.client import Client
 from bot.songs.orders import Answer
 from bot.words import errors, panel
 from bot.words.errors import MemberError
-from bot.words.panel import CUSTOM_ID
+from bot.words.panel import CUSTOM_ID, SWITCHES
 from storage.servers import RoleLimits
 
 MENUS = ("channels", "language")
-SWITCHES = ("covers_of_others", "mentions")
 FORMS = ("limits", "welcome", "role")
 
 

@@ -14,8 +14,9 @@ from sandbox.bot_process import BotEndedError, BotProcess
 from sandbox.delivered import cover_picture
 from sandbox.demo_steps import COVER, EVENT_SECONDS, KEY, RESTYLE, TOKEN, StepFailedError, Steps, require
 from sandbox.discord import DiscordStandIn
+from sandbox.discord.content import walk_components
 from sandbox.ports import reserved_port
-from sandbox.transcript import Transcript, clock, kilobytes, open_console
+from sandbox.transcript import STRING_MENU, Transcript, clock, kilobytes, open_console
 from sandbox.vidgo import VidGoStandIn
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Session(Steps):
         show = self._transcript
         show.text("The real bot, with a stand-in Discord and a stand-in VidGo. No account, no network.", "bold")
         show.text(f"Here a cover takes {COVER_SECONDS:g} s; at VidGo it takes a minute or two.")
+        self._vidgo.tells_credits = True
         add = self._vidgo.add_song
         harbour = add("Harbour Lights", tags="folk, warm", seconds=20)
         harvest = add("Harvest Moon", tags="piano ballad", seconds=18, variants=1)
@@ -159,14 +161,14 @@ class Session(Steps):
         require(called.status == 200, f"the bot answered VidGo's callback with {called.status}")
         result = await self._result(acknowledgement)
         self._transcript.note("VidGo finishes it and calls the bot back")
-        self._show_and_save(result, "a new performance, by callback")
+        self._show_and_save(result, "a new version, by callback")
 
     async def _restyle(self, choice: Choice) -> None:
         style = "acoustic, slow"
         acknowledgement = await self._order(choice, style=style)
-        require(self._vidgo.submissions[-1].model == RESTYLE, "no new performance was ordered")
+        require(self._vidgo.submissions[-1].model == RESTYLE, "no new version was ordered")
         await self._made()
-        self._show_and_save(await self._result(acknowledgement), "a new performance in another style")
+        self._show_and_save(await self._result(acknowledgement), "a new version in another style")
 
     async def _library(self) -> None:
         self._transcript.types("ada", "/music library search: harbour")
@@ -174,8 +176,9 @@ class Session(Steps):
         page = await self._bot.during(call.reply(EVENT_SECONDS))
         self._transcript.message(page, remark="(for ada only)")
         require(page.ephemeral, "the library is public")
-        require(len(page.embeds) == 4, f"the page should show 4 songs, not {len(page.embeds)}")
-        post = next(button for button in page.buttons if button.label == "1 Post")
+        menu = next(item for item in walk_components(page.components) if item["type"] == STRING_MENU)
+        require(len(menu["options"]) == 5, f"the page should show 5 songs, not {len(menu['options'])}")
+        post = next(button for button in page.buttons if button.label == "Post")
         pressed = await self._discord.press(self._ada, page, post.custom_id or "")
         acknowledgement = await self._bot.during(pressed.reply(EVENT_SECONDS))
         self._acknowledgements.append(acknowledgement)
@@ -204,7 +207,7 @@ class Session(Steps):
         called = [one for one in self._vidgo.deliveries if one.task_id == task.id]
         require(not called, "VidGo called back although the bot has no public address")
         self._transcript.note("it knows the order from its database, and asks VidGo until it is finished")
-        self._show_and_save(result, "a new performance, by polling")
+        self._show_and_save(result, "a new version, by polling")
 
     async def _cover_of_artwork(self, typed: str) -> None:
         self._vidgo.set_result(COVER, "generate_cover", times=1)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.text import Text
 
 from sandbox.delivered import audio_seconds, picture_size
+from sandbox.discord.content import walk_components
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 INDENT = 12
+STRING_MENU, TEXT_DISPLAY = 3, 10
 _BAR = "━" * 24
 _NAME_STYLES = {True: "bold blue", False: "bold magenta"}
 
@@ -138,9 +140,12 @@ class Transcript:
             quoted.stylize("dim")
             quoted.truncate(self._console.width - INDENT, overflow="ellipsis")  # a preview is one line there, too
             parts.append(quoted)
-        parts.append(self._shown(message.content))
-        parts += [_player(file) for file in message.attachments]
-        parts += [self._embed(embed, message.files) for embed in message.embeds]
+        if message.is_layout:
+            parts += self._layout(message.components)
+        else:
+            parts.append(self._shown(message.content))
+            parts += [_player(file) for file in message.attachments]
+            parts += [self._embed(embed, message.files) for embed in message.embeds]
         buttons = Text("  ".join(f"[{button.label}]" for button in message.buttons), "bold")
         if len(parts) == 1 and buttons:
             parts[0].append("  ").append_text(buttons)
@@ -194,6 +199,19 @@ class Transcript:
         words += [self._shown(embed["footer"]["text"])] if "footer" in embed else []
         words += [_picture(file) for file in files if file.url in addresses]
         return Text.assemble(("▎ ", "blue"), Text(" · ").join(words))
+
+    def _layout(self, components: Sequence[dict[str, Any]]) -> list[Text]:
+        """Return what can be read in a layout, and what can be chosen there."""
+        found: list[Text] = []
+        for item in walk_components(components):
+            if item["type"] == TEXT_DISPLAY:
+                found.append(
+                    self._shown(re.sub(r"^(## |-# )", "", item["content"], flags=re.MULTILINE).replace("\n", " · "))
+                )
+            elif item["type"] == STRING_MENU:
+                chosen = next((one["label"] for one in item["options"] if one.get("default")), item.get("placeholder"))
+                found.append(Text(f"[{chosen} ▾]", "bold"))
+        return found
 
     def _say(self, who: str, body: Text, *, bot: bool = False) -> None:
         width = self._console.width - INDENT

@@ -9,13 +9,17 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import CursorResult, Executable
 from sqlalchemy.exc import OperationalError
 
 from storage.planned import Claim
+from storage.turns import Turns
 from storage.wakeups import Queue, Wakeups
+
+if TYPE_CHECKING:
+    from storage.postgresql.blocks import Blocks
 
 T = TypeVar("T")
 
@@ -74,6 +78,16 @@ class Transaction(Snapshot):
     async def release(self, claim: Claim, keys: Sequence[Mapping[str, Any]]) -> None:
         """Let others claim rows that this process has claimed."""
 
+    async def take_channels(self, channels: Collection[int]) -> set[int]:
+        """Take the channels in which no other process is posting, and return them."""
+        return set(channels)
+
+    async def leave_channels(self, channels: Collection[int]) -> None:
+        """Let other processes post in channels, in a moment."""
+
+    async def expire_turns(self) -> None:
+        """Delete the turns that have long been free."""
+
 
 Release = Callable[[Transaction, Collection[str]], Awaitable[None]]
 
@@ -96,6 +110,9 @@ class Database(ABC):
     """One database; `wakeups` tells of what is committed there."""
 
     wakeups: Wakeups
+    turns: Turns
+    blocks: Blocks | None = None
+    """The blocks of shards, where there may be other processes."""
     connections: int
     """How many connections there are to work with."""
     passing_seconds = 0.0
@@ -170,6 +187,10 @@ class Database(ABC):
     @abstractmethod
     async def describe(self) -> str:
         """Write for real, and say in a few words what this database is; raises `DBAPIError`."""
+
+    async def doubts(self) -> list[str]:
+        """Return what works and will hurt, in sentences for the owner; raises `DBAPIError`."""
+        return []
 
     @abstractmethod
     async def size(self) -> tuple[int, int | None]:

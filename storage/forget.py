@@ -18,6 +18,8 @@ from storage.schema import (
     library,
     likes,
     notifications,
+    recordings,
+    removed_songs,
     tasks,
     usage,
 )
@@ -45,13 +47,21 @@ _TOUCHED = select(tasks.c.id).where(
             )
         ),
         tasks.c.id.in_(select(library.c.task_id).where(library.c.user_id == _USER)),
+        tasks.c.id.in_(select(removed_songs.c.task_id).where(removed_songs.c.user_id == _USER)),
     )
 )
 _DROP_NOTIFICATIONS = delete(notifications).where(notifications.c.user_id == _USER)
 _DROP_LIBRARY = delete(library).where(library.c.user_id == _USER)
+_DROP_REMOVED_SONG = delete(removed_songs).where(
+    removed_songs.c.user_id == _USER, removed_songs.c.task_id == bindparam("task_id")
+)
+_DROP_REMOVED = delete(removed_songs).where(removed_songs.c.user_id == _USER)
+_DROP_RECORDINGS = delete(recordings).where(recordings.c.user_id == _USER)
 # What was asked for in the member's own words is needed until VidGo has it, not longer.
 _DROP_WORDS = update(tasks).where(tasks.c.user_id == _USER, tasks.c.status.not_in(LIVE_TASKS)).values(request={})
-_DROP_NAME = update(tasks).where(tasks.c.user_id == _USER).values(user_id=NOBODY, guild_id=None, counted_on=None)
+_DROP_NAME = (
+    update(tasks).where(tasks.c.user_id == _USER).values(user_id=NOBODY, guild_id=None, counted_on=None, recording=None)
+)
 _DROP_LIKES = delete(likes).where(likes.c.user_id == _USER)
 _DROP_CHANGES = update(changes).where(changes.c.user_id == _USER).values(user_id=NOBODY)
 _DROP_USAGE = delete(usage).where(usage.c.user_id == _USER, usage.c.day < bindparam("keep_from"))
@@ -66,6 +76,7 @@ _MADE_FROM = select(tasks.c.id).where(
 _UNUSED = select(tasks.c.id, tasks.c.source_id).where(
     tasks.c.id.in_(_IDS),
     ~exists().where(library.c.task_id == tasks.c.id),
+    ~exists().where(removed_songs.c.task_id == tasks.c.id),
     ~exists().where(
         notifications.c.task_id == tasks.c.id,
         or_(
@@ -88,7 +99,9 @@ async def forget_song(transaction: Transaction, user_id: int, task_id: str) -> b
 
     What the member still waits for is left to come.
     """
-    gone = await transaction.execute(_DROP_SONG, {"of_user": user_id, "task_id": task_id})
+    song = {"of_user": user_id, "task_id": task_id}
+    gone = await transaction.execute(_DROP_SONG, song)
+    await transaction.execute(_DROP_REMOVED_SONG, song)
     await _drop_unused(transaction, user_id, [task_id])
     return gone.rowcount > 0
 
@@ -101,8 +114,8 @@ async def forget_member(transaction: Transaction, user_id: int, *, today: int | 
     user = {"of_user": user_id}
     touched = list((await transaction.execute(_TOUCHED, user)).scalars())
     await transaction.execute(_DROP_NOTIFICATIONS, user)
-    await transaction.execute(_DROP_LIBRARY, user)
-    await transaction.execute(_DROP_LIKES, user)
+    for statement in (_DROP_LIBRARY, _DROP_REMOVED, _DROP_RECORDINGS, _DROP_LIKES):
+        await transaction.execute(statement, user)
     await _drop_unused(transaction, user_id, touched)
     await transaction.execute(_DROP_WORDS, user)
     await transaction.execute(_DROP_NAME, user)

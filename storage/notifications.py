@@ -39,6 +39,7 @@ from storage.schema import (
     NotificationState,
     notifications,
     tasks,
+    turns,
 )
 from storage.wakeups import Queue
 
@@ -170,10 +171,17 @@ _DUE = quick(
     .add_columns(notifications.c.channel_id)
     .where(notifications.c.channel_id.not_in(bindparam("busy", expanding=True)))
 )
-_CLAIM = planned.claim(_DUE, notifications.c.holder)
+# One process at a time posts in a channel: so posts keep their order there, and Discord's limit for it.
+_CHANNEL_IS_OTHERS = exists().where(
+    turns.c.name == func.concat("channel ", notifications.c.channel_id),
+    turns.c.holder != planned.ME,
+    turns.c.free_at > bindparam("now", type_=Float),
+)
+_CLAIM = planned.claim(_DUE, notifications.c.holder, ~_CHANNEL_IS_OTHERS)
 _NEXT_DUE = planned.next_due(notifications.c.id, notifications.c.attempt_at, IS_OPEN).where(
     notifications.c.channel_id.not_in(bindparam("busy", expanding=True)), planned.mine(notifications.c.holder)
 )
+_NEXT_DUE_AMONG_OTHERS = _NEXT_DUE.where(~_CHANNEL_IS_OTHERS)
 _TO_CHANGE = quick(
     select(notifications.c.id, notifications.c.ack_wanted, notifications.c.attempts)
     .where(notifications.c.ack_wanted.is_not(None), notifications.c.id.not_in(planned.SKIPPED))
@@ -374,10 +382,15 @@ async def release(transaction: Transaction, names: Collection[str]) -> None:
     await transaction.release(_CLAIM, [{"of_id": name} for name in names])
 
 
-async def next_due(snapshot: Snapshot, skip: Collection[str], *, busy: Collection[int] = ()) -> float | None:
+async def next_due(
+    snapshot: Snapshot, now: float, skip: Collection[str], *, busy: Collection[int] = ()
+) -> float | None:
     """Return when the next notification is due."""
     values = {"skip": list(skip), "busy": list(busy), "me": snapshot.me}
-    found: float | None = (await snapshot.execute(_NEXT_DUE, values)).scalar_one()
+    if snapshot.me is None:
+        found: float | None = (await snapshot.execute(_NEXT_DUE, values)).scalar_one()
+    else:
+        found = (await snapshot.execute(_NEXT_DUE_AMONG_OTHERS, values | {"now": now})).scalar_one()
     return found
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     TextClause,
     Update,
     bindparam,
+    exists,
     func,
     or_,
     select,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 )
 
 from storage.quick import quick
+from storage.schema import processes
 
 Open = ColumnElement[bool] | TextClause
 
@@ -54,11 +56,13 @@ class Claim:
     """Of what is still held, for rows by the names `of_…` of their keys."""
 
 
-def claim(look: Select[Any], holder: Column[Any]) -> Claim:
-    """Build a claim from the question of what is due."""
+def claim(look: Select[Any], holder: Column[Any], *only: ColumnElement[bool]) -> Claim:
+    """Build a claim from the question of what is due; with `only` where there are others too."""
     table = holder.table
     keys = list(table.primary_key)
-    free = look.where(mine(holder)).with_only_columns(*keys).with_for_update(skip_locked=True)
+    # Who was thought dead meanwhile takes nothing: the row would be nobody's until somebody looks for such.
+    lives = or_(ME.is_(None), exists().where(processes.c.id == ME))
+    free = look.where(mine(holder), lives, *only).with_only_columns(*keys).with_for_update(skip_locked=True)
     chosen = free.cte("chosen")
     of_row = [column == bindparam(f"of_{column.name}") for column in keys]
     return Claim(

@@ -24,9 +24,10 @@ from sqlalchemy import (
     Text,
     TextClause,
     text,
+    true,
 )
 
-HEAD = "0008"
+HEAD = "0011"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 
@@ -190,6 +191,7 @@ tasks = Table(
     Column("counted_on", Integer),
     Column("credits", Float),
     Column("holder", String(24)),
+    Column("recording", String(200)),
 )
 """What VidGo makes. `token` is in the address of its callback, `media_key` signs addresses of its files.
 
@@ -197,8 +199,8 @@ tasks = Table(
 counts the reads left after a callback whose detail still lagged behind. A bad word about a task is a `doubt` until it
 was repeated: which one, since when, when last, and how often. `counted_on` is the day (of 86,400 s since 1970) whose
 limits it counts against, or nothing where it does not, or not any more. `credits` is what it cost, where that is known.
-`holder` is the process that works on it,
-where there are several.
+`holder` is the process that works on it, where there are several. `recording` is the name of the member's own file that
+it is made from.
 """
 
 # One cover per song: VidGo makes a cover once, so everybody who asks for one shares this row.
@@ -282,6 +284,35 @@ Index(
     library.c.folded_title,
 )
 Index("ix_library_task", library.c.task_id)
+
+removed_songs = Table(
+    "removed_songs",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True),
+    Column("task_id", ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    *(Column(one.name, one.type, nullable=False) for one in library.c if not one.primary_key),
+    Column("removed_at", Float, nullable=False),
+)
+"""What members took out of their libraries a moment ago, as it stood there, so that it can come back."""
+
+Index("ix_removed_songs_task", removed_songs.c.task_id)
+Index("ix_removed_songs_removed", removed_songs.c.removed_at)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("id", String(24), primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+"""Members' own recordings for which a form asks the style: where Discord has them, for as long as a form is open."""
+
+Index("ix_recordings_user", recordings.c.user_id)
+Index("ix_recordings_created", recordings.c.created_at)
 
 notifications = Table(
     "notifications",
@@ -390,6 +421,7 @@ servers = Table(
     Column("mentions", Boolean, nullable=False),
     Column("language", String(10)),
     Column("welcome", Text),
+    Column("recordings", Boolean, nullable=False, server_default=true()),
 )
 """What a server's managers have set; nothing where the program's own setting holds.
 
@@ -473,3 +505,30 @@ leases = Table(
     Column("lease_until", Float, nullable=False),
 )
 """What only one process does at a time."""
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("holder", String(24)),
+    Column("free_at", Float, nullable=False),
+)
+"""When each thing may be done again that all processes together do only so often, and by whom before that."""
+
+shard_blocks = Table(
+    "shard_blocks",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("first", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+    Column("shards", Integer, nullable=False),
+    Column("holder", String(24)),
+    Column("lease_until", Float, nullable=False),
+    Column("is_offered", Boolean, nullable=False),
+    Column("successor", String(24)),
+    Column("successor_until", Float, nullable=False),
+)
+"""Which process runs which part of the gateway, of so many `shards` in all; with SQLite one runs all, and no row.
+
+Who ends offers its block; a `successor` begins its own sessions then, and is the holder when they are ready.
+"""

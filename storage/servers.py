@@ -37,6 +37,7 @@ class Server:
     mentions: bool = True
     language: str | None = None
     welcome: str | None = None
+    recordings: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +130,5 @@ def _columns(server: Server) -> dict[str, Any]:
         "mentions": server.mentions,
         "language": server.language,
         "welcome": server.welcome,
+        "recordings": server.recordings,
     }

@@ -70,6 +70,7 @@ class Task:
     holder: str | None = None
     counted_on: int | None = None
     credits: float | None = None
+    recording: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

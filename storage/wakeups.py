@@ -24,6 +24,8 @@ class Queue(StrEnum):
     WATCH = "watch"
     ALARMS = "alarms"
     GREETINGS = "greetings"
+    SHARDS = "shards"
+    PAUSES = "pauses"
 
 
 class Wakeups:

@@ -159,6 +159,11 @@ def test_values_are_taken_as_they_are_meant(folder: Path, name: str, text: str, 
         ("DATABASE_URL", "postgresql://bot:pass@host:port/bot", "must look like postgresql://user:password@host"),
         ("DATABASE_LISTEN_URL", "sqlite:///data/coverbot.db", "must look like postgresql://user:password@host"),
         ("PROCESS_NAME", "my process", "up to 60 letters, digits"),
+        ("SHARD_COUNT", "0", "how many shards there are in all, 1 to 16384"),
+        ("SHARD_IDS", "3-1", "must be the numbers of shards such as 0-3 or 0,2,4-7"),
+        ("SHARD_IDS", "0,,1", "must be the numbers of shards such as 0-3 or 0,2,4-7"),
+        ("SHARD_IDS", "0-99999999", "must be the numbers of shards such as 0-3 or 0,2,4-7"),
+        ("SHARDS_PER_PROCESS", "all", "how many shards a process runs"),
         ("ARCHIVE_DIR", '"a\\nb"', "holds a line end"),
         ("VIDGO_WEBHOOK_SECRET", "two words", "holds a space, a quote or another character"),
         ("VIDGO_WEBHOOK_SECRET", '"\'half"', "holds a space, a quote or another character"),
@@ -184,11 +189,21 @@ def test_every_setting_says_what_it_should_be() -> None:
         "archive_dir",
         "archive_url",
         "owner_ids",
+        "shard_ids",
     }
     own_words |= {name for name in Settings.model_fields if name.startswith("aws_")} - {"aws_region"}
     described = {name for name, field in Settings.model_fields.items() if field.description}
     assert described | own_words == set(Settings.model_fields)
     assert not described & own_words
+
+
+def test_shards_are_named_by_number_and_range(folder: Path) -> None:
+    (folder / ".env").write_text("DISCORD_TOKEN=a.b.c\nVIDGO_API_KEY=abc\nSHARD_IDS=4-7, 0,2\n", "utf-8")
+    assert load_settings()[0].shard_ids == (0, 2, 4, 5, 6, 7)
+    [problem] = refused(folder, "SHARD_IDS=0-3\nSHARD_COUNT=2\n").problems
+    assert "SHARD_IDS in .env names shard 3, but SHARD_COUNT says that there are 2" in problem
+    [problem] = refused(folder, "SHARD_IDS=0\nSHARDS_PER_PROCESS=2\n").problems
+    assert "SHARDS_PER_PROCESS in .env has no use beside SHARD_IDS" in problem
 
 
 def test_all_that_is_wrong_is_said_at_once_with_where_it_stands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,11 +110,14 @@ async def _database(settings: Settings) -> str:
     except DatabaseError as error:
         raise Wrong(f"DATABASE_URL: {error}") from None
     try:
-        return await database.describe()
+        said, doubts = await database.describe(), await database.doubts()
     except Exception as error:  # whatever the driver says, it cannot be written
         raise Wrong(f"DATABASE_URL: the database cannot be written: {error}") from None
     finally:
         await database.close()
+    if doubts:
+        raise Hint("; ".join([said, *doubts]))
+    return said
 
 
 async def _archive(settings: Settings) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -15,6 +15,7 @@ import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
+from sqlalchemy.exc import SQLAlchemyError
 from yarl import URL
 
 from bot import version
@@ -31,7 +32,9 @@ from bot.songs.drafts import Drafts
 from bot.songs.finding import Songs
 from bot.songs.library import Library
 from bot.songs.performances import Performances
+from bot.songs.playing import Playing
 from bot.songs.posted import Posted
+from bot.songs.recordings import Recordings
 from bot.words import cards, errors
 from bot.words.commands import mention
 from bot.words.errors import MemberError
@@ -39,6 +42,7 @@ from bot.words.text import speak
 from bot.words.translator import Translator
 from storage.database import Database
 from storage.ids import new_id
+from storage.wakeups import Queue
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +50,18 @@ LONGEST_WAIT_SECONDS = 30.0
 """How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
 COGS = (
-    "cogs.cover",
-    "cogs.music",
-    "cogs.library",
-    "cogs.buttons",
-    "cogs.posts",
-    "cogs.forms",
-    "cogs.coverbot",
-    "cogs.settings",
+    *("cogs.cover", "cogs.recordings", "cogs.music", "cogs.library", "cogs.posts", "cogs.forms"),
+    *("cogs.buttons", "cogs.coverbot", "cogs.settings"),
 )
 
 COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-", "command ")
 """How discord.py names the tasks in which it runs commands and buttons, and we what is done for them."""
+
+CLOSE_SECONDS = 1.0
+"""How long Discord may take to answer the end of a session."""
+
+IDENTIFY_SECONDS = 5.5
+"""How far apart sessions begin, in all processes together: Discord wants 5 s."""
 
 LAUNCH_PAUSES = (0.0, 5.0, 25.0, 55.0)
 """Seconds between the tries to begin a shard's first session, beside the 5 that discord.py takes."""
@@ -92,9 +96,11 @@ class UseCases:
     songs: Songs
     covers: Covers
     performances: Performances
+    recordings: Recordings
     drafts: Drafts
     posted: Posted
     library: Library
+    playing: Playing
     limits: Limits
     servers: ServerSettings
     report: UsageReport
@@ -171,6 +177,9 @@ class Client(commands.AutoShardedBot):
         )
         self.http.http_trace = http_trace
         self._account = account
+        self.max_concurrency = 1
+        """How many sessions may begin at a time, as Discord has said."""
+        self._connected: set[int] = set()
         self._custom_ids: list[re.Pattern[str]] = []
         self._forms: list[tuple[re.Pattern[str], TakeForm]] = []
         self._launching: set[int] = set()
@@ -183,6 +192,67 @@ class Client(commands.AutoShardedBot):
                 await self.load_extension(cog)
         await self.tree.set_translator(Translator())
 
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Wait until a session may begin; those of other processes count too."""
+        turns = self.use_cases.database.turns
+        await self._wait_until_free(shard_id or 0, lambda name: turns.take(name, IDENTIFY_SECONDS))
+
+    async def _wait_until_free(self, shard_id: int, ask: Callable[[str], Awaitable[float]]) -> None:
+        """Wait until the answer is that a session of a shard may begin now."""
+        while True:
+            try:
+                left = await ask(f"identify {shard_id % self.max_concurrency}")
+            except SQLAlchemyError as error:
+                log.warning("no session can begin: %s", getattr(error, "orig", None) or type(error).__name__)
+                left = 1.0
+            if left <= 0:
+                return
+            await asyncio.sleep(left)
+
+    async def run_shards(self, ids: list[int], count: int) -> None:
+        """Begin the sessions of some shards and keep them until Discord is left; raises what ended the connection."""
+        self.shard_ids, self.shard_count = ids, count
+        self._connected.clear()
+        # What was to be done about earlier shards is forgotten.
+        await self._async_setup_hook()
+        await self.connect()
+
+    async def leave_shards(self) -> None:
+        """Close all sessions, so that no event comes any more; requests go on."""
+        self.shard_ids = self.shard_ids or []
+        closing = [asyncio.create_task(shard.disconnect()) for shard in self.shards.values()]
+        if closing:
+            _, late = await asyncio.wait(closing, timeout=CLOSE_SECONDS)
+            for task in late:
+                task.cancel()
+        self._connected.clear()
+        self._ready.clear()
+        state = self._connection
+        for ready in (state._ready_task, *state._ready_tasks.values()):
+            if ready is not None:
+                ready.cancel()
+        state._ready_task = None
+        state._ready_tasks.clear()
+        state._ready_states.clear()
+        user = state.user
+        state.clear(views=False)
+        state.user = user
+
+    @property
+    def has_all_sessions(self) -> bool:
+        """Whether the events of all shards that are run here come here."""
+        return bool(self.shard_ids) and self._connected.issuperset(self.shard_ids or [])
+
+    @property
+    def sessions(self) -> int:
+        """How many shards are run here."""
+        return len(self._connected)
+
+    async def on_shard_connect(self, shard_id: int) -> None:
+        """Note that a session has begun."""
+        self._connected.add(shard_id)
+        self.use_cases.database.wakeups.ring([Queue.SHARDS])
+
     async def launch_shard(self, gateway: URL, shard_id: int, *, initial: bool = False) -> None:
         """Begin a shard's first session, however often that takes.
 
@@ -192,6 +262,8 @@ class Client(commands.AutoShardedBot):
             raise _LaunchFailed
         self._launching.add(shard_id)
         try:
+            # While a connection waits it answers nothing, so the long wait comes before it.
+            await self._wait_until_free(shard_id, self.use_cases.database.turns.left)
             for pause in chain(LAUNCH_PAUSES, repeat(LAUNCH_PAUSES[-1])):
                 try:
                     return await super().launch_shard(gateway, shard_id, initial=initial)
@@ -246,7 +318,7 @@ class Client(commands.AutoShardedBot):
             servers,
             self._account(),
         )
-        has_all_shards = len(self.shards) == self.shard_count
+        has_all_shards = len(self.shard_ids or ()) == self.shard_count
         if not self.guilds and has_all_shards and self.application_id is not None:
             log.warning("it is in no server yet; this invites it into one: %s", invitation(self.application_id))
 
@@ -276,6 +348,6 @@ class Client(commands.AutoShardedBot):
         """Return why Discord is not to be reached, or None."""
         if not self.is_ready():
             return "not connected yet"
-        if any(shard.is_closed() for shard in self.shards.values()):
+        if any(shard.is_closed() for number, shard in self.shards.items() if number in (self.shard_ids or ())):
             return "a shard is disconnected"
         return None

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from itertools import chain, repeat
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import discord
-from yarl import URL
 
 from bot.gateway.client import Client
-from bot.gateway.registration import register_commands
+from bot.gateway.registration import learn_commands, register_commands
 from bot.refusals import (
     MISSING_ACCESS,
     UNREACHABLE,
@@ -35,6 +34,9 @@ PAUSES = (2.0, 5.0, 15.0, 60.0)
 REGISTRATION_PAUSES = (5.0, 60.0, 600.0, 3600.0)
 """Longer ones, for the commands that Discord has go on working, and an application may change them 200 times a day."""
 
+LEADS_SECONDS = 2.0
+"""How often a process that does not lead looks whether it does."""
+
 
 async def log_in(client: Client, settings: Settings) -> None:
     """Log in, however long Discord is out of reach; raises `SettingsError` when it does not know the token."""
@@ -48,16 +50,19 @@ async def log_in(client: Client, settings: Settings) -> None:
             client.http.connector = discord.utils.MISSING
             raise
 
-    await _insist(once, "Discord cannot be reached", PAUSES)
+    await insist(once, "Discord cannot be reached", PAUSES)
 
 
-async def stay_connected(client: Client, settings: Settings) -> None:
+async def stay_connected(
+    client: Client, gateway: Coroutine[Any, Any, None], settings: Settings, leads: Callable[[], bool]
+) -> None:
     """Connect to the gateway and register the commands, neither waiting for the other, and return when Discord is left.
 
-    Raises `SettingsError` for a refusal that a setting is to blame for, and what ended the connection.
+    Only the one who leads registers. Raises `SettingsError` for a refusal that a setting is to blame for, and what
+    ended the connection.
     """
-    connection = asyncio.create_task(_connect(client), name="gateway")
-    registration = asyncio.create_task(_register(client, settings.discord_guild_id), name="registration")
+    connection = asyncio.create_task(gateway, name="gateway")
+    registration = asyncio.create_task(_register(client, settings.discord_guild_id, leads), name="registration")
     try:
         await asyncio.wait({connection, registration}, return_when=asyncio.FIRST_COMPLETED)
         if registration.done():
@@ -69,34 +74,30 @@ async def stay_connected(client: Client, settings: Settings) -> None:
         await asyncio.gather(registration, connection, return_exceptions=True)
 
 
-async def _connect(client: Client) -> None:
-    async def once() -> float:
-        shards, address, limit = await client.http.get_bot_gateway()
-        # A client that knows the number of its shards does not ask again, and takes this address, also for a session
-        # that is invalidated later.
-        client.shard_count = int(shards)
-        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = URL(address)
-        return limit["reset_after"] / 1000 if limit["remaining"] < shards else 0.0
+async def _register(client: Client, guild_id: int | None, leads: Callable[[], bool]) -> None:
+    is_known = False
 
-    if pause := await _insist(once, "Discord names no gateway", PAUSES):
-        log.warning("Discord lets this bot begin no more sessions today; the next try is in %.0f s", pause)
-        await asyncio.sleep(pause)
-    await client.connect()
-
-
-async def _register(client: Client, guild_id: int | None) -> None:
-    async def once() -> None:
+    async def once() -> bool:
+        nonlocal is_known
+        is_leader = leads()
+        if not is_leader and is_known:
+            return False
         try:
-            await register_commands(client, guild_id)
+            await (register_commands if is_leader else learn_commands)(client, guild_id)
         except discord.HTTPException as error:
             if guild_id is not None and error.code == MISSING_ACCESS and is_not_there(error):
                 raise SettingsError("DISCORD_GUILD_ID names a server that the bot is not a member of") from error
             raise
+        is_known = True
+        return is_leader
 
-    await _insist(once, "the commands stay as Discord has them", REGISTRATION_PAUSES)
+    while True:
+        if await insist(once, "the commands stay as Discord has them", REGISTRATION_PAUSES):
+            return
+        await asyncio.sleep(LEADS_SECONDS)
 
 
-async def _insist(step: Callable[[], Awaitable[T]], failure: str, pauses: Sequence[float]) -> T:
+async def insist(step: Callable[[], Awaitable[T]], failure: str, pauses: Sequence[float]) -> T:
     """Repeat a step until it is done; raises `SettingsError` when Discord does not know the token."""
     for pause in chain(pauses, repeat(pauses[-1])):
         try:

@@ -50,6 +50,11 @@ async def register_commands(client: Client, guild_id: int | None) -> None:
     log.info("the commands are registered anew")
 
 
+async def learn_commands(client: Client, guild_id: int | None) -> None:
+    """Learn the ids of the commands that another process registers; raises as `register_commands` does."""
+    _remember(await _registered(client, guild_id))
+
+
 def _remember(registered: list[Any]) -> None:
     """Let slash commands be named by their ids."""
     slash = discord.AppCommandType.chat_input.value

@@ -85,6 +85,8 @@ class Delivery:
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._channels: dict[str, int] = {}
         """The channel of each notification that is worked on."""
+        self._left: set[int] = set()
+        """The channels of those that were done lately."""
 
     # The worker's part
 
@@ -92,25 +94,27 @@ class Delivery:
         """Return notifications with something to do, outside of channels that have enough under way."""
         now = self._clock()
         self._channels = {item: channel for item, channel in self._channels.items() if item in skip}
+        left, self._left = self._left.difference(self._channels.values()), set()
         async with self._database.claiming() as transaction:
+            await transaction.leave_channels(left)
             found = await notifications.claim(
                 transaction, now, now + 2 * LONGEST_PAUSE_SECONDS, skip, limit, busy=self._busy()
             )
             taken = Counter(self._channels.values())
             chosen: list[Due] = []
+            open_here = await transaction.take_channels({due.channel_id for due in found}) if found else set()
             for due in found:
-                if taken[due.channel_id] < PER_CHANNEL:
+                if due.channel_id in open_here and taken[due.channel_id] < PER_CHANNEL:
                     taken[due.channel_id] += 1
                     self._channels[due.id] = due.channel_id
                     chosen.append(due)
-            left = {due.id for due in found} - {due.id for due in chosen}
-            await notifications.release(transaction, left)
+            await notifications.release(transaction, {due.id for due in found} - {due.id for due in chosen})
         return chosen
 
     async def next_due(self, skip: Collection[str]) -> float | None:
         """Return when the next one is due."""
         async with self._database.read() as snapshot:
-            return await notifications.next_due(snapshot, skip, busy=self._busy())
+            return await notifications.next_due(snapshot, self._clock(), skip, busy=self._busy())
 
     async def do(self, item: str) -> None:
         """Answer an interaction that was left open, or tell what became of a task."""
@@ -124,7 +128,8 @@ class Delivery:
                 with speaking(row.locale):
                     await self._do(row, task)
         finally:
-            self._channels.pop(item, None)
+            if (channel := self._channels.pop(item, None)) is not None:
+                self._left.add(channel)
 
     def _busy(self) -> list[int]:
         return [channel for channel, count in Counter(self._channels.values()).items() if count >= PER_CHANNEL]
@@ -198,6 +203,7 @@ class Delivery:
         async with self._database.write(durable=False) as transaction:
             current = await rows.lock(transaction, task.id)
             row = await notifications.send(transaction, row.id, now, now + LONGEST_PAUSE_SECONDS)
+            await transaction.take_channels({row.channel_id})  # for as long again, however long the file took
             if current is None or current.status is not task.status:
                 raise Gone(f"what was to be said about task {task.id}")
         return row

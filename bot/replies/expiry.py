@@ -1,4 +1,7 @@
-"""The worker that deletes rows which serve nobody any more: notifications, and what was counted against limits."""
+"""The worker that deletes rows which serve nobody any more.
+
+Notifications, what was counted against limits, recordings without an order, and songs that cannot come back.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import logging
 from collections.abc import Callable, Collection
 
 from bot.worker import Worker
-from storage import drafts, notifications, usage
+from storage import drafts, notifications, recordings, removed, usage
 from storage.database import Database
 from storage.planned import Due
 from storage.wakeups import Queue
@@ -43,8 +46,11 @@ class Expiry:
         now = self._clock()
         async with self._database.write(durable=False) as transaction:
             gone = await notifications.expire(transaction, now - KEEP_SECONDS)
+            await transaction.expire_turns()
             await drafts.expire(transaction, now - KEEP_SECONDS)
             gone += await usage.expire(transaction, usage.day_of(now))
+            gone += await recordings.expire(transaction, now)
+            gone += await removed.expire(transaction, now)
         self._next_at = now + PERIOD_SECONDS
         if gone:
             log.info("%d old rows were deleted", gone)

@@ -1,8 +1,7 @@
 """Answers to interactions, so that no member is ever left without one.
 
 Each command is written down as a notification that is `asked` before Discord gets its first answer. Whatever dies in
-between, the next start finds it and tells the member. What can be decided from the database is decided before that
-answer, which is then the only one; what takes longer is said to take longer first, and answered then.
+between, the next start finds it. What can be decided from the database is the first answer; the rest is put off by it.
 """
 
 from __future__ import annotations
@@ -87,8 +86,7 @@ class Interactions:
         """
 
         async def decide(row: Notification) -> Ordered:
-            check_permissions(interaction)
-            await check_place(self._database, interaction)
+            await self.check_order(interaction)
             return await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
 
         begun = await self._begin(interaction, decide, ephemeral=False, draft=draft)
@@ -107,13 +105,22 @@ class Interactions:
             log.exception("interaction %s failed", begun.row.id)
             await self._fail(interaction, begun)
         else:
-            with speaking(begun.row.locale):
-                if begun.is_deferred:
-                    await self._acknowledgements.acknowledge(interaction, begun.row.id, ordered)
-                    return
-                sent = await self._acknowledgements.answer_first(interaction, begun.row.id, ordered)
-            if not sent.has_arrived:
-                await self._not_taken(interaction, begun.row, sent.refusal, errors.closed_here())
+            try:
+                with speaking(begun.row.locale):
+                    if begun.is_deferred:
+                        await self._acknowledgements.acknowledge(interaction, begun.row.id, ordered)
+                        return
+                    sent = await self._acknowledgements.answer_first(interaction, begun.row.id, ordered)
+                if not sent.has_arrived:
+                    await self._not_taken(interaction, begun.row, sent.refusal, errors.closed_here())
+            except SQLAlchemyError as error:  # it is ordered, so the delivery says it once the database answers
+                log.error("interaction %s failed: %s", begun.row.id, told(error))
+                await self._leave(begun.row.id)
+
+    async def check_order(self, interaction: discord.Interaction) -> None:
+        """Raise `MemberError` where nothing may be ordered, or its result could not be posted."""
+        check_permissions(interaction)
+        await check_place(self._database, interaction)
 
     async def reply(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer]]) -> None:
         """Answer a command privately."""
@@ -159,6 +166,8 @@ class Interactions:
         self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
+        if not await self._is_first(interaction):
+            return
         if not (await first_answers.defer(interaction, reference)).has_arrived:
             return  # nothing was done, and Discord itself says so
         try:
@@ -178,10 +187,12 @@ class Interactions:
         await self._follow_up(interaction, reference, text)
 
     async def open(self, interaction: discord.Interaction, make: Callable[[], Awaitable[discord.ui.Modal]]) -> None:
-        """Answer a button with a form, which has to come first; `make` may take no time."""
+        """Answer a command or button with a form, which has to come first; `make` may take no time."""
         self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
+        if not await self._is_first(interaction):
+            return
         try:
             form = await make()
         except MemberError as error:
@@ -195,8 +206,21 @@ class Interactions:
             except FAILURES as error:
                 log.info("interaction %s: its form was not taken: %s", reference, explain(error))
             return
-        if (await first_answers.defer(interaction, reference)).has_arrived:
+        is_command = interaction.type is discord.InteractionType.application_command
+        sent = await first_answers.defer(interaction, reference, ephemeral=is_command, thinking=is_command)
+        if sent.has_arrived:
             await self._follow_up(interaction, reference, text)
+
+    async def _is_first(self, interaction: discord.Interaction) -> bool:
+        """Tell whether no other process has this interaction too, of which nothing is written down."""
+        try:
+            async with asyncio.timeout(DECIDE_SECONDS):
+                is_first = await self._database.turns.once(f"press {interaction.id}")
+        except (SQLAlchemyError, TimeoutError):
+            return True  # what it wants to change the database will not take either
+        if not is_first:
+            log.info("interaction %s came twice", interaction.id)
+        return is_first
 
     async def _follow_up(self, interaction: discord.Interaction, name: str, text: Text) -> None:
         """Say privately why a button or form did nothing."""

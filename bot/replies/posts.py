@@ -160,7 +160,7 @@ class Composer:
         said = [
             posts.artwork_alone(result.title, is_gone=is_gone)
             if result.artwork_only and parts.song is None
-            else posts.result(task, result.title, artwork_only=result.artwork_only)
+            else posts.result(task, result.title, artwork_only=result.artwork_only, user_id=row.user_id)
         ]
         if parts.shrunk:
             said.append(posts.reduced())
@@ -293,7 +293,9 @@ def _still(task: Task, result: Result) -> Offers:
 
 
 def _can_be_repeated(task: Task) -> bool:
-    return task.model in (GenerateMusic.model, ExtendMusic.model, CoverAudio.model) and bool(task.request)
+    # A member's own recording is where only its order knew it.
+    is_known = task.recording is None and bool(task.request)
+    return is_known and task.model in (GenerateMusic.model, ExtendMusic.model, CoverAudio.model)
 
 
 def _say(row: Notification, text: Text, view: discord.ui.View | None = None) -> Post:

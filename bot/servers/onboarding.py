@@ -51,6 +51,8 @@ class Onboarding:
         self._client = client
         self._needed = [name for name, wanted in needed if wanted]
         self._clock = clock
+        self._elsewhere: set[str] = set()
+        """Servers to greet whose shards other processes run, as far as was looked."""
 
     async def joined(self, guild_id: int) -> None:
         """Note that a server was joined; one that was noted before is not greeted again."""
@@ -76,19 +78,26 @@ class Onboarding:
     # The worker's part
 
     async def claim(self, skip: Collection[str], limit: int) -> list[Due]:
-        """Return the servers that are to be greeted; one process alone greets."""
-        if not self._database.leads:
-            return []
+        """Return the servers that are to be greeted, of those whose shards are run here."""
         now = self._clock()
-        async with self._database.read() as snapshot:
-            return await rows.claim(snapshot, now, now + 2 * LONGEST_PAUSE_SECONDS, skip, limit)
+        self._elsewhere.clear()
+        while True:
+            async with self._database.read() as snapshot:
+                without = {*skip, *self._elsewhere}
+                found = await rows.claim(snapshot, now, now + 2 * LONGEST_PAUSE_SECONDS, without, limit)
+            here = [due for due in found if self._is_here(int(due.id))]
+            self._elsewhere.update({due.id for due in found} - {due.id for due in here})
+            if here or len(found) < limit:
+                return here
 
     async def next_due(self, skip: Collection[str]) -> float | None:
         """Return when the next one is."""
-        if not self._database.leads:
-            return None
         async with self._database.read() as snapshot:
-            return await rows.next_due(snapshot, skip)
+            return await rows.next_due(snapshot, {*skip, *self._elsewhere})
+
+    def _is_here(self, guild_id: int) -> bool:
+        """Tell whether the events of a server come here; what it is like is known from them alone."""
+        return self._database.blocks is None or self._client.get_guild(guild_id) is not None
 
     async def do(self, item: str) -> None:
         """Greet a server."""

@@ -9,7 +9,7 @@ from bot.servers.limits import Limits
 from bot.words import errors
 from bot.words.errors import MemberError
 from bot.words.limits import NO_LIMIT
-from bot.words.panel import LANGUAGE_NAMES, MOST_CHANNELS, WELCOME_LIMIT, Panel, shown_limit
+from bot.words.panel import LANGUAGE_NAMES, MOST_CHANNELS, SWITCHES, WELCOME_LIMIT, Panel, shown_limit
 from bot.words.text import clean
 from storage import servers
 from storage.database import Database
@@ -82,10 +82,12 @@ class ServerSettings:
         await self._change(guild_id, user_id, "roles", change)
 
     async def switch(self, guild_id: int, user_id: int, name: str, *, on: bool) -> None:
-        """Turn a setting on or off."""
+        """Turn one of the `SWITCHES` on or off; raises `KeyError` for another name."""
+        if name not in SWITCHES:
+            raise KeyError(name)
 
         def change(server: Server) -> Server:
-            return replace(server, mentions=on) if name == "mentions" else replace(server, covers_of_others=on)
+            return replace(server, **{name: on})  # type: ignore[arg-type] # one of `SWITCHES`
 
         await self._change(guild_id, user_id, name, change)
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from bot.formats.kinds import MediaKind
@@ -13,22 +14,26 @@ from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.unwanted import drop_unwanted
 from bot.words import errors
+from bot.words import library as words
+from bot.words.cards import track_value
 from bot.words.errors import MemberError
-from bot.words.pages import Page
-from bot.words.text import TITLE_LIMIT, clean
+from bot.words.pages import Page, Place
+from bot.words.text import Text
 from storage import files as file_rows
-from storage import forget, library, notifications, usage
+from storage import forget, library, notifications, removed, usage
 from storage import tasks as rows
 from storage.archive.archive import Archive
-from storage.database import Database
+from storage.database import Database, Snapshot
+from storage.files import File
+from storage.library import Key, Song
 from storage.planned import Gone
 from storage.schema import NotificationState
 from storage.tasks import Task
 
 log = logging.getLogger(__name__)
 
-PAGE = 4
-"""Songs on a page: each has a row of buttons, and Discord allows five rows."""
+PAGE = 5
+"""Songs on a page, which with all that belongs to it has at most 40 parts."""
 
 STATUS_LIMIT = 20
 
@@ -48,13 +53,30 @@ class Library:
         self._archive = archive
         self._clock = clock
 
-    async def page(self, user_id: int, search: str, number: int, directory: Path) -> Page:
-        """Return a page, with the artwork that the archive holds in `directory`."""
-        search = clean(search, TITLE_LIMIT)
+    async def page(
+        self,
+        user_id: int,
+        place: Place,
+        directory: Path,
+        *,
+        chosen: str | None = None,
+        said: Text | None = None,
+        undo: str | None = None,
+    ) -> Page:
+        """Return the page at a place, with the artwork that the archive holds in `directory`.
+
+        `chosen` is the value of the song that is chosen, else it is the first one. `said` is told on the page, with
+        *Undo* for the song of the value `undo`.
+        """
         async with self._database.read() as snapshot:
-            found = await library.search(snapshot, user_id, search, PAGE + 1, kind=None, offset=max(number, 0) * PAGE)
-            shown = found[:PAGE]
-            files = [await file_rows.one(snapshot, song.task_id, song.position) for song in shown]
+            page = await _page(snapshot, user_id, place)
+            files = [await file_rows.one(snapshot, song.task_id, song.position) for song in page.songs]
+        pictures = await self._pictures(files, directory)
+        first = page.songs[0] if page.songs else None
+        meant = next((song for song in page.songs if track_value(song) == chosen), first)
+        return replace(page, pictures=pictures, chosen=meant, said=said, undo=undo)
+
+    async def _pictures(self, files: list[File | None], directory: Path) -> dict[int, tuple[Path, str]]:
         pictures: dict[int, tuple[Path, str]] = {}
         with suppress(TimeoutError):
             async with asyncio.timeout(PICTURES_SECONDS):
@@ -64,7 +86,7 @@ class Library:
                             kept = await self._archive.get(file.image_sha256, directory / f"artwork{place}")
                             if kept is not None:
                                 pictures[place] = (kept.path, f"artwork{place}{MediaKind(kept.kind).extension}")
-        return Page(shown, pictures, max(number, 0), search, has_more=len(found) > PAGE)
+        return pictures
 
     async def post(self, requester: Requester, track: str) -> Ordered:
         """Post a song of a member's library in the channel; raises `MemberError`."""
@@ -84,10 +106,25 @@ class Library:
         return Ordered(task, song.title, joined=False)
 
     async def remove(self, user_id: int, track: str) -> str:
-        """Take one variant out of a member's library and return its title; raises `MemberError`."""
+        """Take one variant out of a member's library and return its title; raises `MemberError`.
+
+        It can be brought back for some minutes.
+        """
         song = await self._songs.find(user_id, track, kind=None)
         async with self._database.write() as transaction:
-            await library.remove(transaction, user_id, song.task_id, song.position)
+            if not await removed.remove(transaction, user_id, song.task_id, song.position, self._clock()):
+                raise MemberError(errors.not_yours())
+        return song.title
+
+    async def restore(self, user_id: int, track: str) -> str:
+        """Bring back what was removed, exactly as it stood there, and return its title; raises `MemberError`."""
+        task_id, _, number = track.partition(".")
+        position = int(number or 0)
+        async with self._database.write() as transaction:
+            await removed.restore(transaction, user_id, task_id, position, self._clock())
+            song = await library.find(transaction, user_id, task_id, position)
+        if song is None:
+            raise MemberError(words.too_late_to_undo())
         return song.title
 
     async def running(self, user_id: int) -> list[Task]:
@@ -161,3 +198,31 @@ class Library:
         except OSError as error:
             why = str(error) or "it takes too long"
             log.warning("the archive has not removed yet what was forgotten, and does so later: %s", why)
+
+
+async def _page(snapshot: Snapshot, user_id: int, place: Place) -> Page:
+    """Return the page at a place; where nothing stands there any more, the one before it, and then the first one."""
+    search, key = place.search, place.key
+    total = await library.count(snapshot, user_id, search)
+    found: list[Song] = []
+    if key is not None and not place.before:
+        found = await library.page(snapshot, user_id, search, PAGE, key, before=False)
+    if key is not None and not found:
+        found = await library.page(snapshot, user_id, search, PAGE, key, before=True)
+        found = found if len(found) == PAGE else []
+    if not found:
+        found = await library.search(snapshot, user_id, search, PAGE, kind=None)
+    if not found:
+        return Page([], Place(search))
+    head, last = found[0].key, found[-1].key
+    first = await library.count(snapshot, user_id, search, before=head)
+    has_more = first + len(found) < total
+    after = Key(last.added_at, last.task_id, last.position + 1)
+    return Page(
+        found,
+        Place(search, head) if first else Place(search),
+        total=total,
+        first=first,
+        previous=Place(search, head, before=True) if first else None,
+        following=Place(search, after) if has_more else None,
+    )

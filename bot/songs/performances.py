@@ -33,6 +33,11 @@ CONTINUE = "Continue the song"
 """What VidGo is told where nobody says how a song goes on."""
 
 
+def performance_name(title: str, style: str) -> str:
+    """Return what a performance in a style is called."""
+    return clean(f"{title} ({style[:_NAMED_STYLE]})", TITLE_LIMIT)
+
+
 class Performances:
     """Orders new music made from a member's song."""
 
@@ -72,7 +77,7 @@ class Performances:
             raise MemberError(errors.no_style())
         key = order_key(CoverAudio.model, song.task_id, song.position, wanted.casefold())
         url = await self._address(source, file)
-        name = clean(f"{song.title} ({wanted[:_NAMED_STYLE]})", TITLE_LIMIT)
+        name = performance_name(song.title, wanted)
         left: Left | None = None
         async with self._database.write() as transaction:
             task = await rows.same_order(transaction, key)

@@ -12,17 +12,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
-from aiolimiter import AsyncLimiter
 from yarl import URL
 
 from bot.vidgo.answers import Answer, Question, refusal
 from bot.vidgo.errors import AnswerLost, Busy, Duplicate, Nonsense, UnknownTask, VidGoError
+from bot.vidgo.pace import MAX_PAUSE, OwnPace, Pace
 from bot.vidgo.reading import identifier, number, one_line, task_id_of
 from bot.vidgo.requests import SubmitRequest
 from bot.vidgo.results import Report, Status, report_of
 
 MAX_BODY = 1024 * 1024
-MAX_PAUSE = 300.0
 CONNECT_TIMEOUT = 10.0
 
 # VidGo's schema insists on a callback URL for some models; RFC 2606 keeps .invalid from ever resolving.
@@ -41,12 +40,12 @@ class Turn:
 class VidGo:
     """Ask the VidGo API, or any server that speaks it.
 
-    All requests share one rate limit. When VidGo says how long to wait, every later request waits that long
-    (at most 300 s). Nothing is ever submitted twice, no redirect is followed, and the API key, the callback
-    URL and its token appear in no error and no log. `orders` is the session for submissions: what must not be
-    repeated should not go over a connection that the server may just be closing. `timeout` is in seconds and covers
-    a whole request; `clock` gives Unix seconds; `seen` is told what was asked and what came of it. Raises ValueError
-    for an address or a key that cannot be used.
+    All requests share one rate limit, which `pace` may share with other processes. When VidGo says how long to wait,
+    every later request waits that long (at most 300 s). Nothing is ever submitted twice, no redirect is followed, and
+    the API key, the callback URL and its token appear in no error and no log. `orders` is the session for submissions:
+    what must not be repeated should not go over a connection that the server may just be closing. `timeout` is in
+    seconds and covers a whole request; `clock` gives Unix seconds; `seen` is told what was asked and what came of it.
+    Raises ValueError for an address or a key that cannot be used.
     """
 
     def __init__(
@@ -60,6 +59,7 @@ class VidGo:
         timeout: float = 30.0,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        pace: Pace | None = None,
         seen: Seen = lambda _question, _error: None,
     ) -> None:
         base = URL(base_url)
@@ -71,15 +71,12 @@ class VidGo:
         self._orders = orders or session
         self._base = base
         self._key = api_key
-        # A bucket must hold at least one request, so rates below one stretch the period instead.
-        self._limiter_rate = requests_per_second
-        burst = max(1.0, requests_per_second)
-        self._limiter = AsyncLimiter(burst, burst / requests_per_second)
+        self._pace = pace or OwnPace(requests_per_second, clock=clock, sleep=sleep)
+        self._rate = requests_per_second
+        self._resting_until = float("-inf")
         # The connect timeout must end first: after it the request was certainly not taken.
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_TIMEOUT, timeout / 2))
         self._clock = clock
-        self._sleep = sleep
-        self._paused_until = float("-inf")
         self._in_line: set[asyncio.Task[Any]] = set()
         self._seen = seen
         self.credits: float | None = None
@@ -92,7 +89,7 @@ class VidGo:
 
     def waits(self) -> float:
         """Return about how many seconds somebody would wait for a turn who asked for one now."""
-        return max(self._paused_until - self._clock(), len(self._in_line) / self._limiter_rate)
+        return max(self._resting_until - self._clock(), len(self._in_line) / self._rate)
 
     async def turn(self) -> Turn:
         """Wait until VidGo may be asked; whoever is stopped meanwhile has asked for nothing."""
@@ -100,21 +97,10 @@ class VidGo:
         assert task is not None  # noqa: S101 (a coroutine runs in one)
         self._in_line.add(task)
         try:
-            await self._wait()
+            await self._pace.wait()
         finally:
             self._in_line.discard(task)
         return Turn()
-
-    async def _wait(self) -> None:
-        await self._limiter.acquire()
-        waited_until = float("-inf")
-        while (until := self._paused_until) > waited_until:
-            pause = min(until - self._clock(), MAX_PAUSE)
-            if pause > 0:
-                await self._sleep(pause)
-                # Those who waited together must not start together.
-                await self._limiter.acquire()
-            waited_until = until
 
     async def submit(self, request: SubmitRequest, callback_url: str | None, _turn: Turn) -> str:
         """Submit a request once, in a turn that was waited for, and return VidGo's id of the task.
@@ -239,8 +225,9 @@ class VidGo:
     def _note(self, error: VidGoError) -> VidGoError:
         """Start a pause if VidGo asks for one, and return the error."""
         if isinstance(error, Busy) and error.retry_after is not None:
-            until = self._clock() + min(error.retry_after, MAX_PAUSE)
-            self._paused_until = max(self._paused_until, until)
+            pause = min(error.retry_after, MAX_PAUSE)
+            self._resting_until = max(self._resting_until, self._clock() + pause)
+            self._pace.pause(pause)
         return error
 
 

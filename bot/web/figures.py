@@ -6,8 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from prometheus_client import generate_latest
-
 from bot import version
 from bot.media.files import Files
 from bot.metrics import Figure, Figures, Metrics
@@ -48,6 +46,7 @@ class Exposition:
         *,
         not_ready: Callable[[], Mapping[str, str]],
         servers: Callable[[], int | None],
+        shards: Callable[[], int],
         clock: Callable[[], float],
     ) -> None:
         self._metrics = metrics
@@ -58,6 +57,8 @@ class Exposition:
         self._workers = workers
         self._not_ready = not_ready
         self._servers = servers
+        self._shards = shards
+        self._database_answers = False
         self._clock = clock
         self._turn = asyncio.Lock()
         self._measured: Figures = {}
@@ -77,7 +78,7 @@ class Exposition:
                 self._measured = await self._measure()
                 self._measured_at = loop.time()
         self._metrics.show(self._measured | self._present())
-        return generate_latest(self._metrics.registry)
+        return self._metrics.text()
 
     def stop(self) -> None:
         """Watch the event loop no more."""
@@ -97,10 +98,12 @@ class Exposition:
         """Return what needs no asking."""
         sizes: Figure = {(worker.name,): float(worker.places) for worker in self._workers}
         taken: Figure = {(worker.name,): float(worker.taken) for worker in self._workers}
-        is_ready = not self._not_ready() and "coverbot_tasks_live" in self._measured
+        is_ready = not self._not_ready() and self._database_answers
         values: Figures = {
             "coverbot_info": {(version(),): 1.0},
             "coverbot_ready": {(): float(is_ready)},
+            "coverbot_leads": {(): float(self._database.leads)},
+            "coverbot_shards": {(): float(self._shards())},
             "coverbot_pool_size": sizes | {("database",): float(self._database.connections)},
             "coverbot_pool_taken": taken | {("database",): float(self._database.taken)},
             "coverbot_pool_full_seconds": {(worker.name,): worker.full_seconds for worker in self._workers},
@@ -108,12 +111,13 @@ class Exposition:
         }
         if (servers := self._servers()) is not None:
             values["coverbot_servers"] = {(): float(servers)}
-        if self._vidgo.credits is not None:
+        if self._vidgo.credits is not None and self._database.leads:  # who leads asks for them again and again
             values["coverbot_vidgo_credits"] = {(): self._vidgo.credits}
         return values
 
     async def _measure(self) -> Figures:
         """Ask database and disk."""
+        self._database_answers = False
         values: Figures = {}
         for measure in (self._work, self._room):
             try:
@@ -127,8 +131,11 @@ class Exposition:
     async def _work(self) -> Figures:
         now = self._clock()
         async with self._database.read() as snapshot:
-            live = await figures.live(snapshot)
             due = await figures.due(snapshot, now)
+            self._database_answers = True
+            if not self._database.leads:
+                return {}  # what the database holds is shown once
+            live = await figures.live(snapshot)
         return _of_tasks(live, now) | _of_queues(due, now)
 
     async def _room(self) -> Figures:
@@ -139,11 +146,16 @@ class Exposition:
         return await asyncio.shield(self._looking)
 
     async def _look(self) -> Figures:
-        size, free = await self._database.size()
-        disks: Figure = {} if free is None else {("database",): float(free)}
-        values: Figures = {"coverbot_database_bytes": {(): float(size)}, "coverbot_disk_free_bytes": disks}
+        disks: Figure = {}
+        values: Figures = {"coverbot_disk_free_bytes": disks}
+        if self._database.leads:
+            size, free = await self._database.size()
+            values["coverbot_database_bytes"] = {(): float(size)}
+            if free is not None:
+                disks["database",] = float(free)
         if self._archive.is_on:
-            values["coverbot_archive_bytes"] = {(): float(self._archive.size)}
+            if self._database.leads:
+                values["coverbot_archive_bytes"] = {(): float(self._archive.size)}
             if (room := await asyncio.to_thread(self._archive.free)) is not None:
                 disks["archive",] = float(room)
         return values

@@ -57,6 +57,7 @@ class Listener:
         *,
         clock: Callable[[], float],
         not_ready: Callable[[], dict[str, str]],
+        stands_by: Callable[[], bool],
         metrics: Metrics,
         exposition: Exposition,
         links: Links,
@@ -68,6 +69,7 @@ class Listener:
         self._reading = reading
         self._clock = clock
         self._exposition = exposition
+        self._stands_by = stands_by
         self._not_ready = not_ready
         self._metrics = metrics
         self._links = links
@@ -206,7 +208,9 @@ class Listener:
         except Exception as error:  # whatever is wrong with it, the answer is the same
             log.warning("the database does not answer: %s", error)
             reasons["database"] = "does not answer"
-        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+        return web.json_response(
+            {"ready": not reasons, "standby": self._stands_by(), "reasons": reasons}, status=503 if reasons else 200
+        )
 
     async def _show_metrics(self, _request: web.Request) -> web.Response:
         text = await self._exposition.text()

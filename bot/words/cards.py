@@ -8,8 +8,7 @@ from typing import Any
 import discord
 
 from bot.vidgo import CoverArt
-from bot.words import answers, errors, forms, labels
-from bot.words.pages import Page
+from bot.words import forms, labels
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean, escape
 from storage.files import File
 from storage.library import Song
@@ -54,35 +53,6 @@ def fitting(content: str) -> str:
     return (lines if newline else cut).rstrip() + "\n…" if newline else cut.rstrip() + "…"
 
 
-def library_page(page: Page) -> tuple[str, list[discord.Embed], discord.ui.View]:
-    """Show a page of a member's songs, each with its artwork as a thumbnail and a row of buttons."""
-    if not page.songs:
-        return str(answers.no_match(page.search) if page.search else errors.no_songs()), [], finished([])
-    embeds: list[discord.Embed] = []
-    buttons: list[discord.ui.Button[Any]] = []
-    for place, song in enumerate(page.songs):
-        embed = card(SongDetails(song.title, song.tags, song.duration), image=None)
-        embed.title = f"{place + 1}. {embed.title}{_variant(song)}"
-        embed.add_field(name=str(labels.made()), value=f"<t:{int(song.added_at)}:R>")
-        embed.add_field(name=str(labels.kind()), value=str(labels.kind_of(song)))
-        if place in page.pictures:
-            embed.set_thumbnail(url=f"attachment://{page.pictures[place][1]}")
-        embeds.append(embed)
-        for action in ("post", "cover", "extend", "remove") if song.kind == "song" else ("post", "remove"):
-            label = str(labels.action_label(action, place + 1))
-            buttons.append(discord.ui.Button(label=label, custom_id=f"song:{action}:{track_value(song)}", row=place))
-    if page.number > 0:
-        buttons.append(turn("◀", page.number - 1, page.search))
-    if page.has_more:
-        buttons.append(turn("▶", page.number + 1, page.search))
-    return str(labels.library_head(page.number + 1, page.search)), embeds, finished(buttons)
-
-
-def turn(label: str, number: int, search: str) -> discord.ui.Button[Any]:
-    """Make the button that turns to another page of the library."""
-    return discord.ui.Button(label=label, custom_id=f"library:{number}:{search}"[:CUSTOM_ID_LIMIT], row=4)
-
-
 def track_value(song: Song | File) -> str:
     """Return what stands for a song in options and custom ids: its task's id, with the variant's number if not 0."""
     return song.task_id if song.position == 0 else f"{song.task_id}.{song.position}"
@@ -90,7 +60,7 @@ def track_value(song: Song | File) -> str:
 
 def choice(song: Song) -> str:
     """Name a song in an autocompletion, within Discord's 100 characters."""
-    number = _variant(song)
+    number = variant(song)
     length = f" · {in_minutes(song.duration)}" if song.duration else ""
     return clean(song.title, CHOICE_LIMIT - len(number + length)) + number + length
 
@@ -173,7 +143,8 @@ def finished(buttons: list[discord.ui.Button[Any]]) -> discord.ui.View:
     return view
 
 
-def _variant(song: Song) -> str:
+def variant(song: Song) -> str:
+    """Return what tells a variant of a song from the first one."""
     return f" ({song.position + 1})" if song.position else ""
 
 

@@ -22,10 +22,10 @@ def page(mention: Mention, left: Sequence[Left], starts_anew: float, *, welcome:
     parts = [
         *_steps(mention),
         "",
-        f"**{Text('Commands')}**",
+        str(Text("**Commands**")),
         *(f"{mention(name)} {text}" for name, text in _commands()),
         "",
-        f"**{Text('Buttons')}**",
+        str(Text("**Buttons**")),
         *(f"**{label}** {text}" for label, text in _buttons()),
     ]
     embed = discord.Embed(title=str(Text("A cover in three steps")), description="\n".join(parts), colour=COLOUR)

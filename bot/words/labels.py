@@ -9,7 +9,7 @@ from storage.library import Song
 
 def kind_of(song: Song) -> Text:
     if song.model == CoverAudio.model:
-        # Translators: values of the field "Kind" in the library.
+        # Translators: what a song in the library is.
         return Text("new performance")
     if song.model == ExtendMusic.model:
         return Text("extended song")
@@ -18,23 +18,19 @@ def kind_of(song: Song) -> Text:
     return Text("song")
 
 
-def library_head(number: int, search: str) -> Text:
-    if search:
-        return Text("Your songs and covers with “{search}”, page {number}.", search=search, number=number)
-    return Text("Your songs and covers, page {number}.", number=number)
-
-
-_LABELS = {
-    # Translators: buttons; {number} is the song's place on the page; "Post" and "Cover" are verbs.
-    "post": _n("{number} Post"),
-    "cover": _n("{number} Cover"),
-    "extend": _n("{number} Extend"),
-    "remove": _n("{number} Remove"),
+_ACTIONS = {
+    # Translators: buttons under the library, for the song that is chosen; all are verbs.
+    "play": _n("Play for me"),
+    "post": _n("Post"),
+    "cover": _n("Cover"),
+    "extend": _n("Extend"),
+    "remove": _n("Remove"),
+    "undo": _n("Undo"),
 }
 
 
-def action_label(action: str, number: int) -> Text:
-    return Text(_LABELS[action], number=number)
+def song_action(action: str) -> Text:
+    return Text(_ACTIONS[action])
 
 
 def cover() -> Text:
@@ -143,16 +139,6 @@ def cancel() -> Text:
 
 def duration() -> Text:
     return Text("Duration")
-
-
-def made() -> Text:
-    # Translators: a field; its value is a time, such as "2 days ago"
-    return Text("Made")
-
-
-def kind() -> Text:
-    # Translators: a field; its value is such as "cover" or "song"
-    return Text("Kind")
 
 
 def untitled() -> Text:

@@ -36,6 +36,9 @@ OWN_LANGUAGE = "own"
 LANGUAGE_NAMES = {"en-US": "English", "de": "Deutsch", "es-ES": "Español", "ja": "日本語", "pt-BR": "Português (BR)"}
 """As those who speak them write them."""
 
+SWITCHES = ("covers_of_others", "recordings", "mentions")
+"""Settings that are on or off."""
+
 Items = list[ui.Item[ui.LayoutView]]
 
 
@@ -54,6 +57,7 @@ _SETTINGS = {
     "limits": _n("Limits"),
     "roles": _n("Limits by role"),
     "covers_of_others": _n("Covers of others' posts"),
+    "recordings": _n("Recordings"),
     "mentions": _n("Mentions"),
     "language": _n("Language"),
     "welcome": _n("Message in /help"),
@@ -69,7 +73,7 @@ def view(panel: Panel) -> ui.LayoutView:
     """Make the panel; discord.py does not keep it, for it works through its custom ids alone."""
     server = panel.server
     items: Items = [
-        ui.TextDisplay(f"## {Text('Settings in this server')}"),
+        ui.TextDisplay("## " + str(Text("Settings in this server"))),
         *_channels(server),
         ui.Separator(),
         *_limits(panel),
@@ -78,6 +82,11 @@ def view(panel: Panel) -> ui.LayoutView:
             "covers_of_others",
             Text("**Covers of others' posts**: may members cover a song that somebody else has posted?"),
             is_on=server.covers_of_others,
+        ),
+        _switch(
+            "recordings",
+            Text("**Recordings**: may members have recordings covered that they upload?"),
+            is_on=server.recordings,
         ),
         _switch(
             "mentions",
@@ -165,7 +174,7 @@ def _changes(changes: Sequence[Change]) -> str:
         f"{_cut(one, one.after)}"
         for one in changes
     ]
-    return "\n".join([f"**{Text('Last changes')}**", *(lines or [str(Text("nothing"))])])
+    return "\n".join([str(Text("**Last changes**")), *(lines or [str(Text("nothing"))])])
 
 
 def _cut(change: Change, text: str) -> str:

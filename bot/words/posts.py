@@ -7,7 +7,9 @@ from bot.words.text import Raw, Text
 from storage.tasks import Task
 
 
-def result(task: Task, title: str, *, artwork_only: bool) -> Text:
+def result(task: Task, title: str, *, artwork_only: bool, user_id: int) -> Text:
+    if task.recording is not None and task.user_id == user_id and not artwork_only:
+        return Text("here is a new version of your recording **{title}**.", title=task.recording)
     if task.model == CoverAudio.model:
         # Translators: sentences in lower case follow a mention of the member, as in "@ada here is your song …".
         return Text("here is a new version: **{title}**.", title=title)

@@ -1,4 +1,4 @@
-"""Descriptions of commands in the languages of the catalogues, for discord.py to send to Discord."""
+"""Descriptions of commands and entries of menus in the languages, for discord.py to send to Discord."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ _DESCRIPTIONS = {Location.command_description, Location.group_description, Locat
 
 
 class Translator(app_commands.Translator):
-    """Puts descriptions into the languages of the catalogues; names are the same in every language."""
+    """Puts descriptions and the entries of menus into the languages; what is typed is the same in every language."""
 
     async def translate(self, string: app_commands.locale_str, locale: Locale, context: Context) -> str | None:
-        """Return a description in a language, or None where it stays in English."""
-        if context.location not in _DESCRIPTIONS:
+        """Return a text in a language, or None where it stays in English."""
+        is_menu = context.location is Location.command_name and isinstance(context.data, app_commands.ContextMenu)
+        if not is_menu and context.location not in _DESCRIPTIONS:
             return None
         translated = translate(string.message, locale.value)
         return None if translated == string.message else translated

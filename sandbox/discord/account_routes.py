@@ -9,19 +9,12 @@ from sandbox.discord.errors import refuse
 from sandbox.discord.model import Guild
 from sandbox.discord.rest import Context, Route
 
-IDENTIFIES_PER_DAY = 1000
 DEFAULT_FALSE = {"required", "autocomplete"}
 
 
 def get_gateway(context: Context) -> tuple[int, Any]:
     """Answer `GET /gateway/bot`."""
-    starts = {
-        "total": IDENTIFIES_PER_DAY,
-        "remaining": IDENTIFIES_PER_DAY,
-        "reset_after": 86_400_000,
-        "max_concurrency": 1,
-    }
-    return 200, {"url": context.gateway_url, "shards": context.shards, "session_start_limit": starts}
+    return 200, {"url": context.gateway_url, "shards": context.shards, "session_start_limit": context.session_starts}
 
 
 def get_me(context: Context) -> tuple[int, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sandbox.discord import payloads
+from sandbox.discord.content import Attachment
 from sandbox.discord.errors import invalid, refuse
 from sandbox.discord.model import Channel, Member, State, User
 
@@ -14,7 +15,7 @@ Json = dict[str, Any]
 Path = list[str | int]
 
 CHAT_INPUT, USER_MENU, MESSAGE_MENU, ENTRY_POINT = 1, 2, 3, 4
-SUBCOMMAND, GROUP, STRING, INTEGER, BOOLEAN, USER, CHANNEL, NUMBER = 1, 2, 3, 4, 5, 6, 7, 10
+SUBCOMMAND, GROUP, STRING, INTEGER, BOOLEAN, USER, CHANNEL, NUMBER, ATTACHMENT = 1, 2, 3, 4, 5, 6, 7, 10, 11
 COUNT_LIMITS = {CHAT_INPUT: 100, USER_MENU: 15, MESSAGE_MENU: 15, ENTRY_POINT: 1}
 CREATES_A_DAY = 200
 TOTAL_TEXT_LIMIT = 8000
@@ -196,6 +197,9 @@ def _option_value(path: str, definition: Json, value: Any, resolved: Json) -> An
         partial = payloads.channel(value) | {"permissions": str(value.bot_bits)}
         resolved.setdefault("channels", {})[str(value.id)] = partial
         return str(value.id)
+    if kind == ATTACHMENT and isinstance(value, Attachment):
+        resolved.setdefault("attachments", {})[str(value.id)] = payloads.attachment(value, ephemeral=True)
+        return str(value.id)
     raise wrong
 
 
@@ -211,7 +215,7 @@ def check_commands(commands: Sequence[Json]) -> None:
             _check_options(at, command.get("options") or [])
             if _text_length(command) > TOTAL_TEXT_LIMIT:
                 raise invalid(at, "APPLICATION_COMMAND_TOO_LARGE", "Command exceeds maximum size (8000)")
-        elif (kind != ENTRY_POINT and not 1 <= len(command.get("name") or "") <= 32) or command.get("description"):
+        elif (kind != ENTRY_POINT and not _is_menu_named(command)) or command.get("description"):
             raise invalid(at, "CONTEXT_MENU_DESCRIPTION", "A menu command has a short name and no description.")
         if (kind, command["name"]) in seen:
             raise invalid(at, "APPLICATION_COMMANDS_DUPLICATE_NAME", "Application command names must be unique")
@@ -220,6 +224,11 @@ def check_commands(commands: Sequence[Json]) -> None:
     for kind, limit in COUNT_LIMITS.items():
         if counts[kind] > limit:
             raise invalid([], "APPLICATION_COMMANDS_LIMIT", f"Maximum number of commands reached ({limit}).")
+
+
+def _is_menu_named(command: Json) -> bool:
+    names = [command.get("name") or "", *(command.get("name_localizations") or {}).values()]
+    return all(1 <= len(name) <= 32 for name in names)
 
 
 def _check_names(at: Path, item: Json) -> None:

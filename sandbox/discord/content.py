@@ -68,6 +68,12 @@ def walk_components(components: Iterable[Json]) -> Iterator[Json]:
             yield from walk_components([accessory])
 
 
+def media_of(component: Json) -> list[Json]:
+    """Return what a thumbnail, a gallery or a file of the second version of components shows."""
+    shown = [component.get("media"), component.get("file"), *(one.get("media") for one in component.get("items") or ())]
+    return [media for media in shown if isinstance(media, dict) and "url" in media]
+
+
 def buttons(components: Iterable[Json]) -> list[Button]:
     """Return every button, row by row."""
     return [

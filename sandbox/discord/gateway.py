@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from sandbox.discord import payloads
+from sandbox.discord.limits import SessionStarts
 from sandbox.discord.model import Guild, Json, Message, State, Subject
 
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME, RECONNECT = 0, 1, 2, 3, 4, 6, 7
@@ -113,12 +114,13 @@ class Gateway:
 
     `identified` and `resumed` count the sessions begun and taken up again. While `refusing`, new connections
     are answered 503 and counted in `refused`. `allowed_intents` are the privileged ones switched on for the
-    bot, none by default.
+    bot, none by default. `starts` says when a session may begin; one that comes too early is invalid.
     """
 
-    def __init__(self, state: State, token: str, *, compress: bool) -> None:
+    def __init__(self, state: State, token: str, starts: SessionStarts, *, compress: bool) -> None:
         self._state = state
         self._token = token
+        self._starts = starts
         self._compress = compress
         self._connections: set[Connection] = set()
         self._sessions: dict[str, Session] = {}
@@ -153,6 +155,11 @@ class Gateway:
             self._connections.discard(connection)
             self._detach(connection, socket.close_code)
         return socket
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Return every session, those included that are not connected at the moment."""
+        return list(self._sessions.values())
 
     def publish(self, event: str, guild: Guild | None, subject: Subject) -> None:
         """Send an event to the shard of a guild, or to shard 0, if the intents ask for it."""
@@ -228,6 +235,9 @@ class Gateway:
         intents = int(data["intents"])
         if intents & PRIVILEGED_INTENTS & ~self.allowed_intents:
             connection.close(4014)
+            return
+        if not self._starts.take(shard):
+            connection.send_op(INVALID_SESSION, False)
             return
         for earlier in list(self._sessions.values()):
             if earlier.shard == shard and earlier.connection is None:

@@ -63,6 +63,54 @@ class RateLimits:
         return Grant(headers, None)
 
 
+class SessionStarts:
+    """Count IDENTIFYs: one for each value of `shard % max_concurrency` in some seconds, and so many a day.
+
+    Discord's 5 s hold a bot up that is started again at once, as tests do all the time, so `seconds` is 0 unless set.
+    `times` has when each came, with its shard. The day begins with the first.
+    """
+
+    DAY_SECONDS = 86_400.0
+
+    def __init__(self, clock: Clock, *, seconds: float = 0.0, total: int = 1000, max_concurrency: int = 1) -> None:
+        self.seconds = seconds
+        self.total = total
+        self.max_concurrency = max_concurrency
+        self.times: list[tuple[float, int]] = []
+        self.refused = 0
+        self._clock = clock
+        self._last: dict[int, float] = {}
+        self._day_ends: float | None = None
+        self._used = 0
+
+    def take(self, shard: int) -> bool:
+        """Count an IDENTIFY of a shard, and tell whether it may be."""
+        now = self._clock.monotonic()
+        if self._day_ends is None or now >= self._day_ends:
+            self._day_ends, self._used = now + self.DAY_SECONDS, 0
+        key = shard % self.max_concurrency
+        if self._used >= self.total or now < self._last.get(key, now - self.seconds) + self.seconds:
+            self.refused += 1
+            return False
+        self._last[key] = now
+        self._used += 1
+        self.times.append((now, shard))
+        return True
+
+    @property
+    def limit(self) -> dict[str, int]:
+        """Return what `GET /gateway/bot` says of it."""
+        now = self._clock.monotonic()
+        is_over = self._day_ends is None or now >= self._day_ends
+        left = self.DAY_SECONDS if is_over or self._day_ends is None else self._day_ends - now
+        return {
+            "total": self.total,
+            "remaining": self.total - (0 if is_over else self._used),
+            "reset_after": math.ceil(left * 1000),
+            "max_concurrency": self.max_concurrency,
+        }
+
+
 def limited_answer(
     retry_after: float, headers: dict[str, str], scope: Scope = "user"
 ) -> tuple[dict[str, object], dict[str, str]]:

@@ -6,11 +6,12 @@ import copy
 import itertools
 import mimetypes
 import re
+import secrets
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from sandbox.discord.content import Attachment, Revision, embed_urls, walk_components
+from sandbox.discord.content import Attachment, Revision, embed_urls, media_of, walk_components
 from sandbox.discord.errors import invalid, refuse
 from sandbox.discord.model import COMPONENTS_V2, EPHEMERAL, LOADING, Call, Channel, Message, State, User
 from sandbox.discord.permissions import PERMISSION_BITS
@@ -22,6 +23,9 @@ NONCE_SECONDS = 300.0
 """How long a nonce is remembered: "the past few minutes" in Discord's reference, "Create Message"."""
 
 DIRECT_UPLOAD_LIMIT = 10 * 2**20
+ADDRESS_SECONDS = 86400
+"""How long a signed address of a file is good."""
+
 REPLY = 19
 SETTABLE_FLAGS = (1 << 2) | (1 << 12) | (1 << 15)
 
@@ -84,7 +88,7 @@ def create_message(
     )
     message.files = _store_files(message, body, uploads)
     message.embeds = _shown_embeds(body.get("embeds") or [], message.files)
-    message.components = _numbered(body.get("components") or [])
+    message.components = _shown_components(body.get("components") or [], message.files)
     if not message.substantial:
         raise refuse(50006)
     _apply_mentions(message, body.get("allowed_mentions"), target)
@@ -118,7 +122,7 @@ def edit_message(message: Message, body: Json, uploads: Sequence[Upload] = ()) -
     check_upload_sizes(uploads, upload_limit(message.channel))
     files = kept + _store_files(message, body, uploads)
     embeds = _shown_embeds(body["embeds"] or [], files) if "embeds" in body else message.embeds
-    components = _numbered(body["components"] or []) if "components" in body else message.components
+    components = _shown_components(body["components"] or [], files) if "components" in body else message.components
     content = (body["content"] or "") if "content" in body else message.content
     if not (content or embeds or files or components):
         raise refuse(50006)
@@ -207,16 +211,30 @@ def _store_files(message: Message, body: Json, uploads: Sequence[Upload]) -> lis
     for upload in uploads:
         entry = entries.get(upload.index, {})
         renamed = Upload(upload.index, entry.get("filename") or upload.filename, upload.data)
-        name = renamed.safe_filename
-        number = state.ids.now()
-        suffix = "." + name.rpartition(".")[2].lower()
-        content_type = AUDIO_TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-        url = f"{state.base_url}/attachments/{message.channel.id}/{number}/{quote(name)}"
-        title = renamed.filename.rpartition(".")[0] if name != renamed.filename else entry.get("title")
-        file = Attachment(number, name, content_type, upload.data, url, entry.get("description"), title)
-        state.files[number] = file
-        stored.append(file)
+        folder = f"attachments/{message.channel.id}"
+        # The bot's own are looked for by their addresses in many places, which a signature would only blur.
+        is_signed = message.author is not state.bot
+        stored.append(store_file(state, folder, renamed, entry, is_signed=is_signed))
     return stored
+
+
+def store_file(state: State, folder: str, upload: Upload, entry: Json, *, is_signed: bool) -> Attachment:
+    """Take a file and give it an address; one that `is_signed` is good for a day, and only as it was given.
+
+    Discord's reference, "Signed Attachment CDN URLs": `ex` and `is` are hexadecimal seconds, `hm` is the signature.
+    """
+    name = upload.safe_filename
+    number = state.ids.now()
+    suffix = "." + name.rpartition(".")[2].lower()
+    content_type = AUDIO_TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    url = f"{state.base_url}/{folder}/{number}/{quote(name)}"
+    if is_signed:
+        now = int(state.clock.wall())
+        url += f"?ex={now + ADDRESS_SECONDS:x}&is={now:x}&hm={secrets.token_hex(32)}&"
+    title = upload.filename.rpartition(".")[0] if name != upload.filename else entry.get("title")
+    file = Attachment(number, name, content_type, upload.data, url, entry.get("description"), title)
+    state.files[number] = file
+    return file
 
 
 def _shown_embeds(embeds: Sequence[Json], files: Sequence[Attachment]) -> list[Json]:
@@ -235,12 +253,24 @@ def _shown_embeds(embeds: Sequence[Json], files: Sequence[Attachment]) -> list[J
     return shown
 
 
-def _numbered(components: Sequence[Json]) -> list[Json]:
-    numbered = copy.deepcopy(list(components))
+def _shown_components(components: Sequence[Json], files: Sequence[Attachment]) -> list[Json]:
+    """Number components, and show what they name of the message's own files (reference, "Unfurled Media Item")."""
+    shown = copy.deepcopy(list(components))
     numbers = itertools.count(1)
-    for item in walk_components(numbered):
+    by_address = {f"attachment://{file.filename}": file for file in files}
+    for item in walk_components(shown):
         item.setdefault("id", next(numbers))
-    return numbered
+        for media in media_of(item):
+            file = by_address.get(media["url"])
+            if file is not None:
+                media |= {
+                    "id": str(file.id),
+                    "url": file.url,
+                    "proxy_url": file.url,
+                    "content_type": file.content_type,
+                    "attachment_id": str(file.id),
+                }
+    return shown
 
 
 def _apply_mentions(message: Message, allowed: Json | None, target: Message | None) -> None:

@@ -120,6 +120,11 @@ class Message:
         return [file for file in self.files if file.url not in shown]
 
     @property
+    def is_layout(self) -> bool:
+        """Return whether it consists of components of the second version alone."""
+        return bool(self.flags & COMPONENTS_V2)
+
+    @property
     def replied_to(self) -> Message | None:
         """Return the message this one answers, None when it is no reply or that message is gone."""
         return self.channel.history.get(self.reference) if self.reference is not None else None

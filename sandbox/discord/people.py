@@ -8,10 +8,10 @@ from typing import Any
 
 from sandbox.discord import payloads
 from sandbox.discord.commands import MESSAGE_MENU, CommandRegistry
-from sandbox.discord.content import walk_components
+from sandbox.discord.content import Attachment, walk_components
 from sandbox.discord.forms import MENUS, STRING_MENU, Choosable, Filled, NoSuchComponentError, chosen, filled
 from sandbox.discord.gateway import Gateway
-from sandbox.discord.messages import create_message, delete_message
+from sandbox.discord.messages import create_message, delete_message, store_file
 from sandbox.discord.model import (
     AUTOCOMPLETE,
     COMMAND,
@@ -27,6 +27,7 @@ from sandbox.discord.model import (
     State,
     User,
 )
+from sandbox.discord.rules import Upload
 
 ROW, BUTTON = 1, 2
 
@@ -62,7 +63,8 @@ class People:
     ) -> Call:
         """Use a slash command by its full name, e.g. `"music import", task_id="X"`; send INTERACTION_CREATE.
 
-        Options are checked against the synced definition; a user is given as Member, a channel as Channel.
+        Options are checked against the synced definition; a user is given as Member, a channel as Channel, a file as
+        what `attach` returned.
         Waits up to `timeout` seconds for a session of the guild's shard. Raises UnknownCommandError.
         """
         await self._session(channel, timeout)
@@ -203,9 +205,15 @@ class People:
         submitted.opened_by = call
         return self._send(submitted)
 
-    def post_as(self, who: Member, channel: Channel, content: str) -> Message:
-        """Write an ordinary message as a person."""
-        return create_message(channel, who.user, {"content": content})
+    def attach(self, filename: str, data: bytes) -> Attachment:
+        """Upload a file for the option of a command, which Discord keeps for a while and shows to nobody."""
+        folder = f"ephemeral-attachments/{self.state.application_id}"
+        return store_file(self.state, folder, Upload(0, filename, data), {}, is_signed=True)
+
+    def post_as(self, who: Member, channel: Channel, content: str, files: Mapping[str, bytes] | None = None) -> Message:
+        """Write an ordinary message as a person, with files by their names."""
+        uploads = [Upload(number, name, data) for number, (name, data) in enumerate((files or {}).items())]
+        return create_message(channel, who.user, {"content": content}, uploads)
 
     def chat(self, who: Member, channel: Channel, count: int) -> list[Message]:
         """Write `count` ordinary messages as a person, one after the other; hundreds cost next to nothing."""

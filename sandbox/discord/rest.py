@@ -17,7 +17,7 @@ from sandbox.discord.commands import CommandRegistry
 from sandbox.discord.errors import MALFORMED_CODES, ApiError, describe, invalid, refuse, refuse_status
 from sandbox.discord.faults import Fault, FaultPlan, When
 from sandbox.discord.judge import Judge, Violation
-from sandbox.discord.limits import Grant, RateLimits, limited_answer
+from sandbox.discord.limits import Grant, RateLimits, SessionStarts, limited_answer
 from sandbox.discord.model import Json, State
 from sandbox.discord.rules import Upload
 
@@ -63,6 +63,7 @@ class Context:
     state: State
     gateway_url: str
     shards: int
+    session_starts: Mapping[str, int]
     commands: CommandRegistry
     match: Mapping[str, str]
     query: Mapping[str, str]
@@ -116,6 +117,7 @@ class Rest:
         self.judged = 0
         self.gateway_url = ""
         self.shards = 1
+        self.session_starts = SessionStarts(state.clock)
         self._state = state
         self._token = token
         self._commands = commands
@@ -218,6 +220,7 @@ class Rest:
                 self._state,
                 self.gateway_url,
                 self.shards,
+                self.session_starts.limit,
                 self._commands,
                 request.match_info,
                 request.query,

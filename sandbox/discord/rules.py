@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.discord.content import walk_components
+from sandbox.discord.content import media_of, walk_components
 from sandbox.discord.errors import ApiError, invalid, refuse, too_long
 
 Json = dict[str, Any]
@@ -59,7 +59,7 @@ def check_message(body: Json, uploads: Sequence[Upload], kept_filenames: Iterabl
                 "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2",
                 "Cannot be used with the Components V2 flag.",
             )
-        _check_layout(components)
+        _check_layout(components, {upload.safe_filename for upload in uploads} | set(kept_filenames))
     else:
         _check_rows(components)
     if len(uploads) > FILE_COUNT_LIMIT or len(body.get("attachments") or []) > FILE_COUNT_LIMIT:
@@ -203,7 +203,7 @@ def _check_rows(components: Sequence[Json]) -> None:
             )
 
 
-def _check_layout(components: Sequence[Json]) -> None:
+def _check_layout(components: Sequence[Json], filenames: set[str]) -> None:
     """Refuse more than fits into a message of the second version of components."""
     items = list(walk_components(components))
     if not items:
@@ -213,6 +213,9 @@ def _check_layout(components: Sequence[Json]) -> None:
     shown = sum(len(item.get("content") or "") for item in items if item.get("type") == TEXT_DISPLAY)
     if shown > V2_TEXT_LIMIT:
         raise invalid(["components"], "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED", "At most 4000 characters in all.")
+    for item in items:
+        for media in media_of(item):
+            _check_picture(["components", "media", "url"], media["url"], filenames)
 
 
 def _check_components(components: Sequence[Json]) -> None:

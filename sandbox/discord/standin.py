@@ -13,10 +13,11 @@ from aiohttp import web
 from sandbox.discord import account_routes, channel_routes, webhook_routes
 from sandbox.discord.clock import Clock
 from sandbox.discord.commands import CommandRegistry
+from sandbox.discord.content import Attachment
 from sandbox.discord.faults import FaultPlan
 from sandbox.discord.gateway import Gateway
 from sandbox.discord.judge import Judge, Violation, find_description
-from sandbox.discord.limits import RateLimits
+from sandbox.discord.limits import RateLimits, SessionStarts
 from sandbox.discord.model import Guild, Message, State, User
 from sandbox.discord.people import People
 from sandbox.discord.rest import API_PREFIX, BODY_LIMIT, Refusal, Request, Rest
@@ -34,7 +35,9 @@ class DiscordStandIn(People, FaultPlan):
     `openapi` is the file of Discord's description, "auto" looks for it, None judges nothing. `judge="now"`
     refuses what the description forbids; "later" only records it, and judges when `violations` is read, so
     that judging costs a benchmark nothing. `port` 0 takes a free one. `compress` lets the gateway speak
-    zlib-stream to clients that ask for it. `shards` is the number recommended to the bot. `clock` returns
+    zlib-stream to clients that ask for it. `shards` is the number recommended to the bot.
+    `identify_seconds` is how far apart sessions must begin (Discord's 5 s would hold up each quick restart, so 0 unless
+    a test wants them), `session_starts` how many a day, `max_concurrency` how many at a time. `clock` returns
     seconds; answers (3 s), tokens (15 min), nonces (5 min) and rate limits expire by it.
     """
 
@@ -48,6 +51,9 @@ class DiscordStandIn(People, FaultPlan):
         compress: bool = False,
         shards: int = 1,
         rate_limits: bool = True,
+        identify_seconds: float = 0.0,
+        session_starts: int = 1000,
+        max_concurrency: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         time_source = Clock(clock)
@@ -55,13 +61,17 @@ class DiscordStandIn(People, FaultPlan):
         self.token = token
         self.state = State(time_source)
         self.commands = CommandRegistry(self.state)
-        self.gateway = Gateway(self.state, token, compress=compress)
+        self.session_starts = SessionStarts(
+            time_source, seconds=identify_seconds, total=session_starts, max_concurrency=max_concurrency
+        )
+        self.gateway = Gateway(self.state, token, self.session_starts, compress=compress)
         self.state.publish = self.gateway.publish
         self.limits = RateLimits(self.state.clock, enabled=rate_limits)
         description = find_description(openapi)
         self.judge = Judge(description) if description is not None else None
         self._rest = Rest(self.state, token, self.commands, self, self.limits, self.judge, judge_at_once=judge == "now")
         self._rest.shards = shards
+        self._rest.session_starts = self.session_starts
         self._port = port
         self._runner: web.AppRunner | None = None
 
@@ -71,6 +81,7 @@ class DiscordStandIn(People, FaultPlan):
         app.router.add_get(GATEWAY_PATH, self.gateway.handle)
         app.router.add_get(GATEWAY_PATH + "/", self.gateway.handle)
         app.router.add_get("/attachments/{channel_id}/{file_id}/{filename}", self._download)
+        app.router.add_get("/ephemeral-attachments/{application_id}/{file_id}/{filename}", self._download)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
@@ -95,9 +106,16 @@ class DiscordStandIn(People, FaultPlan):
     async def _download(self, request: web.Request) -> web.Response:
         number = request.match_info["file_id"]
         file = self.state.files.get(int(number)) if number.isdigit() else None
-        if file is None:
+        if file is None or not self._is_good(request, file):
             return web.Response(status=404)
         return web.Response(body=file.data, headers={"Content-Type": file.content_type})
+
+    def _is_good(self, request: web.Request, file: Attachment) -> bool:
+        """Tell whether an address is one that was given and has not expired, where it has to be signed."""
+        if "?" not in file.url:
+            return True
+        is_whole = f"{self.state.base_url}{request.raw_path}" == file.url
+        return is_whole and int(request.query["ex"], 16) > self.state.clock.wall()
 
     @property
     def api_url(self) -> str:

@@ -14,13 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.database import Database, DatabaseError, Release, Server, Snapshot, Transaction
 from storage.planned import Claim
-from storage.postgresql import leases
+from storage.postgresql import leases, turns
+from storage.postgresql.blocks import Blocks
 from storage.postgresql.clock import ServerClock
+from storage.postgresql.doubts import doubts
 from storage.postgresql.errors import explain, told
 from storage.postgresql.listener import Listener
 from storage.postgresql.opening import prepare
 from storage.postgresql.pool import CONNECTIONS, PostgreSQLConnection, make_engine
 from storage.postgresql.process import Process
+from storage.postgresql.turns import SharedTurns
 from storage.wakeups import Wakeups
 
 APART_SECONDS = 5.0
@@ -47,6 +50,18 @@ class PostgreSQLTransaction(Transaction):
         if keys:
             await self.execute(claim.release, [{**key, "me": self.me} for key in keys])
 
+    async def take_channels(self, channels: Collection[int]) -> set[int]:
+        """Take the channels in which no other process is posting, and return them."""
+        return await turns.take_channels(self, channels)
+
+    async def leave_channels(self, channels: Collection[int]) -> None:
+        """Let other processes post in channels, in a moment."""
+        await turns.leave_channels(self, channels)
+
+    async def expire_turns(self) -> None:
+        """Delete the turns that have long been free."""
+        await turns.expire(self)
+
     async def alone(self, *names: str) -> None:
         """Let nobody else be in a transaction that has said this of the same names, until this one ends."""
         for name in sorted(names):  # in one order, for two that wait for each other wait for ever
@@ -64,6 +79,8 @@ class PostgreSQLDatabase(Database):
         self._clock = ServerClock()
         self._listener = Listener(url, server, self.wakeups, on_time=self._clock.set)
         self._process = Process(server.process, server.version, self.write)
+        self.turns: SharedTurns = SharedTurns(self.write)
+        self.blocks: Blocks = Blocks(self.read, self.write, lambda: self._process.me)
         self._url = url
         self._server = server
         self._engine = make_engine(url, server)
@@ -156,6 +173,11 @@ class PostgreSQLDatabase(Database):
         if abs(apart := self._clock() - time.time()) > APART_SECONDS:
             words.append(f"its clock is {apart:+.0f} s from this machine's, which does no harm here")
         return "; ".join(words)
+
+    async def doubts(self) -> list[str]:
+        """Return what works and will hurt, in sentences for the owner; raises `DBAPIError`."""
+        async with self.read() as snapshot:
+            return await doubts(snapshot, is_pooled=self._server.is_pooled)
 
     async def size(self) -> tuple[int, int | None]:
         """Return how many bytes the database has; how many are free at the server, nobody knows here."""

@@ -13,7 +13,18 @@ from sqlalchemy import Float, bindparam, case, delete, exists, func, insert, or_
 from sqlalchemy.dialects.postgresql import insert as insert_or_update
 
 from storage.database import Snapshot, Transaction
-from storage.schema import IS_OPEN, NotificationState, TaskStatus, files, leases, notifications, processes, tasks
+from storage.schema import (
+    IS_OPEN,
+    NotificationState,
+    TaskStatus,
+    files,
+    leases,
+    notifications,
+    processes,
+    shard_blocks,
+    tasks,
+    turns,
+)
 from storage.wakeups import Queue
 
 LEASE_SECONDS = 20.0
@@ -41,6 +52,8 @@ _LEAD = _lease.on_conflict_do_update(
     set_={"holder": _lease.excluded.holder, "lease_until": _lease.excluded.lease_until},
     where=or_(leases.c.holder == _ME, leases.c.lease_until < _NOW),
 ).returning(leases.c.holder)
+# Whoever has begun to succeed goes on alone.
+_RUN_NO_LONGER = update(shard_blocks).where(shard_blocks.c.holder == _ME).values(holder=None, is_offered=False)
 _LEAD_NO_LONGER = delete(leases).where(leases.c.holder == _ME)
 
 
@@ -78,6 +91,7 @@ _FREE = [
     _FREE_NOTIFICATIONS,
     update(notifications).where(_is_left(notifications.c.ack_holder)).values(ack_holder=None),
     update(files).where(_is_left(files.c.holder)).values(holder=None),
+    delete(turns).where(turns.c.name.startswith("channel "), _is_left(turns.c.holder)),
 ]
 
 
@@ -112,6 +126,7 @@ async def end(transaction: Transaction, me: str) -> None:
     """Live no more, and let others have what is left."""
     await transaction.execute(_END, {"me": me})
     await transaction.execute(_LEAD_NO_LONGER, {"me": me})
+    await transaction.execute(_RUN_NO_LONGER, {"me": me})
     await free(transaction)
 
 

@@ -84,6 +84,8 @@ class Process:
         began_at = time.monotonic()
         async with self._write() as transaction:
             await leases.begin(transaction, self.id, self._name, self._version)
+            # What an earlier life has written after it was thought dead.
+            await leases.free(transaction)
         self._until = began_at + leases.LEASE_SECONDS - MARGIN_SECONDS
 
     async def _renew(self) -> None:

@@ -24,6 +24,7 @@ from storage.database import PAUSES, Database, DatabaseError, Snapshot, Transact
 from storage.sqlite.connection import SQLiteConnection
 from storage.sqlite.disk import Disk
 from storage.sqlite.opening import explained, path_of, prepare, unusable
+from storage.turns import Turns
 from storage.wakeups import Wakeups
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class SQLiteDatabase(Database):
 
     def __init__(self, path: Path) -> None:
         self.wakeups = Wakeups()
+        self.turns = Turns()
         self._path = path
         self._writer = asyncio.Lock()
         self._free = asyncio.Semaphore(CONNECTIONS)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from sandbox.discord.content import walk_components
 from tests.end_to_end.world import eventually as world_eventually
 from tests.end_to_end.world import open_world
 from tests.patience import patient
@@ -23,6 +25,8 @@ T = TypeVar("T")
 
 PERFORM = "upload-and-cover-audio"
 EXTEND = "extend-music"
+MENU, TEXT, THUMBNAIL = 3, 10, 11
+"""Types of components."""
 
 
 @asynccontextmanager
@@ -108,9 +112,48 @@ async def open_library(person: Person, search: str | None = None) -> Message:
     return page
 
 
+def lines(message: Message) -> list[str]:
+    """Return the texts of a layout."""
+    return [item["content"] for item in walk_components(message.components) if item["type"] == TEXT]
+
+
+def cards(page: Message) -> list[str]:
+    """Return the cards on a page of the library."""
+    return [line for line in lines(page) if re.match(r"\*\*\d+\. ", line)]
+
+
 def titles(page: Message) -> list[str]:
     """Return the titles on a page of the library, without their numbers."""
-    return [embed["title"].partition(". ")[2] for embed in page.embeds]
+    return [card.partition("\n")[0].partition(". ")[2].replace("**", "", 1) for card in cards(page)]
+
+
+def thumbnails(page: Message) -> list[str]:
+    """Return the addresses of the pictures on the cards."""
+    return [item["media"]["url"] for item in walk_components(page.components) if item["type"] == THUMBNAIL]
+
+
+def menu(page: Message) -> dict[str, Any]:
+    """Return the menu of a page, where the song is chosen."""
+    return next(item for item in walk_components(page.components) if item["type"] == MENU)
+
+
+async def redrawn(page: Message, call: Call) -> Message:
+    """Wait until a page was drawn anew after a press, and return it."""
+    await call.changed.wait_for(lambda: call.updated, 10, "page drawn anew")
+    return page
+
+
+async def choose(person: Person, page: Message, number: int) -> Message:
+    """Choose the song of a number on the page, counted from 1, and return the page as it is then."""
+    chosen = menu(page)
+    value = chosen["options"][number - 1]["value"]
+    call = await person.world.discord.select(person.member, page, chosen["custom_id"], [value])
+    return await redrawn(page, call)
+
+
+async def act(person: Person, page: Message, number: int, label: str) -> Call:
+    """Choose the song of a number on the page, and press what is to be done with it."""
+    return await press(person, await choose(person, page, number), label)
 
 
 async def perform(person: Person, style: str, track: str | None = None) -> Call:
@@ -121,7 +164,7 @@ async def perform(person: Person, style: str, track: str | None = None) -> Call:
 async def post_again(person: Person, title: str) -> Message:
     """Post the newest of one's songs with such a title in the channel, and return the post."""
     page = await open_library(person, title)
-    return await noted(person.world, await person.result(await press(person, page, "1 Post")))
+    return await noted(person.world, await person.result(await press(person, page, "Post")))
 
 
 async def post_track(person: Person, track: str) -> Message:

@@ -84,7 +84,7 @@ def check_transcript(shown: str) -> None:
     assert not [line for line in lines if line != line.rstrip()]
     assert "@ada here is your cover of Harbour Lights, in a new version." in shown
     assert "@ada here is a new version: Harbour Lights (acoustic, slow)." in shown
-    assert "Your songs and covers with “harbour”, page 1." in shown
+    assert "Your songs and covers · 1 to 5 of 6 with “harbour” in the title" in shown
     assert re.search(r"Covering Harvest Moon – started .*\(answered in \d+ ms\)", " ".join(shown.split()))
     assert "covers asked for, ordered, paid and posted: 4 each. Nothing was lost" in shown
     assert re.search(r"\d+ requests to Discord, none of them refused", shown)
@@ -96,6 +96,7 @@ def test_it_plays_every_step_and_leaves_the_songs(tmp_path: Path) -> None:
         shown, _ = demo.communicate(timeout=DEMO_SECONDS)
     assert demo.returncode == 0, shown
     check_transcript(shown)
+    check_readme(shown)
     folder = tmp_path / "work" / "demo-output"
     assert "The songs are in demo-output/" in shown
     assert {path.name for path in folder.glob("*.mp3")} == set(SONGS)
@@ -107,6 +108,22 @@ def test_it_plays_every_step_and_leaves_the_songs(tmp_path: Path) -> None:
     assert inside == (folder / "Paper_Boats.png").read_bytes()
     assert not list((tmp_path / "home").iterdir())
     assert {path.name for path in (tmp_path / "work").iterdir()} == {".env", "demo-output"}
+
+
+def plain(text: str) -> str:
+    """Return words without what differs from run to run: numbers, where lines end, and how much is quoted."""
+    kept = "\n".join(line for line in text.splitlines() if "↪" not in line)
+    one_line = " ".join(re.sub("─+", "", kept).split())
+    return re.sub(r"(\d[\d.,:]*|seconds?)", lambda found: "N" if found[0][0].isdigit() else "second", one_line)
+
+
+def check_readme(shown: str) -> None:
+    """See that the README shows what the demo says."""
+    [block] = re.findall(r"```text\n(── \d.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    steps = re.split(r"^(?=── )", block, flags=re.MULTILINE)[1:]
+    assert len(steps) == 2
+    for step in steps:
+        assert plain(step) in plain(shown)
 
 
 def test_it_claims_the_same_to_a_newcomer_who_has_no_description_of_discord(tmp_path: Path) -> None:

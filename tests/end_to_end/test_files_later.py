@@ -155,7 +155,7 @@ async def test_artwork_that_discord_may_not_show_is_shown_as_a_jpeg(world: World
     if model == "song":
         world.vidgo.set_song_files("bytes", task=song, media="image", data=avif, content_type="image/avif")
         await ada.brings_in(song)
-        post = await ada.result(await press(ada, await open_library(ada), "1 Post"))
+        post = await ada.result(await press(ada, await open_library(ada), "Post"))
     else:
         await ada.brings_in(song)
         world.vidgo.set_song_files("bytes", model=COVER, media="image", times=1, data=avif)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from sandbox.discord import account_routes
 from sandbox.discord.faults import COMMAND_SYNC, GATEWAY, LOGIN
 from tests.end_to_end.process import run_program
 from tests.end_to_end.world import eventually, open_world
@@ -127,9 +126,9 @@ async def test_the_commands_of_one_server_are_not_registered_again_either(tmp_pa
         assert "Discord has the commands as they are" in world.bot.log
 
 
-async def test_a_day_without_sessions_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account_routes, "IDENTIFIES_PER_DAY", 0)
+async def test_a_day_without_sessions_is_waited_out(tmp_path: Path) -> None:
     async with open_world(tmp_path, start=False) as world:
+        world.discord.session_starts.total = 0
         await world.bot.launch()
         await world.bot.wait_log("Discord lets this bot begin no more sessions today; the next try is in 86400 s")
         await world.discord.wait_until(lambda: world.discord.commands.synced, timeout=30)

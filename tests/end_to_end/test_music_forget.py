@@ -241,7 +241,7 @@ async def test_everything_about_a_member_goes_after_a_confirmation(world: World)
     assert "What I posted stays" in question.content
     assert "VidGo keeps its own records" in question.content
     assert about(world, ada) != []
-    assert len(titles(await open_library(ada))) == 4  # nothing has happened yet
+    assert len(titles(await open_library(ada))) == 5  # nothing has happened yet
 
     await confirm(ada, question)
     assert "What I posted stays" in question.content

@@ -1,4 +1,7 @@
-"""Several processes on one PostgreSQL: any of them takes anything, and those that die or hang cost only time."""
+"""Several processes on one PostgreSQL: any of them takes anything, and those that die or hang cost only time.
+
+Here both are at the gateway with the same shard, so that each event reaches both.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,7 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
         settings: dict[str, Any] = {
             "DATABASE_URL": url,
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "SHARD_IDS": "0",
             "POLL_MIN_SECONDS": "1",
             "POLL_MAX_SECONDS": "2",
             "ARCHIVE_DIR": str(directories[0] / "media"),

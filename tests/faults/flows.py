@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sandbox import music
 from tests.faults.harness import COVER, Point
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ async def cover(stage: Stage, _: object = None) -> None:
 async def generate(stage: Stage, _: object = None) -> None:
     """Order a song."""
     await stage.generate()
+
+
+async def recording(stage: Stage, _: object = None) -> None:
+    """Have a recording of one's own covered."""
+    member, channel = stage.guild.add_member("singer"), stage.channels[0]
+    file = stage.discord.attach("hummed.mp3", music.compose("Hummed", style="folk", seconds=1))
+    call = await stage.discord.slash(member, channel, "cover", file=file, style="folk")
+    stage.note("recording", member, channel, file.url, call)
 
 
 async def bring_in(stage: Stage) -> tuple[Task, list[Member]]:
@@ -106,6 +115,7 @@ FLOWS = (
     Flow("cover, callback", cover),
     Flow("cover, polling", cover, callbacks=False),
     Flow("new song", generate),
+    Flow("a recording", recording),
     Flow("two for one song", same_song, callbacks=False, prepare=bring_in),
     Flow("VidGo fails", failure),
     Flow("refused", refusal),

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 COVER = "generate-music-cover"
 SONG = "generate-music"
 EXTENSION = "extend-music"
-MODELS = {COVER: "task_id", SONG: "prompt", EXTENSION: "audio_id"}
+PERFORMANCE = "upload-and-cover-audio"
+MODELS = {COVER: "task_id", SONG: "prompt", EXTENSION: "audio_id", PERFORMANCE: "upload_url"}
 """What is ordered here, with the field of a request by which one order is told from another."""
 
 SETTLE_SECONDS = 40.0
@@ -40,8 +41,8 @@ LOOK_SECONDS = 0.05
 """How often the database is read while the harness waits for it; nothing tells it of a commit."""
 
 OPEN = ("asked", "due", "sending", "waiting")
-Kind = Literal["cover", "generate", "refused", "import", "extend", "post", "library", "forget"]
-ORDERED: dict[Kind, str] = {"cover": COVER, "generate": SONG, "extend": EXTENSION}
+Kind = Literal["cover", "generate", "refused", "import", "extend", "post", "library", "forget", "recording"]
+ORDERED: dict[Kind, str] = {"cover": COVER, "generate": SONG, "extend": EXTENSION, "recording": PERFORMANCE}
 LIVE = ("queued", "submitting", "waiting", "running")
 
 

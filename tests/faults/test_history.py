@@ -69,12 +69,16 @@ FORGED = {
         "None holds it",
     ),
     "held by one that never lived": (
-        [*honest()[:2], change(1.0, "C", TASK, (None, "C"), (None, "queued"))],
+        [*honest()[:2], change(1.0, "B", TASK, (None, "C"), (None, "queued"))],
         "the dead hold nothing",
     ),
     "held by one that is dead": (
         [*honest()[:13], change(10.3, "A", TASK, (None, "A"), ("waiting", "waiting"))],
         "the dead hold nothing",
+    ),
+    "left to one that is dead": (
+        [*honest()[:12], Changed(10.2, "A", TASK, "A", "A", "waiting", "running")],
+        "left to the dead A",
     ),
     "a change that nobody has recorded": (without(9), "held by None before"),
     "a state that nobody has recorded": (without(4), "it was queued before"),

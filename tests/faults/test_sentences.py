@@ -21,6 +21,8 @@ VALUES = {
     "limit": "2",
     "number": "1",
     "seconds": "61",
+    "minutes": "8",
+    "megabytes": "4",
     "bring": "</music import:1>",
     "cover": "`/cover`",
     "generate": "</music generate:1>",

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from sandbox.artwork import paint
 from sandbox.discord import Message
+from sandbox.discord.content import walk_components
 from sandbox.music import compose
 from tests.end_to_end.world import COVER, SONG, eventually, open_world
 
@@ -52,7 +53,7 @@ NASTY = {
     "long with mentions": "x" * 97 + "<@{victim}>" + "@everyone " * 400,
     "only spaces": " \u00a0\u3000\u2003\t\n ",
 }
-LIMITS = {"prompt": 3000, "style": 1000, "title": 80, "task_id": 200, "search": 60, "track": 6000}
+LIMITS = {"prompt": 3000, "style": 1000, "title": 80, "task_id": 200, "search": 50, "track": 6000}
 
 _LINK = re.compile(r"(?<!\\)\[[^\]]*(?<!\\)\]\(")
 _ADDRESS = re.compile(r"[a-z]+://(?!discord\.com/channels/)", re.IGNORECASE)
@@ -94,7 +95,7 @@ async def every(world: World, use: Callable[[Person, str], Any]) -> None:
 
 async def answered(call: Call) -> Message:
     reply = await call.reply(20)
-    assert reply.content or reply.embeds
+    assert reply.content or reply.embeds or reply.is_layout
     assert "Something went wrong on my side" not in reply.content
     return reply
 
@@ -130,6 +131,7 @@ def check_message(message: Message, others: set[int]) -> None:
     assert len(message.pings) <= 1
     assert message.pings <= others
     shown = [message.content, *message.edits]
+    shown += [item["content"] for item in walk_components(message.components) if "content" in item]
     for embed in message.embeds:
         shown += [embed.get("title") or "", embed.get("description") or ""]
         shown += [part for field in embed.get("fields", []) for part in (field["name"], field["value"])]

@@ -40,7 +40,7 @@ class PlainComposer:
         text = (
             errors.failure(task)
             if task.status in rows.ENDED_BADLY
-            else posts.result(task, task.title, artwork_only=False)
+            else posts.result(task, task.title, artwork_only=False, user_id=row.user_id)
         )
         return Post(content=posts.told(row.user_id, text), view=posted.buttons(row.id, posted.Offers()))
 

@@ -75,7 +75,7 @@ async def test_a_song_is_chosen_while_typing_ordered_and_heard_to_its_end(play: 
         play.stage.vidgo.release(COVER)
         post = page.get_by_role("listitem").filter(has_text="here is your cover of Harbour Lights")
         await expect(post).to_have_count(1)
-        await expect(post.locator(".mention", has_text="@ada")).to_be_visible()
+        await expect(post.locator(".words .mention", has_text="@ada")).to_be_visible()
         await expect(post.locator(".asked")).to_contain_text("Coverbot")
         await expect(post.get_by_role("img")).to_have_js_property("complete", True)
         heard = await play_to_end(post.locator("audio"))

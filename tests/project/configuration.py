@@ -25,6 +25,7 @@ GROUPS = {
     "The owner": ("credits_warning", "owner_ids"),
     "This machine": ("listen_host", "listen_port", "log_level", "log_format"),
     "The database": ("database_url", "database_listen_url", "database_pooled", "process_name"),
+    "Shards": ("shard_count", "shard_ids", "shards_per_process"),
     "The archive": (
         "archive_dir",
         "archive_max_bytes",

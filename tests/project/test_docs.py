@@ -19,8 +19,8 @@ from bot.cli.commands import parser
 from bot.gateway.client import COGS, PERMISSIONS, Client, UseCases
 from bot.metrics import Metrics
 from bot.settings import Settings, SettingsError, load_settings
-from bot.words import cards, errors, forms, panel, posted
-from bot.words.pages import Page
+from bot.words import cards, errors, forms, labels, library, panel, posted
+from bot.words.pages import Page, Place
 from bot.words.panel import Panel
 from bot.words.posted import Offers
 from bot.words.text import LANGUAGES, LOCALE_DIR
@@ -174,14 +174,15 @@ def shown_buttons() -> Iterator[discord.ui.Button[Any]]:
     task = "0" * 24
     song = Song(task, 0, "id", "generate-music", "song", "Harbour Lights", "folk", 20.0, 0.0)
     cover = Song(task, 1, "id", "generate-music-cover", "cover", "Harbour Lights", "folk", 20.0, 0.0)
-    _, _, library = cards.library_page(Page([song, cover], {}, 1, "", has_more=True))
+    place = Place("", song.key)
+    page = Page([song, cover], place, previous=place, following=place, chosen=song, said=labels.remove(), undo=task)
     for view in (
         cards.waiting_buttons(task),
         *(posted.buttons(task, offers) for offers in ALL_OFFERS),
         posted.have_this_one(task),
         cards.forget_confirmation(1),
         cards.support_view("https://example.com"),
-        library,
+        library.view(page),
         *(panel.view(Panel(Server(1, mentions=on), [], dict.fromkeys(Kind, 5))) for on in (True, False)),
     ):
         assert view is not None

@@ -270,3 +270,35 @@ async def test_one_interaction_delivered_twice(other_shard: bool) -> None:
             standin.deliver_again(call, 1 - (guild.id >> 22) % 2 if other_shard else None)
             await standin.wait_until(lambda: len(seen) == 2)
             assert seen == [call.id] * 2
+
+
+async def test_sessions_begin_apart_for_each_place_and_so_many_a_day() -> None:
+    async with DiscordStandIn(identify_seconds=5, session_starts=4, max_concurrency=2) as standin:
+        starts = standin.session_starts
+        assert [starts.take(shard) for shard in (0, 1, 2, 3)] == [True, True, False, False]
+        standin.advance(5)
+        assert [starts.take(shard) for shard in (2, 3)] == [True, True]
+        standin.advance(5)
+        assert not starts.take(4), "the day's are used up"
+        assert (starts.limit["total"], starts.limit["remaining"], starts.limit["max_concurrency"]) == (4, 0, 2)
+        assert starts.limit["reset_after"] <= 86_390_000
+        standin.advance(86_400)
+        assert starts.limit["remaining"] == 4
+        assert starts.take(4)
+        assert starts.refused == 3
+
+
+async def test_a_session_that_begins_too_early_is_invalid() -> None:
+    async with (
+        DiscordStandIn(identify_seconds=5) as standin,
+        aiohttp.ClientSession() as http,
+    ):
+        answers = []
+        for _ in range(2):
+            async with http.ws_connect(standin.gateway_url) as socket:
+                assert (await socket.receive_json())["op"] == 10
+                identify = {"token": standin.token, "intents": 1, "properties": {}, "shard": [0, 1]}
+                await socket.send_json({"op": 2, "d": identify})
+                answers.append((await socket.receive_json())["op"])
+        assert answers == [0, 9]
+        assert standin.identified == 1

@@ -137,7 +137,7 @@ async def test_songs_are_ordered_only_where_the_managers_want_them(tmp_path: Pat
         in_thread = Person(room, ada.member, room.thread(bob.channel, "songs"))
         await (await in_thread.cover()).reply()
         # What concerns only the caller goes on everywhere.
-        assert "Sea Song" in (await (await ada.use("music library")).reply()).embeds[0]["title"]
+        assert "Sea Song" in str((await (await ada.use("music library")).reply()).components)
         await room.discord.select(mia.member, panel, "settings:channels", [])
         await changed(room, panel, f"<#{bob.channel.id}> → ·")
         await (await ada.use("music generate", prompt="the shore")).reply()

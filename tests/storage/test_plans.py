@@ -39,6 +39,8 @@ SMALL = {
     "ix_usage_kept": "what is deleted, as it is older than that",
     "ix_greetings_due": "who has to be greeted",
     "ix_alarms_due": "what has to be told",
+    "ix_recordings_created": "recordings whose form may be open, for an hour",
+    "ix_removed_songs_removed": "what was removed within the last hour or so",
 }
 """Partial indexes that hold only what there is to do."""
 
@@ -60,12 +62,13 @@ BUILDERS = {
     "storage/figures.py": {"_due"},
     "storage/tasks.py": {"_change"},
     "storage/notifications.py": {"_change"},
-    "storage/library.py": {"_songs", "_search"},
+    "storage/library.py": {"_songs", "_search", "_page", "_count"},
+    "storage/removed.py": {"_the_one"},
     "storage/posts.py": {"_posts"},
 }
 """Functions that build statements when their module is imported, and never again."""
 
-WALKS_A_LIBRARY = re.compile(r"storage\.library\._SEARCHES\[.*\]")
+WALKS_A_LIBRARY = re.compile(r"storage\.library\._(SEARCHES|PAGES_FROM|PAGES_BEFORE|ALL|ALL_BEFORE)\[.*\]")
 """Looks through one member's songs, in an index that holds all it needs."""
 
 

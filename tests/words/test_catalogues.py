@@ -131,7 +131,7 @@ def test_every_sentence_is_a_literal_that_can_be_found() -> None:
             "bot/words/reasons.py: template",
             "bot/words/reasons.py: _WITHOUT[kind]",
             "bot/words/reasons.py: _WITH_REASON[kind]",
-            "bot/words/labels.py: _LABELS[action]",
+            "bot/words/labels.py: _ACTIONS[action]",
             "bot/words/panel.py: _SETTINGS[one.setting]",
             *("bot/words/owners.py: _BEGINS[kind]", "bot/words/owners.py: _ENDS[kind]", "bot/words/owners.py: name"),
         ]
@@ -143,7 +143,7 @@ def test_every_sentence_that_is_looked_up_is_in_the_catalogues() -> None:
         errors._FAILURES,
         reasons._WITH_REASON,
         reasons._WITHOUT,
-        labels._LABELS,
+        labels._ACTIONS,
         panel._SETTINGS,
         owners._BEGINS,
         owners._ENDS,
@@ -155,6 +155,21 @@ def test_every_sentence_that_is_looked_up_is_in_the_catalogues() -> None:
 def test_every_permission_that_may_be_missing_has_a_name() -> None:
     needed = [*asked._NEEDED, "send_messages_in_threads"]
     assert {name.replace("_", " ").title() for name in needed} == set(errors.PERMISSION_NAMES)
+
+
+def test_no_words_stand_inside_a_text_where_they_are_not_found() -> None:
+    """Babel looks into no f-string."""
+    hidden = [
+        f"{file.relative_to(ROOT).as_posix()}: {ast.unparse(call)}"
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.JoinedStr)
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in MARKERS
+        if any(isinstance(argument, ast.Constant) for argument in call.args)
+    ]
+    assert hidden == []
 
 
 @pytest.mark.parametrize("module", SENTENCES, ids=lambda module: module.__name__)
@@ -225,7 +240,7 @@ def test_descriptions_and_labels_are_short_enough(language: str) -> None:
     found = {description: translate(description, locale) for description in descriptions()}
     assert {text: len(text) for text in found.values() if len(text) > DESCRIPTION_LIMIT} == {}
     with speaking(locale):
-        shown = [str(labels.action_label(action, 5)) for action in labels._LABELS]
+        shown = [str(labels.song_action(action)) for action in labels._ACTIONS]
         makers = inspect.getmembers(labels, inspect.isfunction)
         plain = [make for _, make in makers if make.__module__ == labels.__name__ and not make.__code__.co_argcount]
         shown += [str(make()) for make in plain]

@@ -4,7 +4,7 @@ import { byId, h, newId } from "../dom.js";
 import { blocks } from "../messages/markdown.js";
 import { field as menu, MENUS } from "../messages/menus.js";
 
-const ROW = 1, TEXT_INPUT = 4, TEXT = 10, LABEL = 18;
+const ROW = 1, TEXT_INPUT = 4, TEXT = 10, LABEL = 18, CHECKBOX = 23;
 const PARAGRAPH = 2;
 
 export function openForm({ call, modal }, context) {
@@ -39,12 +39,16 @@ function field(one, label, description, fields, context) {
   if (!input) return h("p", { class: "small" }, `${label || ""} (component ${one.type} is not shown here)`);
   fields.push([one.custom_id, value]);
   return h("div", { class: "option" }, h("label", { for: id }, label || one.placeholder || one.custom_id,
-    one.required === false ? null : h("span", {}, " (required)")), description && h("p", { class: "small" }, description), input);
+    one.required === false || one.type === CHECKBOX ? null : h("span", {}, " (required)")), description && h("p", { class: "small" }, description), input);
 }
 
 function entry(one, id, context) {
   const required = one.required !== false;
   if (MENUS.includes(one.type)) return menu(one, context.place, one.placeholder || "–", { id, required });
+  if (one.type === CHECKBOX) {
+    const box = h("input", { id, type: "checkbox", checked: one.default });
+    return [box, () => box.checked];
+  }
   if (one.type !== TEXT_INPUT) return [];
   const about = { id, required, minlength: one.min_length, maxlength: one.max_length ?? 4000, placeholder: one.placeholder };
   const input = one.style === PARAGRAPH

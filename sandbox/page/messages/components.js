@@ -46,7 +46,7 @@ function button(one, { message, context }) {
     type: "button", class: `button ${STYLES[one.style] || "secondary"}`, disabled: Boolean(one.disabled),
     "aria-label": one.label ? undefined : name(one.emoji?.name),
     onclick: () => context.act(label, { do: "press", message: message.id, custom_id: one.custom_id }),
-  }, label);
+  }, one.emoji && one.label ? [h("span", { "aria-hidden": "true" }, `${one.emoji.name} `), one.label] : label);
 }
 
 // Signs say little to a screen reader.

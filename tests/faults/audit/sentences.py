@@ -35,6 +35,8 @@ _SHAPES = {
     "limit": r"\d+",
     "number": r"\d+",
     "seconds": r"\d+",
+    "minutes": r"\d+",
+    "megabytes": r"\d+",
 }
 """What can stand in the place of a value, where that is known by its name; anything else is some text."""
 

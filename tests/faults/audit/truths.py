@@ -70,7 +70,7 @@ BUSY = (429, 430, 455, 503)
 ON_THE_WAY = 3
 """How many orders may be between their turn and the wire at once."""
 
-NO_SENTENCES = {"forms", "guide", "labels", "panel", "usage"}
+NO_SENTENCES = {"forms", "guide", "labels", "library", "panel", "usage"}
 """Files of words that stand on buttons and in fields; what of them is a sentence is in the table all the same."""
 
 _was_late = demand(
@@ -124,6 +124,7 @@ PROVISIONAL = {LOST, LOST_COVER, NONSENSE, UNKNOWN, TIME, NO_FILES}
 
 RESULTS: dict[str, Condition] = {
     "here is a new version: **{title}**.": with_music,
+    "here is a new version of your recording **{title}**.": with_music,
     "here is **{title}**, extended.": with_music,
     "here is your song **{title}**.": with_music,
     "🎨 New artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.": all_of(
@@ -233,6 +234,23 @@ FAILED: dict[str, Condition] = {
 }
 """Why there is no result."""
 
+RECORDING_REFUSED = (
+    "Choose either one of your songs or a recording, not both. No credits were used.",
+    "In this server recordings that members upload may not be covered. No credits were used.",
+    "That message carries no song of mine that I still know, and no audio file.",
+    (
+        "**{title}** is no MP3, WAV, FLAC, Ogg or M4A file by its content, so I cannot have it covered. No credits "
+        "were used."
+    ),
+    "I cannot tell how long **{title}** is; its file may be damaged. No credits were used; try another file.",
+    "**{title}** is longer than a minute, the longest that VidGo takes here. No credits were used.",
+    "**{title}** is longer than {minutes} minutes, the longest that VidGo takes. No credits were used.",
+    "**{title}** is larger than {megabytes} MB, the most that I take. No credits were used.",
+    "I could not get **{title}** from Discord. No credits were used; try again, or upload it anew.",
+    "This form is too old: I no longer know its recording. No credits were used; choose the file again.",
+)
+"""Why a recording was not covered."""
+
 _within = demand(lambda case: int(case.values["number"]) < int(case.values["limit"]), "more is left than there is")
 
 BESIDES: dict[str, Condition] = {
@@ -307,6 +325,8 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "Nobody has the audio of **{title}** any more, so no new version of it can be made.": all_of(
         source_gone, nothing_ordered
     ),
+    "Nobody has the audio of **{title}** any more, so I cannot play it.": nothing_ordered,
+    **dict.fromkeys(RECORDING_REFUSED, nothing_ordered),
     "VidGo gave no id for the audio of **{title}**, so it cannot be extended.": nothing_ordered,
     "**{title}** is only {seconds} seconds long. Choose an earlier moment.": nothing_ordered,
     "That message carries no song of mine that I still know.": nothing_ordered,
@@ -345,9 +365,10 @@ ANSWERS: dict[str, Condition] = {
     "waiting for. It cannot be undone. What I posted stays in its channels until somebody removes it, and VidGo keeps "
     "its own records.": always,
     ALL_FORGOTTEN: _forgotten,
+    "**{title}**, for you alone.": demand(lambda case: case.shown.has_audio, "there is nothing to hear"),
+    "**{title}** is too large for Discord to take it here, so I cannot play it.": always,
+    "That song cannot be brought back any more. Bring it in anew with {bring}, or make it anew.": always,
     "Nothing was forgotten.": always,
-    "Your songs and covers, page {number}.": always,
-    "Your songs and covers with “{search}”, page {number}.": always,
     "Only members with the permission Manage Server can do that.": always,
     "“{typed}” is no limit. Type a number from 0 to 1000000, -1 for no limit, or nothing.": always,
     "At most {limit} roles can have limits of their own. Take those of another role back first.": always,
@@ -375,8 +396,13 @@ PARTS = {
     *("View Channel", "Send Messages", "Send Messages In Threads", "Embed Links", "Attach Files"),
     *("Read Message History",),
     *("half a minute", "a minute", "1½ minutes", "2½ minutes", "{minutes} minutes"),
+    *("Untitled", "Cover this recording", "Style", "Such as: acoustic folk, female voice"),
+    (
+        "**{title}** becomes a new version in the style that you give. The recording must be yours to use: your own, "
+        "or one whose owner allows it. VidGo gets it."
+    ),
 }
-"""Templates that stand inside others and never alone."""
+"""Templates that stand inside others or in forms, and never alone."""
 
 
 def _is_being_posted(case: Case) -> bool:

@@ -104,6 +104,7 @@ class _Rows:
     """The lease of each process that lives."""
     holder: dict[str, str | None] = field(default_factory=dict)
     state: dict[str, str | None] = field(default_factory=dict)
+    died_at: dict[str, float] = field(default_factory=dict)
     promised: set[str] = field(default_factory=set)
     found: list[str] = field(default_factory=list)
 
@@ -137,6 +138,7 @@ def check(events: Iterable[Event], *, is_over: bool = True) -> list[str]:
 
 def _check_death(rows: _Rows, event: Died) -> None:
     until = rows.until.pop(event.process, None)
+    rows.died_at[event.process] = event.at
     if until is None:
         rows.refuse(event, "it did not live")
     elif not event.by_itself and event.at < until - SAME_MOMENT_SECONDS:
@@ -149,12 +151,20 @@ def _check_holder(rows: _Rows, event: Changed) -> None:
         rows.refuse(event, f"held by {held_by} before")
     if held_by is None or held_by == event.holder or held_by not in rows.until:
         if event.holder is not None and event.holder not in rows.until:
-            rows.refuse(event, "the dead hold nothing")
+            _check_dead_holder(rows, event)
     elif event.holder is not None:
         rows.refuse(event, f"{held_by} holds it and lives")
     elif event.by != held_by and event.state == event.was_state:
         # What ends a row ends who holds it too, as a button does that somebody presses elsewhere.
         rows.refuse(event, f"taken away from {held_by}, who lives")
+
+
+def _check_dead_holder(rows: _Rows, event: Changed) -> None:
+    """Let one that does not know yet that it was thought dead go a step on with a row; it claims none."""
+    has_just_died = event.at < rows.died_at.get(event.holder or "", 0.0) + SAME_MOMENT_SECONDS
+    goes_on = event.by == event.holder and event.state != event.was_state
+    if not has_just_died and not goes_on:
+        rows.refuse(event, "the dead hold nothing")
 
 
 def _check_state(rows: _Rows, event: Changed) -> None:
@@ -185,5 +195,7 @@ def _check_end(rows: _Rows) -> None:
     for row, state in rows.state.items():
         if state is not None and state not in OVER[row.partition(" ")[0]]:
             left[state].append(row)
+    dead = {row: who for row, who in rows.holder.items() if who is not None and who in rows.died_at}
+    rows.found += [f"left to the dead {who}: {row}" for row, who in dead.items() if rows.state.get(row) is not None]
     rows.found += [f"left {state}: {names}" for state, names in left.items()]
     rows.found += [f"promised and lost: {row}" for row in sorted(rows.promised) if rows.state.get(row) is None]

@@ -1,0 +1,63 @@
+"""Members' own recordings: the form that asks in which style one is performed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, cast
+
+import discord
+
+from bot.gateway.client import Client
+from bot.songs.orders import Ordered, Requester
+from bot.songs.recordings import Upload
+from bot.words import recordings as words
+from bot.words.errors import MemberError
+
+_SOUND = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac")
+"""Names that look like sound; what a file really is, its content says when it is ordered."""
+
+
+def upload_of(attachment: discord.Attachment) -> Upload:
+    """Return an attachment as a recording."""
+    return Upload(words.name_of(attachment.filename, attachment.title), attachment.url, attachment.size)
+
+
+def audio_of(message: discord.Message) -> discord.Attachment:
+    """Return a message's first file that looks like sound; raises `MemberError` where there is none."""
+    for attachment in message.attachments:
+        if (attachment.content_type or "").startswith("audio/") or attachment.filename.lower().endswith(_SOUND):
+            return attachment
+    raise MemberError(words.nothing_to_cover())
+
+
+async def ask_style(interaction: discord.Interaction[Client], attachment: discord.Attachment) -> discord.ui.Modal:
+    """Return the form for a recording; raises `MemberError` where it could not be ordered."""
+    use = interaction.client.use_cases
+    await use.interactions.check_order(interaction)
+    upload = upload_of(attachment)
+    kept = await use.recordings.ask_style(interaction.user.id, interaction.guild_id, upload)
+    return words.style_form(kept, upload.name)
+
+
+async def take_style(interaction: discord.Interaction[Client], match: re.Match[str]) -> None:
+    """Order what a form was filled in for."""
+    use = interaction.client.use_cases
+    style = "".join(_typed(cast("dict[str, Any]", interaction.data or {}).get("components") or ()))
+
+    async def work(requester: Requester) -> Ordered:
+        return await use.recordings.perform_asked(requester, match["recording"], style)
+
+    await use.interactions.order(interaction, work)
+
+
+def _typed(components: Any) -> Iterator[str]:
+    for item in components:
+        field = item.get("component") or {}
+        if field.get("custom_id") == "style" and isinstance(field.get("value"), str):
+            yield field["value"]
+
+
+async def setup(client: Client) -> None:
+    """Make the form known."""
+    client.add_form(re.compile(rf"{words.CUSTOM_ID}(?P<recording>[0-9a-z]{{24}})"), take_style)

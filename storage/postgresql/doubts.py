@@ -1,0 +1,49 @@
+"""What works on a server and will hurt: settings that lose data or run short, and transactions that nobody ends."""
+
+from __future__ import annotations
+
+from sqlalchemy import Integer, bindparam, text
+
+from storage.database import Snapshot
+from storage.postgresql.pool import CONNECTIONS, STATEMENT_SECONDS
+
+OLD_MINUTES = 5
+"""From which age on a transaction keeps dead rows from being removed for too long."""
+
+_SETTINGS = text(
+    "SELECT current_setting('fsync') = 'on', current_setting('full_page_writes') = 'on',"
+    " current_setting('autovacuum') = 'on', current_setting('statement_timeout'),"
+    " current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,"
+    " (SELECT count(*) FROM processes WHERE lease_until >= extract(epoch FROM clock_timestamp()))"
+)
+_OLD = text(
+    "SELECT count(*), floor(extract(epoch FROM max(now() - xact_start)) / 60)::int FROM pg_stat_activity"
+    " WHERE datname = current_database() AND xact_start < now() - make_interval(mins => :minutes)"
+).bindparams(bindparam("minutes", type_=Integer))
+
+
+async def doubts(snapshot: Snapshot, *, is_pooled: bool) -> list[str]:
+    """Return sentences for the owner, none where all is well."""
+    syncs, writes_pages, cleans, timeout, most, living = (await snapshot.execute(_SETTINGS)).one()
+    said = []
+    if not syncs:
+        said.append("fsync is off, so a crash of its machine can destroy the whole database; switch it on")
+    elif not writes_pages:
+        said.append("full_page_writes is off, so a crash of its machine can damage the database; switch it on")
+    if not cleans:
+        said.append("autovacuum is off, so everything becomes slower by and by; switch it on")
+    needed = (living + 1) * (CONNECTIONS + 1)
+    if most < needed:
+        said.append(
+            f"it takes {most} connections, and {living + 1} processes may need {needed}; raise max_connections or put "
+            "PgBouncer before it"
+        )
+    if not is_pooled and timeout != f"{STATEMENT_SECONDS}s":
+        said.append("what a session is told does not arrive, as behind a connection pooler; set DATABASE_POOLED=true")
+    count, minutes = (await snapshot.execute(_OLD, {"minutes": OLD_MINUTES})).one()
+    if count:
+        said.append(
+            f"{count} transaction(s) are older than {OLD_MINUTES} minutes, the oldest {minutes}; find out whose, for "
+            "dead rows are kept until they end"
+        )
+    return said
