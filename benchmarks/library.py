@@ -80,7 +80,7 @@ async def finding_songs(directory: Path, load: Load) -> list[Figure]:
 
 def _actions(database: Database, tasks: int, rng: random.Random) -> dict[str, Callable[[], Awaitable[object]]]:
     nobody = cast("Any", None)
-    found = Songs(database, nobody, nobody, nobody, nobody, time.time, version="V5")
+    found = Songs(database, nobody, nobody, nobody, time.time, version="V5")
     archive = Archive(database, Disk(Path("unused")), 0, time.time)
     library = Library(database, found, archive, time.time)
 

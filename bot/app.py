@@ -171,12 +171,11 @@ async def _assemble(
     submission = Submission(database, vidgo, ending, schedule, settings, clock=clock, metrics=metrics)
     reading = Reading(database, vidgo, submission, ending, schedule, settings, clock=clock, metrics=metrics)
     limits = Limits(database, settings, clock)
-    songs = Songs(database, vidgo, submission, ending, limits, clock, version=settings.vidgo_music_version)
-    covers = Covers(database, songs, submission, limits, clock, client.find_post)
+    songs = Songs(database, vidgo, ending, limits, clock, version=settings.vidgo_music_version)
+    covers = Covers(database, songs, limits, clock, client.find_post)
     performances = Performances(
         database,
         songs,
-        submission,
         files,
         links,
         limits,
@@ -184,7 +183,7 @@ async def _assemble(
         directory=directory,
         clock=clock,
     )
-    acknowledgements = Acknowledgements(database, client, schedule, clock)
+    acknowledgements = Acknowledgements(database, client, schedule, submission, clock)
     onboarding = Onboarding(database, client, PERMISSIONS, clock)
     client.use_cases = UseCases(
         database=database,
@@ -198,10 +197,9 @@ async def _assemble(
         covers=covers,
         performances=performances,
         drafts=Drafts(database, songs, covers, performances),
-        posted=Posted(database, performances, submission, limits, clock, version=settings.vidgo_music_version),
+        posted=Posted(database, performances, limits, clock, version=settings.vidgo_music_version),
         recordings=Recordings(
             database,
-            submission,
             fetcher,
             limits,
             version=settings.vidgo_music_version,

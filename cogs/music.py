@@ -106,7 +106,7 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, im
 
         async def work() -> Answer:
             running = await self._use.library.running(interaction.user.id)
-            lines = [str(await self._use.acknowledgements.status_line(task)) for task in running]
+            lines = [str(await self._use.acknowledgements.words(task, task.title)) for task in running]
             return Answer("\n".join(lines) or answers.nothing_running())
 
         await self._use.interactions.reply(interaction, work)

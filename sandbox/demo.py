@@ -186,10 +186,18 @@ class Session(Steps):
         require(len(result.attachments) == 1, "the song was not posted again")
         self._transcript.note(f"she presses {post.label}: it is posted again from the archive, without an order")
 
+    async def _is_noted(self) -> None:
+        """Wait until the bot has written down what VidGo answered to the newest order."""
+        known = f"is VidGo's {self._vidgo.submissions[-1].task_id}"
+        async with asyncio.timeout(EVENT_SECONDS):
+            while not any(known in line for line in self._bot.log_tail(200)):  # noqa: ASYNC110 (only the log tells)
+                await asyncio.sleep(0.05)
+
     async def _cover_by_polling(self, typed: str) -> None:
         self._vidgo.set_result(COVER, "audio", times=1)
         self._vidgo.hold(COVER)  # so that VidGo is at work when the bot is killed, however slow this machine is
         acknowledgement = await self._order(await self._choose(typed))
+        await self._bot.during(self._is_noted())
         await self._bot.kill()
         self._transcript.note("the bot is killed while VidGo works, and started again")
         await self._start(callbacks=False)

@@ -113,6 +113,7 @@ class Steps:
         require(not reply.ephemeral, "the acknowledgement is private")
         self._acknowledgements.append(reply)
         self._ordered += 1
+        await self._bot.during(self._vidgo.wait_submission(lambda _: len(self._vidgo.submissions) >= self._ordered))
         orders = len(self._vidgo.submissions)
         require(orders == self._ordered, f"VidGo got {orders} orders for {self._ordered} covers")
         return reply

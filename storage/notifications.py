@@ -150,6 +150,12 @@ _GET = quick(select(notifications).where(notifications.c.id == bindparam("id")))
 _LOCK = quick(_GET.with_for_update())
 _REQUESTERS = quick(select(notifications.c.user_id).where(_OF_TASK))
 _IS_AWAITED = quick(select(notifications.c.id).where(_OF_TASK, notifications.c.state.in_(_UNFINISHED)).limit(1))
+_IS_KEPT_BACK = quick(
+    select(
+        func.sum(case((notifications.c.state == _ASKED, 1), else_=0)),
+        func.sum(case((notifications.c.state == _ASKED, 0), else_=1)),
+    ).where(_OF_TASK, notifications.c.state.in_(_UNFINISHED))
+)
 # Not quick: it looks at all that a member was ever told.
 _RUNNING_FOR = (
     select(notifications)
@@ -210,6 +216,7 @@ _ABANDON = quick(
     .values(error="abandoned")
     .returning(*notifications.c)
 )
+_UNTIE = _change(_ASKED, task_id=None, position=0, error="abandoned")
 _ANSWER = _change(_ASKED, state=_ANSWERED, **_OVER)
 _ACKNOWLEDGE = _change(
     _ASKED,
@@ -346,6 +353,12 @@ async def is_awaited(snapshot: Snapshot, task_id: str) -> bool:
     return (await snapshot.execute(_IS_AWAITED, {"of_task": task_id})).first() is not None
 
 
+async def is_kept_back(snapshot: Snapshot, task_id: str) -> bool:
+    """Tell whether everybody who waits for a task has yet to be answered, so that nothing may be ordered for them."""
+    unanswered, answered = (await snapshot.execute(_IS_KEPT_BACK, {"of_task": task_id})).one()
+    return bool(unanswered) and not answered
+
+
 async def requesters_of(snapshot: Snapshot, task_id: str) -> set[int]:
     """Return everybody who asked for a task's result."""
     return set((await snapshot.execute(_REQUESTERS, {"of_task": task_id})).scalars())
@@ -430,6 +443,11 @@ async def leave(transaction: Transaction, notification_id: str, now: float) -> N
 async def abandon(transaction: Transaction, notification_id: str) -> Notification:
     """Stay `asked`, and let nothing be ordered for it any more."""
     return await _changed(transaction, _ABANDON, notification_id)
+
+
+async def untie(transaction: Transaction, notification_id: str) -> Notification:
+    """Stay `asked`, tied to no task any more, and let nothing be ordered for it."""
+    return await _changed(transaction, _UNTIE, notification_id)
 
 
 async def answer(transaction: Transaction, notification_id: str) -> Notification:

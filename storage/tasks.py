@@ -73,6 +73,14 @@ class Task:
     recording: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Who is queued before a task: how many, and whether VidGo had no room for one of them."""
+
+    length: int
+    is_held_up: bool
+
+
 def _task(row: Any) -> Task:
     values = dict(row._mapping)
     return Task(**{**values, "status": TaskStatus(values["status"])})
@@ -131,7 +139,9 @@ _CLAIM = planned.claim(_DUE, tasks.c.holder)
 _CLAIM = replace(_CLAIM, release=_CLAIM.release.where(tasks.c.status != TaskStatus.SUBMITTING))
 _NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE).where(planned.mine(tasks.c.holder))
 # An expression instead of the id itself, for which SQLite would look at everything older instead of all that is live.
-_AHEAD = select(func.count()).where(IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id"))
+_LINE = select(func.count(), func.coalesce(func.max(tasks.c.tries), 0)).where(
+    IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id")
+)
 
 _SINCE = (
     select(tasks)
@@ -144,6 +154,12 @@ _ANY_LIVE = quick(select(exists(select(tasks.c.id).where(IS_LIVE))))
 # Held until VidGo has answered; should its process die meanwhile, another one looks after it.
 _SUBMIT = _change(
     TaskStatus.QUEUED, status=TaskStatus.SUBMITTING, submitted_at=_NOW, poll_at=_POLL_AT, holder=planned.ME
+)
+# One that VidGo had no room for waits on as it is.
+_LET_GO = quick(
+    update(tasks)
+    .where(tasks.c.id == bindparam("row_id"), tasks.c.status == TaskStatus.QUEUED, tasks.c.tries == 0)
+    .values(poll_at=_NOW)
 )
 _SUBMIT_AGAIN = _change(TaskStatus.SUBMITTING, poll_at=_POLL_AT, holder=planned.ME)
 _ACCEPT = _change(
@@ -337,9 +353,10 @@ async def next_due(snapshot: Snapshot, skip: Collection[str]) -> float | None:
     return found
 
 
-async def ahead_of(snapshot: Snapshot, task_id: str) -> int:
-    """Return how many queued tasks were asked for before this one."""
-    return int((await snapshot.execute(_AHEAD, {"id": task_id})).scalar_one())
+async def line_before(snapshot: Snapshot, task_id: str) -> Line:
+    """Return who is queued and was asked for before a task."""
+    length, tries = (await snapshot.execute(_LINE, {"id": task_id})).one()
+    return Line(int(length), is_held_up=tries > 0)
 
 
 async def any_live(snapshot: Snapshot) -> bool:
@@ -359,6 +376,11 @@ async def add(transaction: Transaction, task: Task) -> None:
     """Begin as `queued`, sent by this process; raises `IntegrityError` where it is under way, or a cover is there."""
     holder = transaction.me if task.status is TaskStatus.QUEUED else None
     await transaction.execute(_ADD, asdict(task) | {"holder": holder})
+
+
+async def let_go(transaction: Transaction, task_id: str, now: float) -> None:
+    """Let a `queued` task be sent that was kept back until its requester had an answer: right after the commit."""
+    await transaction.execute(_LET_GO, {"row_id": task_id, "now": now})
 
 
 async def submit(transaction: Transaction, task_id: str, now: float, poll_at: float) -> Task:

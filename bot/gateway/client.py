@@ -54,8 +54,8 @@ COGS = (
     *("cogs.buttons", "cogs.coverbot", "cogs.settings"),
 )
 
-COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-")
-"""How discord.py names the tasks in which it runs commands and buttons."""
+COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-", "command ")
+"""How discord.py names the tasks in which it runs commands and buttons, and we what is done for them."""
 
 CLOSE_SECONDS = 1.0
 """How long Discord may take to answer the end of a session."""

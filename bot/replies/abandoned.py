@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -11,6 +12,7 @@ import discord
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.private import ORIGINAL, QUIET, tell_directly, webhook_of
+from bot.tasks.unwanted import withdraw
 from bot.words import cards, errors
 from bot.words.text import speaking
 from storage import notifications
@@ -19,6 +21,21 @@ from storage.notifications import Notification
 from storage.tasks import Task
 
 log = logging.getLogger(__name__)
+
+
+UNANSWERED = (10015, 10062)
+"""Error codes for the answer to an interaction that was never given."""
+
+DEAD_SECONDS = 5.0
+"""When nothing that is on its way can be the first answer any more, which Discord takes for 3 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a member was shown as the first answer, None for "thinking…", what was deleted and what nobody knows."""
+
+    message: discord.WebhookMessage | None = None
+    is_unanswered: bool = False
 
 
 class Abandoned:
@@ -37,10 +54,50 @@ class Abandoned:
         self._clock = clock
 
     async def answer(self, row: Notification, task: Task | None) -> None:
-        """Acknowledge what was ordered, or say that nothing was."""
-        if task is not None:
+        """Acknowledge what was ordered, or say that nothing was, where nobody has done so already."""
+        shown = await self._shown(row)
+        if shown.is_unanswered:
+            await self._take_back(row)
+        elif task is not None and shown.message is not None:
+            is_private = shown.message.flags.ephemeral
+            await self._acknowledgements.seen(row, task, None if is_private else shown.message.id)
+        elif task is not None:
             await self._acknowledgements.answer(row, task)
+        elif shown.message is not None:
+            await self._close(row)
+        else:
+            await self._explain(row)
+
+    async def _shown(self, row: Notification) -> _Shown:
+        """Ask Discord what became of the first answer; raises what it says where another try may help."""
+        if row.interaction_token is None or row.token_expires_at <= self._clock():
+            return _Shown()
+        try:
+            message = await webhook_of(self._client, row).fetch_message(ORIGINAL)
+        except discord.HTTPException as error:
+            meaning = meaning_of(error)
+            if meaning is Refusal.LATER:
+                raise
+            return _Shown(is_unanswered=error.code in UNANSWERED)
+        return _Shown() if message.flags.loading else _Shown(message)
+
+    async def _take_back(self, row: Notification) -> None:
+        """Order nothing for a command that was never answered, as Discord itself has told the member."""
+        if 0 <= self._clock() - row.created_at < DEAD_SECONDS:  # a clock that was set back makes it no longer
+            async with self._database.write() as transaction:
+                at = row.created_at + DEAD_SECONDS
+                await notifications.postpone(transaction, row.id, at, "its first answer may be on its way")
             return
+        async with self._database.write() as transaction:
+            await withdraw(transaction, row.id, self._clock())
+            await notifications.answer(transaction, row.id)
+        log.info("interaction %s was never answered; nothing is ordered for it", row.id)
+
+    async def _close(self, row: Notification) -> None:
+        async with self._database.write() as transaction:
+            await notifications.answer(transaction, row.id)
+
+    async def _explain(self, row: Notification) -> None:
         # From here on nothing can be ordered for it any more, so the sentence is true whatever comes.
         async with self._database.write() as transaction:
             row = await notifications.abandon(transaction, row.id)
@@ -54,8 +111,7 @@ class Abandoned:
                 if meaning_of(error) is Refusal.LATER:
                     raise
                 log.info("interaction %s cannot be answered any more: %s", row.id, explain(error))
-        async with self._database.write() as transaction:
-            await notifications.answer(transaction, row.id)
+        await self._close(row)
 
     async def _say(self, row: Notification, text: str, view: discord.ui.View | None) -> None:
         try:

@@ -14,9 +14,12 @@ import discord
 
 from bot.logs import about
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
+from bot.replies import first_answers
+from bot.replies.first_answers import Sent
 from bot.replies.private import ORIGINAL, QUIET, webhook_of
-from bot.songs.orders import Ordered
+from bot.songs.orders import Answer, Ordered
 from bot.tasks.schedule import Schedule
+from bot.tasks.submission import Submission
 from bot.words import cards, limits, waiting
 from bot.words.text import Text, speaking
 from bot.worker import TryLater, Worker
@@ -44,58 +47,88 @@ class Acknowledgements:
     """Writes acknowledgements, and is the work of the worker that changes them."""
 
     def __init__(
-        self, database: Database, client: discord.Client, schedule: Schedule, clock: Callable[[], float]
+        self,
+        database: Database,
+        client: discord.Client,
+        schedule: Schedule,
+        submission: Submission,
+        clock: Callable[[], float],
     ) -> None:
         self._database = database
         self._client = client
         self._schedule = schedule
+        self._submission = submission
         self._clock = clock
 
     async def acknowledge(self, interaction: discord.Interaction, notification_id: str, ordered: Ordered) -> None:
-        """Say publicly what is being made; from here on the task's end answers."""
-        text: Text | str = await self.words(ordered.task, ordered.title, joined=ordered.joined)
-        if ordered.left is not None:
-            text = f"{text} {limits.left(ordered.left)}"
-        await self._acknowledge(interaction.followup, notification_id, text, is_over=ordered.task.status.is_final)
-        if ordered.task.status is TaskStatus.QUEUED:
-            await self._correct(ordered.task.id)
+        """Replace "thinking…" by what is being made; from here on the task's end answers."""
+        text, is_over = await self._ordered(ordered), ordered.task.status.is_final
+        await self._acknowledge(interaction.followup, notification_id, text, ordered.task, is_over=is_over)
+        await self._correct(ordered)
+
+    async def answer_first(self, interaction: discord.Interaction, notification_id: str, ordered: Ordered) -> Sent:
+        """Say publicly, as the first answer, what is being made; where that has arrived the task's end answers."""
+        text = await self._ordered(ordered)
+        view = None if ordered.task.status.is_final else cards.waiting_buttons(notification_id)
+        # What the member has typed may be refused. What nobody else sees is not.
+        for words, is_private in ((text, False), (waiting.plain(), False), (waiting.plain(), True)):
+            sent = await first_answers.say(interaction, notification_id, Answer(words, view), ephemeral=is_private)
+            if sent.refusal is not Refusal.REFUSED:
+                break
+        if sent.has_arrived:
+            message_id = None if is_private else sent.message_id
+            # Whose id was lost is asked for by being said again.
+            is_unknown = sent.message_id is None and not is_private
+            await self._hand_over(notification_id, message_id, ordered.task, later=is_unknown)
+            await self._correct(ordered)
+        return sent
+
+    async def _ordered(self, ordered: Ordered) -> Text | str:
+        text = await self.words(ordered.task, ordered.title, joined=ordered.joined)
+        return text if ordered.left is None else f"{text} {limits.left(ordered.left)}"
+
+    async def seen(self, row: Notification, task: Task, message_id: int | None) -> None:
+        """Go on with what somebody else has acknowledged who did not live to note it."""
+        await self._hand_over(row.id, message_id, task)
 
     async def answer(self, row: Notification, task: Task) -> None:
         """Acknowledge in the place of a process that did not live to do it."""
         if not self._has_token(row):
-            await self._hand_over(row.id, None)
+            await self._hand_over(row.id, None, task)
             return
         with speaking(row.locale):
             if task.status in rows.ENDED_BADLY:
                 text = waiting.ended(task, row.guild_id, row.channel_id, None)
             else:
                 text = await self.words(task, task.title)
-            await self._acknowledge(webhook_of(self._client, row), row.id, text, is_over=task.status.is_final)
+            await self._acknowledge(webhook_of(self._client, row), row.id, text, task, is_over=task.status.is_final)
 
-    async def _correct(self, task_id: str) -> None:
-        """Have acknowledgements of a task changed whose turn has come while they were written."""
+    async def _correct(self, ordered: Ordered) -> None:
+        """Have acknowledgements of somebody else's task changed whose turn has come while they were written."""
+        if not ordered.joined or ordered.task.status is not TaskStatus.QUEUED:
+            return
         async with self._database.read() as snapshot:
-            task = await rows.get(snapshot, task_id)
+            task = await rows.get(snapshot, ordered.task.id)
         if task is not None and task.status is not TaskStatus.QUEUED and not task.status.is_final:
             async with self._database.write(durable=False) as transaction:
-                await notifications.want(transaction, task_id, Acknowledgement.ORDERED)
+                await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
 
     async def words(self, task: Task, subject: str, *, joined: bool = False) -> Text:
         """Return what to say about a task that is under way or just ended."""
         if task.status is TaskStatus.QUEUED:
             async with self._database.read() as snapshot:
-                return waiting.held_up(subject, await rows.ahead_of(snapshot, task.id))
+                line = await rows.line_before(snapshot, task.id)
+            if line.is_held_up or task.tries or not self._submission.has_room:
+                return waiting.held_up(subject, line.length)
         if task.status is TaskStatus.SUBMITTING and task.tries:
             return waiting.unanswered(subject)
+        if task.late_at is not None and not task.status.is_final:
+            return waiting.late(task)
         usual = await self._schedule.usual_seconds(task.model)
         return waiting.acknowledgement(task, subject, joined=joined, usual=usual)
 
-    async def status_line(self, task: Task) -> Text:
-        """Return one line about something that a member waits for."""
-        return waiting.status_line(task, await self._schedule.usual_seconds(task.model))
-
     async def _acknowledge(
-        self, webhook: discord.Webhook, notification_id: str, text: Text | str, *, is_over: bool
+        self, webhook: discord.Webhook, notification_id: str, text: Text | str, task: Task, *, is_over: bool
     ) -> None:
         view = None if is_over else cards.waiting_buttons(notification_id)
         message_id, later = None, False
@@ -105,17 +138,28 @@ class Acknowledgements:
         except FAILURES as error:
             log.info("interaction %s cannot be acknowledged: %s", notification_id, explain(error))
             later = meaning_of(error) is Refusal.LATER
-        await self._hand_over(notification_id, message_id, later=later)
+        await self._hand_over(notification_id, message_id, task, later=later)
 
-    async def _hand_over(self, notification_id: str, message_id: int | None, *, later: bool = False) -> None:
-        """Leave a notification to its task's end, which may have come already; `later` tries the words again."""
+    async def _hand_over(
+        self, notification_id: str, message_id: int | None, task: Task, *, later: bool = False
+    ) -> None:
+        """Leave a notification to its task's end, which may have come already; `later` tries the words again.
+
+        From here on the task may be sent.
+        """
 
         async def write() -> None:
             async with self._database.write() as transaction:
-                await notifications.acknowledge(transaction, notification_id, message_id, self._clock(), later=later)
+                now = self._clock()
+                await notifications.acknowledge(transaction, notification_id, message_id, now, later=later)
+                if task.status is TaskStatus.QUEUED:
+                    await rows.let_go(transaction, task.id, now)
 
         try:
             await self._database.insist(write)
+            # One that VidGo had no room for is sent when it is planned.
+            if task.status is TaskStatus.QUEUED and not task.tries:
+                self._submission.begin(task.id)
         except Gone:  # stopped or forgotten meanwhile
             if message_id is not None:
                 async with self._database.write() as transaction:
@@ -189,8 +233,6 @@ class Acknowledgements:
             return waiting.acknowledgement(task, task.title, joined=False, usual=0)
         if task.status.is_final:
             return waiting.ended(task, row.guild_id, row.channel_id, posted_here)
-        if row.ack_wanted == Acknowledgement.LATE:
-            return waiting.late(task)
         return await self.words(task, task.title)
 
 

@@ -1,54 +1,60 @@
-"""Answers to interactions, so that no member is ever left "thinking…".
+"""Answers to interactions, so that no member is ever left without one.
 
 Each command is written down as a notification that is `asked` before Discord gets its first answer. Whatever dies in
-between, the next start finds it and tells the member.
+between, the next start finds it. What can be decided from the database is the first answer; the rest is put off by it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import discord
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
+from bot.replies import first_answers
 from bot.replies.acknowledgements import Acknowledgements
+from bot.replies.asked import check_permissions, check_place, record, row_of, told
+from bot.replies.first_answers import Sent
 from bot.replies.private import QUIET, tell_directly, turn_private
 from bot.songs.orders import Answer, Ordered, Requester
+from bot.tasks.unwanted import withdraw
 from bot.words import cards, errors
 from bot.words.errors import MemberError
 from bot.words.text import Text, speak, speaking
-from storage import notifications, servers
+from storage import notifications
 from storage.database import Database
 from storage.drafts import Draft
 from storage.ids import new_id
 from storage.notifications import Notification
 from storage.planned import Gone
-from storage.schema import NotificationState
-from storage.tasks import Task
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-TOKEN_SECONDS = 15 * 60
-"""How long Discord keeps an interaction's token."""
+DECIDE_SECONDS = 1.0
+"""How long the first answer, which Discord wants within 3 s, waits for what there is to say."""
 
-RECORD_SECONDS = 1.0
-"""How long the first answer, which Discord wants within 3 s, waits for the database."""
-
-RECORD_AGAIN_SECONDS = 0.3
+CROWD = 64
+"""From how many unanswered commands on the next ones are told at once that their answer comes later."""
 
 COURTESY_SECONDS = 0.5
-"""How long the work for a member waits while others still wait for their first answer."""
+"""How long the work for a member waits then while others still wait for their first answer."""
 
-FIRST_ANSWERS = 3
-"""How often the first answer is sent when its own answer is lost."""
 
-_NEEDED = ("view_channel", "send_messages", "embed_links", "attach_files", "read_message_history")
+@dataclass(frozen=True, slots=True)
+class _Begun(Generic[T]):
+    """A command that is written down: what is being done for it, and whether Discord was told that it takes longer."""
+
+    row: Notification
+    decision: asyncio.Task[T]
+    is_deferred: bool
 
 
 class Interactions:
@@ -78,51 +84,82 @@ class Interactions:
 
         `draft` is what was typed; where nothing comes of it, it can be tried again or changed.
         """
-        row = await self._begin(interaction, ephemeral=False, draft=draft)
-        if row is None:
+
+        async def decide(row: Notification) -> Ordered:
+            await self.check_order(interaction)
+            return await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
+
+        begun = await self._begin(interaction, decide, ephemeral=False, draft=draft)
+        if begun is None:
             return
         try:
-            await self.check_order(interaction)
-            ordered = await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
+            ordered = await begun.decision
         except MemberError as error:
-            await self._refuse(interaction, row, error.text, error.view, error.task)
+            await self._refuse(interaction, begun, error.text, error.view)
         except Gone:  # the member has had everything forgotten meanwhile
-            await self._refuse(interaction, row, errors.interrupted())
+            await self._refuse(interaction, begun, errors.interrupted())
         except SQLAlchemyError as error:
-            log.error("interaction %s failed: %s", row.id, _told(error))
-            await self._fail(interaction, row)
+            log.error("interaction %s failed: %s", begun.row.id, told(error))
+            await self._fail(interaction, begun)
         except Exception:
-            log.exception("interaction %s failed", row.id)
-            await self._fail(interaction, row)
+            log.exception("interaction %s failed", begun.row.id)
+            await self._fail(interaction, begun)
         else:
             try:
-                with speaking(row.locale):
-                    await self._acknowledgements.acknowledge(interaction, row.id, ordered)
+                with speaking(begun.row.locale):
+                    if begun.is_deferred:
+                        await self._acknowledgements.acknowledge(interaction, begun.row.id, ordered)
+                        return
+                    sent = await self._acknowledgements.answer_first(interaction, begun.row.id, ordered)
+                if not sent.has_arrived:
+                    await self._not_taken(interaction, begun.row, sent.refusal, errors.closed_here())
             except SQLAlchemyError as error:  # it is ordered, so the delivery says it once the database answers
-                log.error("interaction %s failed: %s", row.id, _told(error))
-                await self._leave(row.id)
+                log.error("interaction %s failed: %s", begun.row.id, told(error))
+                await self._leave(begun.row.id)
+
+    async def check_order(self, interaction: discord.Interaction) -> None:
+        """Raise `MemberError` where nothing may be ordered, or its result could not be posted."""
+        check_permissions(interaction)
+        await check_place(self._database, interaction)
 
     async def reply(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer]]) -> None:
         """Answer a command privately."""
-        row = await self._begin(interaction, ephemeral=True)
-        if row is None:
+
+        async def decide(_row: Notification) -> Answer:
+            return await work()
+
+        begun = await self._begin(interaction, decide, ephemeral=True)
+        if begun is None:
             return
+        row = begun.row
         try:
-            answer = await work()
+            answer = await begun.decision
         except MemberError as error:
             answer = Answer(error.text, cards.support_view(self._support_url))
         except SQLAlchemyError as error:
-            log.error("interaction %s failed: %s", row.id, _told(error))
-            answer = Answer(errors.internal_error(row.id), cards.support_view(self._support_url))
+            log.error("interaction %s failed: %s", row.id, told(error))
+            answer = self._fault(row)
         except Exception:
             log.exception("interaction %s failed", row.id)
-            answer = Answer(errors.internal_error(row.id), cards.support_view(self._support_url))
-        try:
-            await _edit_original(interaction, answer)
-        except FAILURES as error:
-            await self._not_told(interaction, row, error, answer.text or errors.closed_here())
-        else:
+            answer = self._fault(row)
+        if answer.files and not begun.is_deferred:  # who knows how long they take
+            begun = await self._put_off(interaction, begun)
+            if begun is None:
+                return
+        if begun.is_deferred:
+            try:
+                await first_answers.edit(interaction, answer)
+            except FAILURES as error:
+                await self._not_told(interaction, row, error, answer.text or errors.closed_here())
+            else:
+                await self._close(row.id)
+            return
+        sent = await first_answers.say(interaction, row.id, answer, ephemeral=True)
+        if sent.has_arrived:
             await self._close(row.id)
+        else:
+            # What can only be pressed cannot be told elsewhere.
+            await self._not_taken(interaction, row, sent.refusal, errors.closed_here() if answer.view else answer.text)
 
     async def update(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer | None]]) -> None:
         """Let a button change its own message; nothing shows "thinking…", so nothing is written down."""
@@ -131,7 +168,7 @@ class Interactions:
         reference = new_id(self._clock())
         if not await self._is_first(interaction):
             return
-        if await _defer(interaction, reference) not in (None, Refusal.ANSWERED):
+        if not (await first_answers.defer(interaction, reference)).has_arrived:
             return  # nothing was done, and Discord itself says so
         try:
             answer = await work()
@@ -143,7 +180,7 @@ class Interactions:
         else:
             if answer is not None:
                 try:
-                    await _edit_original(interaction, answer)
+                    await first_answers.edit(interaction, answer)
                 except FAILURES as error:
                     log.info("interaction %s: its message cannot be changed: %s", reference, explain(error))
             return
@@ -170,13 +207,14 @@ class Interactions:
                 log.info("interaction %s: its form was not taken: %s", reference, explain(error))
             return
         is_command = interaction.type is discord.InteractionType.application_command
-        if await _defer(interaction, reference, ephemeral=is_command, thinking=is_command) in (None, Refusal.ANSWERED):
+        sent = await first_answers.defer(interaction, reference, ephemeral=is_command, thinking=is_command)
+        if sent.has_arrived:
             await self._follow_up(interaction, reference, text)
 
     async def _is_first(self, interaction: discord.Interaction) -> bool:
         """Tell whether no other process has this interaction too, of which nothing is written down."""
         try:
-            async with asyncio.timeout(RECORD_SECONDS):
+            async with asyncio.timeout(DECIDE_SECONDS):
                 is_first = await self._database.turns.once(f"press {interaction.id}")
         except (SQLAlchemyError, TimeoutError):
             return True  # what it wants to change the database will not take either
@@ -203,128 +241,126 @@ class Interactions:
     # Beginning
 
     async def _begin(
-        self, interaction: discord.Interaction, *, ephemeral: bool, draft: Draft | None = None
-    ) -> Notification | None:
-        """Write an interaction down and give Discord its first answer; None where there is nothing more to do."""
+        self,
+        interaction: discord.Interaction,
+        work: Callable[[Notification], Coroutine[Any, Any, T]],
+        *,
+        ephemeral: bool,
+        draft: Draft | None = None,
+    ) -> _Begun[T] | None:
+        """Write an interaction down, begin what it asks for, and give it a while; None where there is nothing to do.
+
+        What is not done by then has been put off at Discord, and is under way.
+        """
         self._database.begin_work()
         speak(str(interaction.locale))  # discord.py gives each interaction an asyncio task of its own
+        until = asyncio.get_running_loop().time() + DECIDE_SECONDS
+        is_crowded = self._unanswered >= CROWD
         now = self._clock()
-        row = _row(interaction, new_id(now), ephemeral=ephemeral, now=now, draft=draft)
-        recording = asyncio.create_task(self._record(row))
-        await asyncio.wait({recording}, timeout=RECORD_SECONDS)
-        if recording.done() and isinstance(recording.exception(), Gone):
+        row = row_of(interaction, new_id(now), ephemeral=ephemeral, now=now, draft=draft)
+        self._unanswered += 1
+        self._all_answered.clear()
+        try:
+            recording = _start(record(self._database, row), row.id)
+            await _wait(recording, until)
+            if recording.done():
+                row = recording.result()
+                if not is_crowded:
+                    begun = _Begun(row, _start(work(row), row.id), is_deferred=False)
+                    await _wait(begun.decision, until)
+                    return begun if begun.decision.done() else await self._put_off(interaction, begun)
+            sent = await first_answers.defer(interaction, row.id, ephemeral=ephemeral, thinking=True)
+        except Gone:
             log.info("interaction %s came twice", interaction.id)
             return None
-        answered = await self._answer_first(interaction, row, ephemeral=ephemeral)
+        except SQLAlchemyError as error:
+            log.error("interaction %s cannot be written down: %s", row.id, told(error))
+            await first_answers.say(interaction, row.id, self._fault(row), ephemeral=True)
+            return None
+        finally:
+            self._answered()
+        return await self._go_on(interaction, row, recording, sent, work)
+
+    async def _go_on(
+        self,
+        interaction: discord.Interaction,
+        row: Notification,
+        recording: asyncio.Task[Notification],
+        sent: Sent,
+        work: Callable[[Notification], Coroutine[Any, Any, T]],
+    ) -> _Begun[T] | None:
+        """Begin what was put off before it was begun: in a crowd, or because the database is slow."""
         try:
             row = await recording
         except Gone:
             log.info("interaction %s came twice", interaction.id)
             return None
         except SQLAlchemyError as error:
-            log.error("interaction %s cannot be written down: %s", row.id, _told(error))
-            if answered is Refusal.ANSWERED or answered is None:
-                await self._refuse(interaction, row, errors.internal_error(row.id))
+            log.error("interaction %s cannot be written down: %s", row.id, told(error))
+            if sent.has_arrived:
+                with suppress(*FAILURES):
+                    await turn_private(interaction, str(errors.internal_error(row.id)))
             return None
-        if answered is Refusal.GONE:  # too late: Discord itself has told the member
-            log.warning("interaction %s came too late to be answered", row.id)
-            await self._close(row.id)
+        if not sent.has_arrived:
+            await self._not_taken(interaction, row, sent.refusal, errors.closed_here())
             return None
-        if answered in (None, Refusal.ANSWERED):
-            return row
-        if answered is Refusal.LATER:
-            # It may have arrived all the same: the delivery asks Discord, and says what can be said.
-            await self._leave(row.id)
-        else:
-            await self._tell_directly(interaction, row, errors.closed_here())
-        return None
-
-    async def _record(self, row: Notification) -> Notification:
-        """Write a command down, again for as long as the database may be out of reach in passing."""
-        loop = asyncio.get_running_loop()
-        until, again = loop.time() + self._database.passing_seconds, False
-        while True:
-            try:
-                return await self._write_down(row, again=again)
-            except OperationalError as error:
-                if loop.time() >= until:
-                    raise
-                log.warning("interaction %s cannot be written down yet: %s", row.id, _told(error))
-            again = True
-            await asyncio.sleep(RECORD_AGAIN_SECONDS)
-
-    async def _write_down(self, row: Notification, *, again: bool) -> Notification:
-        # The operating system keeps a commit through the death of this process, which is what the row is for. Should
-        # the power fail in this very moment, Discord ends the "thinking…" by itself after 15 minutes.
-        async with self._database.write(durable=False) as transaction:
-            # What seems to have failed may have been committed.
-            if again and (written := await notifications.get(transaction, row.id)) is not None:
-                return written
-            if not row.ephemeral:
-                server = await servers.get(transaction, row.guild_id)
-                if server.language is not None:
-                    row = replace(row, locale=server.language, own_locale=row.locale)
-            await notifications.add(transaction, row)
-        return row
-
-    async def check_order(self, interaction: discord.Interaction) -> None:
-        """Raise `MemberError` where nothing may be ordered, or its result could not be posted."""
-        _check_permissions(interaction)
-        await self._check_place(interaction)
-
-    async def _check_place(self, interaction: discord.Interaction) -> None:
-        """Refuse where the managers of the server want no songs."""
-        async with self._database.read() as snapshot:
-            channels = (await servers.get(snapshot, interaction.guild_id)).channels
-        here = {interaction.channel_id, getattr(interaction.channel, "parent_id", None)}
-        if channels and here.isdisjoint(channels):
-            raise MemberError(errors.not_in_this_channel(list(channels)))
-
-    async def _answer_first(
-        self, interaction: discord.Interaction, row: Notification, *, ephemeral: bool
-    ) -> Refusal | None:
-        """Send the first answer, and wait a moment for those of others: all come before anybody's work."""
-        self._unanswered += 1
-        self._all_answered.clear()
-        try:
-            refusal = await _defer(interaction, row.id, ephemeral=ephemeral, thinking=True)
-        finally:
-            self._unanswered -= 1
-            if self._unanswered == 0:
-                self._all_answered.set()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._all_answered.wait(), COURTESY_SECONDS)
-        return refusal
+        return _Begun(row, _start(work(row), row.id), is_deferred=True)
+
+    async def _put_off(self, interaction: discord.Interaction, begun: _Begun[T]) -> _Begun[T] | None:
+        """Tell Discord that the answer comes later; where it does not take that, end what was begun."""
+        row = begun.row
+        sent = await first_answers.defer(interaction, row.id, ephemeral=row.ephemeral, thinking=True)
+        if sent.has_arrived:
+            return replace(begun, is_deferred=True)
+        begun.decision.cancel()
+        await asyncio.wait({begun.decision})
+        await self._not_taken(interaction, row, sent.refusal, errors.closed_here())
+        return None
+
+    def _fault(self, row: Notification) -> Answer:
+        return Answer(errors.internal_error(row.id), cards.support_view(self._support_url))
+
+    def _answered(self) -> None:
+        """Note that one command less waits for its first answer."""
+        self._unanswered -= 1
+        if self._unanswered == 0:
+            self._all_answered.set()
 
     # Ending
 
-    async def _fail(self, interaction: discord.Interaction, row: Notification) -> None:
+    async def _fail(self, interaction: discord.Interaction, begun: _Begun[Ordered]) -> None:
         """Tell of a fault of our own, unless something was ordered all the same: then that has to be acknowledged."""
+        row = begun.row
+        is_ordered = True
         try:
             async with self._database.read() as snapshot:
                 current = await notifications.get(snapshot, row.id)
+            is_ordered = current is not None and current.task_id is not None
         except SQLAlchemyError as error:
             # It may have taken the order before it fell silent.
-            log.error("interaction %s: the database does not answer: %s", row.id, _told(error))
+            log.error("interaction %s: the database does not answer: %s", row.id, told(error))
+        if not is_ordered:
+            await self._refuse(interaction, begun, errors.internal_error(row.id))
+        elif begun.is_deferred or await self._put_off(interaction, begun) is not None:
             await self._leave(row.id)
-            return
-        if current is not None and current.task_id is not None:
-            await self._leave(row.id)
-        else:
-            await self._refuse(interaction, row, errors.internal_error(row.id))
 
     async def _refuse(
-        self,
-        interaction: discord.Interaction,
-        row: Notification,
-        text: Text,
-        view: discord.ui.View | None = None,
-        task: Task | None = None,
+        self, interaction: discord.Interaction, begun: _Begun[Any], text: Text, view: discord.ui.View | None = None
     ) -> None:
-        """Turn a public "thinking…" into a private sentence, with its own buttons or those that keep what was typed."""
+        """Say privately why nothing comes of a command: as the first answer, or in the place of "thinking…"."""
+        row = begun.row
+        if view is None:
+            view = cards.refusal_view(await self._as_kept(row), None, self._support_url)
+        if not begun.is_deferred:
+            sent = await first_answers.say(interaction, row.id, Answer(text, view), ephemeral=True)
+            if sent.has_arrived:
+                await self._close(row.id)
+            else:
+                await self._not_taken(interaction, row, sent.refusal, text)
+            return
         try:
-            if view is None:
-                view = cards.refusal_view(await self._as_kept(row), task, self._support_url)
             await turn_private(interaction, str(text), view)
         except FAILURES as error:
             await self._not_told(interaction, row, error, text)
@@ -337,8 +373,32 @@ class Interactions:
             async with self._database.read() as snapshot:
                 return await notifications.get(snapshot, row.id) or row
         except SQLAlchemyError as error:
-            log.error("interaction %s: the database does not answer: %s", row.id, _told(error))
+            log.error("interaction %s: the database does not answer: %s", row.id, told(error))
             return row
+
+    async def _not_taken(
+        self, interaction: discord.Interaction, row: Notification, refusal: Refusal | None, text: Text | str
+    ) -> None:
+        """Do what is left where Discord has not taken the first answer; nothing is ordered for it."""
+        if refusal is Refusal.LATER:
+            # It may have arrived all the same: the delivery asks Discord, and goes on or takes it back.
+            log.warning("interaction %s: nobody knows whether its first answer has arrived", row.id)
+            await self._leave(row.id)
+            return
+        try:
+            async with self._database.write() as transaction:
+                await withdraw(transaction, row.id, self._clock())
+        except Gone:
+            return
+        except SQLAlchemyError as error:
+            log.error("interaction %s: the database does not answer: %s", row.id, told(error))
+            await self._leave(row.id)
+            return
+        if refusal is Refusal.GONE:  # too late: Discord itself has told the member
+            log.warning("interaction %s came too late to be answered", row.id)
+            await self._close(row.id)
+        else:
+            await self._tell_directly(interaction, row, text)
 
     async def _not_told(
         self, interaction: discord.Interaction, row: Notification, error: Exception, text: Text | str
@@ -384,96 +444,17 @@ class Interactions:
             log.debug("interaction %s is closed already", notification_id)
 
 
-def _told(error: SQLAlchemyError) -> str:
-    """Return what the database or the way to it has said, without the statement."""
-    return f"{type(error).__name__}: {getattr(error, 'orig', error)}"
+def _start(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    # Under a name by which a stop waits for it.
+    return asyncio.create_task(work, name=f"command {name}")
 
 
-def _row(
-    interaction: discord.Interaction, notification_id: str, *, ephemeral: bool, now: float, draft: Draft | None
-) -> Notification:
-    return Notification(
-        id=notification_id,
-        interaction_id=interaction.id,
-        task_id=None,
-        position=0,
-        user_id=interaction.user.id,
-        guild_id=interaction.guild_id,
-        channel_id=interaction.channel_id or 0,
-        application_id=interaction.application_id,
-        interaction_token=interaction.token,
-        token_expires_at=now + TOKEN_SECONDS,
-        ephemeral=ephemeral,
-        upload_limit=interaction.filesize_limit,
-        locale=str(interaction.locale)[:10],
-        ack_message_id=None,
-        ack_wanted=None,
-        state=NotificationState.ASKED,
-        attempts=0,
-        attempt_at=None,  # nobody has to look after a command that lives
-        sent_at=None,
-        failures=None,
-        message_id=None,
-        error=None,
-        created_at=now,
-        delivered_at=None,
-        draft=draft,
-    )
-
-
-async def _defer(
-    interaction: discord.Interaction, name: str, *, ephemeral: bool = False, thinking: bool = False
-) -> Refusal | None:
-    """Send the first answer, again where its own answer was lost; return why it was not taken, or None."""
-    refusal = Refusal.LATER
-    for _ in range(FIRST_ANSWERS):
-        try:
-            await interaction.response.defer(ephemeral=ephemeral, thinking=thinking)
-        except FAILURES as error:
-            refusal = meaning_of(error)
-            log.info("interaction %s: its first answer was not taken: %s", name, explain(error))
-            if refusal is not Refusal.LATER:
-                return refusal
-        else:
-            return None
-    return refusal
+async def _wait(work: asyncio.Task[Any], until: float) -> None:
+    """Wait for some work until a moment on the event loop's clock; it goes on after that."""
+    await asyncio.wait({work}, timeout=max(until - asyncio.get_running_loop().time(), 0))
 
 
 def role_ids(interaction: discord.Interaction) -> tuple[int, ...]:
     """Return the ids of the caller's roles."""
     user = interaction.user
     return tuple(role.id for role in user.roles) if isinstance(user, discord.Member) else ()
-
-
-def _check_permissions(interaction: discord.Interaction) -> None:
-    """Refuse before anything is paid for where the result could not be posted."""
-    if interaction.guild_id is None or not interaction.is_guild_integration():
-        raise MemberError(errors.server_only())
-    granted = interaction.app_permissions
-    in_thread = isinstance(interaction.channel, discord.Thread)
-    needed = ["send_messages_in_threads" if in_thread and name == "send_messages" else name for name in _NEEDED]
-    missing = [name.replace("_", " ").title() for name in needed if not getattr(granted, name)]
-    if missing and not granted.administrator:
-        raise MemberError(errors.missing_permissions(missing))
-
-
-async def _edit_original(interaction: discord.Interaction, answer: Answer) -> None:
-    files = [discord.File(path, filename=name) for path, name in answer.files]
-    try:
-        if isinstance(answer.view, discord.ui.LayoutView):
-            # What was said in the other way goes: neither stands beside a layout.
-            await interaction.edit_original_response(
-                content=None, embeds=[], attachments=files, view=answer.view, allowed_mentions=QUIET
-            )
-            return
-        options: dict[str, Any] = {"attachments": files} if answer.embeds or files else {}
-        await interaction.edit_original_response(
-            content=cards.fitting(str(answer.text)),
-            embeds=answer.embeds,
-            view=answer.view,
-            allowed_mentions=QUIET,
-            **options,
-        )
-    finally:
-        for file in files:
-            file.close()

@@ -11,7 +11,6 @@ from bot.servers.limits import Limits
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.new import new_task
-from bot.tasks.submission import Submission
 from bot.vidgo import CoverArt
 from bot.words import answers, cards, errors, posted, waiting
 from bot.words.errors import MemberError
@@ -37,14 +36,12 @@ class Covers:
         self,
         database: Database,
         songs: Songs,
-        submission: Submission,
         limits: Limits,
         clock: Callable[[], float],
         find_post: FindPost,
     ) -> None:
         self._database = database
         self._songs = songs
-        self._submission = submission
         self._limits = limits
         self._clock = clock
         self._find_post = find_post
@@ -52,8 +49,8 @@ class Covers:
     async def cover(self, requester: Requester, track: str | None, *, once_more: bool = False) -> Ordered:
         """Order the cover of a member's song, or join the one that is under way or finished.
 
-        Raises `MemberError` where there is no such song, a limit is reached, VidGo refuses the order, or the member has
-        a post of the cover and does not want it `once_more`.
+        Raises `MemberError` where there is no such song, a limit is reached, or the member has a post of the
+        cover and does not want it `once_more`.
         """
         song = await self._songs.find(requester.user_id, track)
         if song.vidgo_id is None:
@@ -76,7 +73,7 @@ class Covers:
                 left = await self._limits.order(transaction, task, requester.roles)
             picture = await pictures.chosen_by(transaction, requester.user_id, task.id)
             await notifications.tie(transaction, requester.notification_id, task.id, song.position, picture=picture)
-        return Ordered(await self._submission.order(task), song.title, joined, left)
+        return Ordered(task, song.title, joined, left)
 
     async def _look_for_post(self, requester: Requester, song: Song) -> None:
         """Raise `MemberError` where a member has the cover of a song in this server, in a post that is still there."""

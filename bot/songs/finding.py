@@ -12,7 +12,6 @@ from bot.servers.limits import Limits
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.ending import Ending, to_files
 from bot.tasks.new import new_task, order_key
-from bot.tasks.submission import Submission
 from bot.vidgo import (
     AnswerLost,
     Busy,
@@ -58,7 +57,6 @@ class Songs:
         self,
         database: Database,
         vidgo: VidGo,
-        submission: Submission,
         ending: Ending,
         limits: Limits,
         clock: Callable[[], float],
@@ -68,7 +66,6 @@ class Songs:
         self._version = version
         self._database = database
         self._vidgo = vidgo
-        self._submission = submission
         self._ending = ending
         self._limits = limits
         self._clock = clock
@@ -180,7 +177,7 @@ class Songs:
     async def generate(
         self, requester: Requester, *, prompt: str, style: str | None, title: str | None, instrumental: bool
     ) -> Ordered:
-        """Order a new song; raises `MemberError` where a limit is reached, or VidGo refuses it."""
+        """Order a new song; raises `MemberError` where a limit is reached."""
         request = GenerateMusic(prompt=prompt, style=style, title=title, instrumental=instrumental, mv=self._version)
         name = clean(title or prompt, 80) or "Untitled"
         key = order_key(request.model, requester.user_id, requester.guild_id, request.dump())
@@ -199,7 +196,7 @@ class Songs:
                 )
                 left = await self._limits.order(transaction, task, requester.roles)
             await notifications.tie(transaction, requester.notification_id, task.id)
-        return Ordered(await self._submission.order(task), name, joined, left)
+        return Ordered(task, name, joined, left)
 
     async def _read(self, vidgo_id: str) -> Report:
         try:

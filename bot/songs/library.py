@@ -12,6 +12,7 @@ from pathlib import Path
 from bot.formats.kinds import MediaKind
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
+from bot.tasks.unwanted import drop_unwanted
 from bot.words import errors
 from bot.words import library as words
 from bot.words.cards import track_value
@@ -154,11 +155,7 @@ class Library:
                 current = await notifications.get(transaction, row.id)
                 if current is None or current.state is not NotificationState.CANCELLED:
                     raise MemberError(errors.posted_already()) from None
-            if not await notifications.is_awaited(transaction, task.id):
-                # What VidGo has not seen yet need not be ordered for nobody.
-                with suppress(Gone):
-                    dropped = await rows.drop(transaction, task.id, self._clock())
-                    await usage.give_back(transaction, dropped, failed=False)
+            await drop_unwanted(transaction, task.id, self._clock())
 
     async def remove_post(self, user_id: int, notification_id: str, message_id: int, *, manages: bool) -> None:
         """End a notification whose message is about to be removed; raises `MemberError` where a member may not."""

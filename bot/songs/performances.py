@@ -13,7 +13,6 @@ from bot.servers.limits import Limits
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.new import new_task, order_key
-from bot.tasks.submission import Submission
 from bot.vidgo import CoverAudio, ExtendMusic
 from bot.words import errors
 from bot.words.errors import MemberError
@@ -46,7 +45,6 @@ class Performances:
         self,
         database: Database,
         songs: Songs,
-        submission: Submission,
         files: Files,
         links: Links,
         limits: Limits,
@@ -57,7 +55,6 @@ class Performances:
     ) -> None:
         self._database = database
         self._songs = songs
-        self._submission = submission
         self._files = files
         self._links = links
         self._version = version
@@ -68,8 +65,7 @@ class Performances:
     async def perform(self, requester: Requester, track: str | None, style: str) -> Ordered:
         """Order a new performance of a song, or join the one in that style that is under way.
 
-        Raises `MemberError` where there is no such song, VidGo could not fetch it, a limit is reached, or
-        VidGo refuses the order.
+        Raises `MemberError` where there is no such song, VidGo could not fetch it, or a limit is reached.
         """
         song = await self._songs.find(requester.user_id, track)
         source, file = await self._source(song.task_id, song.position)
@@ -98,13 +94,12 @@ class Performances:
                 )
                 left = await self._limits.order(transaction, task, requester.roles)
             await notifications.tie(transaction, requester.notification_id, task.id)
-        return Ordered(await self._submission.order(task), song.title, joined, left)
+        return Ordered(task, song.title, joined, left)
 
     async def extend(self, requester: Requester, track: str | None, prompt: str | None, at: float | None) -> Ordered:
         """Order a continuation of a song from `at` seconds on, or from its end.
 
-        Raises `MemberError` where there is no such song, it cannot be extended there, a limit is reached, or VidGo
-        refuses the order.
+        Raises `MemberError` where there is no such song, it cannot be extended there, or a limit is reached.
         """
         song = await self._songs.find(requester.user_id, track)
         _, file = await self._source(song.task_id, song.position)
@@ -141,7 +136,7 @@ class Performances:
                 )
                 left = await self._limits.order(transaction, task, requester.roles)
             await notifications.tie(transaction, requester.notification_id, task.id)
-        return Ordered(await self._submission.order(task), song.title, joined, left)
+        return Ordered(task, song.title, joined, left)
 
     async def _source(self, task_id: str, position: int) -> tuple[Task, File]:
         async with self._database.read() as snapshot:

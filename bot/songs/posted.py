@@ -9,7 +9,6 @@ from bot.songs.finding import post_of
 from bot.songs.orders import Ordered, Requester
 from bot.songs.performances import Performances
 from bot.tasks.new import new_task, order_key
-from bot.tasks.submission import Submission
 from bot.vidgo import CoverArt, CoverAudio, ExtendMusic, GenerateMusic, SubmitRequest, load_request
 from bot.words import cards, errors
 from bot.words.errors import MemberError
@@ -32,7 +31,6 @@ class Posted:
         self,
         database: Database,
         performances: Performances,
-        submission: Submission,
         limits: Limits,
         clock: Callable[[], float],
         *,
@@ -41,7 +39,6 @@ class Posted:
         self._version = version
         self._database = database
         self._performances = performances
-        self._submission = submission
         self._limits = limits
         self._clock = clock
 
@@ -147,7 +144,7 @@ class Posted:
                 )
                 left = await self._limits.order(transaction, again, requester.roles)
             await notifications.tie(transaction, requester.notification_id, again.id)
-        return Ordered(await self._submission.order(again), task.title, joined, left)
+        return Ordered(again, task.title, joined, left)
 
     @staticmethod
     async def _pressed(

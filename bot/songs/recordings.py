@@ -19,7 +19,6 @@ from bot.servers.limits import Limits
 from bot.songs.orders import Ordered, Requester
 from bot.songs.performances import performance_name
 from bot.tasks.new import new_task, order_key
-from bot.tasks.submission import Submission
 from bot.vidgo import CoverAudio
 from bot.words import errors
 from bot.words import recordings as words
@@ -51,7 +50,6 @@ class Recordings:
     def __init__(
         self,
         database: Database,
-        submission: Submission,
         fetcher: Fetcher,
         limits: Limits,
         *,
@@ -60,7 +58,6 @@ class Recordings:
         clock: Callable[[], float],
     ) -> None:
         self._database = database
-        self._submission = submission
         self._fetcher = fetcher
         self._limits = limits
         self._version = version
@@ -122,7 +119,7 @@ class Recordings:
                 task = replace(made, recording=upload.name)
                 left = await self._limits.order(transaction, task, requester.roles)
             await notifications.tie(transaction, requester.notification_id, task.id)
-        return Ordered(await self._submission.order(task), upload.name, joined, left)
+        return Ordered(task, upload.name, joined, left)
 
     def _check_size(self, upload: Upload) -> None:
         if upload.size > self._fetcher.max_bytes:

@@ -11,6 +11,9 @@ from storage.ids import new_id
 from storage.schema import TaskStatus
 from storage.tasks import Task
 
+ANSWER_SECONDS = 60.0
+"""How long an order is kept back until its requester has an answer; after that it is looked at in any case."""
+
 
 def new_task(
     request: SubmitRequest,
@@ -22,7 +25,7 @@ def new_task(
     source_id: str | None = None,
     order_key: str | None = None,
 ) -> Task:
-    """Return a task that is ready to be sent."""
+    """Return a task that is sent as soon as its requester has an answer."""
     return Task(
         id=new_id(now),
         vidgo_id=None,
@@ -41,7 +44,7 @@ def new_task(
         created_at=now,
         submitted_at=None,
         finished_at=None,
-        poll_at=now,
+        poll_at=now + ANSWER_SECONDS,
     )
 
 

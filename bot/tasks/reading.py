@@ -13,6 +13,7 @@ from bot.logs import about
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.tasks.ending import Ending
+from bot.tasks.new import ANSWER_SECONDS
 from bot.tasks.schedule import LAGS, Schedule
 from bot.tasks.submission import CONFIRM_SECONDS, EXISTS, Submission
 from bot.vidgo import Busy, CoverArt, Report, Status, UnknownTask, VidGo, VidGoError
@@ -77,9 +78,18 @@ class Reading:
         elif self._submission.is_answering(task.id):
             await self._plan(task, self._settings.poll_max_seconds)
         elif task.status is TaskStatus.QUEUED:
-            await self._submission.submit(task.id)
+            await self._order(task)
         else:
             await self._confirm(task)
+
+    async def _order(self, task: Task) -> None:
+        """Send a task, unless nobody who asked for it has an answer yet."""
+        async with self._database.read() as snapshot:
+            is_kept_back = await notifications.is_kept_back(snapshot, task.id)
+        if is_kept_back:
+            await self._plan(task, ANSWER_SECONDS)
+        else:
+            await self._submission.submit(task.id)
 
     async def ring(self, task_id: str, vidgo_id: str, *, finished: bool) -> bool:
         """Make a task due because its callback came; tell whether the callback can be this task's.

@@ -32,8 +32,6 @@ from bot.vidgo import (
     VidGoError,
     load_request,
 )
-from bot.words import errors
-from bot.words.errors import MemberError
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -43,8 +41,8 @@ from storage.tasks import Task
 
 log = logging.getLogger(__name__)
 
-ORDER_SECONDS = 5.0
-"""How long a command waits for VidGo's answer to its order before it is acknowledged without."""
+QUEUE_SECONDS = 5.0
+"""From how long a wait for VidGo on a requester is told of the queue."""
 
 CONFIRM_SECONDS = 300.0
 """How long an order without an answer may stay without its callback until the requester is told so."""
@@ -104,32 +102,29 @@ class Submission:
         """Tell whether VidGo's answer to a submission is being waited for."""
         return task_id in self._sending
 
-    async def order(self, task: Task) -> Task:
-        """Submit a task and return it as soon as VidGo has answered, or as it is when that takes long.
-
-        Raises `MemberError` with the reason when it ended without a result.
-        """
-        about(task.id)
-        if not task.status.is_final and task.vidgo_id is None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.submit(task.id), ORDER_SECONDS)
-            async with self._database.read() as snapshot:
-                task = await rows.get(snapshot, task.id) or task
-        if task.status in rows.ENDED_BADLY:
-            raise MemberError(errors.failure(task), task=task)
-        return task
-
     async def submit(self, task_id: str) -> None:
         """Send a task, however many ask for it at the same time; returns when VidGo has answered or will not.
 
         What became of it stands in the task's row. An interrupted caller does not interrupt the submission.
         """
+        await asyncio.shield(self._begun(task_id))
+
+    def begin(self, task_id: str) -> None:
+        """Begin to send a task, and wait for nothing; what fails is left to the poller."""
+        self._begun(task_id).add_done_callback(_log_failure)
+
+    @property
+    def has_room(self) -> bool:
+        """Return whether an order would be sent at once, as far as can be told."""
+        return self._vidgo.waits() < QUEUE_SECONDS
+
+    def _begun(self, task_id: str) -> asyncio.Task[None]:
         submission = self._queued.get(task_id)
         if submission is None:
             submission = asyncio.create_task(self._submit(task_id), name=f"submit {task_id}")
             self._queued[task_id] = submission
             submission.add_done_callback(lambda _: self._queued.pop(task_id, None))
-        await asyncio.shield(submission)
+        return submission
 
     async def stop(self, deadline: float) -> None:
         """Leave in the queue what waits for its turn, and let the others end until `deadline` (event loop's clock)."""
@@ -176,7 +171,7 @@ class Submission:
             await self._database.insist(partial(self._refused, task, error, again=again))
         else:
             # Who waited for long was told of the queue.
-            says_so = before.tries > 0 or now - before.created_at >= ORDER_SECONDS / 2
+            says_so = before.tries > 0 or now - before.created_at >= QUEUE_SECONDS / 2
             await self._database.insist(partial(self._accept, task, vidgo_id, says_so=says_so))
 
     def _callback_url(self, task: Task) -> str | None:
@@ -228,6 +223,8 @@ class Submission:
         with suppress(Gone):
             async with self._database.write() as transaction:
                 await rows.hold(transaction, task.id, now + delay)
+                if task.tries == 0:
+                    await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
         log.info("task %s waits %.0f s for VidGo: %s", task.id, delay, error.reason)
 
     async def _unanswered(self, task: Task, error: VidGoError) -> None:
@@ -278,6 +275,11 @@ class Submission:
                 async with self._database.write() as transaction:
                     await rows.doubt(transaction, task.id, EXISTS, now, repeated=False)
                     await rows.unanswered(transaction, task.id, now + CONFIRM_SECONDS)
+
+
+def _log_failure(submission: asyncio.Task[None]) -> None:
+    if not submission.cancelled() and (error := submission.exception()) is not None:
+        log.error("%s failed: %s", submission.get_name(), error)
 
 
 def _hint(error: VidGoError) -> float | None:

@@ -72,6 +72,8 @@ class VidGo:
         self._base = base
         self._key = api_key
         self._pace = pace or OwnPace(requests_per_second, clock=clock, sleep=sleep)
+        self._rate = requests_per_second
+        self._resting_until = float("-inf")
         # The connect timeout must end first: after it the request was certainly not taken.
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_TIMEOUT, timeout / 2))
         self._clock = clock
@@ -84,6 +86,10 @@ class VidGo:
         """Cancel everybody who waits for a turn, for nobody gets one any more; what is under way goes on."""
         for task in self._in_line:
             task.cancel()
+
+    def waits(self) -> float:
+        """Return about how many seconds somebody would wait for a turn who asked for one now."""
+        return max(self._resting_until - self._clock(), len(self._in_line) / self._rate)
 
     async def turn(self) -> Turn:
         """Wait until VidGo may be asked; whoever is stopped meanwhile has asked for nothing."""
@@ -219,7 +225,9 @@ class VidGo:
     def _note(self, error: VidGoError) -> VidGoError:
         """Start a pause if VidGo asks for one, and return the error."""
         if isinstance(error, Busy) and error.retry_after is not None:
-            self._pace.pause(min(error.retry_after, MAX_PAUSE))
+            pause = min(error.retry_after, MAX_PAUSE)
+            self._resting_until = max(self._resting_until, self._clock() + pause)
+            self._pace.pause(pause)
         return error
 
 

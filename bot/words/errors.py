@@ -12,16 +12,12 @@ from storage.tasks import Task
 
 
 class MemberError(Exception):
-    """Something a member has to be told, privately; carries the sentence, and the buttons under it if it has any.
+    """Something a member has to be told, privately; carries the sentence, and the buttons under it if it has any."""
 
-    `task` is the one that has failed, where one has.
-    """
-
-    def __init__(self, text: Text, view: discord.ui.View | None = None, *, task: Task | None = None) -> None:
+    def __init__(self, text: Text, view: discord.ui.View | None = None) -> None:
         super().__init__(text.template)
         self.text = text
         self.view = view
-        self.task = task
 
 
 def no_songs() -> Text:

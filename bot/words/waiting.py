@@ -41,41 +41,42 @@ def acknowledgement(task: Task, subject: str, *, joined: bool, usual: float) -> 
     since, duration = _since(task), _duration(usual)
     if task.model == CoverArt.model and joined:
         return Text(
-            "**{title}** is being covered already; you get it too. Started {since}, usually takes about {duration}.",
+            "**{title}** is being covered already; you get it too – started {since}, usually takes about {duration}.",
             title=subject,
             since=since,
             duration=duration,
         )
     if task.model == CoverArt.model:
         return Text(
-            "Covering **{title}**. Started {since}, usually takes about {duration}.",
+            "Covering **{title}** – started {since}, usually takes about {duration}.",
             title=subject,
             since=since,
             duration=duration,
         )
     if joined:
         return Text(
-            "**{title}** is being made already; you get it too. Started {since}, usually takes about {duration}.",
+            "**{title}** is being made already; you get it too – started {since}, usually takes about {duration}.",
             title=subject,
             since=since,
             duration=duration,
         )
     if task.model == CoverAudio.model:
         return Text(
-            "Performing **{title}** anew in another style. Started {since}, usually takes about {duration}.",
-            title=subject,
+            "Covering **{title}** in the style *{style}* – started {since}, usually takes about {duration}.",
+            title=str(task.request.get("title") or subject),
+            style=str(task.request.get("style") or ""),
             since=since,
             duration=duration,
         )
     if task.model == ExtendMusic.model:
         return Text(
-            "Extending **{title}**. Started {since}, usually takes about {duration}.",
+            "Extending **{title}** – started {since}, usually takes about {duration}.",
             title=subject,
             since=since,
             duration=duration,
         )
     return Text(
-        "Making **{title}**. Started {since}, usually takes about {duration}.",
+        "Making **{title}** – started {since}, usually takes about {duration}.",
         title=subject,
         since=since,
         duration=duration,
@@ -88,14 +89,12 @@ def plain() -> Text:
 
 
 def held_up(subject: str, ahead: int) -> Text:
-    """Acknowledge a task whose turn at VidGo has not come yet; `ahead` others come first."""
+    """Say that VidGo has no room for a task yet; `ahead` others come first."""
     if ahead:
         return Text(
-            "**{title}** is in my queue, {place} in line. I order it as soon as its turn comes.",
-            title=subject,
-            place=Raw(f"#{ahead + 1}"),
+            "VidGo has no room for **{title}** yet; it is {place} in line.", title=subject, place=Raw(f"#{ahead + 1}")
         )
-    return Text("**{title}** is in my queue. I order it as soon as its turn comes.", title=subject)
+    return Text("VidGo has no room for **{title}** yet; it is next in line.", title=subject)
 
 
 def unanswered(subject: str) -> Text:
@@ -107,26 +106,7 @@ def unanswered(subject: str) -> Text:
 
 def late(task: Task) -> Text:
     return Text(
-        "**{title}** needs longer than most. Started {since}; I keep watching it and post it here.",
-        title=task.title,
-        since=_since(task),
-    )
-
-
-def status_line(task: Task, usual: float) -> Text:
-    if task.status.is_final:
-        return Text("- **{title}**: being posted", title=task.title)
-    if task.status is TaskStatus.QUEUED:
-        return Text("- **{title}**: in my queue", title=task.title)
-    if task.status is TaskStatus.SUBMITTING and task.tries:
-        return Text("- **{title}**: VidGo has not confirmed the order yet", title=task.title)
-    if task.late_at is not None:
-        return Text("- **{title}**: started {since}, needs longer than most", title=task.title, since=_since(task))
-    return Text(
-        "- **{title}**: started {since}, usually takes about {duration}",
-        title=task.title,
-        since=_since(task),
-        duration=_duration(usual),
+        "**{title}** needs longer than most, still on it – started {since}.", title=task.title, since=_since(task)
     )
 
 
@@ -146,12 +126,12 @@ def still_not(title: str) -> Text:
 
 
 def done(title: str, guild_id: int | None, channel_id: int, message_id: int) -> Text:
-    return Text("**{title}** is done: {link}", title=title, link=jump(guild_id, channel_id, message_id))
+    return Text("-# **{title}** is done: {link}", title=title, link=jump(guild_id, channel_id, message_id))
 
 
 def done_without_it(title: str, guild_id: int | None, channel_id: int, message_id: int) -> Text:
     return Text(
-        "**{title}** is finished, but could not be posted: {link}",
+        "-# **{title}** is finished, but could not be posted: {link}",
         title=title,
         link=jump(guild_id, channel_id, message_id),
     )
@@ -159,7 +139,7 @@ def done_without_it(title: str, guild_id: int | None, channel_id: int, message_i
 
 def done_elsewhere(title: str) -> Text:
     return Text(
-        "**{title}** is done. It could not be posted here, so whoever asked for it got it privately.", title=title
+        "-# **{title}** is done. It could not be posted here, so whoever asked for it got it privately.", title=title
     )
 
 
@@ -180,8 +160,8 @@ def ended(task: Task, guild_id: int | None, channel_id: int, message_id: int | N
 
 def cancelled(task: Task) -> Text:
     if task.error_kind == "cancelled":
-        return Text("**{title}** will not be posted, and was not ordered.", title=task.title)
-    return Text("**{title}** will not be posted. VidGo may still charge for it.", title=task.title)
+        return Text("**{title}** will not be posted. No credits were used.", title=task.title)
+    return Text("**{title}** will not be posted. It may use credits all the same.", title=task.title)
 
 
 def jump(guild_id: int | None, channel_id: int, message_id: int) -> Raw:

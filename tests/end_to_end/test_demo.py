@@ -85,7 +85,7 @@ def check_transcript(shown: str) -> None:
     assert "@ada here is your cover of Harbour Lights, in a new version." in shown
     assert "@ada here is a new version: Harbour Lights (acoustic, slow)." in shown
     assert "Your songs and covers · 1 to 5 of 6 with “harbour” in the title" in shown
-    assert re.search(r"Covering Harvest Moon\. Started .*\(answered in \d+ ms\)", " ".join(shown.split()))
+    assert re.search(r"Covering Harvest Moon – started .*\(answered in \d+ ms\)", " ".join(shown.split()))
     assert "covers asked for, ordered, paid and posted: 4 each. Nothing was lost" in shown
     assert re.search(r"\d+ requests to Discord, none of them refused", shown)
     assert not re.search(r"<t:|<@|\*\*|\\", shown)

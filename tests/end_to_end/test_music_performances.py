@@ -58,7 +58,7 @@ async def test_a_song_is_performed_from_vidgos_own_file_while_that_lives(hidden:
     song = await ada.imports("Harbour Lights", tags="folk", seconds=3)
     call = await perform(ada, "metal")
     acknowledgement = await call.reply()
-    assert "Performing **Harbour Lights** anew in another style" in said(acknowledgement)
+    assert "Covering **Harbour Lights** in the style *metal*" in said(acknowledgement)
     result = await ada.result(call)
     assert "new version" in result.content
     assert "**Harbour Lights (metal)**" in result.content

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from tests.end_to_end.world import COVER, KEY, SONG, open_world, said
+from tests.end_to_end.world import COVER, KEY, SONG, eventually, open_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,7 +63,7 @@ async def test_a_cover_that_nobody_can_name_is_explained(polling: World, style: 
     ada = polling.person("ada")
     song = await ada.imports("Known Nowhere")
     await cover_elsewhere(polling, song)
-    sentence = await ada.refusal(await ada.cover())
+    sentence = (await ada.failure(await ada.cover())).content
     assert "a cover of **Known Nowhere** exists already" in sentence
     assert polling.submitted(song) == 2
     assert [one for one in polling.vidgo.accepted(COVER) if one.input == {"task_id": song.id}][1:] == []
@@ -201,7 +201,8 @@ async def test_a_busy_vidgo_is_asked_again_when_it_says(polling: World, kind: An
     song = await ada.imports("Patience")
     polling.vidgo.fault("submit", kind, model=COVER, seconds=1)
     call = await ada.cover()
-    assert "in my queue" in said(await call.reply())
+    reply = await call.reply()
+    await eventually(lambda: any("has no room for" in words for words in (reply.content, *reply.edits)))
     result = await ada.result(call)
     assert len(result.attachments) == 1
     asked = [one for one in polling.vidgo.submissions if one.input == {"task_id": song.id}]
@@ -214,7 +215,7 @@ async def test_refused_content_is_told_with_the_reason(polling: World) -> None:
     error = {"code": 400, "error": {"message": "the lyrics are indecent", "type": "content_moderation_error"}}
     polling.vidgo.fault("submit", "status", status=400, body=error, model=SONG)
     call = await ada.use("music generate", prompt="something rude")
-    sentence = await ada.refusal(call)
+    sentence = (await ada.failure(call)).content
     assert "VidGo refused the content of **something rude** and says: “the lyrics are indecent”. Change" in sentence
     assert sentence.endswith("No credits were used.")
 
@@ -223,7 +224,7 @@ async def test_an_unreadable_refusal_is_told_too(polling: World) -> None:
     ada = polling.person("ada")
     song = await ada.imports("Odd Answer")
     polling.vidgo.fault("submit", "status", status=422, body={"detail": [{"msg": "field required"}]}, model=COVER)
-    assert "field required" in await ada.refusal(await ada.cover())
+    assert "field required" in (await ada.failure(await ada.cover())).content
     assert polling.submitted(song) == 1
     # A refusal is no cover: the next try is a new order.
     assert len((await ada.covered()).attachments) == 1
@@ -254,7 +255,7 @@ async def test_a_lost_answer_about_a_song_is_told_and_never_repeated_by_itself(p
     ada = polling.person("ada")
     before = len(polling.vidgo.accepted(SONG))
     polling.vidgo.fault("submit", "lose_answer_after", model=SONG)
-    sentence = await ada.refusal(await ada.use("music generate", prompt="the sea"))
+    sentence = (await ada.failure(await ada.use("music generate", prompt="the sea"))).content
     assert "cannot tell whether it was taken" in sentence
     assert "did not order it twice" in sentence
     assert len(polling.vidgo.accepted(SONG)) == before + 1
@@ -270,13 +271,13 @@ async def test_a_refused_key_is_told_to_members_and_logged_once(broke: World) ->
     logged = len(broke.bot.log_lines)
     broke.vidgo.revoke_key()
     for person in people:
-        sentence = await person.refusal(await person.cover())
+        sentence = (await person.failure(await person.cover())).content
         assert "The owner of this bot has to renew its access" in sentence
         call = await person.use("music import", task_id="NEWSONG000000001")
         assert "The owner of this bot has to renew its access" in (await call.reply()).content
     together = await asyncio.gather(*(person.cover() for person in people))
     for person, call in zip(people, together, strict=True):
-        assert "owner" in await person.refusal(call)
+        assert "owner" in (await person.failure(call)).content
     [error] = broke.bot.errors(logged)
     assert "VIDGO_API_KEY" in error
     broke.vidgo.revoked = False
@@ -295,7 +296,7 @@ async def test_missing_credits_are_told_to_members_and_logged_once(broke: World,
         broke.vidgo.fault("submit", "no_credits_429", times=None)
     for person in people:
         for _ in range(2):
-            sentence = await person.refusal(await person.cover())
+            sentence = (await person.failure(await person.cover())).content
             assert "The owner of this bot has to top it up" in sentence
     [error] = broke.bot.errors(logged)
     assert "credits" in error

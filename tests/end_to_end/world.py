@@ -181,10 +181,10 @@ class Person:
         return await self.world.discord.state.changed.wait_for(look, timeout, "end of an order")
 
     async def refusal(self, call: Call) -> str:
-        """Return the one private sentence that a call was refused with, its public "thinking…" gone."""
+        """Return the one private sentence that a call was refused with, a public "thinking…" gone."""
         reply = await call.reply()
         assert reply.ephemeral
-        assert call.deleted_original
+        assert call.deleted_original or call.original is reply
         assert len(call.replies) == 1
         assert [message for message in self.channel.messages if message.interaction_call is call] == []
         return reply.content

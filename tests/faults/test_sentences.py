@@ -67,7 +67,7 @@ def test_several_sentences_in_one_message_are_told_apart(between: str) -> None:
 
 
 def test_the_values_are_those_that_were_shown() -> None:
-    _, found = parse(said("**{title}** is done: {link}", "Sea Song"))
+    _, found = parse(said("-# **{title}** is done: {link}", "Sea Song"))
     assert found is not None
     assert found[0].values == {"title": "Sea Song", "link": LINK}
 

@@ -82,11 +82,11 @@ class Program:
         self.submission = Submission(database, wire, ending, schedule, config, clock=clock, metrics=metrics)
         self.reading = Reading(database, wire, self.submission, ending, schedule, config, clock=clock, metrics=metrics)
         limits = Limits(database, config, clock)
-        songs = Songs(database, wire, self.submission, ending, limits, clock, version="V5")
-        self.covers = Covers(database, songs, self.submission, limits, clock, discord_.find)
+        songs = Songs(database, wire, ending, limits, clock, version="V5")
+        self.covers = Covers(database, songs, limits, clock, discord_.find)
         self.library = Library(database, songs, archive, clock)
         self.songs = songs
-        self.acknowledgements = Acknowledgements(database, client, schedule, clock)
+        self.acknowledgements = Acknowledgements(database, client, schedule, self.submission, clock)
         self.interactions = Interactions(database, self.acknowledgements, clock, None)
         self.delivery = Delivery(
             database,

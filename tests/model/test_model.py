@@ -154,7 +154,7 @@ class Flow(RuleBasedStateMachine):
     def _run(self, work: Any) -> None:
         """Do something, and start again where the process has died."""
         try:
-            self.loop.run_until_complete(work)
+            self.loop.run_until_complete(_whole(work))
         except Crash:
             self._restart()
         if self.fate.die_in == 0:
@@ -330,6 +330,13 @@ class Flow(RuleBasedStateMachine):
         assert found == [], found
         if settled:
             assert self.loop.run_until_complete(left_open(self.database)) == []
+
+
+async def _whole(work: Any) -> None:
+    """Do something, and what has begun with it."""
+    await work
+    while rest := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(rest)
 
 
 async def _end_the_rest() -> None:

@@ -64,6 +64,10 @@ class FakeVidGo:
         """Give everybody their turn at once."""
         return Turn()
 
+    def waits(self) -> float:
+        """Nobody waits."""
+        return 0.0
+
     def stop(self) -> None:
         """Do nothing: nobody waits."""
 
@@ -119,7 +123,7 @@ def _refusal(status: int, code: int) -> discord.HTTPException:
 
 
 def _buttons(view: discord.ui.View | None) -> list[str]:
-    children = view.children if view is not None else []
+    children = getattr(view, "children", [])
     return [str(getattr(child, "custom_id", "")) for child in children]
 
 
@@ -264,6 +268,8 @@ class FakeInteraction:
         self.said: list[Said] = []
         """Everything that answers it."""
         self.thinking = False
+        self.answered = False
+        self.ephemeral = False
         self.born_at = wire.clock()
 
     def is_guild_integration(self) -> bool:
@@ -272,17 +278,46 @@ class FakeInteraction:
 
     async def defer(self, *, ephemeral: bool, thinking: bool) -> None:
         """Show "thinking…"."""
+        self._first()
+        self.answered, self.thinking, self.ephemeral = True, thinking, ephemeral
+        self._heard()
+
+    async def send_message(self, *, content: str = "", ephemeral: bool, view: Any = None, **_: Any) -> Any:
+        """Answer at once."""
+        self._first()
+        self.answered, self.ephemeral = True, ephemeral
+        to = self.user.id if ephemeral else None
+        self.original = self.wire._take(self.channel_id, content, to, view=view)
+        self.said.append(self.original)
+        self._heard()
+        return SimpleNamespace(message_id=self.original.id)
+
+    async def fetch_message(self, _name: object) -> Any:
+        """Return what the first answer shows."""
         self.wire._trouble()
-        if self.thinking or self.original is not None:
+        self._alive()
+        if self.original is None and not self.thinking:
+            raise _refusal(404, 10008)
+        flags = SimpleNamespace(loading=self.thinking, ephemeral=self.ephemeral)
+        return SimpleNamespace(id=0 if self.original is None else self.original.id, flags=flags)
+
+    def _first(self) -> None:
+        self.wire._trouble()
+        if self.answered:
             raise _refusal(400, 40060)
         if self.wire.clock() - self.born_at > 3:
             raise _refusal(404, 10062)
-        self.thinking, self.ephemeral = thinking, ephemeral
+
+    def _heard(self) -> None:
         self.wire.fate.moment()
+        if self.wire.fate.trouble == "discord lost":
+            raise _refusal(502, 0)
 
     def _alive(self) -> None:
         if self.wire.clock() - self.born_at > 900:
             raise _refusal(401, 50027)
+        if not self.answered:
+            raise _refusal(404, 10015)
 
     async def edit_original_response(self, *, content: str, view: Any = None, **_: Any) -> Said:
         """Replace "thinking…", or change what has replaced it."""

@@ -15,7 +15,7 @@ from tests.tasks.room import open_room
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sandbox.discord import Message
+    from sandbox.discord import Call, Message
     from tests.end_to_end.world import Person
     from tests.tasks.room import Room
 
@@ -34,6 +34,16 @@ def directly(room: Room, person: Person) -> list[Message]:
 async def closed(room: Room) -> None:
     """Wait until nobody is owed an answer."""
     await room.until(lambda: not room.rows("SELECT 1 FROM notifications WHERE state = 'asked'"))
+
+
+async def an_unknown_song(room: Room, person: Person) -> Call:
+    """Ask for a song of which VidGo says only after a while that it does not exist, so that the answer is put off."""
+    slow = room.vidgo.fault("detail", "slow", seconds=5)
+    call = await person.cover("ABCDEF0123456789")
+    await room.vidgo.wait_fault(slow)
+    await call.acknowledged()
+    room.advance(5)
+    return call
 
 
 async def vidgo_rests(room: Room, person: Person, seconds: float) -> None:
@@ -76,6 +86,7 @@ async def test_whoever_is_told_that_nothing_was_ordered_has_nothing_ordered(tmp_
         hanging = room.vidgo.fault("detail", "hang")
         call = await ada.cover(song.id)
         await room.vidgo.wait_fault(hanging)
+        await call.acknowledged()
         await room.bot.kill()
         await room.bot.start()
         assert "No credits were used" in await ada.refusal(call)
@@ -104,7 +115,7 @@ async def test_a_command_whose_first_answer_is_heard_late_orders_once(tmp_path: 
         call = await ada.use("music generate", prompt="the sea")
         await lost.used_up()
         assert "Making **the sea**" in (await call.reply()).content
-        assert len(room.vidgo.submissions) == 1
+        await room.until(lambda: len(room.vidgo.submissions) == 1)
 
 
 async def test_an_edge_that_says_no_to_the_first_answer_is_asked_again(tmp_path: Path) -> None:
@@ -196,9 +207,9 @@ async def test_a_refusal_that_discord_does_not_take_as_a_follow_up_comes_directl
     async with open_room(tmp_path) as room:
         room.discord.refuse_follow_ups_after_deletion()
         ada = room.person("ada")
-        await ada.cover()
+        await an_unknown_song(room, ada)
         await room.until(lambda: directly(room, ada))
-        assert "You have no songs here yet" in directly(room, ada)[0].content
+        assert "I know no song" in directly(room, ada)[0].content
         await closed(room)
 
 
@@ -207,7 +218,7 @@ async def test_a_refusal_for_which_there_is_no_way_is_left_alone(tmp_path: Path)
         room.discord.refuse_follow_ups_after_deletion()
         ada = room.person("ada")
         room.discord.close_dms(ada.member)
-        await ada.cover()
+        await an_unknown_song(room, ada)
         await room.until(lambda: room.rows("SELECT 1 FROM notifications WHERE state = 'answered'"))
 
 
@@ -217,8 +228,9 @@ async def test_an_interruption_that_discord_does_not_take_as_a_follow_up_comes_d
         ada = room.person("ada")
         song = room.vidgo.add_song("Sea")
         hanging = room.vidgo.fault("detail", "hang")
-        await ada.cover(song.id)
+        call = await ada.cover(song.id)
         await room.vidgo.wait_fault(hanging)
+        await call.acknowledged()
         await room.bot.kill()
         await room.bot.start()
         await room.until(lambda: directly(room, ada))
@@ -282,7 +294,11 @@ async def test_a_private_answer_that_was_lost_says_nothing_false(tmp_path: Path)
         ada = room.person("ada")
         song = room.vidgo.add_song("Sea")
         edge = room.discord.refuse_at_edge("PATCH", EDITS, 403)
+        slow = room.vidgo.fault("detail", "slow", seconds=5)
         call = await ada.use("music import", task_id=song.id)
+        await room.vidgo.wait_fault(slow)
+        await call.acknowledged()
+        room.advance(5)
         await edge.used_up()
         reply = await call.reply()
         assert "my answer got lost. No credits were used" in reply.content
@@ -297,6 +313,7 @@ async def test_discord_out_of_reach_for_a_while_leaves_nobody_thinking(tmp_path:
         hanging = room.vidgo.fault("detail", "hang")
         call = await ada.cover(song.id)
         await room.vidgo.wait_fault(hanging)
+        await call.acknowledged()
         await room.bot.kill()
         edge = room.discord.refuse_at_edge("*", "^/webhooks/", 403, times=5)
         await room.bot.start()
@@ -310,8 +327,9 @@ async def test_discord_out_of_reach_for_long_ends_with_the_token(tmp_path: Path)
         ada = room.person("ada")
         song = room.vidgo.add_song("Sea")
         hanging = room.vidgo.fault("detail", "hang")
-        await ada.cover(song.id)
+        call = await ada.cover(song.id)
         await room.vidgo.wait_fault(hanging)
+        await call.acknowledged()
         await room.bot.kill()
         room.discord.refuse_at_edge("*", "^/webhooks/", 403, times=None)
         await room.bot.start()

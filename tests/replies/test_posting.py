@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.replies import interactions
 from sandbox.discord.faults import EDITS, FOLLOW_UPS, POSTS
 from tests.end_to_end.music import forge
 from tests.end_to_end.world import SONG
@@ -198,6 +199,13 @@ async def test_what_discord_takes_nowhere_and_may_not_be_named_is_told_of_privat
 # The acknowledgement is a courtesy
 
 
+@pytest.fixture
+def put_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every command be told first that its answer comes later, as in a crowd."""
+    monkeypatch.setattr(interactions, "CROWD", 0)
+
+
+@pytest.mark.usefixtures("put_off")
 @pytest.mark.parametrize("text", ["Making", ""])
 async def test_an_acknowledgement_that_a_server_blocks_holds_up_nothing(tmp_path: Path, text: str) -> None:
     async with open_room(tmp_path) as room:
@@ -210,11 +218,13 @@ async def test_an_acknowledgement_that_a_server_blocks_holds_up_nothing(tmp_path
             assert "post the result here" in call.replies[0].content
         else:
             assert call.deleted_original
+        await room.until(lambda: room.tasks("waiting"))
         finish(room)
         await room.until(lambda: posts(ada))
         await room.settle()
 
 
+@pytest.mark.usefixtures("put_off")
 @pytest.mark.parametrize("kind", ["hang", "edge", "fail"])
 async def test_a_result_waits_for_no_acknowledgement_that_cannot_be_had(tmp_path: Path, kind: str) -> None:
     async with open_room(tmp_path) as room:
@@ -236,6 +246,7 @@ async def test_a_result_waits_for_no_acknowledgement_that_cannot_be_had(tmp_path
         await room.pass_until(lambda: bool(call.replies) and "is done" in call.replies[0].content)
 
 
+@pytest.mark.usefixtures("put_off")
 async def test_words_that_were_on_their_way_do_not_stay_where_the_post_was_stopped(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         ada = room.person("ada")
@@ -344,7 +355,7 @@ async def test_whoever_is_forgotten_while_the_post_is_sent_does_not_reappear(tmp
         await forget_everything(room, ada)
         room.advance(20)
         await room.settle()
-        assert not posts(ada)
+        await room.until(lambda: not posts(ada))
         assert room.rows("SELECT 1 FROM notifications WHERE user_id = ?", ada.member.id) == []
         assert room.rows("SELECT 1 FROM library WHERE user_id = ?", ada.member.id) == []
 

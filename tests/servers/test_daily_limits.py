@@ -177,7 +177,7 @@ async def test_what_is_stopped_before_vidgo_saw_it_is_given_back(tmp_path: Path)
         await room.discord.press(ada.member, reply, "Don't post")
         await room.until(lambda: room.tasks("failed") == 1)
         assert counted(room, ada) == (0, 0, 0)
-        await room.until(lambda: "was not ordered" in reply.content)
+        await room.until(lambda: "No credits were used" in reply.content)
 
 
 async def test_forgetting_is_no_way_around_the_limits_of_today(tmp_path: Path) -> None:

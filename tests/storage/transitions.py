@@ -58,6 +58,7 @@ POLLER, DELIVERY, ACKNOWLEDGEMENTS = Queue.POLLER, Queue.DELIVERY, Queue.ACKNOWL
 
 OF_TASKS = [
     Transition("add", {Row.NEW: QUEUED}, lambda t, _: tasks.add(t, a_task())),
+    Transition("let_go", stays(QUEUED), lambda t, row: tasks.let_go(t, row.id, LATER), is_quiet=True),
     Transition("submit", {QUEUED: SUBMITTING}, lambda t, row: tasks.submit(t, row.id, NOW, LATER)),
     Transition("submit_again", stays(SUBMITTING), lambda t, row: tasks.submit_again(t, row.id, LATER)),
     Transition(
@@ -102,6 +103,7 @@ OF_NOTIFICATIONS = [
     Transition("tie", stays(ASKED), lambda t, row: notifications.tie(t, row.id, TIED_TO, 1)),
     Transition("leave", stays(ASKED), lambda t, row: notifications.leave(t, row.id, LATER), (DELIVERY,)),
     Transition("abandon", stays(ASKED), lambda t, row: notifications.abandon(t, row.id)),
+    Transition("untie", stays(ASKED), lambda t, row: notifications.untie(t, row.id)),
     Transition("answer", {ASKED: ANSWERED}, lambda t, row: notifications.answer(t, row.id)),
     Transition(
         "acknowledge",

@@ -42,7 +42,7 @@ HANGS_SECONDS = 0.2
 """After how many real seconds without a sign of life work is taken to wait for something that time alone brings."""
 
 _WORKERS = ("poller ", "delivery ", "acknowledgements ", "archiver ", "alarms ", "greetings ", "watch ")
-_WORK = (*_WORKERS, "submit ", "CommandTree-invoker", "discord-ui-")
+_WORK = (*_WORKERS, "submit ", "command ", "CommandTree-invoker", "discord-ui-")
 
 _process: ContextVar[int | None] = ContextVar("process", default=None)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.tasks.submission import CONFIRM_SECONDS, ORDER_SECONDS
+from bot.tasks.submission import CONFIRM_SECONDS, QUEUE_SECONDS
 from sandbox.discord.faults import POSTS
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
@@ -72,7 +72,7 @@ async def test_a_cover_is_sent_again_until_vidgo_answers(tmp_path: Path, callbac
         assert lost.struck == 5
         assert len(room.vidgo.accepted(COVER)) == 1
         assert any("not confirmed" in words for words in acknowledgement.edits)
-        await room.until(lambda: "Covering **Sea**. Started" in acknowledgement.content)
+        await room.until(lambda: "Covering **Sea** – started" in acknowledgement.content)
         await room.pass_until(lambda: posts(ada))
         assert len(room.vidgo.charged) == 1
 
@@ -137,7 +137,7 @@ async def test_a_cover_that_exists_without_an_id_and_never_comes_is_told_in_five
         await says(room, acknowledgement, "not confirmed")
         _, passed = await room.pass_until(lambda: room.tasks("given_up"))
         assert passed < CONFIRM_SECONDS + 30
-        assert "exists already, but does not let me have it" in (await ada.ending(call)).content
+        assert "exists already, but does not let me have it" in (await ada.failure(call)).content
         # It comes after all.
         room.vidgo.finish(room.vidgo.tasks[str(room.vidgo.accepted(COVER)[0].task_id)])
         await room.pass_until(lambda: posts(ada))
@@ -205,9 +205,9 @@ async def test_an_order_that_hangs_is_told_of_as_soon_as_it_is_lost(tmp_path: Pa
         fault = room.vidgo.fault("submit", "hang")
         call = await ada.use("music generate", prompt="the sea")
         await room.vidgo.wait_fault(fault)
-        room.advance(ORDER_SECONDS + 0.1)
+        room.advance(QUEUE_SECONDS + 0.1)
         acknowledgement = await call.reply()
-        assert "Making **the sea**. Started" in acknowledgement.content
+        assert "Making **the sea** – started" in acknowledgement.content
         room.advance(30)
         await says(room, acknowledgement, "not confirmed")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from bot.tasks.submission import ORDER_SECONDS, TRIES
+from bot.tasks.submission import QUEUE_SECONDS, TRIES
 from storage.sqlite.database import SQLiteDatabase
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
@@ -31,17 +31,16 @@ async def six_orders(room: Room) -> list[Call]:
     reads = room.reads()
     await room.pass_until(lambda: room.reads() > reads)
     calls = [await ada.cover(song.id) for song in songs]
-    await room.until(lambda: room.tasks("queued") == 6)
-    room.advance(ORDER_SECONDS + 0.1)
     for call in calls:
         await call.reply()
+    await room.until(lambda: room.tasks("queued") == 6)
     return calls
 
 
 async def test_orders_that_wait_for_their_turn_are_sent_after_a_stop(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         calls = await six_orders(room)
-        assert all("in my queue" in call.replies[0].content for call in calls)
+        assert all("has no room for" in call.replies[0].content for call in calls)
         await room.bot.stop()
         assert room.tasks("queued") == 6
         assert not room.vidgo.accepted(COVER)
@@ -93,7 +92,7 @@ async def test_orders_that_wait_for_the_bots_own_rate_limit_are_sent_after_a_sto
         calls = [await ada.use("music generate", prompt=f"the sea, number {number}") for number in range(6)]
         await room.until(lambda: room.vidgo.accepted(SONG))
         await room.until(lambda: room.tasks("queued") == 5)
-        room.advance(ORDER_SECONDS + 0.1)
+        room.advance(QUEUE_SECONDS + 0.1)
         for call in calls:
             await call.reply()
         await room.bot.stop()
@@ -118,7 +117,8 @@ async def test_an_order_that_the_bot_was_off_for_is_sent_and_not_thrown_away(tmp
         ada = room.person("ada")
         room.vidgo.fault("submit", "busy_plain")
         call = await ada.use("music generate", prompt="the sea")
-        assert "in my queue" in (await call.reply()).content
+        reply = await call.reply()
+        await room.until(lambda: "has no room for" in reply.content)
         await room.bot.stop()
         assert room.task()["tries"] == 1
         room.advance(1800)

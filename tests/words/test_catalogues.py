@@ -23,7 +23,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.gateway.client import COGS
-from bot.replies import interactions
+from bot.replies import asked
 from bot.words import answers, errors, labels, limits, owners, panel, posts, reasons, waiting
 from bot.words.text import DOMAIN, LANGUAGES, LOCALE_DIR, REASON_LIMIT, TITLE_LIMIT, Raw, Text, speaking, translate
 
@@ -153,7 +153,7 @@ def test_every_sentence_that_is_looked_up_is_in_the_catalogues() -> None:
 
 
 def test_every_permission_that_may_be_missing_has_a_name() -> None:
-    needed = [*interactions._NEEDED, "send_messages_in_threads"]
+    needed = [*asked._NEEDED, "send_messages_in_threads"]
     assert {name.replace("_", " ").title() for name in needed} == set(errors.PERMISSION_NAMES)
 
 

@@ -91,7 +91,7 @@ _exists = demand(lambda case: case.made, "there is no such cover")
 _forgotten = demand(lambda case: case.ledgers.is_forgotten(case.order), "nothing was forgotten")
 _posted = demand(lambda case: case.results() or _is_being_posted(case), "nothing was posted")
 
-LATE = "**{title}** needs longer than most. Started {since}; I keep watching it and post it here."
+LATE = "**{title}** needs longer than most, still on it – started {since}."
 LOST = (
     "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order it twice. "
     "Ask again if you want another try."
@@ -142,43 +142,34 @@ RESULTS: dict[str, Condition] = {
 WAITING: dict[str, Condition] = {
     "**{title}** was covered before. Here it comes again.": made_before,
     "Here comes **{title}**.": demand(lambda case: case.finished(), "VidGo has not finished it"),
-    "**{title}** is being covered already; you get it too. Started {since}, usually takes about {duration}.": all_of(
+    "**{title}** is being covered already; you get it too – started {since}, usually takes about {duration}.": all_of(
         under_way, joined, in_past, usual
     ),
-    "**{title}** is being made already; you get it too. Started {since}, usually takes about {duration}.": all_of(
+    "**{title}** is being made already; you get it too – started {since}, usually takes about {duration}.": all_of(
         under_way, joined, in_past, usual
     ),
-    "Covering **{title}**. Started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
-    "Performing **{title}** anew in another style. Started {since}, usually takes about {duration}.": all_of(
+    "Covering **{title}** – started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
+    "Covering **{title}** in the style *{style}* – started {since}, usually takes about {duration}.": all_of(
         under_way, in_past, usual
     ),
-    "Extending **{title}**. Started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
-    "Making **{title}**. Started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
+    "Extending **{title}** – started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
+    "Making **{title}** – started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
     "I have your order and post the result here.": under_way,
-    "**{title}** is in my queue, {place} in line. I order it as soon as its turn comes.": queued,
+    "VidGo has no room for **{title}** yet; it is {place} in line.": queued,
     "VidGo has not confirmed the order for **{title}** yet. I tell you here what comes of it.": unconfirmed,
     "**{title}** is finished, but I cannot get its file yet. I keep trying, and post it as soon as I have "
     "it.": not_to_be_had,
     "**{title}** is finished, but I still cannot get its file. VidGo keeps files for about a day: until then I "
     "keep trying, and post it as soon as I have it.": not_to_be_had,
-    "**{title}** is in my queue. I order it as soon as its turn comes.": queued,
+    "VidGo has no room for **{title}** yet; it is next in line.": queued,
     LATE: all_of(demand(lambda case: not case.results(case.shown.at), "it had been posted"), in_past),
 }
 """What an acknowledgement says while something is made."""
 
-STATUS: dict[str, Condition] = {
-    "- **{title}**: being posted": always,
-    "- **{title}**: in my queue": always,
-    "- **{title}**: VidGo has not confirmed the order yet": always,
-    "- **{title}**: started {since}, needs longer than most": in_past,
-    "- **{title}**: started {since}, usually takes about {duration}": in_past,
-}
-"""Lines about several things at once, which name no order."""
-
 ENDED: dict[str, Condition] = {
-    "**{title}** is done: {link}": shown_there,
-    "**{title}** is finished, but could not be posted: {link}": said_there,
-    "**{title}** is done. It could not be posted here, so whoever asked for it got it privately.": all_of(
+    "-# **{title}** is done: {link}": shown_there,
+    "-# **{title}** is finished, but could not be posted: {link}": said_there,
+    "-# **{title}** is done. It could not be posted here, so whoever asked for it got it privately.": all_of(
         closed, told_privately
     ),
     "**{title}** is done, but I could not post it. Use the command again where I may post.": _was_unreachable,
@@ -186,8 +177,8 @@ ENDED: dict[str, Condition] = {
     "**{title}** has not come.": always,
     "**{title}** has not come: {link}": always,
     "**{title}** could not be made: {link}": not_made,
-    "**{title}** will not be posted, and was not ordered.": all_of(stopped, nothing_ordered),
-    "**{title}** will not be posted. VidGo may still charge for it.": stopped,
+    "**{title}** will not be posted. No credits were used.": all_of(stopped, nothing_ordered),
+    "**{title}** will not be posted. It may use credits all the same.": stopped,
 }
 """What an acknowledgement says in the end."""
 
@@ -393,7 +384,6 @@ ANSWERS: dict[str, Condition] = {
 TRUTHS: dict[str, Condition] = {
     **RESULTS,
     **WAITING,
-    **STATUS,
     **ENDED,
     **FAILED,
     **BESIDES,

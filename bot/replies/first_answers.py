@@ -1,0 +1,108 @@
+"""The first answer to an interaction, which Discord wants within 3 s, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+
+from bot.refusals import UNREACHABLE, Refusal, explain, meaning_of
+from bot.replies.private import QUIET
+from bot.songs.orders import Answer
+from bot.words import cards
+
+log = logging.getLogger(__name__)
+
+TRIES = 3
+"""How often the first answer is sent when its own answer is lost."""
+
+TRYING_SECONDS = 10.0
+"""For how long at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a first answer: why it was not taken, or None, and its message's id where that was told."""
+
+    refusal: Refusal | None
+    message_id: int | None = None
+
+    @property
+    def has_arrived(self) -> bool:
+        """Return whether Discord has it. What is answered already is this one, whose own answer was lost."""
+        return self.refusal in (None, Refusal.ANSWERED)
+
+
+async def defer(
+    interaction: discord.Interaction, name: str, *, ephemeral: bool = False, thinking: bool = False
+) -> Sent:
+    """Answer that the answer comes later: with "thinking…", or, below a button, with nothing to be seen."""
+    return await _insist(name, lambda: interaction.response.defer(ephemeral=ephemeral, thinking=thinking))
+
+
+async def say(interaction: discord.Interaction, name: str, answer: Answer, *, ephemeral: bool) -> Sent:
+    """Answer with what there is to say."""
+
+    async def send() -> Any:
+        with ExitStack() as stack:
+            return await interaction.response.send_message(
+                ephemeral=ephemeral, allowed_mentions=QUIET, **_content(answer, stack)
+            )
+
+    return await _insist(name, send)
+
+
+async def edit(interaction: discord.Interaction, answer: Answer) -> None:
+    """Replace the first answer by another; raises what Discord says."""
+    with ExitStack() as stack:
+        options = _content(answer, stack)
+        if not isinstance(answer.view, discord.ui.LayoutView):
+            files = options.pop("files", [])
+            options = {"content": None, "view": None, "embeds": [], **options}
+            if answer.embeds or files:
+                options["attachments"] = files
+        await interaction.edit_original_response(allowed_mentions=QUIET, **options)
+
+
+def _content(answer: Answer, stack: ExitStack) -> dict[str, Any]:
+    if isinstance(answer.view, discord.ui.LayoutView):
+        return {"view": answer.view}
+    options: dict[str, Any] = {}
+    if text := cards.fitting(str(answer.text)):
+        options["content"] = text
+    if answer.view is not None:
+        options["view"] = answer.view
+    if answer.embeds:
+        options["embeds"] = answer.embeds
+    if answer.files:
+        options["files"] = [discord.File(path, filename=name) for path, name in answer.files]
+        for file in options["files"]:
+            stack.callback(file.close)
+    return options
+
+
+async def _insist(name: str, send: Callable[[], Awaitable[Any]]) -> Sent:
+    """Send a first answer, again where its own answer was lost."""
+    refusal = Refusal.LATER
+    try:
+        async with asyncio.timeout(TRYING_SECONDS):
+            for _ in range(TRIES):
+                try:
+                    response = await send()
+                except UNREACHABLE as error:
+                    refusal = meaning_of(error)
+                    log.info("interaction %s: its first answer was not taken: %s", name, explain(error))
+                    if refusal is not Refusal.LATER:
+                        break
+                except discord.InteractionResponded:  # something has answered, and it could not be read
+                    break
+                else:
+                    return Sent(None, getattr(response, "message_id", None))
+    except TimeoutError:
+        log.info("interaction %s: its first answer was not heard of in time", name)
+    return Sent(refusal)

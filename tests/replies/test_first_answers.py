@@ -1,0 +1,290 @@
+"""The first answer is the answer: one request for each command, and nothing is ordered whose answer never arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.replies.interactions import CROWD
+from sandbox.discord.faults import FIRST_ANSWERS
+from tests.end_to_end.world import SONG
+from tests.tasks.room import open_room
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandbox.discord import Call, Message
+    from tests.end_to_end.world import Person
+    from tests.tasks.room import Room
+
+SAID, PUT_OFF = 4, 5
+"""The types of a first answer that says something, and of "thinking…"."""
+
+ANSWER_WITHIN = 3000.0
+"""Milliseconds."""
+
+
+def requests(room: Room, call: Call) -> list[str]:
+    """Return what the bot has asked of Discord for an interaction."""
+    return [one.method for one in room.discord.requests if call.token in one.path]
+
+
+def posts(person: Person) -> list[Message]:
+    return [message for message in person.channel.messages if message.files]
+
+
+def asked(room: Room) -> bool:
+    return bool(room.rows("SELECT 1 FROM notifications WHERE state = 'asked'"))
+
+
+def counted(room: Room) -> int:
+    """Return how many orders count against the limits of the only member."""
+    return sum(row["songs"] for row in room.rows("SELECT songs FROM usage WHERE user_id != 0"))
+
+
+async def test_an_order_is_acknowledged_by_one_request(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        room.vidgo.hold(SONG)
+        call = await ada.use("music generate", prompt="the sea")
+        reply = await call.reply()
+        await room.until(lambda: room.vidgo.accepted(SONG))
+        await room.settle()
+        assert requests(room, call) == ["POST"]
+        assert (call.ack_type, reply.ephemeral) == (SAID, False)
+        assert reply.content.startswith("Making **the sea** – started <t:")
+        assert [button.label for button in reply.buttons] == ["Don't post"]
+        room.vidgo.release(SONG)
+        await room.pass_until(lambda: posts(ada))
+        assert posts(ada)[0].reference == reply.id
+
+
+async def test_a_refusal_is_one_private_request(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        call = await ada.cover()
+        assert "You have no songs here yet" in await ada.refusal(call)
+        await room.settle()
+        assert requests(room, call) == ["POST"]
+        assert (call.ack_type, call.deleted_original) == (SAID, False)
+
+
+async def test_a_private_command_is_one_private_request(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        call = await ada.use("music status")
+        reply = await call.reply()
+        await room.settle()
+        assert requests(room, call) == ["POST"]
+        assert (call.ack_type, reply.ephemeral) == (SAID, True)
+
+
+async def test_what_takes_longer_is_put_off_and_answered_then(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        song = room.vidgo.add_song("Sea")
+        slow = room.vidgo.fault("detail", "slow", seconds=5)
+        call = await ada.cover(song.id)
+        await room.vidgo.wait_fault(slow)
+        await call.acknowledged()
+        assert call.ack_type == PUT_OFF
+        room.advance(5)
+        assert "Covering **Sea**" in (await call.reply()).content
+        await room.pass_until(lambda: posts(ada))
+
+
+async def test_vidgos_answer_holds_up_nobody(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        slow = room.vidgo.fault("submit", "slow", seconds=20)
+        call = await ada.use("music generate", prompt="the sea")
+        assert "Making **the sea**" in (await call.reply()).content
+        assert call.ack_type == SAID
+        await room.vidgo.wait_fault(slow)
+        await room.pass_until(lambda: posts(ada))
+
+
+# Answers that are lost
+
+
+async def test_a_lost_answer_to_the_first_answer_is_asked_for_again(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        lost = room.discord.lose_answer("POST", FIRST_ANSWERS, when="after")
+        call = await ada.use("music generate", prompt="the sea")
+        await lost.used_up()
+        reply = await call.reply()
+        await room.pass_until(lambda: posts(ada))
+        assert len(room.vidgo.submissions) == len(posts(ada)) == 1
+        assert posts(ada)[0].reference == reply.id  # so its id was learned
+        await room.until(lambda: str(posts(ada)[0].id) in reply.content)
+
+
+async def test_a_first_answer_of_which_nothing_is_ever_heard_is_found_at_discord(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        lost = room.discord.lose_answer("POST", FIRST_ANSWERS, times=3, when="after")
+        call = await ada.use("music generate", prompt="the sea")
+        await lost.used_up()
+        reply = await call.reply()
+        await room.pass_until(lambda: posts(ada))
+        assert len(room.vidgo.submissions) == len(posts(ada)) == 1
+        assert posts(ada)[0].reference == reply.id
+        assert len(call.replies) == 1
+
+
+@pytest.mark.parametrize("command", ["cover", "music status"])
+async def test_a_private_sentence_of_which_nothing_is_ever_heard_is_not_said_again(
+    tmp_path: Path, command: str
+) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        lost = room.discord.lose_answer("POST", FIRST_ANSWERS, times=3, when="after")
+        call = await ada.use(command)
+        await lost.used_up()
+        await room.pass_until(lambda: not asked(room))
+        assert len(call.replies) == 1
+        assert call.replies[0].edits == []
+
+
+async def test_what_never_arrived_is_not_ordered_and_does_not_count(tmp_path: Path) -> None:
+    async with open_room(tmp_path, DAILY_SONGS_PER_USER="5") as room:
+        ada = room.person("ada")
+        lost = room.discord.lose_answer("POST", FIRST_ANSWERS, times=3, when="before")
+        call = await ada.use("music generate", prompt="the sea")
+        await lost.used_up()
+        await room.pass_until(lambda: not asked(room))
+        room.advance(600)
+        await room.settle()
+        assert call.acknowledged_at is None
+        assert room.vidgo.submissions == []
+        assert counted(room) == 0
+
+
+async def test_what_comes_too_late_is_not_ordered_and_does_not_count(tmp_path: Path) -> None:
+    async with open_room(tmp_path, DAILY_SONGS_PER_USER="5") as room:
+        ada = room.person("ada")
+        hanging = room.discord.hang("POST", FIRST_ANSWERS, seconds=0.3)
+        call = await ada.use("music generate", prompt="the sea")
+        await hanging.strikes(1)
+        room.advance(5)
+        await room.pass_until(lambda: not asked(room))
+        assert call.acknowledged_at is None
+        assert room.vidgo.submissions == []
+        assert counted(room) == 0
+
+
+async def test_somebody_elses_order_goes_on_where_the_first_ones_answer_never_arrived(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        song = await ada.imports("Sea")
+        eve = room.person("eve", ada.channel)
+        await eve.brings_in(song)
+        hanging = room.discord.hang("POST", FIRST_ANSWERS, seconds=1)
+        first = await ada.cover()
+        await hanging.strikes(1)
+        second = await eve.cover()
+        assert "you get it too" in (await second.reply()).content
+        room.discord.clear_faults()
+        room.advance(5)
+        await room.pass_until(lambda: posts(eve))
+        assert first.acknowledged_at is None
+        assert len(posts(eve)) == len(room.vidgo.submissions) == 1
+
+
+# Words that Discord does not take
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+async def test_words_that_discord_does_not_take_are_said_without_the_members(tmp_path: Path, refused: int) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        room.discord.refuse("POST", FIRST_ANSWERS, 200000, status=400, times=refused)
+        call = await ada.use("music generate", prompt="the sea")
+        reply = await call.reply()
+        assert reply.content == "I have your order and post the result here."
+        assert reply.ephemeral == (refused == 2)
+        await room.pass_until(lambda: posts(ada))
+        assert len(room.vidgo.submissions) == 1
+
+
+# Deaths
+
+
+async def test_a_death_before_the_first_answer_orders_nothing(tmp_path: Path) -> None:
+    async with open_room(tmp_path, DAILY_SONGS_PER_USER="5") as room:
+        ada = room.person("ada")
+        hanging = room.discord.hang("POST", FIRST_ANSWERS, seconds=60)
+        call = await ada.use("music generate", prompt="the sea")
+        await hanging.strikes(1)
+        assert room.tasks("queued") == 1
+        await room.bot.kill()
+        await room.bot.start()
+        await room.pass_until(lambda: not asked(room))
+        room.advance(600)
+        await room.settle()
+        assert call.acknowledged_at is None
+        assert room.vidgo.submissions == []
+        assert counted(room) == 0
+
+
+async def test_a_death_right_after_the_first_answer_loses_nothing(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        hanging = room.discord.hang("POST", FIRST_ANSWERS, seconds=60, when="after")
+        call = await ada.use("music generate", prompt="the sea")
+        await hanging.strikes(1)
+        await room.bot.kill()
+        assert room.vidgo.submissions == []
+        await room.bot.start()
+        await room.pass_until(lambda: posts(ada))
+        assert len(room.vidgo.submissions) == len(posts(ada)) == len(call.replies) == 1
+        assert posts(ada)[0].reference == call.replies[0].id
+
+
+async def test_a_death_right_after_a_private_sentence_says_it_once(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        hanging = room.discord.hang("POST", FIRST_ANSWERS, seconds=60, when="after")
+        call = await ada.cover()
+        await hanging.strikes(1)
+        await room.bot.kill()
+        await room.bot.start()
+        await room.pass_until(lambda: not asked(room))
+        assert len(call.replies) == 1
+        assert "You have no songs here yet" in call.replies[0].content
+
+
+async def test_who_stops_an_order_before_it_is_known_as_acknowledged_has_nothing_ordered(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        hanging = room.discord.hang("POST", FIRST_ANSWERS, seconds=2, when="after")
+        call = await ada.use("music generate", prompt="the sea")
+        await hanging.strikes(1)
+        reply = await call.reply()
+        await room.discord.press(ada.member, reply, "Don't post")
+        await room.until(lambda: "will not be posted" in reply.content)
+        room.advance(2)
+        await room.settle()
+        assert "will not be posted" in reply.content
+        assert room.vidgo.submissions == []
+
+
+# Many at once
+
+
+async def test_in_a_crowd_all_first_answers_come_in_time(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        room.vidgo.credits = 1e6
+        room.vidgo.hold(SONG)
+        people = [room.person(f"member{number}") for number in range(3 * CROWD)]
+        calls = await asyncio.gather(*(one.use("music generate", prompt=one.member.name) for one in people))
+        times = await asyncio.gather(*(call.acknowledged(20) for call in calls))
+        assert max(times) < ANSWER_WITHIN
+        kinds = [call.ack_type for call in calls]
+        assert SAID in kinds
+        for call in calls:
+            assert "Making **" in (await call.reply(60)).content
+        await room.until(lambda: len(room.vidgo.submissions) == len(people))
