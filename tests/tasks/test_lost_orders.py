@@ -194,7 +194,8 @@ async def test_another_order_is_told_at_once_where_no_callback_can_come(tmp_path
         ada = room.person("ada")
         room.vidgo.fault("submit", "lose_answer_before")
         call = await ada.use("music generate", prompt="the sea")
-        assert "never confirmed the order" in await ada.refusal(call)
+        assert "never confirmed the order" in (await ada.failure(call)).content
+        await says(room, await call.reply(), "has not come")
         assert len(room.vidgo.submissions) == 1
 
 
