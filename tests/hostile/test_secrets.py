@@ -115,7 +115,7 @@ async def vidgo_fails(world: World) -> None:
     ada = world.person("ada")
     await ada.imports("Without Key")
     world.vidgo.revoke_key()
-    await ada.refusal(await ada.cover())
+    await ada.failure(await ada.cover())
     world.vidgo.revoked = False
 
 
@@ -141,7 +141,7 @@ async def files_are_bad(world: World) -> None:
         if rule in odd:
             await world.bot.wait_log("its file comes later", after=log)
         else:
-            await ada.result(call, 30)
+            await ada.failure(call, 30)
 
 
 async def strangers_call(world: World) -> list[tuple[int, str]]:
