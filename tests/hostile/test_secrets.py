@@ -141,7 +141,7 @@ async def files_are_bad(world: World) -> None:
         if rule in odd:
             await world.bot.wait_log("its file comes later", after=log)
         else:
-            await ada.failure(call, 30)
+            await ada.result(call, 30)
 
 
 async def strangers_call(world: World) -> list[tuple[int, str]]:
