@@ -125,6 +125,7 @@ async def queue(stage: Stage, _: object = None) -> None:
 SLOWLY = {"VIDGO_REQUESTS_PER_SECOND": "4"}
 """A limit as real ones are, so that orders have to wait for their turn."""
 
+UNACKNOWLEDGED = Point("discord POST /interactions/*/*/callback before", wire=True)
 ACKNOWLEDGED = Point("discord POST /interactions/*/*/callback after", wire=True)
 SUBMITTED = Point("vidgo POST /api/generate/submit after", wire=True)
 POSTED = Point("discord POST /channels/*/messages after", wire=True)
