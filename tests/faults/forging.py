@@ -142,10 +142,11 @@ def called_in_doubt_unsent(stage: Stage, order: Order) -> None:
     whisper(order, IN_DOUBT)
 
 
-def never_sent(stage: Stage, order: Order) -> None:
-    """Let VidGo have seen nothing of an order that waited to be sent."""
+def never_sent(stage: Stage, order: Order, at: float | None = None) -> None:
+    """Let VidGo have seen nothing of an order that waited to be sent, and was to be sent at a moment."""
     stage.vidgo.submissions = [one for one in stage.vidgo.submissions if one.input["prompt"] != order.key]
-    change(stage, "UPDATE tasks SET submitted_at = ? WHERE user_id = ?", stage.time.now() - 100, order.member.id)
+    at = stage.time.now() - 100 if at is None else at
+    change(stage, "UPDATE tasks SET submitted_at = ? WHERE user_id = ?", at, order.member.id)
 
 
 def ordered_after_all(_stage: Stage, order: Order) -> None:

@@ -166,15 +166,16 @@ async def test_what_was_paid_and_never_confirmed_is_counted_apart(stage: Stage, 
 
 async def test_doubts_are_believed_for_a_few_orders_at_a_death(stage: Stage, before: Verdict) -> None:
     orders = [one for one in stage.orders if one.kind == "generate" and one.member.name not in TOUCHED]
+    sent_at = stage.time.now() - 100
     for order in orders[:ON_THE_WAY]:
-        forging.never_sent(stage, order)
+        forging.never_sent(stage, order, sent_at)
         forging.whisper(order, forging.IN_DOUBT)
-    stage.program.ends.append(stage.time.now() - 100 + INTENT_SECONDS / 2)
+    stage.program.ends.append(sent_at + INTENT_SECONDS / 2)
     verdict = await audit(stage)
     verdict.subtract(before)
     assert not any("in doubt" in damage.what for damage in verdict.damages)
     assert not any("never sent" in damage.what for damage in verdict.damages)
-    forging.never_sent(stage, orders[ON_THE_WAY])
+    forging.never_sent(stage, orders[ON_THE_WAY], sent_at)
     forging.whisper(orders[ON_THE_WAY], forging.IN_DOUBT)
     verdict = await audit(stage)
     verdict.subtract(before)
