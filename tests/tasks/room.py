@@ -44,7 +44,7 @@ HANGS_SECONDS = 0.2
 _IN_A_THREAD = "SQLiteConnection."
 """Whose tasks are not broken off: threads die with a program, and here they go on with what they hold."""
 
-_WORKERS = ("poller ", "delivery ", "acknowledgements ", "archiver ", "alarms ", "greetings ", "watch ")
+_WORKERS = ("poller ", "delivery ", "acknowledgements ", "archiver ", "alarms ", "greetings ", "watch ", "pictures ")
 _WORK = (*_WORKERS, "submit ", "command ", "CommandTree-invoker", "discord-ui-")
 
 _process: ContextVar[int | None] = ContextVar("process", default=None)
