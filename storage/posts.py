@@ -27,6 +27,7 @@ _COVER_FOR = quick(
         tasks.c.status == TaskStatus.FINISHED,
         notifications.c.user_id == bindparam("of_user"),
         notifications.c.guild_id == bindparam("of_guild"),
+        notifications.c.position == bindparam("of_position"),
         notifications.c.state == NotificationState.DELIVERED,
         notifications.c.message_id.is_not(None),
     )
@@ -71,9 +72,11 @@ async def of(
     return [from_row(row) for row in await snapshot.execute(_POSTS[position is not None, with_artwork], values)]
 
 
-async def cover_for(snapshot: Snapshot, user_id: int, guild_id: int | None, source_id: str) -> Notification | None:
-    """Return the newest post of a song's finished cover that a member has in a server."""
-    values = {"of_user": user_id, "of_guild": guild_id, "of_source": source_id}
+async def cover_for(
+    snapshot: Snapshot, user_id: int, guild_id: int | None, source_id: str, position: int
+) -> Notification | None:
+    """Return the newest post that a member has in a server of a song's finished cover, with that version's music."""
+    values = {"of_user": user_id, "of_guild": guild_id, "of_source": source_id, "of_position": position}
     row = (await snapshot.execute(_COVER_FOR, values)).first()
     return None if row is None else from_row(row)
 

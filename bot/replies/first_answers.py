@@ -61,23 +61,22 @@ async def edit(interaction: discord.Interaction, answer: Answer) -> None:
     """Replace the first answer by another; raises what Discord says."""
     with ExitStack() as stack:
         options = _content(answer, stack)
-        if not isinstance(answer.view, discord.ui.LayoutView):
-            files = options.pop("files", [])
-            options = {"content": None, "view": None, "embeds": [], **options}
-            if answer.embeds or files:
-                options["attachments"] = files
+        files = options.pop("files", [])
+        # What was said in the other way goes: neither text nor embeds stand beside a layout.
+        options = {"content": None, "view": None, "embeds": [], **options}
+        if answer.embeds or files or isinstance(answer.view, discord.ui.LayoutView):
+            options["attachments"] = files
         await interaction.edit_original_response(allowed_mentions=QUIET, **options)
 
 
 def _content(answer: Answer, stack: ExitStack) -> dict[str, Any]:
-    if isinstance(answer.view, discord.ui.LayoutView):
-        return {"view": answer.view}
     options: dict[str, Any] = {}
-    if text := cards.fitting(str(answer.text)):
+    is_layout = isinstance(answer.view, discord.ui.LayoutView)
+    if not is_layout and (text := cards.fitting(str(answer.text))):
         options["content"] = text
     if answer.view is not None:
         options["view"] = answer.view
-    if answer.embeds:
+    if answer.embeds and not is_layout:
         options["embeds"] = answer.embeds
     if answer.files:
         options["files"] = [discord.File(path, filename=name) for path, name in answer.files]

@@ -76,9 +76,9 @@ class Covers:
         return Ordered(task, song.title, joined, left)
 
     async def _look_for_post(self, requester: Requester, song: Song) -> None:
-        """Raise `MemberError` where a member has the cover of a song in this server, in a post that is still there."""
+        """Raise `MemberError` where a member has a version's cover in this server, in a post that is still there."""
         async with self._database.read() as snapshot:
-            row = await posts.cover_for(snapshot, requester.user_id, requester.guild_id, song.task_id)
+            row = await posts.cover_for(snapshot, requester.user_id, requester.guild_id, song.task_id, song.position)
         if row is None or row.message_id is None:
             return
         try:

@@ -206,7 +206,8 @@ async def test_what_vidgo_would_not_take_is_refused_privately(world: World, name
 async def test_eight_minutes_are_not_too_long(world: World) -> None:
     ada = world.person("ada")
     call = await cover_file(ada, "just.wav", wav(479), style="minuet")
-    assert "Performing **just** anew" in said(await call.reply())
+    assert "Covering **just** in the style *minuet*" in said(await call.reply())
+    await ada.result(call)
     assert len(asked(world, "minuet")) == 1
 
 
@@ -292,15 +293,17 @@ async def test_the_same_recording_in_the_same_style_is_ordered_once_at_a_time(wo
     bob = world.person("bob", ada.channel)
     world.vidgo.hold(PERFORM)
     mine = await asyncio.gather(*(cover_file(ada, f"take {n}.mp3", mp3, style="ska") for n in (1, 2)))
-    await asyncio.gather(*(call.reply() for call in mine))
-    assert len(asked(world, "ska")) == 1
+    words = [said(await call.reply()) for call in mine]
+    assert sum("already" in one for one in words) == 1
+    await eventually(lambda: len(asked(world, "ska")) == 1)
     # Somebody else's is somebody else's.
     theirs = await cover_file(bob, "take.mp3", mp3, style="ska")
-    await theirs.reply()
-    assert len(asked(world, "ska")) == 2
+    assert "already" not in said(await theirs.reply())
+    await eventually(lambda: len(asked(world, "ska")) == 2)
     world.vidgo.release(PERFORM)
     for person, call in ((ada, mine[0]), (ada, mine[1]), (bob, theirs)):
         await person.result(call)
+    assert len(asked(world, "ska")) == 2
 
 
 async def test_a_server_may_switch_recordings_off(world: World, mp3: bytes) -> None:

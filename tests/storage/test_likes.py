@@ -138,10 +138,11 @@ async def test_the_post_of_a_cover_is_its_requesters_in_the_same_server(database
         assert task is not None
         cover = next(iter((await export.export_member(transaction, ADA))["tasks"]))
         source = cover["source_id"]
-        found = await posts.cover_for(transaction, ADA, GUILD, source)
+        found = await posts.cover_for(transaction, ADA, GUILD, source, 0)
         assert found is not None
         assert found.id == row.id
-        assert await posts.cover_for(transaction, BOB, GUILD, source) is None
-        assert await posts.cover_for(transaction, ADA, GUILD + 1, source) is None
+        assert await posts.cover_for(transaction, BOB, GUILD, source, 0) is None
+        assert await posts.cover_for(transaction, ADA, GUILD + 1, source, 0) is None
+        assert await posts.cover_for(transaction, ADA, GUILD, source, 1) is None
         await notifications.remove(transaction, row.id)
-        assert await posts.cover_for(transaction, ADA, GUILD, source) is None
+        assert await posts.cover_for(transaction, ADA, GUILD, source, 0) is None
