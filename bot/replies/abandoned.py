@@ -11,6 +11,7 @@ import discord
 
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.acknowledgements import Acknowledgements
+from bot.replies.posting import find_by_button
 from bot.replies.private import ORIGINAL, QUIET, tell_directly, webhook_of
 from bot.tasks.unwanted import withdraw
 from bot.words import cards, errors
@@ -34,7 +35,7 @@ DEAD_SECONDS = 5.0
 class _Shown:
     """What a member was shown as the first answer, None for "thinking…", what was deleted and what nobody knows."""
 
-    message: discord.WebhookMessage | None = None
+    message: discord.Message | None = None
     is_unanswered: bool = False
 
 
@@ -55,7 +56,7 @@ class Abandoned:
 
     async def answer(self, row: Notification, task: Task | None) -> None:
         """Acknowledge what was ordered, or say that nothing was, where nobody has done so already."""
-        shown = await self._shown(row)
+        shown = await self._shown(row, task)
         if shown.is_unanswered:
             await self._take_back(row)
         elif task is not None and shown.message is not None:
@@ -68,18 +69,34 @@ class Abandoned:
         else:
             await self._explain(row)
 
-    async def _shown(self, row: Notification) -> _Shown:
+    async def _shown(self, row: Notification, task: Task | None) -> _Shown:
         """Ask Discord what became of the first answer; raises what it says where another try may help."""
-        if row.interaction_token is None or row.token_expires_at <= self._clock():
-            return _Shown()
+        if row.interaction_token is not None and row.token_expires_at > self._clock():
+            try:
+                message = await webhook_of(self._client, row).fetch_message(ORIGINAL)
+            except discord.HTTPException as error:
+                meaning = meaning_of(error)
+                if meaning is Refusal.LATER:
+                    raise
+                if error.code in UNANSWERED or meaning is not Refusal.EXPIRED:
+                    return _Shown(is_unanswered=error.code in UNANSWERED)
+            else:
+                return _Shown() if message.flags.loading else _Shown(message)
+        return _Shown() if task is None else await self._shown_in_channel(row)
+
+    async def _shown_in_channel(self, row: Notification) -> _Shown:
+        """Look for the acknowledgement in the channel, where the token has expired by which to ask for it.
+
+        Where there is none, Discord itself has told the member that nobody answered.
+        """
         try:
-            message = await webhook_of(self._client, row).fetch_message(ORIGINAL)
+            found = await find_by_button(self._client, row, cards.stop_id(row.id))
         except discord.HTTPException as error:
-            meaning = meaning_of(error)
-            if meaning is Refusal.LATER:
+            if meaning_of(error) is Refusal.LATER:
                 raise
-            return _Shown(is_unanswered=error.code in UNANSWERED)
-        return _Shown() if message.flags.loading else _Shown(message)
+            log.info("the acknowledgement of %s cannot be looked for: %s", row.id, explain(error))
+            return _Shown()
+        return _Shown(found, is_unanswered=found is None)
 
     async def _take_back(self, row: Notification) -> None:
         """Order nothing for a command that was never answered, as Discord itself has told the member."""

@@ -97,15 +97,8 @@ class Posting:
 
     async def find(self, row: Notification) -> discord.Message | None:
         """Return the message that this notification was posted as, if it was."""
-        channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
-        custom_id = cards.remove_id(row.id)
         try:
-            async for message in channel.history(after=_sent_after(row), limit=LOOK_BACK, oldest_first=True):
-                for component in message.components:
-                    if isinstance(component, discord.ActionRow) and any(
-                        getattr(child, "custom_id", None) == custom_id for child in component.children
-                    ):
-                        return message
+            return await find_by_button(self._client, row, cards.remove_id(row.id))
         except discord.HTTPException as error:
             if meaning_of(error) is Refusal.LATER:
                 raise
@@ -125,6 +118,18 @@ class Posting:
         options: dict[str, Any] = {} if reference is None else {"reference": reference}
         with ExitStack() as stack:
             return (await channel.send(**_content(post, row, stack), nonce=row.id, **options)).id
+
+
+async def find_by_button(client: discord.Client, row: Notification, custom_id: str) -> discord.Message | None:
+    """Return the message of a notification in its channel that has a button; raises what Discord says."""
+    channel = client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
+    async for message in channel.history(after=_sent_after(row), limit=LOOK_BACK, oldest_first=True):
+        for component in message.components:
+            if isinstance(component, discord.ActionRow) and any(
+                getattr(child, "custom_id", None) == custom_id for child in component.children
+            ):
+                return message
+    return None
 
 
 def _sent_after(row: Notification) -> discord.Object:

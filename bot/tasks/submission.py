@@ -93,6 +93,7 @@ class Submission:
         self._metrics = metrics
         self._queued: dict[str, asyncio.Task[None]] = {}
         self._sending: set[str] = set()
+        self._is_stopped = False
 
     @property
     def _expects_callbacks(self) -> bool:
@@ -127,7 +128,11 @@ class Submission:
         return submission
 
     async def stop(self, deadline: float) -> None:
-        """Leave in the queue what waits for its turn, and let the others end until `deadline` (event loop's clock)."""
+        """Leave in the queue what waits for its turn, and let the others end until `deadline` (event loop's clock).
+
+        What is begun from now on, by a command that ends last, stays in the queue too.
+        """
+        self._is_stopped = True
         for task_id, submission in list(self._queued.items()):
             if task_id not in self._sending:
                 submission.cancel()
@@ -140,6 +145,8 @@ class Submission:
 
     async def _submit(self, task_id: str) -> None:
         about(task_id)
+        if self._is_stopped:  # nobody would wait for the answer
+            return
         turn = await self._vidgo.turn()
         # From the intent on, a stop waits for it: what is noted as sent and was not would be in doubt for ever.
         self._sending.add(task_id)

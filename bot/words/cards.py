@@ -70,9 +70,14 @@ def remove_id(notification_id: str) -> str:
     return f"remove:{notification_id}"
 
 
+def stop_id(notification_id: str) -> str:
+    """Return the custom id of the *Don't post* button, by which an acknowledgement is known again after a crash."""
+    return f"stop:{notification_id}"
+
+
 def stop_button(notification_id: str) -> discord.ui.Button[Any]:
     """Make the *Don't post* button."""
-    return discord.ui.Button(label=str(labels.stop()), custom_id=f"stop:{notification_id}")
+    return discord.ui.Button(label=str(labels.stop()), custom_id=stop_id(notification_id))
 
 
 def waiting_buttons(notification_id: str) -> discord.ui.View:

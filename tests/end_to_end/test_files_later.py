@@ -176,12 +176,13 @@ async def test_an_unusual_address_of_audio_is_never_taken_for_none(world: World,
         world.vidgo.set_result(COVER, "audio", times=1)
         location = f"http://127.0.0.1:{site.port}/{name}?{SECRET}"
         world.vidgo.set_song_files("url", model=COVER, times=1, location=location)
-        result = await ada.covered()
+        call = await ada.cover()
+        ending = await (ada.result(call) if found else ada.failure(call))
     if found:
-        assert "a new version" in result.content
-        assert len(result.attachments) == 1
+        assert "a new version" in ending.content
+        assert len(ending.attachments) == 1
     else:
-        assert "names an address for its file that cannot be used" in result.content
+        assert "names an address for its file that cannot be used" in ending.content
         line = await world.bot.wait_log("names an address of its audio", after=logged)
         assert SECRET not in line
         assert f"http://127.0.0.1:{site.port}/xxx" in line

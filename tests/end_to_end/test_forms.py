@@ -151,7 +151,7 @@ async def test_what_vidgo_refuses_comes_back_filled_in_over_a_restart(world: Wor
         call = await ada.use("music generate", prompt="rude words", style="punk", title="Rude")
     else:
         call = await submit(ada, await ada.use("music generate"), prompt="rude words", style="punk", title="Rude")
-    refused = await told(call)
+    refused = await noted(world, await ada.failure(call))
     assert refused.content == (
         "VidGo did not make **Rude**: its rules do not allow some of the words. Change them and try again. "
         "No credits were used."
@@ -205,8 +205,8 @@ async def test_try_again_pressed_twice_at_once_pays_once(world: World) -> None:
 async def test_what_is_refused_once_more_can_be_tried_once_more(world: World) -> None:
     ada = world.person("ada")
     world.vidgo.fault("submit", "status", status=400, body=POLICY, model=SONG, times=2)
-    refused = await told(await ada.use("music generate", prompt="third time lucky"))
-    refused = await told(await press(ada, refused, TRY))
+    refused = await noted(world, await ada.failure(await ada.use("music generate", prompt="third time lucky")))
+    refused = await noted(world, await ada.failure(await press(ada, refused, TRY)))
     assert [button.label for button in refused.buttons] == [TRY, CHANGE]
     assert (await open_form(ada, await press(ada, refused, CHANGE)))["prompt"] == "third time lucky"
     assert "here is your song" in (await ada.result(await press(ada, refused, TRY))).content

@@ -114,7 +114,10 @@ async def test_commands_are_described_in_every_language(polling: World) -> None:
     }
     menus = [command for command in registered if command["type"] != CHAT_INPUT]
     assert [menu["name"] for menu in menus] == ["Cover this track"]
-    assert not menus[0].get("name_localizations")
+    # It is read, not typed.
+    expected = {locale: translate("Cover this track", locale) for locale in LANGUAGES}
+    assert menus[0]["name_localizations"] == expected
+    assert expected["de"] == "Diesen Song covern"
 
 
 def _described(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -166,7 +166,8 @@ async def test_dont_post_is_for_the_requester_alone(world: World, when: str) -> 
     world.vidgo.hold(COVER)
     call = await ada.cover()
     acknowledgement = await call.reply()
-    await eventually(lambda: world.rows("SELECT 1 FROM tasks WHERE status IN ('waiting', 'running')") != [])
+    is_sent = "SELECT 1 FROM tasks WHERE status IN ('waiting', 'running') AND title = ?"
+    await eventually(lambda: world.rows(is_sent, f"Stopped {when}") != [])
     await come_back(world, when)
     assert "Only the member who asked for it can stop this" in await private_word(
         await press(bob, acknowledgement, "Don't post")

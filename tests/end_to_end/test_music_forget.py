@@ -17,6 +17,7 @@ from tests.end_to_end.music import (
     forge,
     handed_over,
     intact,
+    lines,
     noted,
     open_library,
     open_music,
@@ -259,7 +260,7 @@ async def test_everything_about_a_member_goes_after_a_confirmation(world: World)
     await bob.result(joined)
     assert [one for one in ada.channel.messages if one.reference == acknowledgement.id] == []
     assert "no longer know" in await private_word(await press(ada, acknowledgement, "Don't post"))
-    assert "You have no songs here yet" in (await open_library(ada)).content
+    assert "You have no songs here yet" in lines(await open_library(ada))[0]
     assert await ada.type_track("") == []
     assert "nothing" in (await (await ada.use("music status")).reply()).content
     world.vidgo.expire_files(shared)

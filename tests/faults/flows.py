@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bot.replies.interactions import DECIDE_SECONDS
 from sandbox import music
 from tests.faults.harness import COVER, Point
 
@@ -74,6 +75,24 @@ async def refusal(stage: Stage, _: object = None) -> None:
     await stage.refused()
 
 
+def _slowly(stage: Stage) -> None:
+    """Let VidGo take so long to tell of a song that the first answer cannot wait for it."""
+    stage.vidgo.clear_faults("detail")
+    stage.vidgo.fault("detail", "slow", seconds=1.5 * DECIDE_SECONDS)
+
+
+async def late_cover(stage: Stage, _: object = None) -> None:
+    """Order a cover whose acknowledgement has to be put off."""
+    _slowly(stage)
+    await stage.cover(stage.song())
+
+
+async def late_refusal(stage: Stage, _: object = None) -> None:
+    """Order the cover of a song that does not exist, as turns out only after "thinking…"."""
+    _slowly(stage)
+    await stage.refused()
+
+
 async def held_up(stage: Stage, _: object = None) -> None:
     """Order a cover while VidGo has no room."""
     stage.vidgo.clear_faults("submit")
@@ -106,6 +125,7 @@ async def queue(stage: Stage, _: object = None) -> None:
 SLOWLY = {"VIDGO_REQUESTS_PER_SECOND": "4"}
 """A limit as real ones are, so that orders have to wait for their turn."""
 
+UNACKNOWLEDGED = Point("discord POST /interactions/*/*/callback before", wire=True)
 ACKNOWLEDGED = Point("discord POST /interactions/*/*/callback after", wire=True)
 SUBMITTED = Point("vidgo POST /api/generate/submit after", wire=True)
 POSTED = Point("discord POST /channels/*/messages after", wire=True)
@@ -119,6 +139,8 @@ FLOWS = (
     Flow("two for one song", same_song, callbacks=False, prepare=bring_in),
     Flow("VidGo fails", failure),
     Flow("refused", refusal),
+    Flow("acknowledged late", late_cover),
+    Flow("refused late", late_refusal),
     Flow("VidGo has no room", held_up, callbacks=False),
     Flow("made elsewhere", taken_over, callbacks=False),
     Flow("don't post", not_wanted),
@@ -127,5 +149,7 @@ FLOWS = (
     Flow("restart, submitted", cover, first=SUBMITTED),
     Flow("restart, posted", cover, first=POSTED),
     Flow("restart, refused", refusal, first=ACKNOWLEDGED),
-    Flow("restart, half refused", refusal, first=DELETED),
+    Flow("restart, acknowledged late", late_cover, first=ACKNOWLEDGED),
+    Flow("restart, refused late", late_refusal, first=ACKNOWLEDGED),
+    Flow("restart, half refused", late_refusal, first=DELETED),
 )

@@ -215,8 +215,11 @@ class Stage:
         self.vidgo.hold(COVER)
         order = await self.cover(self.song(), channel)
         await self.until(lambda: self._stop_button(order) is not None, "acknowledgement")
-        query = "SELECT 1 FROM notifications WHERE user_id = ? AND state = 'waiting'"
-        await self.until(lambda: bool(self.rows(query, order.member.id)), "waiting notification")
+        query = (
+            "SELECT 1 FROM notifications JOIN tasks ON tasks.id = task_id "
+            "WHERE notifications.user_id = ? AND state = 'waiting' AND vidgo_id IS NOT NULL"
+        )
+        await self.until(lambda: bool(self.rows(query, order.member.id)), "cover that VidGo works on")
         return order
 
     async def stop_posting(self, order: Order) -> None:

@@ -18,6 +18,16 @@ async def acknowledged(stage: Stage, *orders: Order) -> None:
     await stage.until(lambda: all(_shows(order) or stage.ended(order) for order in orders), "acknowledgement")
 
 
+async def under_way(stage: Stage, *orders: Order) -> None:
+    """Wait until each order shows something to whoever asked, and the program knows by which id VidGo has it."""
+    query = (
+        "SELECT 1 FROM notifications JOIN tasks ON tasks.id = notifications.task_id"
+        " WHERE notifications.user_id = ? AND notifications.channel_id = ? AND tasks.vidgo_id IS NOT NULL"
+    )
+    await acknowledged(stage, *orders)
+    await stage.until(lambda: all(stage.rows(query, *order.place) for order in orders), "order that VidGo has taken")
+
+
 async def ended(stage: Stage, *orders: Order, seconds: float = SETTLE_SECONDS) -> None:
     """Wait until each order has an end that members can see."""
     await stage.until(lambda: all(map(stage.ended, orders)), "end", seconds)

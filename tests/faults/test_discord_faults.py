@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 import pytest_asyncio
 
 from tests.faults.audit import assert_sound
-from tests.faults.flows import ACKNOWLEDGED, POSTED, SUBMITTED
-from tests.faults.harness import COVER, Stage, open_stage
+from tests.faults.flows import ACKNOWLEDGED, POSTED, SUBMITTED, UNACKNOWLEDGED
+from tests.faults.harness import COVER, SONG, Stage, open_stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,6 +54,16 @@ async def told(stage: Stage, order: Order) -> str:
     assert stage.posts(order) == []
     [message] = order.sentences
     return message.content
+
+
+async def refused_late(stage: Stage) -> Order:
+    """Let a member be refused after "thinking…", which comes first where the database is slow."""
+    with closing(sqlite3.connect(stage.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        order = await stage.refused()
+        await order.call.acknowledged()
+        other.execute("ROLLBACK")
+    return order
 
 
 # The gateway
@@ -102,13 +114,14 @@ async def test_the_api_is_out_of_reach_for_a_while(stage: Stage) -> None:
     assert "New artwork" in await posted(stage, order)
     assert stage.ignored(unheard)
     assert stage.ignored(refused)
-    assert stage.rows("SELECT 1 FROM tasks WHERE user_id = ?", unheard.member.id) == []
+    assert stage.rows("SELECT status FROM tasks WHERE user_id = ?", unheard.member.id) == [{"status": "failed"}]
+    assert all(one.model != SONG for one in stage.vidgo.submissions)
 
 
 async def test_the_api_goes_between_acknowledgement_and_sentence(stage: Stage) -> None:
     # aiohttp itself repeats a DELETE once.
     fault = stage.discord.lose_answer("DELETE", ANSWER, times=2, when="before")
-    order = await stage.refused()
+    order = await refused_late(stage)
     await fault.used_up()
     assert "interrupted" in await told(stage, order)
 
@@ -161,10 +174,23 @@ async def test_a_private_sentence_whose_answer_is_lost_may_be_said_again(stage: 
         stage.discord.lose_answer("POST", FOLLOW_UP)
     else:
         stage.discord.fail("POST", FOLLOW_UP, when="after")
-    order = await stage.refused()
+    order = await refused_late(stage)
     verdict = await assert_sound(stage)
     assert verdict.repeated == 1
     assert "I know no song" in order.sentences[0].content
+
+
+@pytest.mark.parametrize("how", ["500", "lost"])
+async def test_a_private_first_answer_whose_answer_is_lost_is_said_once(stage: Stage, how: str) -> None:
+    if how == "lost":
+        stage.discord.lose_answer("POST", ACKNOWLEDGE)
+    else:
+        stage.discord.fail("POST", ACKNOWLEDGE, when="after")
+    order = await stage.refused()
+    verdict = await assert_sound(stage)
+    assert verdict.repeated == 0
+    [message] = order.sentences
+    assert "I know no song" in message.content
 
 
 # The token
@@ -180,9 +206,23 @@ async def test_the_token_expires_before_anything_was_ordered(stage: Stage) -> No
     stage.arm(ACKNOWLEDGED)
     order = await stage.cover(stage.song())
     await stage.died()
+    assert stage.vidgo.submissions == []
     stage.discord.advance(901)
     await stage.recover()
-    assert order.call.thinking  # for 15 minutes, then Discord itself says that nobody answered
+    # The acknowledgement that everybody sees is found again in its channel, and kept.
+    assert "New artwork" in await posted(stage, order)
+    assert order.public is not None
+    assert "is done" in order.public.content
+
+
+async def test_the_token_expires_without_any_answer(stage: Stage) -> None:
+    stage.arm(UNACKNOWLEDGED)
+    order = await stage.cover(stage.song())
+    await stage.died()
+    stage.discord.advance(901)
+    await stage.recover()
+    assert stage.ignored(order)
+    assert stage.posts(order) == []
     assert stage.vidgo.submissions == []
 
 

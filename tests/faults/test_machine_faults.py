@@ -235,16 +235,18 @@ async def test_sigterm_ends_in_time_when_nobody_answers(nursery: Nursery, tmp_pa
         stage.program.lives += 1
         stage.vidgo.fault("submit", "hang", model=SONG)
         stage.vidgo.fault("files", "hang", times=None)
-        hanging = stage.discord.hang("PATCH", r"^/webhooks/", 30)
-        orders = [await stage.generate(), await stage.cover(stage.song())]
+        orders = [await stage.generate()]
         await stage.vidgo.wait_submission(lambda one: one.model == SONG)
+        hanging = stage.discord.hang("POST", r"^/interactions/", 30, when="after")
+        orders.append(await stage.cover(stage.song()))
         await hanging.used_up()
         assert await idle_seconds(program.stop()) < SHUTDOWN_SECONDS
         stage.vidgo.clear_faults()
         stage.discord.faults.clear()
         await stage.recover()
         await assert_sound(stage)
-        assert "never confirmed" in stage.posts(orders[0])[0].content
+        assert stage.posts(orders[0]) == []
+        assert "never confirmed" in orders[0].sentences[0].content
         assert "New artwork" in stage.posts(orders[1])[0].content
 
 

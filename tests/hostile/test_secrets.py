@@ -115,7 +115,7 @@ async def vidgo_fails(world: World) -> None:
     ada = world.person("ada")
     await ada.imports("Without Key")
     world.vidgo.revoke_key()
-    await ada.refusal(await ada.cover())
+    await ada.failure(await ada.cover())
     world.vidgo.revoked = False
 
 

@@ -72,7 +72,7 @@ async def test_what_vidgo_does_not_take_is_neither_paid_nor_posted(
     before = books.counts()
     await mischief.do(what, wrong)
     call = await cover(play, "ben", "Night")
-    assert (await call.reply(20)).ephemeral
+    await call.changed.wait_for(lambda: any(one.ephemeral for one in call.replies), 20, "private word")
     await call.settled(20)
     assert {name: count - before[name] for name, count in books.counts().items() if name != "asked"} == {
         "ordered": 0,
@@ -103,7 +103,9 @@ async def test_vidgo_can_be_slow_and_finish_without_files(play: Play, mischief: 
     assert vidgo.seconds > 10 * usual
     await mischief.do("vidgo", "without files")
     assert vidgo.seconds == usual
+    ordered = len(vidgo.accepted())
     await (await cover(play, "cleo", "Glass")).reply(20)
+    await vidgo.wait_submission(lambda _: len(vidgo.accepted()) > ordered)
     task = await vidgo.wait_task(vidgo.accepted()[-1].task_id or "", "finished")
     assert task.files == []
     await mischief.do("vidgo", "as usual")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 from contextlib import asynccontextmanager
@@ -71,6 +72,21 @@ async def test_words_from_elsewhere_are_words(acting: tuple[Stage, Bot, str], br
         assert await message.locator("img, script, a[href^=javascript]").count() == 0
         assert await message.locator("a").evaluate_all("all => all.map(one => one.protocol)") == ["https:", "https:"]
         assert await violations(page) == []
+
+
+async def test_an_answer_that_takes_longer_is_waited_for(acting: tuple[Stage, Bot, str], browser: Browser) -> None:
+    seen = asyncio.Event()
+
+    async def answer(interaction: discord.Interaction[Any]) -> None:
+        await interaction.response.defer(thinking=True)
+        await seen.wait()
+        await interaction.edit_original_response(content="Here it is.")
+
+    async with acted(acting, browser, answer) as page:
+        await expect(page.get_by_text("is thinking…")).to_be_visible()
+        seen.set()
+        await expect(page.get_by_text("Here it is.")).to_be_visible()
+        await expect(page.get_by_text("is thinking…")).to_have_count(0)
 
 
 async def test_a_menu_is_chosen_from_and_a_form_filled_in(acting: tuple[Stage, Bot, str], browser: Browser) -> None:

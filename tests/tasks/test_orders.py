@@ -76,6 +76,36 @@ async def test_a_stop_waits_for_an_order_that_is_noted_as_sent_but_was_not_yet(
         assert room.task()["vidgo_id"]
 
 
+async def test_what_a_command_orders_that_ends_during_a_stop_is_sent_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, waits, sync = asyncio.Event(), asyncio.Event(), SQLiteDatabase.sync
+
+    async def slow_sync(database: SQLiteDatabase) -> None:
+        async with database.read() as snapshot:
+            acknowledged = await snapshot.execute(text("SELECT 1 FROM notifications WHERE state = 'waiting'"))
+        if acknowledged.first() is not None:
+            waits.set()
+            await disk.wait()
+        await sync(database)
+
+    monkeypatch.setattr(SQLiteDatabase, "sync", slow_sync)
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.use("music generate", prompt="the sea")
+        await waits.wait()
+        stopping = asyncio.create_task(room.bot.stop())
+        for _ in range(100):  # so often the loop turns until everything has been told to stop
+            await asyncio.sleep(0)
+        disk.set()
+        await stopping
+        assert room.tasks("queued") == 1
+        assert not room.vidgo.submissions
+        await room.bot.start()
+        await room.pass_until(lambda: room.vidgo.accepted(SONG))
+        assert len(room.vidgo.submissions) == 1
+
+
 async def test_orders_that_wait_for_their_turn_are_sent_after_a_death(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         await six_orders(room)

@@ -6,8 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sandbox.discord.faults import POSTS
+from tests.faults.flows import late_refusal
 from tests.faults.harness import COVER, SONG
-from tests.faults.members import acknowledged, ended
+from tests.faults.members import ended, under_way
 from tests.faults.passing import pass_time, sleep
 from tests.faults.troubles.playing import PATIENCE, Trouble, due
 
@@ -52,7 +53,7 @@ async def an_edge_server_refuses(stage: Stage, scale: int) -> None:
     for status in (403, 404) * scale:
         stage.discord.refuse_at_edge("POST", POSTS, status)
         order = due(await stage.generate())
-        await acknowledged(stage, order)
+        await under_way(stage, order)
         await stage.settle(3)
 
 
@@ -69,7 +70,7 @@ async def a_thread_is_locked(stage: Stage, _scale: int) -> None:
     for name in ("open", "archived"):
         thread = stage.guild.add_thread(stage.channels[0], name)
         order = await stage.generate(thread)
-        await acknowledged(stage, order)
+        await under_way(stage, order)
         if name == "open":
             stage.discord.lock_thread(thread)
         else:
@@ -84,14 +85,15 @@ async def a_follow_up_is_refused(stage: Stage, scale: int) -> None:
     """Take no follow-up after "thinking…" was deleted, which is how a public answer turns private."""
     stage.discord.refuse_follow_ups_after_deletion()
     for _ in range(scale):
-        await stage.refused()
+        await late_refusal(stage)
+        await stage.until(lambda: bool(stage.orders[-1].sentences), "sentence")
 
 
 async def a_post_is_lost_in_a_busy_channel(stage: Stage, _scale: int) -> None:
     """Lose the answer to a post by a death, a thousand messages after the acknowledgement."""
     stage.vidgo.hold(COVER)
     order = due(await stage.cover(stage.song()))
-    await acknowledged(stage, order)
+    await under_way(stage, order)
     stage.discord.chat(stage.guild.add_member("talker"), order.channel, 1100)
     await pass_time(stage, 60)
     post = stage.discord.hang("POST", POSTS, 30, when="after")
@@ -107,7 +109,7 @@ async def a_word_of_delay_meets_the_end(stage: Stage, _scale: int) -> None:
     """Finish a song at the moment in which somebody is told that it takes longer than usual."""
     stage.vidgo.hold(SONG)
     order = due(await stage.generate())
-    await acknowledged(stage, order)
+    await under_way(stage, order)
     fault = stage.discord.fail("POST", POSTS, 503, times=TRIES)
     await pass_time(stage, 120, lambda: fault.over)
     stage.vidgo.release()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sandbox.artwork import paint
 from tests.faults.audit import audit
 from tests.faults.harness import COVER, SONG
-from tests.faults.members import acknowledged, ended, finished, forget
+from tests.faults.members import ended, finished, forget, under_way
 from tests.faults.passing import pass_time, settle_in_time, sleep
 from tests.faults.troubles.playing import PATIENCE, Trouble, due
 
@@ -104,7 +104,7 @@ async def artwork_is_down_while_old_songs_are_posted(stage: Stage, scale: int) -
         host.bind(("127.0.0.1", 0))  # and refuses whoever comes
         location = f"http://127.0.0.1:{host.getsockname()[1]}/cover.png"
         stage.vidgo.set_song_files("url", model=COVER, media="image", location=location)
-        await acknowledged(stage, *[due(await stage.cover(song, member=member)) for song, member in old])
+        await under_way(stage, *[due(await stage.cover(song, member=member)) for song, member in old])
         await finished(stage, len(stage.vidgo.tasks))
         await pass_time(stage, 100)
         async with await asyncio.start_server(serve, sock=host):
@@ -115,7 +115,7 @@ async def the_folder_of_posts_is_emptied(stage: Stage, scale: int) -> None:
     """Have the folder in which files wait to be posted emptied all the time, as a cleaner of old files might."""
     old = await _old_songs(stage, 6 * scale)
     stage.vidgo.hold(COVER)
-    await acknowledged(stage, *[due(await stage.cover(song, member=member)) for song, member in old])
+    await under_way(stage, *[due(await stage.cover(song, member=member)) for song, member in old])
     stage.vidgo.release()
     until = time.monotonic() + EMPTYING_SECONDS
     while time.monotonic() < until:

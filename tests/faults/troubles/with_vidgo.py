@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox.vidgo.records import CallbackFaults
 from tests.faults.flows import SUBMITTED
 from tests.faults.harness import COVER, SONG
-from tests.faults.members import acknowledged, ended
+from tests.faults.members import acknowledged, ended, under_way
 from tests.faults.passing import pass_time, sleep
 from tests.faults.troubles.playing import PATIENCE, Trouble, due
 
@@ -35,13 +35,10 @@ async def a_minute_is_asked_for(stage: Stage, scale: int) -> None:
     """Let VidGo ask for a minute at a read, and the program die with orders that wait for it."""
     stage.vidgo.hold(COVER)
     first = due(await stage.cover(stage.song()))
-    await acknowledged(stage, first)
+    await under_way(stage, first)
     pause = stage.vidgo.fault("detail", "busy_retry_after", seconds=60)
     await pass_time(stage, 120, lambda: pause.struck > 0)
-    before = len(stage.rows("SELECT id FROM tasks"))
-    for _ in range(6 * scale):
-        due(await stage.generate())
-    await _ordered(stage, before + 6 * scale)
+    await acknowledged(stage, *[due(await stage.generate()) for _ in range(6 * scale)])
     await pass_time(stage, 10)
     stage.program.kill()
     await stage.died()
@@ -53,12 +50,11 @@ async def a_minute_is_waited_for(stage: Stage, scale: int) -> None:
     """Let VidGo ask for a minute at a read while orders wait, and let more be ordered when all of them are made."""
     stage.vidgo.hold(COVER)
     first = due(await stage.cover(stage.song()))
-    await acknowledged(stage, first)
+    await under_way(stage, first)
     pause = stage.vidgo.fault("detail", "busy_retry_after", seconds=60)
     await pass_time(stage, 120, lambda: pause.struck > 0)
-    before = len(stage.rows("SELECT id FROM tasks"))
     orders = [due(await stage.generate()) for _ in range(4 * scale)]
-    await _ordered(stage, before + 4 * scale)
+    await acknowledged(stage, *orders)
     stage.vidgo.release(COVER)
     await pass_time(stage, 240, lambda: all(map(stage.ended, orders)))
     await acknowledged(stage, due(await stage.generate()))
@@ -105,11 +101,11 @@ async def reads_hang(stage: Stage, _scale: int) -> None:
     """Let as many reads hang as there may be at once, and somebody else's song be finished meanwhile."""
     stage.vidgo.hold(SONG)
     waiting = [due(await stage.generate()) for _ in range(8)]
-    await acknowledged(stage, *waiting)
+    await under_way(stage, *waiting)
     hanging = stage.vidgo.fault("detail", "hang", times=8)
     await pass_time(stage, 120, lambda: hanging.struck >= 8)
     order = due(await stage.generate(), PATIENCE)
-    await acknowledged(stage, order)
+    await under_way(stage, order)
     stage.vidgo.finish(_of(stage, order))
     with suppress(TimeoutError):
         await stage.until(lambda: bool(stage.posts(order)), "post", PATIENCE)
@@ -121,7 +117,7 @@ async def a_gateway_knows_no_route(stage: Stage, _scale: int) -> None:
     """Let a gateway in front of VidGo answer once, long after the order, that it knows no such address."""
     stage.vidgo.hold(SONG)
     order = due(await stage.generate())
-    await acknowledged(stage, order)
+    await under_way(stage, order)
     await pass_time(stage, 140)
     stray = stage.vidgo.fault("detail", "no_route")
     await pass_time(stage, 120, lambda: stray.struck > 0)
@@ -133,7 +129,7 @@ async def reads_are_answered_oddly(stage: Stage, _scale: int) -> None:
     """Let VidGo, and who stands in front of it, give odd answers to single reads of songs that are made."""
     stage.vidgo.hold(SONG)
     orders = [due(await stage.generate()) for _ in range(4)]
-    await acknowledged(stage, *orders)
+    await under_way(stage, *orders)
     await pass_time(stage, 140)
     odd = [
         stage.vidgo.fault("detail", "status", status=404),
@@ -150,7 +146,7 @@ async def a_pause_is_longer_than_the_deadline(stage: Stage, _scale: int) -> None
     """Stop the program for longer than it waits for anything, and let the first answer afterwards be an error."""
     stage.vidgo.hold(SONG)
     order = due(await stage.generate())
-    await acknowledged(stage, order)
+    await under_way(stage, order)
     await stage.program.stop()
     stage.vidgo.finish(_of(stage, order))
     sleep(stage, DAY + 3600)
@@ -162,7 +158,7 @@ async def what_was_given_up_is_imported(stage: Stage, _scale: int) -> None:
     """Import a song that was given up here, and was finished at VidGo after all."""
     stage.vidgo.hold(SONG)
     order = await stage.generate()
-    await acknowledged(stage, order)
+    await under_way(stage, order)
     await pass_time(stage, 400, lambda: bool(stage.posts(order) or order.sentences))
     made = _of(stage, order)
     stage.vidgo.finish(made)
@@ -175,7 +171,7 @@ async def what_was_given_up_comes(stage: Stage, scale: int) -> None:
     """Let VidGo finish, and call back, after a song was given up."""
     stage.vidgo.hold(SONG)
     orders = [due(await stage.generate()) for _ in range(scale)]
-    await acknowledged(stage, *orders)
+    await under_way(stage, *orders)
     await pass_time(stage, 400, lambda: all(map(stage.ended, orders)))
     stage.vidgo.release()
 
@@ -197,7 +193,7 @@ async def an_answer_has_large_headers(stage: Stage, _scale: int) -> None:
 async def a_connection_is_dead_already(stage: Stage, _scale: int) -> None:
     """Close a connection that was used before, at the moment in which an order is sent over it."""
     first = due(await stage.generate())
-    await acknowledged(stage, first)
+    await under_way(stage, first)
     stage.vidgo.fault("submit", "stale_connection")
     due(await stage.generate())
 
