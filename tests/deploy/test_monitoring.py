@@ -108,7 +108,7 @@ async def seen(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seen]:
         world.discord.rate_limit("POST", f"^/channels/{ada.channel.id}/messages$", 0.05, shared=True)
         await ada.result(await ada.use("music generate", prompt="a song of the sea"))
         world.vidgo.fault("submit", "no_credits_429")
-        await ada.refusal(await ada.use("music generate", prompt="a song of the rain"))
+        await ada.failure(await ada.use("music generate", prompt="a song of the rain"))
         await ada.imports("Held Back")
         world.vidgo.hold("generate-music-cover")
         call = await ada.cover()
