@@ -351,7 +351,7 @@ async def test_ready_means_connected_to_discord(tmp_path: Path) -> None:
         status, body = await world.get("/readyz")
         assert status == 503
         assert "discord" in json.loads(body)["reasons"]
-        assert await wait_readyz(world, 200) == {"ready": True, "reasons": {}}
+        assert await wait_readyz(world, 200) == {"ready": True, "standby": False, "reasons": {}}
 
         world.discord.refuse_gateway()
         world.discord.drop_gateway()
