@@ -193,7 +193,7 @@ class Delivery:
                 raise
             log.info("task %s: its end cannot be told through the interaction: %s", task.id, explain(error))
             return False
-        await self._delivered(row, task, message_id, Acknowledgement.ELSEWHERE)
+        await self._delivered(row, task, message_id, Acknowledgement.ELSEWHERE, told_alone=True)
         return True
 
     async def _send(self, row: Notification, task: Task) -> Notification:
@@ -274,8 +274,12 @@ class Delivery:
         instead: Acknowledgement | None = None,
         *,
         has_result: bool = True,
+        told_alone: bool = False,
     ) -> None:
-        """Note that a message was sent, and let the acknowledgement say so, or something else `instead`."""
+        """Note that a message was sent, and let the acknowledgement say so, or something else `instead`.
+
+        `told_alone` where its requester reads it alone, below the acknowledgement.
+        """
         if task.status is TaskStatus.FINISHED:
             says = instead or (Acknowledgement.DONE if has_result else Acknowledgement.WITHOUT_IT)
         else:
@@ -292,7 +296,9 @@ class Delivery:
         try:
             await self._database.insist(write)
         except Gone:  # removed, forgotten, or not true any more in this very moment
-            if instead is None and not await self._is_others(row.id, message_id):
+            if told_alone and not await self._is_noted(row.id, message_id):
+                await self._posting.take_back_told(row, message_id)
+            elif instead is None and not await self._is_others(row.id, message_id):
                 await self._posting.take_back(row, message_id)
             return
         log.info("task %s: its result is posted as message %s", task.id, message_id)
@@ -307,6 +313,12 @@ class Delivery:
         if row is None:
             return False
         return row.state in (NotificationState.DUE, NotificationState.SENDING) or row.message_id == message_id
+
+    async def _is_noted(self, notification_id: str, message_id: int) -> bool:
+        """Tell whether a message is noted after all: the answer of the database that took it may have been lost."""
+        async with self._database.read() as snapshot:
+            row = await notifications.get(snapshot, notification_id)
+        return row is not None and row.message_id == message_id
 
     async def _give_up(self, row: Notification, error: str, *, is_outage: bool = False) -> None:
         now = self._clock()

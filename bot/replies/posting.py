@@ -111,6 +111,11 @@ class Posting:
         with suppress(*FAILURES):
             await channel.get_partial_message(message_id).delete()
 
+    async def take_back_told(self, row: Notification, message_id: int) -> None:
+        """Remove what a requester was told alone and is not true any more, as far as Discord lets us."""
+        with suppress(*FAILURES):
+            await webhook_of(self._client, row).delete_message(message_id)
+
     @staticmethod
     async def _send(
         channel: discord.abc.Messageable, row: Notification, post: Post, reference: discord.MessageReference | None

@@ -125,7 +125,7 @@ async def test_no_credits_are_told_when_an_order_is_refused_and_that_there_are_m
         ada = room.person("ada")
         room.vidgo.credits = 2
         call = await ada.use("music generate", prompt="the sea")
-        assert "has run out of credits" in await ada.refusal(call)
+        assert "has run out of credits" in (await ada.failure(call)).content
         await tells(room, "too few credits left for orders: 2.")
         await room.bot.kill()
         await room.bot.start()

@@ -105,8 +105,8 @@ async def test_nobody_orders_what_is_not_allowed_and_a_server_has_a_limit_too(tm
         [limits] = [field["value"] for field in page.embeds[0]["fields"] if field["name"] == "Your limits"]
         assert limits.count("All members of this server together: 0 of 1 orders left today.") == 1
         assert "As many songs" not in limits
-        assert len(room.vidgo.submissions) == 1
         await room.pass_until(lambda: room.tasks("finished") == 2)
+        assert len(room.vidgo.submissions) == 1
 
 
 async def test_joining_and_posting_again_cost_nothing(tmp_path: Path) -> None:
@@ -135,7 +135,8 @@ async def test_what_is_refused_or_fails_is_given_back(tmp_path: Path) -> None:
         ada = room.person("ada")
         error = {"error": {"message": "The prompt was refused"}}
         room.vidgo.fault("submit", "status", status=400, body=error)
-        assert "VidGo" in await refused(ada, prompt="something rude")
+        told = await ada.failure(await ada.use("music generate", prompt="something rude"))
+        assert "VidGo" in told.content
         assert counted(room, ada) == (0, 0, 1)
         room.vidgo.fault("submit", "lose_answer_before")
         call = await ada.use("music generate", prompt="the sea")

@@ -235,7 +235,7 @@ async def test_usage_shows_who_ordered_how_much(tmp_path: Path) -> None:
         await delivered(room, 3)
         room.advance(86400)
         room.vidgo.fault("submit", "status", status=400, body={"error": {"message": "no"}})
-        await bob.refusal(await bob.use("music generate", prompt="something rude"))
+        await bob.failure(await bob.use("music generate", prompt="something rude"))
         await (await ada.use("music generate", prompt="the shore")).reply()
         report = await (await mia.use("coverbot usage")).reply()
         assert report.ephemeral

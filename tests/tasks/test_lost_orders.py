@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bot.tasks.submission import CONFIRM_SECONDS, QUEUE_SECONDS
-from sandbox.discord.faults import POSTS
+from sandbox.discord.faults import FOLLOW_UPS
+from storage.sqlite.database import SQLiteDatabase
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from sandbox.discord import Message
-    from sandbox.vidgo import Fault, Task
+    from sandbox.discord import Call, Message
+    from sandbox.vidgo import Task
     from tests.end_to_end.world import Person
     from tests.tasks.room import Room
 
@@ -41,13 +43,13 @@ def late_task(room: Room) -> Task:
     return room.vidgo.tasks[str(room.vidgo.accepted(SONG)[0].task_id)]
 
 
-async def a_lost_order(room: Room, kind: str = "lose_answer_after") -> tuple[Person, Message, Fault]:
+async def a_lost_order(room: Room, kind: str = "lose_answer_after") -> tuple[Person, Call, Message]:
     """Let somebody order a new song whose answer is lost; return the acknowledgement too."""
     ada = room.person("ada")
     fault = room.vidgo.fault("submit", kind)  # type: ignore[arg-type]  # the test names it
     call = await ada.use("music generate", prompt="the sea")
     await room.vidgo.wait_fault(fault)
-    return ada, await call.reply(), fault
+    return ada, call, await call.reply()
 
 
 # A cover
@@ -180,13 +182,12 @@ async def test_a_cover_under_way_at_a_death_is_sent_again(tmp_path: Path) -> Non
 @pytest.mark.parametrize("kind", ["lose_answer_before", "lose_answer_after"])
 async def test_another_order_is_never_sent_again_and_told_within_five_minutes(tmp_path: Path, kind: str) -> None:
     async with open_room(tmp_path, vidgo_seconds=100_000) as room:
-        ada, acknowledgement, _ = await a_lost_order(room, kind)
+        ada, call, acknowledgement = await a_lost_order(room, kind)
         await says(room, acknowledgement, "not confirmed")
         since = room.task()["submitted_at"]
         await room.pass_until(lambda: room.tasks("given_up"))
         assert room.now() - since <= CONFIRM_SECONDS + 5
-        told = await ada.channel.wait_for(lambda message: message.reference == acknowledgement.id)
-        assert "never confirmed the order" in told.content
+        assert "never confirmed the order" in (await ada.failure(call)).content
         assert len(room.vidgo.submissions) == 1
 
 
@@ -195,8 +196,31 @@ async def test_another_order_is_told_at_once_where_no_callback_can_come(tmp_path
         ada = room.person("ada")
         room.vidgo.fault("submit", "lose_answer_before")
         call = await ada.use("music generate", prompt="the sea")
-        assert "never confirmed the order" in await ada.refusal(call)
+        assert "never confirmed the order" in (await ada.failure(call)).content
+        await says(room, await call.reply(), "has not come")
         assert len(room.vidgo.submissions) == 1
+
+
+async def test_what_was_told_stays_when_it_was_noted_and_the_databases_answer_to_that_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insist, noted = SQLiteDatabase.insist, []
+
+    async def twice(database: SQLiteDatabase, work: Callable[[], Awaitable[Any]]) -> Any:
+        if "_delivered" in getattr(work, "__qualname__", ""):
+            noted.append(await work())
+        return await insist(database, work)
+
+    monkeypatch.setattr(SQLiteDatabase, "insist", twice)
+    async with open_room(tmp_path, callbacks=False) as room:
+        ada = room.person("ada")
+        room.vidgo.fault("submit", "lose_answer_before")
+        call = await ada.use("music generate", prompt="the sea")
+        told = await ada.failure(call)
+        await says(room, await call.reply(), "has not come")
+        await room.settle()
+        assert len(noted) == 1
+        assert not told.deleted
 
 
 async def test_an_order_that_hangs_is_told_of_as_soon_as_it_is_lost(tmp_path: Path) -> None:
@@ -240,9 +264,9 @@ async def test_the_callback_of_a_lost_order_brings_its_result(tmp_path: Path) ->
 async def test_what_was_called_lost_is_posted_once_when_it_comes_after_all(tmp_path: Path, times: int) -> None:
     async with open_room(tmp_path) as room:
         room.vidgo.hold(SONG)
-        ada, acknowledgement, _ = await a_lost_order(room)
+        ada, call, acknowledgement = await a_lost_order(room)
         await room.pass_until(lambda: room.tasks("given_up"))
-        await ada.channel.wait_for(lambda message: "never confirmed" in message.content)
+        assert "never confirmed" in (await ada.failure(call)).content
         await says(room, acknowledgement, "has not come")
         task = late_task(room)
         room.vidgo.finish(task)
@@ -262,14 +286,15 @@ async def test_what_was_called_lost_is_posted_once_when_it_comes_after_all(tmp_p
 async def test_a_loss_that_is_being_told_when_the_result_comes_is_taken_back(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         room.vidgo.hold(SONG)
-        ada, acknowledgement, _ = await a_lost_order(room)
-        posting = room.discord.hang("POST", POSTS, 5)
-        await room.pass_until(lambda: posting.struck)
+        ada, call, acknowledgement = await a_lost_order(room)
+        telling = room.discord.hang("POST", FOLLOW_UPS, 5)
+        await room.pass_until(lambda: telling.struck)
         room.vidgo.finish(late_task(room))
         await room.until(lambda: room.tasks("finished"))
         await room.pass_until(lambda: posts(ada))
         await says(room, acknowledgement, "is done")
         await room.settle()
+        assert [told.content for told in call.followups if not told.deleted] == []
         assert "never confirmed" not in words_in(ada)
         assert len(posts(ada)) == 1
 
@@ -280,7 +305,7 @@ async def test_a_loss_whose_telling_was_lost_is_followed_by_the_result(tmp_path:
     async with open_room(tmp_path) as room:
         room.vidgo.hold(SONG)
         ada, _, _ = await a_lost_order(room)
-        room.discord.lose_answer("POST", POSTS, when=when)  # type: ignore[arg-type]
+        room.discord.lose_answer("POST", FOLLOW_UPS, when=when)  # type: ignore[arg-type]
         await room.pass_until(lambda: room.rows("SELECT 1 FROM notifications WHERE state = 'sending'"))
         room.vidgo.finish(late_task(room))
         await room.until(lambda: room.tasks("finished"))
