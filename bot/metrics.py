@@ -56,6 +56,7 @@ VIDGO_OUTCOMES = (
     "unknown_task",
     "source_not_ready",
     "content_refused",
+    "version_refused",
     "invalid_request",
     "cancelled",
 )

@@ -82,12 +82,13 @@ class Abandoned:
                     return _Shown(is_unanswered=error.code in UNANSWERED)
             else:
                 return _Shown() if message.flags.loading else _Shown(message)
-        return _Shown() if task is None else await self._shown_in_channel(row)
+        return _Shown() if task is None else await self._shown_in_channel(row, task)
 
-    async def _shown_in_channel(self, row: Notification) -> _Shown:
+    async def _shown_in_channel(self, row: Notification, task: Task) -> _Shown:
         """Look for the acknowledgement in the channel, where the token has expired by which to ask for it.
 
-        Where there is none, Discord itself has told the member that nobody answered.
+        Where there is none, Discord itself has told the member that nobody answered. That of a task which is over
+        may be there without its button; to post its result costs nothing.
         """
         try:
             found = await find_by_button(self._client, row, cards.stop_id(row.id))
@@ -96,7 +97,7 @@ class Abandoned:
                 raise
             log.info("the acknowledgement of %s cannot be looked for: %s", row.id, explain(error))
             return _Shown()
-        return _Shown(found, is_unanswered=found is None)
+        return _Shown(found, is_unanswered=found is None and not task.status.is_final)
 
     async def _take_back(self, row: Notification) -> None:
         """Order nothing for a command that was never answered, as Discord itself has told the member."""

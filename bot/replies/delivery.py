@@ -296,7 +296,7 @@ class Delivery:
         try:
             await self._database.insist(write)
         except Gone:  # removed, forgotten, or not true any more in this very moment
-            if told_alone:
+            if told_alone and not await self._is_noted(row.id, message_id):
                 await self._posting.take_back_told(row, message_id)
             elif instead is None and not await self._is_others(row.id, message_id):
                 await self._posting.take_back(row, message_id)
@@ -313,6 +313,12 @@ class Delivery:
         if row is None:
             return False
         return row.state in (NotificationState.DUE, NotificationState.SENDING) or row.message_id == message_id
+
+    async def _is_noted(self, notification_id: str, message_id: int) -> bool:
+        """Tell whether a message is noted after all: the answer of the database that took it may have been lost."""
+        async with self._database.read() as snapshot:
+            row = await notifications.get(snapshot, notification_id)
+        return row is not None and row.message_id == message_id
 
     async def _give_up(self, row: Notification, error: str, *, is_outage: bool = False) -> None:
         now = self._clock()

@@ -112,7 +112,7 @@ class Submission:
 
     def begin(self, task_id: str) -> None:
         """Begin to send a task, and wait for nothing; what fails is left to the poller."""
-        self._begun(task_id).add_done_callback(_log_failure)
+        self._begun(task_id).add_done_callback(partial(_log_failure, task_id))
 
     @property
     def has_room(self) -> bool:
@@ -284,9 +284,9 @@ class Submission:
                     await rows.unanswered(transaction, task.id, now + CONFIRM_SECONDS)
 
 
-def _log_failure(submission: asyncio.Task[None]) -> None:
+def _log_failure(task_id: str, submission: asyncio.Task[None]) -> None:
     if not submission.cancelled() and (error := submission.exception()) is not None:
-        log.error("%s failed: %s", submission.get_name(), error)
+        log.error("task %s could not be sent: %s", task_id, getattr(error, "orig", error))
 
 
 def _hint(error: VidGoError) -> float | None:

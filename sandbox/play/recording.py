@@ -107,6 +107,8 @@ async def _session(tape: Tape) -> None:
     await tape.tell("The cover is there: a reply that mentions her, with a song that plays.")
     await tape.tell("She orders another one. While VidGo works on it, the bot is killed.")
     await _cover(tape, channel, "Harvest")
+    # The member reads of the order before VidGo does.
+    await tape.until(lambda frame: frame["type"] == "stage" and frame["counts"]["ordered"] == 2)
     await tape.do("mischief", what="kill")
     await tape.tell("VidGo goes on. When it is ready it calls the bot back, and nobody answers.")
     await tape.until(lambda frame: frame["type"] == "happened" and frame["events"][-1]["answer"] == "nobody answers")

@@ -1,4 +1,4 @@
-"""A member's own songs: pages, search, what can be done with each, and what is still running."""
+"""A member's own songs: pages, search, and what can be done with each."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ from tests.end_to_end.music import (
     press,
     private_word,
     redrawn,
-    says,
     served,
     thumbnails,
     titles,
     track_of,
 )
-from tests.end_to_end.world import COVER, SONG, said
+from tests.end_to_end.world import said
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -412,53 +411,3 @@ async def test_nobody_sees_or_uses_the_songs_of_others(world: World) -> None:
     assert titles(await open_library(ada)) == ["Ada's Secret"]
     assert world.submitted(song) == 0
     assert [one for one in world.vidgo.submissions if one.model == PERFORM and song.id in one.input["upload_url"]] == []
-
-
-# What is running
-
-
-async def status(person: Person) -> str:
-    """Return what `/music status` says."""
-    reply = await (await person.use("music status")).reply()
-    assert reply.ephemeral
-    return reply.content
-
-
-async def test_the_status_shows_what_runs_and_since_when(world: World) -> None:
-    ada = world.person("ada")
-    bob = world.person("bob")
-    await ada.imports("Waiting For Artwork", seconds=3)
-    assert "nothing" in await status(ada)
-    world.vidgo.hold(COVER)
-    world.vidgo.hold(SONG)
-    calls = [await ada.cover(), await ada.use("music generate", prompt="rain", title="Waiting For Rain")]
-    for call in calls:
-        await call.reply()
-    lines = (await status(ada)).splitlines()
-    assert len(lines) == 2
-    assert "**Waiting For Rain**" in lines[0]
-    assert "**Waiting For Artwork**" in lines[1]
-    for line in lines:
-        since = re.search(r"started <t:(\d+):R>", line)
-        assert since is not None
-        assert time.time() - 600 < int(since[1]) <= time.time()
-    assert "nothing" in await status(bob)
-    world.vidgo.release()
-    for call in calls:
-        await ada.result(call)
-    assert "nothing" in await status(ada)
-
-
-async def test_what_vidgo_has_no_room_for_is_shown_as_queued(world: World) -> None:
-    ada = world.person("ada")
-    await ada.imports("In The Queue")
-    world.vidgo.fault("submit", "busy_retry_after", times=1, model=COVER, seconds=1)
-    call = await ada.cover()
-    acknowledgement = await call.reply()
-    await says(acknowledgement, "has no room for")
-    assert "VidGo has no room for **In The Queue** yet; it is next in line." in await status(ada)
-    await ada.result(call)
-    await says(acknowledgement, "is done")
-    # Edited when VidGo had no room, when it took it, and when it was done.
-    assert len(acknowledgement.edits) == 3
-    assert "<t:" in acknowledgement.edits[2]

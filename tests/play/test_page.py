@@ -137,6 +137,8 @@ async def test_a_bot_that_is_killed_while_it_works_still_delivers_once(play: Pla
         await choose_song(page, "Harv")
         await page.keyboard.press("Enter")
         await expect(page.get_by_text("Covering Harvest Moon – started")).to_be_visible()
+        # The member reads of the order before VidGo does.
+        await expect(page.locator("#count-ordered")).to_have_text(str(before["ordered"] + 1))
         await page.get_by_role("button", name="Kill the bot").click()
         await expect(page.get_by_role("alert")).to_have_text("The bot is dead: it was killed.")
         await expect(page.get_by_role("button", name="Start the bot")).to_be_focused()

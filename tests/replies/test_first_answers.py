@@ -283,8 +283,11 @@ async def test_in_a_crowd_all_first_answers_come_in_time(tmp_path: Path) -> None
         calls = await asyncio.gather(*(one.use("music generate", prompt=one.member.name) for one in people))
         times = await asyncio.gather(*(call.acknowledged(20) for call in calls))
         assert max(times) < ANSWER_WITHIN
-        kinds = [call.ack_type for call in calls]
-        assert SAID in kinds
         for call in calls:
             assert "Making **" in (await call.reply(60)).content
         await room.until(lambda: len(room.vidgo.submissions) == len(people))
+        # How many were put off depends on the machine. Once the crowd is gone, nobody is.
+        await room.settle()
+        call = await people[0].use("music generate", prompt="alone again")
+        assert "Making **alone again**" in (await call.reply()).content
+        assert call.ack_type == SAID

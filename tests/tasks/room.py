@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
@@ -41,7 +41,10 @@ STRIDE = 30.0
 HANGS_SECONDS = 0.2
 """After how many real seconds without a sign of life work is taken to wait for something that time alone brings."""
 
-_WORKERS = ("poller ", "delivery ", "acknowledgements ", "archiver ", "alarms ", "greetings ", "watch ")
+_IN_A_THREAD = "SQLiteConnection."
+"""Whose tasks are not broken off: threads die with a program, and here they go on with what they hold."""
+
+_WORKERS = ("poller ", "delivery ", "acknowledgements ", "archiver ", "alarms ", "greetings ", "watch ", "pictures ")
 _WORK = (*_WORKERS, "submit ", "command ", "CommandTree-invoker", "discord-ui-")
 
 _process: ContextVar[int | None] = ContextVar("process", default=None)
@@ -124,6 +127,12 @@ class InProcess(Bot):
         self.parts.client._connection.heartbeat_timeout = 1e9
         self._connection = asyncio.create_task(bot.app._connect(self.parts, settings))
 
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin work that dies with the bot."""
+        context = copy_context()
+        context.run(_process.set, self.life)
+        return self.loop.create_task(work, context=context)
+
     async def start(self) -> None:
         """Start and wait until people can use it."""
         before = self._discord.identified
@@ -158,7 +167,8 @@ class InProcess(Bot):
     async def _end_tasks(self) -> None:
         while left := self.loop.living(self.life) - {asyncio.current_task()}:
             for task in left:
-                task.cancel()
+                if not getattr(task.get_coro(), "__qualname__", "").startswith(_IN_A_THREAD):
+                    task.cancel()
             await asyncio.wait(left)
 
 

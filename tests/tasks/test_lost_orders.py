@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bot.tasks.submission import CONFIRM_SECONDS, QUEUE_SECONDS
 from sandbox.discord.faults import FOLLOW_UPS
+from storage.sqlite.database import SQLiteDatabase
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from sandbox.discord import Call, Message
@@ -197,6 +199,28 @@ async def test_another_order_is_told_at_once_where_no_callback_can_come(tmp_path
         assert "never confirmed the order" in (await ada.failure(call)).content
         await says(room, await call.reply(), "has not come")
         assert len(room.vidgo.submissions) == 1
+
+
+async def test_what_was_told_stays_when_it_was_noted_and_the_databases_answer_to_that_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insist, noted = SQLiteDatabase.insist, []
+
+    async def twice(database: SQLiteDatabase, work: Callable[[], Awaitable[Any]]) -> Any:
+        if "_delivered" in getattr(work, "__qualname__", ""):
+            noted.append(await work())
+        return await insist(database, work)
+
+    monkeypatch.setattr(SQLiteDatabase, "insist", twice)
+    async with open_room(tmp_path, callbacks=False) as room:
+        ada = room.person("ada")
+        room.vidgo.fault("submit", "lose_answer_before")
+        call = await ada.use("music generate", prompt="the sea")
+        told = await ada.failure(call)
+        await says(room, await call.reply(), "has not come")
+        await room.settle()
+        assert len(noted) == 1
+        assert not told.deleted
 
 
 async def test_an_order_that_hangs_is_told_of_as_soon_as_it_is_lost(tmp_path: Path) -> None:
