@@ -23,7 +23,7 @@ from storage.archive.archive import Archive
 from storage.archive.disk import Disk
 from storage.database import Database
 from storage.ids import new_id
-from storage.library import Key
+from storage.songs.library import Key
 
 MEMBER = 1
 OTHERS = 20_000

@@ -15,12 +15,12 @@ from bot.tasks.new import new_task
 from bot.vidgo import CoverArt, GenerateMusic
 from sandbox.discord import Call, Channel, DiscordStandIn, Member
 from sandbox.vidgo import VidGoStandIn
-from storage import files as file_rows
-from storage import library
 from storage import tasks as rows
 from storage.database import Database
-from storage.files import File
 from storage.schema import TaskStatus
+from storage.songs import files as file_rows
+from storage.songs import library
+from storage.songs.files import File
 
 COVER = CoverArt.model
 MEMBERS = 50

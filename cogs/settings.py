@@ -13,7 +13,7 @@ from bot.songs.orders import Answer
 from bot.words import errors, panel
 from bot.words.errors import MemberError
 from bot.words.panel import CUSTOM_ID, SWITCHES
-from storage.servers import RoleLimits
+from storage.servers.settings import RoleLimits
 
 MENUS = ("channels", "language")
 FORMS = ("limits", "welcome", "role")

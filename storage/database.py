@@ -19,7 +19,7 @@ from storage.turns import Turns
 from storage.wakeups import Queue, Wakeups
 
 if TYPE_CHECKING:
-    from storage.postgresql.blocks import Blocks
+    from storage.processes.blocks import Blocks
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import json
 
 from bot.settings import Settings
 from storage.database import Database, DatabaseError, is_postgresql
-from storage.export import export_member
+from storage.members.export import export_member
 from storage.sqlite.opening import hold_to_migrate, path_of
 
 

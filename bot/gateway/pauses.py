@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.gateway.client import Client
 from storage.database import Database
-from storage.postgresql.turns import SharedTurns
+from storage.processes.turns import SharedTurns
 from storage.wakeups import Queue, Wakeups
 
 log = logging.getLogger(__name__)

@@ -21,8 +21,8 @@ from bot.gateway.client import Client
 from bot.gateway.login import PAUSES, insist
 from bot.settings import Settings, SettingsError
 from storage.database import Database
-from storage.postgresql import blocks as rows
-from storage.postgresql.blocks import Block, Blocks
+from storage.processes import blocks as rows
+from storage.processes.blocks import Block, Blocks
 from storage.wakeups import Queue, Wakeups
 
 if TYPE_CHECKING:

@@ -15,14 +15,14 @@ from bot.media.files import WAIT_SECONDS, Files
 from bot.media.patience import Failures, is_hopeless
 from bot.metrics import Metrics
 from bot.worker import Worker
-from storage import files as file_rows
 from storage import tasks as rows
 from storage.archive import index
 from storage.archive.archive import Archive
 from storage.archive.index import AUDIO, PICTURE, What
 from storage.database import Database, Transaction
-from storage.files import File
 from storage.planned import Due
+from storage.songs import files as file_rows
+from storage.songs.files import File
 from storage.wakeups import Queue
 
 log = logging.getLogger(__name__)

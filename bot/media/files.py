@@ -21,7 +21,7 @@ from bot.media.sources import Sources
 from storage.archive.archive import Archive, Kept
 from storage.archive.disk import link_or_copy
 from storage.archive.index import AUDIO, PICTURE, What
-from storage.files import File
+from storage.songs.files import File
 
 log = logging.getLogger(__name__)
 

@@ -22,10 +22,11 @@ from bot.formats.lengths import duration_of
 from bot.formats.pictures import image_is_sane, to_jpeg
 from bot.formats.transcode import fit_to
 from bot.media.fetch import Fetcher, FetchError, FetchProblem
-from storage import files, posts
+from storage import posts
 from storage.database import Database
-from storage.files import File
 from storage.notifications import Notification
+from storage.songs import files
+from storage.songs.files import File
 
 log = logging.getLogger(__name__)
 

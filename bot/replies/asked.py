@@ -11,11 +11,12 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bot.words import errors
 from bot.words.errors import MemberError
-from storage import notifications, servers
+from storage import notifications
 from storage.database import Database
 from storage.drafts import Draft
 from storage.notifications import Notification
 from storage.schema import NotificationState
+from storage.servers import settings as servers
 
 log = logging.getLogger(__name__)
 

@@ -26,12 +26,13 @@ from bot.replies.posting import Posting
 from bot.replies.posts import Composer, Post
 from bot.words.text import speaking
 from bot.worker import Worker
-from storage import alarms, notifications
+from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.notifications import Notification
 from storage.planned import Due, Gone
 from storage.schema import Acknowledgement, NotificationState, TaskStatus
+from storage.servers import alarms
 from storage.tasks import Task
 from storage.wakeups import Queue
 

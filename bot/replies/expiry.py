@@ -9,9 +9,11 @@ import logging
 from collections.abc import Callable, Collection
 
 from bot.worker import Worker
-from storage import drafts, notifications, recordings, removed, usage
+from storage import drafts, notifications
 from storage.database import Database
 from storage.planned import Due
+from storage.servers import usage
+from storage.songs import recordings, removed
 from storage.wakeups import Queue
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from bot.media.files import WAIT_SECONDS, Files
 from bot.media.patience import Failures, Later, decide, failed
 from storage import tasks as rows
 from storage.database import Database
-from storage.files import File
+from storage.songs.files import File
 from storage.tasks import Task
 
 log = logging.getLogger(__name__)

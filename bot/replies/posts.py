@@ -22,13 +22,14 @@ from bot.words import cards, errors, labels, posted, posts
 from bot.words.commands import mention
 from bot.words.posted import Card, Colour, Offers
 from bot.words.text import Text
-from storage import files as file_rows
-from storage import likes, servers
 from storage import tasks as rows
 from storage.database import Database, Snapshot
-from storage.files import File
 from storage.notifications import Notification
 from storage.schema import TaskStatus
+from storage.servers import settings as servers
+from storage.songs import files as file_rows
+from storage.songs import likes
+from storage.songs.files import File
 from storage.tasks import Task
 
 log = logging.getLogger(__name__)

@@ -12,11 +12,11 @@ from bot.servers import letters
 from bot.words import owners
 from bot.words.text import Text, speaking
 from bot.worker import Worker
-from storage import alarms as rows
-from storage.alarms import Alarm
 from storage.database import Database
 from storage.planned import Due
 from storage.schema import AlarmKind, AlarmState
+from storage.servers import alarms as rows
+from storage.servers.alarms import Alarm
 from storage.wakeups import Queue
 
 log = logging.getLogger(__name__)

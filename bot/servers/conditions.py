@@ -9,8 +9,8 @@ from typing import Any
 
 from bot.vidgo import AnswerLost, Busy, KeyRefused, NoCredits, Nonsense, Question, VersionRefused, VidGoError
 from bot.words import owners
-from storage.alarms import Alarm
 from storage.schema import AlarmKind, AlarmState
+from storage.servers.alarms import Alarm
 from storage.wakeups import Queue, Wakeups
 
 log = logging.getLogger(__name__)

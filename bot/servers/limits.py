@@ -12,12 +12,13 @@ from bot.settings import Settings
 from bot.words import limits as words
 from bot.words.errors import MemberError
 from bot.words.limits import NO_LIMIT, Left, LeftInServer
-from storage import servers, usage
 from storage import tasks as rows
 from storage.database import Database, Transaction
-from storage.servers import Server
+from storage.servers import settings as servers
+from storage.servers import usage
+from storage.servers.settings import Server
+from storage.servers.usage import Kind, Used
 from storage.tasks import Task
-from storage.usage import Kind, Used
 
 
 class Limits:

@@ -14,11 +14,11 @@ from bot.servers import letters
 from bot.words import owners
 from bot.words.text import Text, speaking
 from bot.worker import Worker
-from storage import alarms
-from storage import greetings as rows
 from storage.database import Database
-from storage.greetings import Greeting
 from storage.planned import Due
+from storage.servers import alarms
+from storage.servers import greetings as rows
+from storage.servers.greetings import Greeting
 from storage.wakeups import Queue
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from bot.servers.limits import Limits
 from bot.words.usage import DAYS, Usage
-from storage import usage
 from storage.database import Database
+from storage.servers import usage
 
 
 class UsageReport:

@@ -11,11 +11,11 @@ from bot.words.errors import MemberError
 from bot.words.limits import NO_LIMIT
 from bot.words.panel import LANGUAGE_NAMES, MOST_CHANNELS, SWITCHES, WELCOME_LIMIT, Panel, shown_limit
 from bot.words.text import clean
-from storage import servers
 from storage.database import Database
 from storage.ids import new_id
-from storage.servers import Change, RoleLimits, Server
-from storage.usage import Kind
+from storage.servers import settings as servers
+from storage.servers.settings import Change, RoleLimits, Server
+from storage.servers.usage import Kind
 
 SHOWN_CHANGES = 5
 MOST_ROLES = 20

@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from storage import tasks as rows
-from storage import usage
 from storage.database import Database, Snapshot
 from storage.ids import new_id
 from storage.planned import Gone
 from storage.schema import TaskStatus
+from storage.servers import usage
 from storage.tasks import Task
 
 log = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ from bot.servers.spending import Spending
 from bot.vidgo import KeyRefused, VidGo, VidGoError
 from bot.words import owners
 from bot.worker import TryLater, Worker
-from storage import alarms
 from storage.database import Database
 from storage.planned import Due
 from storage.schema import AlarmKind
+from storage.servers import alarms
 from storage.wakeups import Queue
 
 log = logging.getLogger(__name__)

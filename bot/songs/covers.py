@@ -18,7 +18,7 @@ from bot.words.limits import Left
 from storage import notifications, pictures, posts
 from storage import tasks as rows
 from storage.database import Database
-from storage.library import Song
+from storage.songs.library import Song
 
 log = logging.getLogger(__name__)
 

@@ -29,15 +29,17 @@ from bot.words import cards, errors
 from bot.words.errors import MemberError
 from bot.words.limits import Left
 from bot.words.text import TITLE_LIMIT, Text, clean
-from storage import files as file_rows
-from storage import library, notifications, posts, servers
+from storage import notifications, posts
 from storage import tasks as rows
 from storage.database import Database, Snapshot
-from storage.files import File
 from storage.ids import is_id
-from storage.library import Song
 from storage.notifications import Notification
 from storage.schema import TaskStatus
+from storage.servers import settings as servers
+from storage.songs import files as file_rows
+from storage.songs import library
+from storage.songs.files import File
+from storage.songs.library import Song
 from storage.tasks import Task
 
 IMPORTED = "imported"

@@ -19,15 +19,18 @@ from bot.words.cards import track_value
 from bot.words.errors import MemberError
 from bot.words.pages import Page, Place
 from bot.words.text import Text
-from storage import files as file_rows
-from storage import forget, library, notifications, removed, usage
+from storage import notifications
 from storage import tasks as rows
 from storage.archive.archive import Archive
 from storage.database import Database, Snapshot
-from storage.files import File
-from storage.library import Key, Song
+from storage.members import forget
 from storage.planned import Gone
 from storage.schema import NotificationState
+from storage.servers import usage
+from storage.songs import files as file_rows
+from storage.songs import library, removed
+from storage.songs.files import File
+from storage.songs.library import Key, Song
 from storage.tasks import Task
 
 log = logging.getLogger(__name__)

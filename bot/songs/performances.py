@@ -18,11 +18,11 @@ from bot.words import errors
 from bot.words.errors import MemberError
 from bot.words.limits import Left
 from bot.words.text import TITLE_LIMIT, clean
-from storage import files as file_rows
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
-from storage.files import File
+from storage.songs import files as file_rows
+from storage.songs.files import File
 from storage.tasks import Task
 
 _STYLE_LIMIT = 1000

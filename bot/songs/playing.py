@@ -13,11 +13,11 @@ from bot.songs.orders import Answer
 from bot.words import errors
 from bot.words import library as words
 from bot.words.errors import MemberError
-from storage import files as file_rows
 from storage import tasks as rows
 from storage.database import Database
-from storage.files import File
-from storage.library import Song
+from storage.songs import files as file_rows
+from storage.songs.files import File
+from storage.songs.library import Song
 
 
 class Playing:

@@ -13,12 +13,13 @@ from bot.vidgo import CoverArt, CoverAudio, ExtendMusic, GenerateMusic, SubmitRe
 from bot.words import cards, errors
 from bot.words.errors import MemberError
 from bot.words.limits import Left
-from storage import files as file_rows
-from storage import library, likes, notifications, pictures, posts
+from storage import notifications, pictures, posts
 from storage import tasks as rows
 from storage.database import Database, Transaction
-from storage.files import File
 from storage.planned import Gone
+from storage.songs import files as file_rows
+from storage.songs import library, likes
+from storage.songs.files import File
 from storage.tasks import Task
 
 _REPEATABLE = (GenerateMusic.model, ExtendMusic.model, CoverAudio.model)

@@ -25,11 +25,13 @@ from bot.words import recordings as words
 from bot.words.errors import MemberError
 from bot.words.limits import Left
 from bot.words.text import Text, clean
-from storage import notifications, recordings, servers
+from storage import notifications
 from storage import tasks as rows
 from storage.database import Database, Snapshot
 from storage.ids import is_id, new_id
-from storage.recordings import RECORDING_SECONDS, Recording
+from storage.servers import settings as servers
+from storage.songs import recordings
+from storage.songs.recordings import RECORDING_SECONDS, Recording
 
 HEARD_AT_ONCE = 8
 """How many recordings are looked at at once; each is on the disk meanwhile."""

@@ -11,14 +11,16 @@ from sqlalchemy.exc import IntegrityError
 from bot.metrics import Metrics
 from bot.vidgo import CoverArt, Report, ResultFile
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean
-from storage import alarms, library, notifications, usage
-from storage import files as file_rows
+from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
-from storage.files import File
-from storage.forget import NOBODY
+from storage.members.forget import NOBODY
 from storage.planned import Gone
 from storage.schema import TaskStatus
+from storage.servers import alarms, usage
+from storage.songs import files as file_rows
+from storage.songs import library
+from storage.songs.files import File
 from storage.tasks import Task
 
 log = logging.getLogger(__name__)

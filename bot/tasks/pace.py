@@ -9,7 +9,7 @@ import time
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.database import Database
-from storage.postgresql.turns import SharedTurns
+from storage.processes.turns import SharedTurns
 
 log = logging.getLogger(__name__)
 

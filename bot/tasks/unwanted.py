@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from storage import notifications, usage
+from storage import notifications
 from storage import tasks as rows
 from storage.database import Transaction
 from storage.planned import Gone
+from storage.servers import usage
 
 
 async def drop_unwanted(transaction: Transaction, task_id: str, now: float) -> None:

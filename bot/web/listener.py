@@ -26,11 +26,11 @@ from bot.tasks.reading import Reading
 from bot.vidgo import Nonsense, Report, Status, parse_callback, verify_signature
 from bot.web.connections import Connections
 from bot.web.figures import Exposition
-from storage import files as file_rows
 from storage import tasks as rows
 from storage.database import Database
-from storage.files import File
 from storage.ids import is_id
+from storage.songs import files as file_rows
+from storage.songs.files import File
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import discord
 from bot.vidgo import CoverArt
 from bot.words import forms, labels
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean, escape
-from storage.files import File
-from storage.library import Song
 from storage.notifications import Notification
+from storage.songs.files import File
+from storage.songs.library import Song
 from storage.tasks import Task
 
 CHOICE_LIMIT = 100

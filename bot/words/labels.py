@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.vidgo import CoverAudio, ExtendMusic
 from bot.words.text import Text, _n
-from storage.library import Song
+from storage.songs.library import Song
 
 
 def kind_of(song: Song) -> Text:

@@ -12,7 +12,7 @@ from bot.words.cards import COLOUR, in_minutes, track_value, variant
 from bot.words.commands import mention
 from bot.words.pages import Page, Place
 from bot.words.text import TITLE_LIMIT, Raw, Text, clean, escape
-from storage.library import Song
+from storage.songs.library import Song
 
 CHOOSE = "songs:c:"
 TURN = "songs:t:"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.words.text import Raw, Text
-from storage.usage import Kind
+from storage.servers.usage import Kind
 
 NO_LIMIT = -1
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.words.text import Text, clean
-from storage.library import Key, Song
+from storage.songs.library import Key, Song
 
 SEARCH_LIMIT = 50
 """So that a place fits into a custom id, which has 100 characters."""

@@ -12,8 +12,8 @@ from discord import ui
 from bot.words.cards import COLOUR
 from bot.words.limits import NO_LIMIT
 from bot.words.text import Raw, Text, _n, escape
-from storage.servers import Change, RoleLimits, Server
-from storage.usage import Kind
+from storage.servers.settings import Change, RoleLimits, Server
+from storage.servers.usage import Kind
 
 CUSTOM_ID = "settings:"
 """How the custom id of everything on the panel begins."""

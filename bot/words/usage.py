@@ -12,7 +12,7 @@ from bot.words.cards import COLOUR
 from bot.words.limits import NO_LIMIT
 from bot.words.owners import plain
 from bot.words.text import Text
-from storage.usage import DAY_SECONDS, Used
+from storage.servers.usage import DAY_SECONDS, Used
 
 DAYS = 30
 SHOWN_MEMBERS = 15

@@ -23,9 +23,9 @@ from storage.archive.disk import digest
 from storage.archive.index import Media, What
 from storage.archive.store import Store, StoreError
 from storage.database import Database
-from storage.files import File
 from storage.planned import Gone
 from storage.schema import MediaState
+from storage.songs.files import File
 
 log = logging.getLogger(__name__)
 

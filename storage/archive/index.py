@@ -29,10 +29,10 @@ from sqlalchemy import (
 
 from storage import planned
 from storage.database import Snapshot, Transaction
-from storage.files import File
 from storage.planned import Due, Gone
 from storage.quick import quick
 from storage.schema import IS_CHANGING, MediaState, files, media
+from storage.songs.files import File
 from storage.wakeups import Queue
 
 PAGE = 200

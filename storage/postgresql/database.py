@@ -14,16 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.database import Database, DatabaseError, Release, Server, Snapshot, Transaction
 from storage.planned import Claim
-from storage.postgresql import leases, turns
-from storage.postgresql.blocks import Blocks
 from storage.postgresql.clock import ServerClock
 from storage.postgresql.doubts import doubts
 from storage.postgresql.errors import explain, told
 from storage.postgresql.listener import Listener
 from storage.postgresql.opening import prepare
 from storage.postgresql.pool import CONNECTIONS, PostgreSQLConnection, make_engine
-from storage.postgresql.process import Process
-from storage.postgresql.turns import SharedTurns
+from storage.processes import leases, turns
+from storage.processes.blocks import Blocks
+from storage.processes.process import Process
+from storage.processes.turns import SharedTurns
 from storage.wakeups import Wakeups
 
 APART_SECONDS = 5.0

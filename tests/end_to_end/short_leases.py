@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.__main__ import main
 from bot.gateway import shards
-from storage.postgresql import blocks, leases, process
+from storage.processes import blocks, leases, process
 
 LEASE_SECONDS = 10.0
 

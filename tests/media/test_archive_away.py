@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from storage.files import File
+    from storage.songs.files import File
     from tests.media.bench import Bench
 
 MP3 = sound("mp3", "libmp3lame", 1.0)

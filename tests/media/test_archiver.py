@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from storage.files import File
+    from storage.songs.files import File
     from tests.media.bench import Bench
     from tests.stores.places import Place
 

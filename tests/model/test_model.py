@@ -33,11 +33,13 @@ from bot.replies import abandoned, acknowledgements, posting
 from bot.vidgo import Status
 from bot.words import errors
 from bot.worker import TryLater
-from storage import files as file_rows
-from storage import forget, library, notifications
+from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
+from storage.members import forget
 from storage.planned import Gone
+from storage.songs import files as file_rows
+from storage.songs import library
 from tests.model.program import Program
 from tests.model.promises import Asked, broken, left_open
 from tests.model.wires import Crash, FakeDiscord, FakeInteraction, FakeVidGo, Fate

@@ -9,7 +9,7 @@ import pytest
 
 from bot.servers.conditions import FULL_BYTES, ROOM_BYTES, SILENCE_SECONDS
 from bot.servers.watch import BALANCE_SECONDS, SILENT_SECONDS, TROUBLED_SECONDS
-from storage.alarms import DAY, GATHER_SECONDS
+from storage.servers.alarms import DAY, GATHER_SECONDS
 from tests.end_to_end.world import KEY, SONG
 from tests.tasks.room import open_room
 

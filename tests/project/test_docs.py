@@ -25,10 +25,10 @@ from bot.words.panel import Panel
 from bot.words.posted import Offers
 from bot.words.text import LANGUAGES, LOCALE_DIR
 from storage.database import Database
-from storage.library import Song
 from storage.schema import metadata
-from storage.servers import Server
-from storage.usage import Kind
+from storage.servers.settings import Server
+from storage.servers.usage import Kind
+from storage.songs.library import Song
 from tests.faults.troubles import TROUBLES
 from tests.project import configuration
 from tests.project.configuration import default_of

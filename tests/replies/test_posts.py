@@ -16,12 +16,12 @@ from bot.replies.posts import Composer, Post
 from bot.settings import Settings
 from bot.tasks.new import new_task
 from bot.vidgo import CoverArt
-from storage import files as file_rows
 from storage import tasks as rows
-from storage.files import File
 from storage.ids import new_id
 from storage.notifications import Notification
 from storage.schema import NotificationState, TaskStatus
+from storage.songs import files as file_rows
+from storage.songs.files import File
 from storage.tasks import Task
 from tests.media.bench import open_bench
 from tests.media.origins import answer, origin, saying

@@ -9,10 +9,10 @@ from typing import Any
 
 from storage import notifications, tasks
 from storage.database import Database
-from storage.files import File
 from storage.ids import new_id
 from storage.notifications import Notification
 from storage.schema import Acknowledgement, NotificationState, TaskStatus
+from storage.songs.files import File
 from storage.tasks import Task
 
 NOW = 1_790_000_000.0

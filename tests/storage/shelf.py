@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.archive.index import What
-    from storage.files import File
+    from storage.songs.files import File
     from tests.stores.places import Place
 
 

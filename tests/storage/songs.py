@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from bot.tasks.new import new_task
 from bot.vidgo import GenerateMusic
-from storage import files as file_rows
 from storage import tasks as rows
-from storage.files import File
 from storage.schema import TaskStatus
+from storage.songs import files as file_rows
+from storage.songs.files import File
 from storage.tasks import Task
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ def statements() -> dict[str, Executable]:
     """Return the statements that both databases know, also in tables and lists, by their name."""
     found: dict[int, tuple[str, Executable]] = {}
     for module in pkgutil.walk_packages(storage.__path__, "storage."):
-        if not module.name.startswith(("storage.migrations", "storage.postgresql")):
+        if not module.name.startswith(("storage.migrations", "storage.postgresql", "storage.processes")):
             for name, value in vars(import_module(module.name)).items():
                 for key, statement in _within(value):
                     found.setdefault(id(statement), (f"{module.name}.{name}{key}", statement))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from storage import alarms
-from storage.alarms import DAY, GATHER_SECONDS, REMEMBERED, Alarm
 from storage.database import Database, Transaction
 from storage.planned import Gone
 from storage.schema import AlarmKind, AlarmState
+from storage.servers import alarms
+from storage.servers.alarms import DAY, GATHER_SECONDS, REMEMBERED, Alarm
 from tests.storage.rows import NOW
 
 KEY, GIVEN_UP = AlarmKind.KEY, AlarmKind.GIVEN_UP

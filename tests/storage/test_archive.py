@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, insert, select
 
-from storage import forget
 from storage.archive.archive import LEFTOVER_SECONDS, SETTLED_SECONDS
 from storage.archive.index import AUDIO, PICTURE
 from storage.database import Database, Transaction
+from storage.members import forget
 from storage.schema import files as files_table
 from storage.schema import media as media_table
 from tests.storage.shelf import Shelf, open_shelf
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from storage.files import File
+    from storage.songs.files import File
     from tests.stores.places import Place
 
 

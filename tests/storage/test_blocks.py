@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from storage.postgresql import blocks as module
-from storage.postgresql.blocks import Block, Blocks, held, layout
 from storage.postgresql.database import PostgreSQLDatabase
+from storage.processes import blocks as module
+from storage.processes.blocks import Block, Blocks, held, layout
 from tests.storage.test_leases import open_process
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from storage import files, library
 from storage.database import Database, DatabaseError
 from storage.schema import HEAD
+from storage.songs import files, library
 from storage.sqlite.copies import Contents, back_up, inspect, restore
 from storage.sqlite.opening import hold_alone
 from tests.killed import die_at_each_step

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, BigInteger, insert
 
-from storage import files, library
-from storage.export import PEOPLE, SECRETS, export_member
+from storage.members.export import PEOPLE, SECRETS, export_member
 from storage.schema import HEAD, alarms, metadata
+from storage.songs import files, library
 from tests.storage.rows import NOW, a_file, a_notification, a_task, add
 
 if TYPE_CHECKING:

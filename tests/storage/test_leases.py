@@ -14,15 +14,15 @@ from sqlalchemy import insert
 from storage import notifications, tasks
 from storage.archive import index
 from storage.database import Database, Server, Transaction
-from storage.files import File
 from storage.notifications import Notification
 from storage.planned import Gone
-from storage.postgresql import leases
-from storage.postgresql import process as module
 from storage.postgresql.database import PostgreSQLDatabase
-from storage.postgresql.process import Process
+from storage.processes import leases
+from storage.processes import process as module
+from storage.processes.process import Process
 from storage.schema import Acknowledgement, NotificationState, TaskStatus
 from storage.schema import files as file_table
+from storage.songs.files import File
 from storage.tasks import Task
 from tests.storage.observed import until
 from tests.storage.rows import NOW, a_file, a_task, in_state, in_status, one

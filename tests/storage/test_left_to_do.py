@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from storage import figures, greetings
+from storage import figures
 from storage.figures import Live, Waiting
 from storage.planned import Due
 from storage.schema import TaskStatus
+from storage.servers import greetings
 from storage.wakeups import Queue
 from tests.storage.rows import NOW, a_task, add
 

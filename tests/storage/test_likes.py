@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage import export, files, forget, library, likes, notifications, pictures, posts
+from storage import notifications, pictures, posts
+from storage.members import export, forget
 from storage.planned import Gone
 from storage.schema import COVER_MODEL, NotificationState, TaskStatus
+from storage.songs import files, library, likes
 from tests.storage.rows import NOW, a_file, a_notification, a_task, add
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from sqlalchemy import func, select
 from bot.servers.limits import Limits
 from bot.settings import Settings
 from bot.words.errors import MemberError
-from storage import usage
 from storage.database import Database
 from storage.schema import TaskStatus, tasks
-from storage.usage import Used
+from storage.servers import usage
+from storage.servers.usage import Used
 from tests.storage.rows import NOW, a_task
 
 TODAY = usage.day_of(NOW)

@@ -45,8 +45,8 @@ SMALL = {
 """Partial indexes that hold only what there is to do."""
 
 EXCEPTIONS = {
-    "storage.export._OF_OWNERS": "has a row for each kind of alarm, six",
-    "storage.library._KEYS": "a part of others",
+    "storage.members.export._OF_OWNERS": "has a row for each kind of alarm, six",
+    "storage.songs.library._KEYS": "a part of others",
     "storage.tasks._SINCE": "only the newest few, in the order of the index; beside the event loop",
     "storage.archive.index._TOTAL": "the archive has a largest size; beside the event loop",
     "storage.archive.index._OLDEST": "only the first few, in the order of the index",
@@ -56,19 +56,19 @@ EXCEPTIONS = {
 
 BUILDERS = {
     "storage/planned.py": {"claim", "due", "next_due"},
-    "storage/postgresql/leases.py": {"_is_left"},
+    "storage/processes/leases.py": {"_is_left"},
     "storage/postgresql/moving.py": {"_page"},
-    "storage/export.py": {"_all_about_somebody"},
+    "storage/members/export.py": {"_all_about_somebody"},
     "storage/figures.py": {"_due"},
     "storage/tasks.py": {"_change"},
     "storage/notifications.py": {"_change"},
-    "storage/library.py": {"_songs", "_search", "_page", "_count"},
-    "storage/removed.py": {"_the_one"},
+    "storage/songs/library.py": {"_songs", "_search", "_page", "_count"},
+    "storage/songs/removed.py": {"_the_one"},
     "storage/posts.py": {"_posts"},
 }
 """Functions that build statements when their module is imported, and never again."""
 
-WALKS_A_LIBRARY = re.compile(r"storage\.library\._(SEARCHES|PAGES_FROM|PAGES_BEFORE|ALL|ALL_BEFORE)\[.*\]")
+WALKS_A_LIBRARY = re.compile(r"storage\.songs\.library\._(SEARCHES|PAGES_FROM|PAGES_BEFORE|ALL|ALL_BEFORE)\[.*\]")
 """Looks through one member's songs, in an index that holds all it needs."""
 
 

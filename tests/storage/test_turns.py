@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from storage.postgresql import turns
 from storage.postgresql.database import PostgreSQLDatabase
+from storage.processes import turns
 from storage.turns import Turns
 from tests.storage.test_leases import dies, lease, open_process
 

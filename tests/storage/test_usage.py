@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from storage import forget, servers, tasks, usage
+from storage import tasks
 from storage.database import Database
 from storage.ids import new_id
+from storage.members import forget
 from storage.planned import Gone
 from storage.schema import TaskStatus, changes
 from storage.schema import usage as table
-from storage.servers import KEPT_CHANGES, Change, RoleLimits, Server
+from storage.servers import settings as servers
+from storage.servers import usage
+from storage.servers.settings import KEPT_CHANGES, Change, RoleLimits, Server
+from storage.servers.usage import KEEP_DAYS, Kind, Used
 from storage.tasks import Task
-from storage.usage import KEEP_DAYS, Kind, Used
 from tests.storage.rows import NOW, a_task, add, one
 
 TODAY = usage.day_of(NOW)

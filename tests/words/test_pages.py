@@ -12,8 +12,8 @@ from bot.words.panel import Panel
 from bot.words.text import LANGUAGES, speaking
 from sandbox.discord.content import texts, walk_components
 from sandbox.discord.rules import COMPONENTS_V2, check_message, check_modal
-from storage.servers import Change, RoleLimits, Server
-from storage.usage import Kind, Used
+from storage.servers.settings import Change, RoleLimits, Server
+from storage.servers.usage import Kind, Used
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,8 +22,9 @@ from bot.replies.posting import Posting
 from bot.tasks import reading, submission
 from bot.tasks.submission import Submission
 from storage.notifications import Notification
-from storage.postgresql import leases, listener, process
-from storage.postgresql.process import Process
+from storage.postgresql import listener
+from storage.processes import leases, process
+from storage.processes.process import Process
 from tests.faults.crashing import Launch, Strike, be, striker, wire_place
 
 LEASE_SECONDS = 4.0

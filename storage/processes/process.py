@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from storage.database import Transaction
 from storage.ids import new_id
-from storage.postgresql import leases
+from storage.processes import leases
 
 log = logging.getLogger(__name__)
 

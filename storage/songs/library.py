@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Float, Integer, Select, String, and_, bindparam, func, or_, select
 
 from storage.database import Snapshot, Transaction
-from storage.files import File
 from storage.quick import quick, unless_there
 from storage.schema import files, library, tasks
+from storage.songs.files import File
 
 _ESCAPED = re.compile(r"([/%_])")
 

@@ -1,0 +1,1 @@
+"""Several processes on one PostgreSQL: who lives, and who may do what."""

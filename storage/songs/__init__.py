@@ -1,0 +1,1 @@
+"""Songs: their files, whose library they are in, and who likes them."""
