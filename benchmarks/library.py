@@ -18,7 +18,7 @@ from typing import Any, cast
 from benchmarks.figures import Figure, p50, p99
 from bot.songs.finding import IMPORTED, Songs
 from bot.songs.library import Library
-from bot.words.pages import Place
+from bot.words.pages.place import Place
 from storage.archive.archive import Archive
 from storage.archive.disk import Disk
 from storage.database import Database

@@ -20,12 +20,14 @@ import discord
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from bot.answers.acknowledgements import Acknowledgements, make_acknowledger
+from bot.answers.interactions import Interactions
+from bot.fetching.fetch import Fetcher
 from bot.gateway.client import PERMISSIONS, Client, UseCases
 from bot.gateway.login import log_in, stay_connected
 from bot.gateway.pauses import GlobalPause, watch_pauses
 from bot.gateway.shards import Shards, open_shards
 from bot.media.archiver import Archiver, make_archiver
-from bot.media.fetch import Fetcher
 from bot.media.files import Files
 from bot.media.folders import emptied, one_of_many
 from bot.media.links import Links
@@ -34,10 +36,8 @@ from bot.media.store import make_store
 from bot.metrics import Metrics
 from bot.refusals import LOGIN_REFUSED
 from bot.replies.abandoned import Abandoned
-from bot.replies.acknowledgements import Acknowledgements, make_acknowledger
 from bot.replies.delivery import Delivery, make_delivery_worker
 from bot.replies.expiry import make_expiry
-from bot.replies.interactions import Interactions
 from bot.replies.pictures import Pictures, make_pictures
 from bot.replies.posting import Posting
 from bot.replies.posts import Composer

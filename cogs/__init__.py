@@ -1,1 +1,1 @@
-"""What people see in Discord."""
+"""Commands that people type in Discord; under `components` what they press and fill in."""

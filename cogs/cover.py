@@ -10,9 +10,9 @@ from discord.ext import commands
 from bot.gateway.client import Client
 from bot.songs.orders import Ordered, Requester
 from bot.words import recordings as words
-from bot.words.errors import MemberError
+from bot.words.sentences.errors import MemberError
+from cogs.components.recordings import ask_style, audio_of, upload_of
 from cogs.options import Style, Track
-from cogs.recordings import ask_style, audio_of, upload_of
 from storage.drafts import Draft, Making
 
 

@@ -7,12 +7,13 @@ from discord import app_commands
 from discord.app_commands import locale_str as _
 from discord.ext import commands
 
+from bot.answers.interactions import role_ids
 from bot.gateway.client import Client
-from bot.replies.interactions import role_ids
 from bot.songs.orders import Answer
-from bot.words import cards, guide
-from bot.words import usage as usage_words
-from cogs.settings import require_manager, show_panel
+from bot.words import cards
+from bot.words.pages import guide
+from bot.words.pages import usage as usage_words
+from cogs.components.settings import require_manager, show_panel
 
 
 async def show_help(interaction: discord.Interaction, client: Client) -> None:

@@ -12,10 +12,11 @@ from discord.ext import commands
 
 from bot.gateway.client import Client
 from bot.songs.orders import Answer
-from bot.words import answers, cards, forms
-from bot.words.pages import SEARCH_LIMIT, Place
+from bot.words import cards, forms
+from bot.words.pages.place import SEARCH_LIMIT, Place
+from bot.words.sentences import answers
 from bot.words.text import clean
-from cogs.library import page_answer
+from cogs.components.library import page_answer
 from cogs.options import Owned, Prompt, Style, Title, Track
 from storage.drafts import Draft, Making
 

@@ -14,7 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from bot.cli.accounts import Wrong
-from bot.media.addresses import is_public
+from bot.fetching.addresses import is_public
 from bot.settings import Settings
 from bot.web.addresses import listen, local_host, show_address
 

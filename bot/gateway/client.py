@@ -19,9 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from yarl import URL
 
 from bot import version
+from bot.answers.acknowledgements import Acknowledgements
+from bot.answers.interactions import Interactions
 from bot.refusals import asked_to_wait
-from bot.replies.acknowledgements import Acknowledgements
-from bot.replies.interactions import Interactions
 from bot.servers.limits import Limits
 from bot.servers.onboarding import Onboarding
 from bot.servers.report import UsageReport
@@ -35,9 +35,10 @@ from bot.songs.performances import Performances
 from bot.songs.playing import Playing
 from bot.songs.posted import Posted
 from bot.songs.recordings import Recordings
-from bot.words import cards, errors
+from bot.words import cards
 from bot.words.commands import mention
-from bot.words.errors import MemberError
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
 from bot.words.text import speak
 from bot.words.translator import Translator
 from storage.database import Database
@@ -50,8 +51,8 @@ LONGEST_WAIT_SECONDS = 30.0
 """How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
 COGS = (
-    *("cogs.cover", "cogs.recordings", "cogs.music", "cogs.library", "cogs.posts", "cogs.forms"),
-    *("cogs.buttons", "cogs.coverbot", "cogs.settings"),
+    *("cogs.cover", "cogs.coverbot", "cogs.music"),
+    *(f"cogs.components.{name}" for name in ("buttons", "forms", "library", "posts", "recordings", "settings")),
 )
 
 COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-", "command ")

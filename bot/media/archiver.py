@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection
 from enum import StrEnum
 from pathlib import Path
 
+from bot.fetching.fetch import FetchError, FetchProblem
+from bot.fetching.patience import Failures, is_hopeless
 from bot.logs import about
-from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import WAIT_SECONDS, Files
-from bot.media.patience import Failures, is_hopeless
 from bot.metrics import Metrics
 from bot.worker import Worker
 from storage import tasks as rows

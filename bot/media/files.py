@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from bot.fetching.fetch import FetchError, FetchProblem
+from bot.fetching.shared import Shared
 from bot.formats.decoder import DecodeError
 from bot.formats.fetched import Fetched
 from bot.formats.kinds import MediaKind
 from bot.formats.transcode import fit_to
-from bot.media.fetch import FetchError, FetchProblem
-from bot.media.shared import Shared
 from bot.media.sources import Sources
 from storage.archive.archive import Archive, Kept
 from storage.archive.disk import link_or_copy

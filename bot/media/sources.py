@@ -15,13 +15,13 @@ from pathlib import Path
 
 import discord
 
+from bot.fetching.fetch import Fetcher, FetchError, FetchProblem
 from bot.formats.decoder import DecodeError
 from bot.formats.fetched import Fetched
 from bot.formats.kinds import MediaKind
 from bot.formats.lengths import duration_of
 from bot.formats.pictures import image_is_sane, to_jpeg
 from bot.formats.transcode import fit_to
-from bot.media.fetch import Fetcher, FetchError, FetchProblem
 from storage import posts
 from storage.database import Database
 from storage.notifications import Notification

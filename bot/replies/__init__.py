@@ -1,1 +1,1 @@
-"""What Discord gets: first answers, acknowledgements, posts."""
+"""Results and how they are posted, and what is made good where nobody lived to answer."""

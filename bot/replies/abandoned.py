@@ -9,12 +9,13 @@ from typing import Any
 
 import discord
 
+from bot.answers.acknowledgements import Acknowledgements
+from bot.answers.private import ORIGINAL, QUIET, tell_directly, webhook_of
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
-from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.posting import find_by_button
-from bot.replies.private import ORIGINAL, QUIET, tell_directly, webhook_of
 from bot.tasks.unwanted import withdraw
-from bot.words import cards, errors
+from bot.words import cards
+from bot.words.sentences import errors
 from bot.words.text import speaking
 from storage import notifications
 from storage.database import Database

@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from bot.fetching.patience import Failures, Stage
 from bot.logs import about
-from bot.media.patience import Failures, Stage
 from bot.metrics import Metrics
 from bot.refusals import FAILURES, Refusal, asked_to_wait, explain, meaning_of
 from bot.replies.abandoned import Abandoned

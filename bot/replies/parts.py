@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from bot.fetching.fetch import FetchError, FetchProblem
+from bot.fetching.patience import Failures, Later, decide, failed
 from bot.formats.fetched import Fetched
 from bot.formats.kinds import MediaError, MediaKind
 from bot.formats.lengths import duration_of
 from bot.formats.tags import tag_mp3
-from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import WAIT_SECONDS, Files
-from bot.media.patience import Failures, Later, decide, failed
 from storage import tasks as rows
 from storage.database import Database
 from storage.songs.files import File

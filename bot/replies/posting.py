@@ -10,10 +10,11 @@ from typing import Any
 
 import discord
 
+from bot.answers.private import ORIGINAL, QUIET, webhook_of
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.replies.posts import Post
-from bot.replies.private import ORIGINAL, QUIET, webhook_of
-from bot.words import cards, errors
+from bot.words import cards
+from bot.words.sentences import errors
 from bot.words.text import speaking
 from storage.notifications import Notification
 from storage.tasks import Task

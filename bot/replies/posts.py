@@ -9,18 +9,19 @@ from pathlib import Path
 
 import discord
 
+from bot.fetching.fetch import FetchError, FetchProblem
+from bot.fetching.patience import KEEPS_SECONDS, Failures
 from bot.formats.fetched import Fetched
 from bot.formats.kinds import attachment_name
-from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import Files
 from bot.media.links import DOWNLOAD_SECONDS, Links
-from bot.media.patience import KEEPS_SECONDS, Failures
 from bot.replies.parts import Gathering, LostError, Parts, Result
 from bot.songs.performances import CONTINUE
 from bot.vidgo import CoverArt, CoverAudio, ExtendMusic, GenerateMusic
-from bot.words import cards, errors, labels, posted, posts
+from bot.words import cards, posted
 from bot.words.commands import mention
 from bot.words.posted import Card, Colour, Offers
+from bot.words.sentences import errors, labels, posts
 from bot.words.text import Text
 from storage import tasks as rows
 from storage.database import Database, Snapshot

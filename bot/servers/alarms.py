@@ -9,7 +9,7 @@ import discord
 
 from bot.refusals import FAILURES, UNREACHABLE, Refusal, explain, meaning_of
 from bot.servers import letters
-from bot.words import owners
+from bot.words.sentences import owners
 from bot.words.text import Text, speaking
 from bot.worker import Worker
 from storage.database import Database

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.vidgo import AnswerLost, Busy, KeyRefused, NoCredits, Nonsense, Question, VersionRefused, VidGoError
-from bot.words import owners
+from bot.words.sentences import owners
 from storage.schema import AlarmKind, AlarmState
 from storage.servers.alarms import Alarm
 from storage.wakeups import Queue, Wakeups

@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from bot.settings import Settings
-from bot.words import limits as words
-from bot.words.errors import MemberError
-from bot.words.limits import NO_LIMIT, Left, LeftInServer
+from bot.words.sentences import limits as words
+from bot.words.sentences.errors import MemberError
+from bot.words.sentences.limits import NO_LIMIT, Left, LeftInServer
 from storage import tasks as rows
 from storage.database import Database, Transaction
 from storage.servers import settings as servers

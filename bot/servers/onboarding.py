@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.servers import letters
-from bot.words import owners
+from bot.words.sentences import owners
 from bot.words.text import Text, speaking
 from bot.worker import Worker
 from storage.database import Database

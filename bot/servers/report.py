@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bot.servers.limits import Limits
-from bot.words.usage import DAYS, Usage
+from bot.words.pages.usage import DAYS, Usage
 from storage.database import Database
 from storage.servers import usage
 

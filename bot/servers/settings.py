@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from bot.servers.limits import Limits
-from bot.words import errors
-from bot.words.errors import MemberError
-from bot.words.limits import NO_LIMIT
-from bot.words.panel import LANGUAGE_NAMES, MOST_CHANNELS, SWITCHES, WELCOME_LIMIT, Panel, shown_limit
+from bot.words.pages.panel import LANGUAGE_NAMES, MOST_CHANNELS, SWITCHES, WELCOME_LIMIT, Panel, shown_limit
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
+from bot.words.sentences.limits import NO_LIMIT
 from bot.words.text import clean
 from storage.database import Database
 from storage.ids import new_id

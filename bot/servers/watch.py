@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from bot.servers.conditions import Conditions
 from bot.servers.spending import Spending
 from bot.vidgo import KeyRefused, VidGo, VidGoError
-from bot.words import owners
+from bot.words.sentences import owners
 from bot.worker import TryLater, Worker
 from storage.database import Database
 from storage.planned import Due

@@ -12,9 +12,10 @@ from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.new import new_task
 from bot.vidgo import CoverArt
-from bot.words import answers, cards, errors, posted, waiting
-from bot.words.errors import MemberError
-from bot.words.limits import Left
+from bot.words import cards, posted
+from bot.words.sentences import answers, errors, waiting
+from bot.words.sentences.errors import MemberError
+from bot.words.sentences.limits import Left
 from storage import notifications, pictures, posts
 from storage import tasks as rows
 from storage.database import Database

@@ -11,8 +11,9 @@ from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.songs.performances import Performances
 from bot.vidgo import CoverArt
-from bot.words import cards, errors
-from bot.words.errors import MemberError
+from bot.words import cards
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
 from storage import drafts, notifications
 from storage import tasks as rows
 from storage.database import Database

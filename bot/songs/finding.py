@@ -25,9 +25,10 @@ from bot.vidgo import (
     VidGo,
     VidGoError,
 )
-from bot.words import cards, errors
-from bot.words.errors import MemberError
-from bot.words.limits import Left
+from bot.words import cards
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
+from bot.words.sentences.limits import Left
 from bot.words.text import TITLE_LIMIT, Text, clean
 from storage import notifications, posts
 from storage import tasks as rows

@@ -13,11 +13,11 @@ from bot.formats.kinds import MediaKind
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.unwanted import drop_unwanted
-from bot.words import errors
-from bot.words import library as words
 from bot.words.cards import track_value
-from bot.words.errors import MemberError
-from bot.words.pages import Page, Place
+from bot.words.pages import library as words
+from bot.words.pages.place import Page, Place
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
 from bot.words.text import Text
 from storage import notifications
 from storage import tasks as rows

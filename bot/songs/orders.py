@@ -7,7 +7,7 @@ from pathlib import Path
 
 import discord
 
-from bot.words.limits import Left
+from bot.words.sentences.limits import Left
 from bot.words.text import Text
 from storage.tasks import Task
 

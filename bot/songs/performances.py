@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bot.media.fetch import FetchError, FetchProblem
+from bot.fetching.fetch import FetchError, FetchProblem
 from bot.media.files import Files
 from bot.media.links import FETCH_SECONDS, Links
 from bot.servers.limits import Limits
@@ -14,9 +14,9 @@ from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.tasks.new import new_task, order_key
 from bot.vidgo import CoverAudio, ExtendMusic
-from bot.words import errors
-from bot.words.errors import MemberError
-from bot.words.limits import Left
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
+from bot.words.sentences.limits import Left
 from bot.words.text import TITLE_LIMIT, clean
 from storage import notifications
 from storage import tasks as rows

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from bot.fetching.fetch import FetchError, FetchProblem
 from bot.formats.kinds import attachment_name
-from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import Files
 from bot.songs.finding import Songs
 from bot.songs.orders import Answer
-from bot.words import errors
-from bot.words import library as words
-from bot.words.errors import MemberError
+from bot.words.pages import library as words
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
 from storage import tasks as rows
 from storage.database import Database
 from storage.songs import files as file_rows

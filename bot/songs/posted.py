@@ -10,9 +10,10 @@ from bot.songs.orders import Ordered, Requester
 from bot.songs.performances import Performances
 from bot.tasks.new import new_task, order_key
 from bot.vidgo import CoverArt, CoverAudio, ExtendMusic, GenerateMusic, SubmitRequest, load_request
-from bot.words import cards, errors
-from bot.words.errors import MemberError
-from bot.words.limits import Left
+from bot.words import cards
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
+from bot.words.sentences.limits import Left
 from storage import notifications, pictures, posts
 from storage import tasks as rows
 from storage.database import Database, Transaction

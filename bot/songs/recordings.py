@@ -12,18 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bot.fetching.fetch import Fetcher, FetchError, FetchProblem
 from bot.formats.fetched import Fetched
 from bot.formats.lengths import duration_of
-from bot.media.fetch import Fetcher, FetchError, FetchProblem
 from bot.servers.limits import Limits
 from bot.songs.orders import Ordered, Requester
 from bot.songs.performances import performance_name
 from bot.tasks.new import new_task, order_key
 from bot.vidgo import CoverAudio
-from bot.words import errors
 from bot.words import recordings as words
-from bot.words.errors import MemberError
-from bot.words.limits import Left
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
+from bot.words.sentences.limits import Left
 from bot.words.text import Text, clean
 from storage import notifications
 from storage import tasks as rows

@@ -15,8 +15,8 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from bot.fetching.fetch import FetchError
 from bot.logs import about
-from bot.media.fetch import FetchError
 from bot.media.files import Files
 from bot.media.links import Links
 from bot.metrics import Metrics

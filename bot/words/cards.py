@@ -8,7 +8,8 @@ from typing import Any
 import discord
 
 from bot.vidgo import CoverArt
-from bot.words import forms, labels
+from bot.words import forms
+from bot.words.sentences import labels
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean, escape
 from storage.notifications import Notification
 from storage.songs.files import File

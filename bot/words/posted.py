@@ -9,7 +9,8 @@ from typing import Any
 
 import discord
 
-from bot.words import cards, labels
+from bot.words import cards
+from bot.words.sentences import labels
 from bot.words.text import TITLE_LIMIT, clean, escape
 
 STYLE_LIMIT = 200

@@ -9,7 +9,8 @@ import os
 import sys
 
 from bot.__main__ import main
-from bot.media import archiver, files, patience
+from bot.fetching import patience
+from bot.media import archiver, files
 from bot.tasks import reading
 from storage.archive import s3
 

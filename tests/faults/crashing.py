@@ -20,11 +20,11 @@ from types import FrameType
 from typing import Any
 
 import bot.app
+import bot.fetching.patience
 import bot.media.files
-import bot.media.patience
 from bot.__main__ import main
-from bot.media.fetch import Fetcher
-from bot.media.shared import Shared
+from bot.fetching.fetch import Fetcher
+from bot.fetching.shared import Shared
 from bot.vidgo import VidGo
 from storage.database import Database, Transaction
 from storage.postgresql.database import PostgreSQLDatabase
@@ -160,7 +160,7 @@ def be(launch: Launch, begin: Callable[[], None] = lambda: None) -> int:
         _commit_points(database, strike)
     watch_workers(directory, clock)
     bot.media.files.ARCHIVED_SECONDS = bot.media.files.KEEP_SECONDS = KEEP_SECONDS
-    bot.media.patience.UNDER_WAY_PAUSES = (0.2, KEEP_SECONDS / 2)
+    bot.fetching.patience.UNDER_WAY_PAUSES = (0.2, KEEP_SECONDS / 2)
     _show_at_hand(launch)
     setattr(bot.app, "run", partial(bot.app.run, clock=clock))  # noqa: B010 (typed as a function)
     if launch.passing:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bot.replies.interactions import DECIDE_SECONDS
+from bot.answers.interactions import DECIDE_SECONDS
 from sandbox import music
 from tests.faults.harness import COVER, Point
 

@@ -20,11 +20,11 @@ import av
 import psutil
 import pytest
 
+from bot.fetching.fetch import SOCKETS
 from bot.formats.decoder import CHILDREN, MEMORY_BYTES, DecodeError
 from bot.formats.fetched import PART_SUFFIX
 from bot.formats.tags import tag_mp3
 from bot.formats.transcode import Fitted, fit_to
-from bot.media.fetch import SOCKETS
 from sandbox.music import compose_of_size, seconds_for_size
 from tests.media.origins import listing
 from tests.media.samples import picture, sound, stored

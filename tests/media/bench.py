@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import discord
 
+from bot.fetching.fetch import Fetcher
 from bot.media.archiver import Archiver
-from bot.media.fetch import Fetcher
 from bot.media.files import Files
 from bot.media.sources import Sources
 from bot.metrics import Metrics

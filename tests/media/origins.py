@@ -7,7 +7,7 @@ import traceback
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from bot.media.fetch import Fetcher, FetchError
+from bot.fetching.fetch import Fetcher, FetchError
 
 if TYPE_CHECKING:
     import ssl

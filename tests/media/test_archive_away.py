@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.fetching.fetch import FetchError, FetchProblem
 from bot.media import files as files_module
 from bot.media.archiver import PAUSES
-from bot.media.fetch import FetchError, FetchProblem
 from storage.archive import s3 as s3_module
 from tests.media.bench import open_bench
 from tests.media.origins import answer, origin, saying

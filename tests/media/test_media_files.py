@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.fetching.fetch import FetchError, FetchProblem
 from bot.formats.kinds import MediaKind
 from bot.media import files as files_module
-from bot.media.fetch import FetchError, FetchProblem
 from bot.media.files import MOST_IN_MEMORY, MOST_PREFETCHED
 from storage.archive.index import AUDIO
 from storage.wakeups import Queue

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+from bot.answers.acknowledgements import Acknowledgements
+from bot.answers.interactions import Interactions
 from bot.metrics import Metrics
 from bot.replies.abandoned import Abandoned
-from bot.replies.acknowledgements import Acknowledgements
 from bot.replies.delivery import Delivery
-from bot.replies.interactions import Interactions
 from bot.replies.posting import Posting
 from bot.replies.posts import Post
 from bot.servers.limits import Limits
@@ -22,7 +22,8 @@ from bot.tasks.poller import Polling
 from bot.tasks.reading import Reading
 from bot.tasks.schedule import Schedule
 from bot.tasks.submission import Submission
-from bot.words import errors, posted, posts
+from bot.words import posted
+from bot.words.sentences import errors, posts
 from storage import tasks as rows
 from tests.model.wires import FakeClient
 

@@ -29,9 +29,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bot.replies import abandoned, acknowledgements, posting
+from bot.answers import acknowledgements
+from bot.replies import abandoned, posting
 from bot.vidgo import Status
-from bot.words import errors
+from bot.words.sentences import errors
 from bot.worker import TryLater
 from storage import notifications
 from storage import tasks as rows

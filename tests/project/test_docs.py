@@ -19,10 +19,12 @@ from bot.cli.commands import parser
 from bot.gateway.client import COGS, PERMISSIONS, Client, UseCases
 from bot.metrics import Metrics
 from bot.settings import Settings, SettingsError, load_settings
-from bot.words import cards, errors, forms, labels, library, panel, posted
-from bot.words.pages import Page, Place
-from bot.words.panel import Panel
+from bot.words import cards, forms, posted
+from bot.words.pages import library, panel
+from bot.words.pages.panel import Panel
+from bot.words.pages.place import Page, Place
 from bot.words.posted import Offers
+from bot.words.sentences import errors, labels
 from bot.words.text import LANGUAGES, LOCALE_DIR
 from storage.database import Database
 from storage.schema import metadata

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.replies import interactions
+from bot.answers import interactions
 from sandbox.discord.faults import EDITS, FOLLOW_UPS, POSTS
 from tests.end_to_end.music import forge
 from tests.end_to_end.world import SONG

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import discord
 import pytest
 
+from bot.fetching.patience import KEEPS_SECONDS, LASTS_SECONDS, Failures, Stage
 from bot.media.links import Links
-from bot.media.patience import KEEPS_SECONDS, LASTS_SECONDS, Failures, Stage
 from bot.replies.parts import NotYet
 from bot.replies.posts import Composer, Post
 from bot.settings import Settings

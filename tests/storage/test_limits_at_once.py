@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from bot.servers.limits import Limits
 from bot.settings import Settings
-from bot.words.errors import MemberError
+from bot.words.sentences.errors import MemberError
 from storage.database import Database
 from storage.schema import TaskStatus, tasks
 from storage.servers import usage

@@ -22,9 +22,10 @@ from babel.messages.pofile import read_po
 from discord import app_commands
 from discord.ext import commands
 
+from bot.answers import asked
 from bot.gateway.client import COGS
-from bot.replies import asked
-from bot.words import answers, errors, labels, limits, owners, panel, posts, reasons, waiting
+from bot.words.pages import panel
+from bot.words.sentences import answers, errors, labels, limits, owners, posts, reasons, waiting
 from bot.words.text import DOMAIN, LANGUAGES, LOCALE_DIR, REASON_LIMIT, TITLE_LIMIT, Raw, Text, speaking, translate
 
 if TYPE_CHECKING:
@@ -126,14 +127,18 @@ def test_every_sentence_is_a_literal_that_can_be_found() -> None:
                     found.append(f"{file.relative_to(ROOT).as_posix()}: {ast.unparse(argument)}")
     assert sorted(found) == sorted(
         [
-            "bot/words/errors.py: name",
-            "bot/words/errors.py: _FAILURES.get(kind, _FAILURES['nonsense'])",
-            "bot/words/reasons.py: template",
-            "bot/words/reasons.py: _WITHOUT[kind]",
-            "bot/words/reasons.py: _WITH_REASON[kind]",
-            "bot/words/labels.py: _ACTIONS[action]",
-            "bot/words/panel.py: _SETTINGS[one.setting]",
-            *("bot/words/owners.py: _BEGINS[kind]", "bot/words/owners.py: _ENDS[kind]", "bot/words/owners.py: name"),
+            "bot/words/sentences/errors.py: name",
+            "bot/words/sentences/errors.py: _FAILURES.get(kind, _FAILURES['nonsense'])",
+            "bot/words/sentences/reasons.py: template",
+            "bot/words/sentences/reasons.py: _WITHOUT[kind]",
+            "bot/words/sentences/reasons.py: _WITH_REASON[kind]",
+            "bot/words/sentences/labels.py: _ACTIONS[action]",
+            "bot/words/pages/panel.py: _SETTINGS[one.setting]",
+            *(
+                "bot/words/sentences/owners.py: _BEGINS[kind]",
+                "bot/words/sentences/owners.py: _ENDS[kind]",
+                "bot/words/sentences/owners.py: name",
+            ),
         ]
     )
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.words import guide, panel, usage
-from bot.words.limits import Left, LeftInServer
-from bot.words.panel import Panel
+from bot.words.pages import guide, panel, usage
+from bot.words.pages.panel import Panel
+from bot.words.sentences.limits import Left, LeftInServer
 from bot.words.text import LANGUAGES, speaking
 from sandbox.discord.content import texts, walk_components
 from sandbox.discord.rules import COMPONENTS_V2, check_message, check_modal

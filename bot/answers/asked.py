@@ -9,8 +9,8 @@ from dataclasses import replace
 import discord
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from bot.words import errors
-from bot.words.errors import MemberError
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
 from storage import notifications
 from storage.database import Database
 from storage.drafts import Draft

@@ -10,8 +10,9 @@ import discord
 
 from bot.gateway.client import Client
 from bot.songs.orders import Answer, Ordered, Requester
-from bot.words import answers, cards, errors, limits
-from bot.words.errors import MemberError
+from bot.words import cards
+from bot.words.sentences import answers, errors, limits
+from bot.words.sentences.errors import MemberError
 
 
 class CoverButton(

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import discord
 
-from bot.words import labels, limits
 from bot.words.cards import COLOUR
-from bot.words.limits import NO_LIMIT, Left
+from bot.words.sentences import labels, limits
+from bot.words.sentences.limits import NO_LIMIT, Left
 from bot.words.text import Raw, Text, escape
 
 FIELD_LIMIT = 1024

@@ -12,15 +12,16 @@ from contextlib import suppress
 
 import discord
 
+from bot.answers import first_answers
+from bot.answers.first_answers import Sent
+from bot.answers.private import ORIGINAL, QUIET, webhook_of
 from bot.logs import about
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
-from bot.replies import first_answers
-from bot.replies.first_answers import Sent
-from bot.replies.private import ORIGINAL, QUIET, webhook_of
 from bot.songs.orders import Answer, Ordered
 from bot.tasks.schedule import Schedule
 from bot.tasks.submission import Submission
-from bot.words import cards, limits, waiting
+from bot.words import cards
+from bot.words.sentences import limits, waiting
 from bot.words.text import Text, speaking
 from bot.worker import TryLater, Worker
 from storage import notifications

@@ -7,10 +7,10 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.words import answers, errors, labels
 from bot.words.cards import COLOUR, in_minutes, track_value, variant
 from bot.words.commands import mention
-from bot.words.pages import Page, Place
+from bot.words.pages.place import Page, Place
+from bot.words.sentences import answers, errors, labels
 from bot.words.text import TITLE_LIMIT, Raw, Text, clean, escape
 from storage.songs.library import Song
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bot.fetching import fetch as fetch_module
+from bot.fetching.fetch import FetchError, FetchProblem
 from bot.formats.fetched import PART_SUFFIX, Fetched
 from bot.formats.kinds import MediaKind
-from bot.media import fetch as fetch_module
-from bot.media.fetch import FetchError, FetchProblem
 from tests.media.origins import FRAME, SONG, answer, assert_clean, fetcher, listing, origin, saying
 
 if TYPE_CHECKING:
@@ -309,6 +309,8 @@ def test_no_heavy_module_is_needed() -> None:
     import sys
 
     heavy = ("av", "numpy", "mutagen", "discord")
-    code = f"import sys, bot.media.fetch, bot.formats.kinds; print([name for name in {heavy} if name in sys.modules])"
+    code = (
+        f"import sys, bot.fetching.fetch, bot.formats.kinds; print([name for name in {heavy} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout.strip() == "[]"

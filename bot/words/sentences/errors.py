@@ -5,8 +5,8 @@ from __future__ import annotations
 import discord
 
 from bot.vidgo import CoverArt
-from bot.words import reasons
 from bot.words.commands import mention
+from bot.words.sentences import reasons
 from bot.words.text import Raw, Sentences, Text, _n
 from storage.tasks import Task
 

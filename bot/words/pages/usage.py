@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import discord
 
 from bot.words.cards import COLOUR
-from bot.words.limits import NO_LIMIT
-from bot.words.owners import plain
+from bot.words.sentences.limits import NO_LIMIT
+from bot.words.sentences.owners import plain
 from bot.words.text import Text
 from storage.servers.usage import DAY_SECONDS, Used
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.media.fetch import FetchError, FetchProblem
-from bot.media.shared import Shared
+from bot.fetching.fetch import FetchError, FetchProblem
+from bot.fetching.shared import Shared
 
 LONG = 60.0
 

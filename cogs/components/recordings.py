@@ -12,7 +12,7 @@ from bot.gateway.client import Client
 from bot.songs.orders import Ordered, Requester
 from bot.songs.recordings import Upload
 from bot.words import recordings as words
-from bot.words.errors import MemberError
+from bot.words.sentences.errors import MemberError
 
 _SOUND = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac")
 """Names that look like sound; what a file really is, its content says when it is ordered."""

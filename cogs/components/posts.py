@@ -11,8 +11,9 @@ import discord
 
 from bot.gateway.client import Client
 from bot.songs.orders import Answer, Ordered, Requester
-from bot.words import answers, errors, posted
-from bot.words.errors import MemberError
+from bot.words import posted
+from bot.words.sentences import answers, errors
+from bot.words.sentences.errors import MemberError
 
 _turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 """One heart of a message after another, so that the last number that it shows is the one that is so."""

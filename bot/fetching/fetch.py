@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
+from bot.fetching.addresses import is_public
 from bot.formats.fetched import IN_MEMORY_BYTES, Fetched, part_of
 from bot.formats.kinds import HEAD_BYTES, MediaKind, is_text, sniff
-from bot.media.addresses import is_public
 from bot.vidgo.reading import MAX_URL, percent_encoded
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _GONE: Final = frozenset({404, 410})
 
 
 class FetchProblem(StrEnum):
-    """What was seen where a file should have been. What follows from it is for `bot.media.patience` to say."""
+    """What was seen where a file should have been. What follows from it is for `bot.fetching.patience` to say."""
 
     GONE = "gone"
     """404 or 410."""

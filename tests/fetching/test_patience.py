@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.media.fetch import FetchProblem
-from bot.media.files import KEEP_SECONDS
-from bot.media.patience import (
+from bot.fetching.fetch import FetchProblem
+from bot.fetching.patience import (
     KEEPS_SECONDS,
     LASTS_SECONDS,
     LASTS_TIMES,
@@ -24,6 +23,7 @@ from bot.media.patience import (
     decide,
     failed,
 )
+from bot.media.files import KEEP_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

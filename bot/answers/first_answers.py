@@ -11,8 +11,8 @@ from typing import Any
 
 import discord
 
+from bot.answers.private import QUIET
 from bot.refusals import UNREACHABLE, Refusal, explain, meaning_of
-from bot.replies.private import QUIET
 from bot.songs.orders import Answer
 from bot.words import cards
 

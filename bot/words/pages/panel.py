@@ -10,7 +10,7 @@ import discord
 from discord import ui
 
 from bot.words.cards import COLOUR
-from bot.words.limits import NO_LIMIT
+from bot.words.sentences.limits import NO_LIMIT
 from bot.words.text import Raw, Text, _n, escape
 from storage.servers.settings import Change, RoleLimits, Server
 from storage.servers.usage import Kind

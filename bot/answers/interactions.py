@@ -16,16 +16,17 @@ from typing import Any, Generic, TypeVar
 import discord
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.answers import first_answers
+from bot.answers.acknowledgements import Acknowledgements
+from bot.answers.asked import check_permissions, check_place, record, row_of, told
+from bot.answers.first_answers import Sent
+from bot.answers.private import QUIET, tell_directly, turn_private
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
-from bot.replies import first_answers
-from bot.replies.acknowledgements import Acknowledgements
-from bot.replies.asked import check_permissions, check_place, record, row_of, told
-from bot.replies.first_answers import Sent
-from bot.replies.private import QUIET, tell_directly, turn_private
 from bot.songs.orders import Answer, Ordered, Requester
 from bot.tasks.unwanted import withdraw
-from bot.words import cards, errors
-from bot.words.errors import MemberError
+from bot.words import cards
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
 from bot.words.text import Text, speak, speaking
 from storage import notifications
 from storage.database import Database

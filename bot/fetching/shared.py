@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from bot.media.fetch import FetchError, FetchProblem
+from bot.fetching.fetch import FetchError, FetchProblem
 
 T = TypeVar("T")
 

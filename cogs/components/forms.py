@@ -11,9 +11,10 @@ import discord
 from bot.gateway.client import Client
 from bot.songs.drafts import filled_in
 from bot.songs.orders import Ordered, Requester
-from bot.words import errors, forms, posted
-from bot.words.errors import MemberError
+from bot.words import forms, posted
 from bot.words.forms import CUSTOM_ID, TRACK
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
 from storage.drafts import Draft, Making
 
 _NOTIFICATION = r"(?P<notification>[0-9a-z]{24})"

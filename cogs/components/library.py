@@ -12,9 +12,9 @@ import discord
 
 from bot.gateway.client import Client
 from bot.songs.orders import Answer, Ordered, Requester
-from bot.words import answers
-from bot.words import library as words
-from bot.words.pages import Page, Place
+from bot.words.pages import library as words
+from bot.words.pages.place import Page, Place
+from bot.words.sentences import answers
 from bot.words.text import Text
 
 _TRACK = r"[0-9a-z]{24}(?:\.\d{1,3})?"

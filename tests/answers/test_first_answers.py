@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.replies.interactions import CROWD
+from bot.answers.interactions import CROWD
 from sandbox.discord import model
 from sandbox.discord.faults import FIRST_ANSWERS
 from tests.end_to_end.world import SONG

@@ -10,9 +10,10 @@ import discord
 
 from bot.gateway.client import Client
 from bot.songs.orders import Answer
-from bot.words import errors, panel
-from bot.words.errors import MemberError
-from bot.words.panel import CUSTOM_ID, SWITCHES
+from bot.words.pages import panel
+from bot.words.pages.panel import CUSTOM_ID, SWITCHES
+from bot.words.sentences import errors
+from bot.words.sentences.errors import MemberError
 from storage.servers.settings import RoleLimits
 
 MENUS = ("channels", "language")

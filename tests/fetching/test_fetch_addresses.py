@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from bot.media import fetch as fetch_module
-from bot.media.addresses import is_public
-from bot.media.fetch import Fetcher, FetchError, FetchProblem
+from bot.fetching import fetch as fetch_module
+from bot.fetching.addresses import is_public
+from bot.fetching.fetch import Fetcher, FetchError, FetchProblem
 from tests.media.origins import SECRET, SONG, Origin, answer, assert_clean, fetcher, origin
 
 if TYPE_CHECKING:

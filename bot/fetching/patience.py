@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from typing import Final
 
-from bot.media.fetch import FetchProblem
+from bot.fetching.fetch import FetchProblem
 
 KEEPS_SECONDS = 86400.0
 """How long VidGo keeps a file."""

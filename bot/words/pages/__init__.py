@@ -1,0 +1,1 @@
+"""Pages that are read, turned and pressed: help, settings, usage and the library."""

@@ -1,0 +1,1 @@
+"""Plain sentences, by who reads them when."""
