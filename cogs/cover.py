@@ -13,7 +13,7 @@ from bot.words import recordings as words
 from bot.words.sentences.errors import MemberError
 from cogs.components.recordings import ask_style, audio_of, upload_of
 from cogs.options import Style, Track
-from storage.drafts import Draft, Making
+from storage.notifications.drafts import Draft, Making
 
 
 class Cover(commands.Cog):

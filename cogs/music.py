@@ -18,7 +18,7 @@ from bot.words.sentences import answers
 from bot.words.text import clean
 from cogs.components.library import page_answer
 from cogs.options import Owned, Prompt, Style, Title, Track
-from storage.drafts import Draft, Making
+from storage.notifications.drafts import Draft, Making
 
 
 @app_commands.guild_only()

@@ -13,8 +13,8 @@ from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
 from storage import notifications
 from storage.database import Database
-from storage.drafts import Draft
 from storage.notifications import Notification
+from storage.notifications.drafts import Draft
 from storage.schema import NotificationState
 from storage.servers import settings as servers
 

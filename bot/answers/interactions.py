@@ -30,9 +30,9 @@ from bot.words.sentences.errors import MemberError
 from bot.words.text import Text, speak, speaking
 from storage import notifications
 from storage.database import Database
-from storage.drafts import Draft
 from storage.ids import new_id
 from storage.notifications import Notification
+from storage.notifications.drafts import Draft
 from storage.planned import Gone
 
 T = TypeVar("T")

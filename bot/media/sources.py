@@ -22,9 +22,8 @@ from bot.formats.kinds import MediaKind
 from bot.formats.lengths import duration_of
 from bot.formats.pictures import image_is_sane, to_jpeg
 from bot.formats.transcode import fit_to
-from storage import posts
 from storage.database import Database
-from storage.notifications import Notification
+from storage.notifications import Notification, posts
 from storage.songs import files
 from storage.songs.files import File
 

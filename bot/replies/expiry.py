@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable, Collection
 
 from bot.worker import Worker
-from storage import drafts, notifications
+from storage import notifications
 from storage.database import Database
+from storage.notifications import drafts
 from storage.planned import Due
 from storage.servers import usage
 from storage.songs import recordings, removed

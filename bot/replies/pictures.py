@@ -17,10 +17,10 @@ from bot.replies.posting import Posting
 from bot.replies.posts import Composer
 from bot.words.text import speaking
 from bot.worker import TryLater, Worker
-from storage import notifications, pictures
+from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
-from storage.notifications import Notification
+from storage.notifications import Notification, pictures
 from storage.planned import Due
 from storage.schema import NotificationState
 from storage.tasks import Task

@@ -16,9 +16,10 @@ from bot.words import cards, posted
 from bot.words.sentences import answers, errors, waiting
 from bot.words.sentences.errors import MemberError
 from bot.words.sentences.limits import Left
-from storage import notifications, pictures, posts
+from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
+from storage.notifications import pictures, posts
 from storage.songs.library import Song
 
 log = logging.getLogger(__name__)

@@ -14,11 +14,11 @@ from bot.vidgo import CoverArt
 from bot.words import cards
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
-from storage import drafts, notifications
+from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
-from storage.drafts import AT_LIMIT, PROMPT_LIMIT, STYLE_LIMIT, TITLE_LIMIT, Draft, Making
-from storage.notifications import Notification
+from storage.notifications import Notification, drafts
+from storage.notifications.drafts import AT_LIMIT, PROMPT_LIMIT, STYLE_LIMIT, TITLE_LIMIT, Draft, Making
 from storage.schema import TaskStatus
 from storage.tasks import Task
 

@@ -30,11 +30,11 @@ from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
 from bot.words.sentences.limits import Left
 from bot.words.text import TITLE_LIMIT, Text, clean
-from storage import notifications, posts
+from storage import notifications
 from storage import tasks as rows
 from storage.database import Database, Snapshot
 from storage.ids import is_id
-from storage.notifications import Notification
+from storage.notifications import Notification, posts
 from storage.schema import TaskStatus
 from storage.servers import settings as servers
 from storage.songs import files as file_rows

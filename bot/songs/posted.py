@@ -14,9 +14,10 @@ from bot.words import cards
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
 from bot.words.sentences.limits import Left
-from storage import notifications, pictures, posts
+from storage import notifications
 from storage import tasks as rows
 from storage.database import Database, Transaction
+from storage.notifications import pictures, posts
 from storage.planned import Gone
 from storage.songs import files as file_rows
 from storage.songs import library, likes

@@ -8,7 +8,7 @@ import discord
 from discord import ui
 
 from bot.words.text import Raw, Text, clean
-from storage.drafts import AT_LIMIT, PROMPT_LIMIT, STYLE_LIMIT, TITLE_LIMIT, Draft, Making
+from storage.notifications.drafts import AT_LIMIT, PROMPT_LIMIT, STYLE_LIMIT, TITLE_LIMIT, Draft, Making
 
 FORM_TITLE_LIMIT = 45
 """Discord's limit of a form's title."""

@@ -15,7 +15,7 @@ from bot.words import forms, posted
 from bot.words.forms import CUSTOM_ID, TRACK
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
-from storage.drafts import Draft, Making
+from storage.notifications.drafts import Draft, Making
 
 _NOTIFICATION = r"(?P<notification>[0-9a-z]{24})"
 

@@ -12,20 +12,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    BindParameter,
-    String,
-    and_,
-    bindparam,
-    cast,
-    delete,
-    exists,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import BindParameter, String, and_, bindparam, cast, delete, exists, func, insert, or_, select, update
 
 from storage import planned
 from storage.database import Snapshot, Transaction

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Float,
-    Integer,
-    String,
-    Table,
-)
+from sqlalchemy import Boolean, Column, Float, Integer, String, Table
 
 from storage.schema.base import metadata
 

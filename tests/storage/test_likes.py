@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage import notifications, pictures, posts
+from storage import notifications
 from storage.members import export, forget
+from storage.notifications import pictures, posts
 from storage.planned import Gone
 from storage.schema import COVER_MODEL, NotificationState, TaskStatus
 from storage.songs import files, library, likes
@@ -76,7 +77,7 @@ async def posted_cover(database: Database) -> Notification:
         await files.add(transaction, rows)
         await library.add(transaction, [ADA], rows, "cover", NOW)
         await notifications.add(transaction, replace(row, state=NotificationState.DELIVERED))
-        await transaction.release(notifications._CLAIM, [{"of_id": row.id}])
+        await notifications.release(transaction, [row.id])
     return row
 
 

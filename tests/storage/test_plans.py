@@ -47,7 +47,7 @@ SMALL = {
 EXCEPTIONS = {
     "storage.members.export._OF_OWNERS": "has a row for each kind of alarm, six",
     "storage.songs.library._KEYS": "a part of others",
-    "storage.tasks._SINCE": "only the newest few, in the order of the index; beside the event loop",
+    "storage.tasks.rows._SINCE": "only the newest few, in the order of the index; beside the event loop",
     "storage.archive.index._TOTAL": "the archive has a largest size; beside the event loop",
     "storage.archive.index._OLDEST": "only the first few, in the order of the index",
     "storage.archive.index._PAGE": "only the next few, in the order of the index",
@@ -56,15 +56,16 @@ EXCEPTIONS = {
 
 BUILDERS = {
     "storage/planned.py": {"claim", "due", "next_due"},
+    "storage/schema/base.py": {"index_of_held"},
     "storage/processes/leases.py": {"_is_left"},
     "storage/postgresql/moving.py": {"_page"},
     "storage/members/export.py": {"_all_about_somebody"},
     "storage/figures.py": {"_due"},
-    "storage/tasks.py": {"_change"},
-    "storage/notifications.py": {"_change"},
+    **{f"storage/tasks/{name}.py": {"change"} for name in ("rows", "submission", "reading", "ending")},
+    **{f"storage/notifications/{name}.py": {"change"} for name in ("rows", "asked", "acknowledgements", "delivery")},
     "storage/songs/library.py": {"_songs", "_search", "_page", "_count"},
     "storage/songs/removed.py": {"_the_one"},
-    "storage/posts.py": {"_posts"},
+    "storage/notifications/posts.py": {"_posts"},
 }
 """Functions that build statements when their module is imported, and never again."""
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-import storage
+import storage.notifications
+import storage.tasks
 from storage.database import Database, Transaction
 from storage.planned import Gone
 from storage.schema import OPEN_NOTIFICATIONS, NotificationState, TaskStatus
@@ -37,8 +38,8 @@ OTHER_WRITES = {
     *(f"storage.servers.alarms.{name}" for name in ("begin", "end", "drop", "give_up", "come_after_all")),
     *(f"storage.servers.alarms.{name}" for name in ("send", "know", "done", "wake_orphans")),
     *(f"storage.servers.greetings.{name}" for name in ("join", "leave", "send", "postpone", "done")),
-    "storage.drafts.keep",
-    "storage.drafts.expire",
+    "storage.notifications.drafts.keep",
+    "storage.notifications.drafts.expire",
     "storage.songs.files.add",
     "storage.songs.library.add",
     "storage.songs.recordings.add",
@@ -47,7 +48,7 @@ OTHER_WRITES = {
     "storage.songs.removed.restore",
     "storage.songs.removed.expire",
     "storage.songs.likes.press",
-    *(f"storage.pictures.{name}" for name in ("want", "shown", "give_up", "release")),
+    *(f"storage.notifications.pictures.{name}" for name in ("want", "shown", "give_up", "release")),
     "storage.members.forget.forget_song",
     "storage.members.forget.forget_member",
     "storage.servers.usage.take",
@@ -74,9 +75,9 @@ OTHER_WRITES = {
 
 
 LOCKS = {
-    "storage.tasks.release",
-    "storage.notifications.release",
-    "storage.notifications.release_acknowledgements",
+    "storage.tasks.reading.release",
+    "storage.notifications.delivery.release",
+    "storage.notifications.acknowledgements.release_acknowledgements",
     "storage.archive.index.release",
     "storage.processes.leases.begin",
     "storage.processes.leases.renew",
@@ -87,13 +88,16 @@ LOCKS = {
     "storage.processes.turns.take_channels",
     "storage.processes.turns.leave_channels",
     "storage.processes.turns.expire",
-    "storage.tasks.lock",
-    "storage.notifications.lock",
-    "storage.tasks.cover_of",
-    "storage.tasks.same_order",
+    "storage.tasks.rows.lock",
+    "storage.tasks.rows.cover_of",
+    "storage.tasks.rows.same_order",
+    "storage.notifications.rows.lock",
     "storage.servers.settings.hold",
 }
 """What takes a transaction to keep other processes from rows, or to let them have these."""
+
+SENDERS = {"storage.tasks.rows.changed", "storage.notifications.rows.changed"}
+"""What sends the statement of any transition."""
 
 
 async def everything(transaction: Transaction | Any) -> dict[str, dict[str, Any]]:
@@ -234,19 +238,20 @@ def writes() -> Iterator[tuple[str, str]]:
                 function.__module__ == module.name
                 and not name.startswith("_")
                 and "Transaction" in map(str, annotations)
-                and f"{module.name}.{name}" not in LOCKS
+                and f"{module.name}.{name}" not in LOCKS | SENDERS
             ):
                 yield module.name, name
 
 
 def test_every_function_that_writes_is_in_the_table() -> None:
-    found = set(writes())
-    assert {name for module, name in found if module == "storage.tasks"} == {one.name for one in OF_TASKS}
-    assert {name for module, name in found if module == "storage.notifications"} == {
-        one.name for one in OF_NOTIFICATIONS
-    }
-    others = {f"{module}.{name}" for module, name in found if module not in ("storage.tasks", "storage.notifications")}
-    assert others == OTHER_WRITES
+    found = {f"{module}.{name}": name for module, name in writes()}
+    transitions = {full: name for full, name in found.items() if full not in OTHER_WRITES}
+    for package, of_rows in ((storage.tasks, OF_TASKS), (storage.notifications, OF_NOTIFICATIONS)):
+        names = [name for full, name in transitions.items() if full.startswith(f"{package.__name__}.")]
+        assert sorted(names) == sorted(one.name for one in of_rows)
+        assert set(names) <= set(package.__all__), "and its room offers it"
+    assert len(transitions) == len(OF_TASKS) + len(OF_NOTIFICATIONS)
+    assert found.keys() >= OTHER_WRITES
 
 
 @pytest.mark.parametrize("transitions", [OF_TASKS, OF_NOTIFICATIONS], ids=["tasks", "notifications"])

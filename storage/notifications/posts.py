@@ -8,7 +8,7 @@ from sqlalchemy import BindParameter, Select, and_, bindparam, exists, or_, sele
 
 from storage import planned
 from storage.database import Snapshot
-from storage.notifications import Notification, from_row
+from storage.notifications.rows import Notification, from_row
 from storage.quick import quick
 from storage.schema import HOLDS_COVER, NotificationState, TaskStatus, files, notifications, tasks
 

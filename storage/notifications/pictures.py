@@ -9,7 +9,7 @@ from sqlalchemy import Float, and_, bindparam, select, update
 
 from storage import planned
 from storage.database import Snapshot, Transaction
-from storage.notifications import Notification
+from storage.notifications.rows import Notification
 from storage.planned import Due, Gone
 from storage.quick import quick
 from storage.schema import NotificationState, library, notifications

@@ -1,0 +1,120 @@
+"""Tasks until VidGo has them: from `queued` over `submitting` to `waiting`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import bindparam, case, exists, func, insert, null, select, update
+
+from storage import planned
+from storage.database import Snapshot, Transaction
+from storage.quick import quick
+from storage.schema import IS_LIVE, TaskStatus, tasks
+from storage.tasks.rows import ENDED_BADLY, NOW, POLL_AT, Task, change, changed
+from storage.wakeups import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Who is queued before a task: how many, and whether VidGo had no room for one of them."""
+
+    length: int
+    is_held_up: bool
+
+
+# An expression instead of the id itself, for which SQLite would look at everything older instead of all that is live.
+_LINE = select(func.count(), func.coalesce(func.max(tasks.c.tries), 0)).where(
+    IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id")
+)
+_ADD = quick(insert(tasks))
+# One that VidGo had no room for waits on as it is.
+_LET_GO = quick(
+    update(tasks)
+    .where(tasks.c.id == bindparam("row_id"), tasks.c.status == TaskStatus.QUEUED, tasks.c.tries == 0)
+    .values(poll_at=NOW)
+)
+# Held until VidGo has answered; should its process die meanwhile, another one looks after it.
+_SUBMIT = change(TaskStatus.QUEUED, status=TaskStatus.SUBMITTING, submitted_at=NOW, poll_at=POLL_AT, holder=planned.ME)
+_SUBMIT_AGAIN = change(TaskStatus.SUBMITTING, poll_at=POLL_AT, holder=planned.ME)
+_ACCEPT = change(
+    TaskStatus.SUBMITTING,
+    status=TaskStatus.WAITING,
+    vidgo_id=bindparam("new_vidgo_id"),
+    # A callback that has overtaken the answer has made the task due.
+    poll_at=case((tasks.c.rereads > 0, NOW), else_=POLL_AT),
+    tries=0,
+    holder=None,
+)
+_HOLD = change(TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=POLL_AT, tries=tasks.c.tries + 1, holder=None)
+_UNANSWERED = change(
+    TaskStatus.SUBMITTING,
+    # Its callback may have brought the id meanwhile; then it is read, and nobody has to send or confirm it.
+    poll_at=case((tasks.c.vidgo_id.is_(None), POLL_AT), else_=tasks.c.poll_at),
+    tries=tasks.c.tries + 1,
+    holder=None,
+)
+_DROP = change(
+    TaskStatus.QUEUED, status=TaskStatus.FAILED, error_kind="cancelled", finished_at=NOW, poll_at=None, holder=None
+)
+_taker = tasks.alias("taker")
+_RELEASE_VIDGO_ID = quick(
+    update(tasks)
+    .where(
+        tasks.c.vidgo_id == bindparam("taken_id"),
+        tasks.c.id != bindparam("row_id"),
+        tasks.c.status.in_(ENDED_BADLY),
+        exists().where(_taker.c.id == bindparam("row_id"), _taker.c.status == TaskStatus.SUBMITTING),
+    )
+    .values(vidgo_id=null())
+)
+
+
+async def line_before(snapshot: Snapshot, task_id: str) -> Line:
+    """Return who is queued and was asked for before a task."""
+    length, tries = (await snapshot.execute(_LINE, {"id": task_id})).one()
+    return Line(int(length), is_held_up=tries > 0)
+
+
+async def add(transaction: Transaction, task: Task) -> None:
+    """Begin as `queued`, sent by this process; raises `IntegrityError` where it is under way, or a cover is there."""
+    holder = transaction.me if task.status is TaskStatus.QUEUED else None
+    await transaction.execute(_ADD, asdict(task) | {"holder": holder})
+
+
+async def let_go(transaction: Transaction, task_id: str, now: float) -> None:
+    """Let a `queued` task be sent that was kept back until its requester had an answer: right after the commit."""
+    await transaction.execute(_LET_GO, {"row_id": task_id, "now": now})
+
+
+async def submit(transaction: Transaction, task_id: str, now: float, poll_at: float) -> Task:
+    """From `queued` to `submitting`: VidGo is asked right after the commit."""
+    return await changed(transaction, _SUBMIT, task_id, now=now, new_poll_at=poll_at, me=transaction.me)
+
+
+async def submit_again(transaction: Transaction, task_id: str, poll_at: float) -> Task:
+    """Ask once more for a task in `submitting`, which VidGo must not be paid twice for."""
+    return await changed(transaction, _SUBMIT_AGAIN, task_id, new_poll_at=poll_at, me=transaction.me)
+
+
+async def accept(transaction: Transaction, task_id: str, vidgo_id: str, now: float, poll_at: float) -> Task:
+    """From `submitting` to `waiting`: VidGo has it; raises `IntegrityError` where another task has that id."""
+    await transaction.execute(_RELEASE_VIDGO_ID, {"taken_id": vidgo_id, "row_id": task_id})
+    transaction.wakes(Queue.POLLER)
+    return await changed(transaction, _ACCEPT, task_id, new_vidgo_id=vidgo_id, now=now, new_poll_at=poll_at)
+
+
+async def hold(transaction: Transaction, task_id: str, poll_at: float) -> Task:
+    """From `submitting` back to `queued`: VidGo certainly has not taken it, and has no room."""
+    transaction.wakes(Queue.POLLER)
+    return await changed(transaction, _HOLD, task_id, new_poll_at=poll_at)
+
+
+async def unanswered(transaction: Transaction, task_id: str, poll_at: float) -> Task:
+    """Stay in `submitting`, for VidGo may have taken it."""
+    transaction.wakes(Queue.POLLER)
+    return await changed(transaction, _UNANSWERED, task_id, new_poll_at=poll_at)
+
+
+async def drop(transaction: Transaction, task_id: str, now: float) -> Task:
+    """From `queued` to `failed`: nobody wants it any more, and VidGo has not seen it."""
+    return await changed(transaction, _DROP, task_id, now=now)
