@@ -207,7 +207,7 @@ class Database(ABC):
     async def close(self) -> None:
         """Close every connection; none may be in use."""
 
-    async def insist(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def retry(self, work: Callable[[], Awaitable[T]]) -> T:
         """Repeat work until the database takes what it writes: a disk that is full must not cost what was paid for."""
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:

@@ -157,7 +157,7 @@ class Acknowledgements:
                     await rows.let_go(transaction, task.id, now)
 
         try:
-            await self._database.insist(write)
+            await self._database.retry(write)
             # One that VidGo had no room for is sent when it is planned.
             if task.status is TaskStatus.QUEUED and not task.tries:
                 self._submission.begin(task.id)

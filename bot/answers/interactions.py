@@ -430,7 +430,7 @@ class Interactions:
                 async with self._database.write() as transaction:
                     await notifications.leave(transaction, notification_id, self._clock())
 
-        await self._database.insist(plan)
+        await self._database.retry(plan)
 
     async def _close(self, notification_id: str) -> None:
         """Note that everything has been said to the member who asked, who else would be told once more."""
@@ -440,7 +440,7 @@ class Interactions:
                 await notifications.answer(transaction, notification_id)
 
         try:
-            await self._database.insist(close)
+            await self._database.retry(close)
         except Gone:
             log.debug("interaction %s is closed already", notification_id)
 

@@ -50,7 +50,7 @@ async def log_in(client: Client, settings: Settings) -> None:
             client.http.connector = discord.utils.MISSING
             raise
 
-    await insist(once, "Discord cannot be reached", PAUSES)
+    await retry(once, "Discord cannot be reached", PAUSES)
 
 
 async def stay_connected(
@@ -92,12 +92,12 @@ async def _register(client: Client, guild_id: int | None, leads: Callable[[], bo
         return is_leader
 
     while True:
-        if await insist(once, "the commands stay as Discord has them", REGISTRATION_PAUSES):
+        if await retry(once, "the commands stay as Discord has them", REGISTRATION_PAUSES):
             return
         await asyncio.sleep(LEADS_SECONDS)
 
 
-async def insist(step: Callable[[], Awaitable[T]], failure: str, pauses: Sequence[float]) -> T:
+async def retry(step: Callable[[], Awaitable[T]], failure: str, pauses: Sequence[float]) -> T:
     """Repeat a step until it is done; raises `SettingsError` when Discord does not know the token."""
     for pause in chain(pauses, repeat(pauses[-1])):
         try:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from yarl import URL
 
 from bot.gateway.client import Client
-from bot.gateway.login import PAUSES, insist
+from bot.gateway.login import PAUSES, retry
 from bot.settings import Settings, SettingsError
 from storage.database import Database
 from storage.processes import blocks as rows
@@ -77,7 +77,7 @@ class Shards:
 
     async def _ask_gateway(self) -> tuple[int, SessionStartLimit]:
         """Ask Discord how many shards it recommends, and how many sessions may begin."""
-        shards, address, limit = await insist(self._client.http.get_bot_gateway, "Discord names no gateway", PAUSES)
+        shards, address, limit = await retry(self._client.http.get_bot_gateway, "Discord names no gateway", PAUSES)
         # A client that knows the number of its shards does not ask again, and takes this address, also for a session
         # that is invalidated later.
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = URL(address)

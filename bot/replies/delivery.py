@@ -295,7 +295,7 @@ class Delivery:
                     await alarms.give_up(transaction, task.id, now)
 
         try:
-            await self._database.insist(write)
+            await self._database.retry(write)
         except Gone:  # removed, forgotten, or not true any more in this very moment
             if told_alone and not await self._is_noted(row.id, message_id):
                 await self._posting.take_back_told(row, message_id)

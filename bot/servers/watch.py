@@ -69,7 +69,7 @@ class Watch:
             self._leads = False
             return
         async with self._database.write(durable=False) as transaction:
-            await alarms.wake_orphans(transaction, self._clock())
+            await alarms.recover(transaction, self._clock())
             self._conditions.recall(await alarms.get(transaction, AlarmKind.CREDITS_GONE))
         self._asked_at = self._looked_at = float("-inf")
         self._counted_at = self._clock()

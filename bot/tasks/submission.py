@@ -175,11 +175,11 @@ class Submission:
         try:
             vidgo_id = await self._vidgo.submit(load_request(task.model, task.request), self._callback_url(task), turn)
         except VidGoError as error:
-            await self._database.insist(partial(self._refused, task, error, again=again))
+            await self._database.retry(partial(self._refused, task, error, again=again))
         else:
             # Who waited for long was told of the queue.
             says_so = before.tries > 0 or now - before.created_at >= QUEUE_SECONDS / 2
-            await self._database.insist(partial(self._accept, task, vidgo_id, says_so=says_so))
+            await self._database.retry(partial(self._accept, task, vidgo_id, says_so=says_so))
 
     def _callback_url(self, task: Task) -> str | None:
         if self._settings.public_url is None:

@@ -18,13 +18,13 @@ from storage.notifications.delivery import (
     make_due,
     next_due,
     postpone,
+    recover,
     release,
     remove,
     send,
     tell_again,
     undeliverable,
     wait_again,
-    wake_orphans,
 )
 from storage.notifications.rows import (
     Notification,
@@ -60,6 +60,7 @@ __all__ = [
     "make_due",
     "next_due",
     "postpone",
+    "recover",
     "release",
     "release_acknowledgements",
     "remove",
@@ -72,6 +73,5 @@ __all__ = [
     "undeliverable",
     "untie",
     "wait_again",
-    "wake_orphans",
     "want",
 ]

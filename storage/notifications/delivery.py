@@ -154,7 +154,7 @@ _CANCEL = change(
     **OVER,
 )
 _REMOVE = change(DUE, SENDING, DELIVERED, state=CANCELLED, ack_wanted=None, picture_wanted=None, draft=null(), **OVER)
-_WAKE_ORPHANS = update(notifications).where(IS_OPEN, notifications.c.state.in_((ASKED, SENDING))).values(attempt_at=NOW)
+_RECOVER = update(notifications).where(IS_OPEN, notifications.c.state.in_((ASKED, SENDING))).values(attempt_at=NOW)
 _EXPIRE = delete(notifications).where(IS_PASSING, notifications.c.created_at < bindparam("before"))
 
 
@@ -288,9 +288,9 @@ async def remove(transaction: Transaction, notification_id: str) -> Notification
     return await changed(transaction, _REMOVE, notification_id)
 
 
-async def wake_orphans(transaction: Transaction, now: float) -> None:
+async def recover(transaction: Transaction, now: float) -> None:
     """Make due what somebody was answering or sending when the last process ended."""
-    await transaction.execute(_WAKE_ORPHANS, {"now": now})
+    await transaction.execute(_RECOVER, {"now": now})
     transaction.wakes(Queue.DELIVERY)
 
 

@@ -97,7 +97,7 @@ async def locale_of(snapshot: Snapshot, user_id: int) -> str | None:
     return (await snapshot.execute(_LOCALE, {"user_id": user_id})).scalar()
 
 
-async def wake_orphans(transaction: Transaction, now: float) -> None:
+async def recover(transaction: Transaction, now: float) -> None:
     """Let what was to be told wait until somebody sees that it is still so; what has happened stays so."""
     await transaction.alone("alarms")
     for row in (await transaction.execute(_ALL)).all():

@@ -124,8 +124,8 @@ class SQLiteDatabase(Database):
     async def join(self, clock: Callable[[], float]) -> None:
         """Begin to work: nobody else lives, so whatever somebody was doing is due."""
         async with self.write() as transaction:
-            await tasks.wake_orphans(transaction, clock())
-            await notifications.wake_orphans(transaction, clock())
+            await tasks.recover(transaction, clock())
+            await notifications.recover(transaction, clock())
 
     def clock(self, own: Callable[[], float]) -> Callable[[], float]:
         """Return the program's `own` clock."""

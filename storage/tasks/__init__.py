@@ -8,11 +8,11 @@ from storage.tasks.reading import (
     late,
     next_due,
     plan,
+    recover,
     release,
     ring,
     run,
     trust,
-    wake_orphans,
 )
 from storage.tasks.rows import (
     ENDED_BADLY,
@@ -66,6 +66,7 @@ __all__ = [
     "next_due",
     "plan",
     "price",
+    "recover",
     "release",
     "ring",
     "run",
@@ -76,5 +77,4 @@ __all__ = [
     "token_of",
     "trust",
     "unanswered",
-    "wake_orphans",
 ]

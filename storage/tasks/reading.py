@@ -92,7 +92,7 @@ _RING = quick(
     )
     .returning(*tasks.c)
 )
-_WAKE_ORPHANS = update(tasks).where(IS_LIVE, tasks.c.status == TaskStatus.SUBMITTING).values(poll_at=NOW)
+_RECOVER = update(tasks).where(IS_LIVE, tasks.c.status == TaskStatus.SUBMITTING).values(poll_at=NOW)
 
 
 async def durations(snapshot: Snapshot, model: str) -> list[float]:
@@ -170,7 +170,7 @@ async def ring(
     )
 
 
-async def wake_orphans(transaction: Transaction, now: float) -> None:
+async def recover(transaction: Transaction, now: float) -> None:
     """Make tasks due whose submission was under way when the last process ended."""
-    await transaction.execute(_WAKE_ORPHANS, {"now": now})
+    await transaction.execute(_RECOVER, {"now": now})
     transaction.wakes(Queue.POLLER)

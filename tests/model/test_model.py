@@ -134,8 +134,8 @@ class Flow(RuleBasedStateMachine):
     async def _open(self) -> None:
         self.database = await Database.open(f"sqlite:///{self.directory / 'bot.db'}")
         async with self.database.write() as transaction:
-            await rows.wake_orphans(transaction, self.now)
-            await notifications.wake_orphans(transaction, self.now)
+            await rows.recover(transaction, self.now)
+            await notifications.recover(transaction, self.now)
         self.program = Program(self, self.database)
 
     async def _bring_in_songs(self) -> None:

@@ -96,7 +96,7 @@ async def test_after_a_start_nothing_is_told_until_it_was_seen_again(database: D
         await alarms.begin(transaction, KEY, NOW, {}, NOW)
         await alarms.send(transaction, KEY, NOW, NOW + 5)  # and the program dies
         await alarms.give_up(transaction, "one", NOW)
-        await alarms.wake_orphans(transaction, NOW + 100)
+        await alarms.recover(transaction, NOW + 100)
         assert [due.id for due in await alarms.claim(transaction, NOW + 100, (), 9)] == [GIVEN_UP]
         await alarms.begin(transaction, KEY, NOW + 100, {}, NOW + 100)
         alarm, again = await alarms.send(transaction, KEY, NOW + 101, NOW + 106)

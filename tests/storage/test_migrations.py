@@ -82,8 +82,8 @@ async def test_the_program_works_with_what_was_there(path: Path) -> None:
     old.make(path)
     database = await Database.open(f"sqlite:///{path}")
     async with database.write() as transaction:
-        await tasks.wake_orphans(transaction, NOW)
-        await notifications.wake_orphans(transaction, NOW)
+        await tasks.recover(transaction, NOW)
+        await notifications.recover(transaction, NOW)
         live = await tasks.claim(transaction, NOW, NOW + 60, (), 100)
         due = await notifications.claim(transaction, NOW, NOW + 60, (), 100)
         to_change = await notifications.acknowledgements_to_change(transaction, (), 100)

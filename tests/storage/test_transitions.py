@@ -36,7 +36,7 @@ ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
 
 OTHER_WRITES = {
     *(f"storage.servers.alarms.{name}" for name in ("begin", "end", "drop", "give_up", "come_after_all")),
-    *(f"storage.servers.alarms.{name}" for name in ("send", "know", "done", "wake_orphans")),
+    *(f"storage.servers.alarms.{name}" for name in ("send", "know", "done", "recover")),
     *(f"storage.servers.greetings.{name}" for name in ("join", "leave", "send", "postpone", "done")),
     "storage.notifications.drafts.keep",
     "storage.notifications.drafts.expire",
@@ -214,7 +214,7 @@ async def test_a_transition_of_all_rows_leaves_those_in_other_states_alone(
     database: Database, transition: Transition
 ) -> None:
     rows = await rows_for(database, transition)
-    if transition.name == "wake_orphans":
+    if transition.name == "recover":
         async with database.write() as transaction:
             table_of = task_table if transition in OF_TASKS else notification_table
             due = "poll_at" if transition in OF_TASKS else "attempt_at"

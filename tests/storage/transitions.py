@@ -89,9 +89,9 @@ OF_TASKS = [
     ),
     Transition("drop", {QUEUED: FAILED}, lambda t, row: tasks.drop(t, row.id, NOW)),
     Transition(
-        "wake_orphans",
+        "recover",
         stays(SUBMITTING),
-        lambda t, _: tasks.wake_orphans(t, NOW),
+        lambda t, _: tasks.recover(t, NOW),
         (POLLER,),
         is_quiet=True,
         is_for_all=True,
@@ -184,9 +184,9 @@ OF_NOTIFICATIONS = [
         is_quiet=True,
     ),
     Transition(
-        "wake_orphans",
+        "recover",
         stays(ASKED, SENDING),
-        lambda t, _: notifications.wake_orphans(t, NOW),
+        lambda t, _: notifications.recover(t, NOW),
         (DELIVERY,),
         is_quiet=True,
         is_for_all=True,

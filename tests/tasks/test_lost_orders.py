@@ -204,14 +204,14 @@ async def test_another_order_is_told_at_once_where_no_callback_can_come(tmp_path
 async def test_what_was_told_stays_when_it_was_noted_and_the_databases_answer_to_that_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    insist, noted = SQLiteDatabase.insist, []
+    retry, noted = SQLiteDatabase.retry, []
 
     async def twice(database: SQLiteDatabase, work: Callable[[], Awaitable[Any]]) -> Any:
         if "_delivered" in getattr(work, "__qualname__", ""):
             noted.append(await work())
-        return await insist(database, work)
+        return await retry(database, work)
 
-    monkeypatch.setattr(SQLiteDatabase, "insist", twice)
+    monkeypatch.setattr(SQLiteDatabase, "retry", twice)
     async with open_room(tmp_path, callbacks=False) as room:
         ada = room.person("ada")
         room.vidgo.fault("submit", "lose_answer_before")
