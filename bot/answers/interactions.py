@@ -19,15 +19,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.answers import first_answers
 from bot.answers.acknowledgements import Acknowledgements
 from bot.answers.asked import check_permissions, check_place, record, row_of, told
+from bot.answers.closing import Closing
 from bot.answers.first_answers import Sent
-from bot.answers.private import QUIET, tell_directly, turn_private
-from bot.refusals import FAILURES, Refusal, explain, meaning_of
+from bot.answers.private import turn_private
+from bot.refusals import FAILURES, explain
 from bot.songs.orders import Answer, Ordered, Requester
-from bot.tasks.unwanted import withdraw
 from bot.words import cards
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
-from bot.words.text import Text, speak, speaking
+from bot.words.text import speak, speaking
 from storage import notifications
 from storage.database import Database
 from storage.ids import new_id
@@ -72,6 +72,7 @@ class Interactions:
         self._acknowledgements = acknowledgements
         self._support_url = support_url
         self._clock = clock
+        self._closing = Closing(database, clock, support_url)
         self._unanswered = 0
         self._all_answered = asyncio.Event()
 
@@ -96,9 +97,9 @@ class Interactions:
         try:
             ordered = await begun.decision
         except MemberError as error:
-            await self._refuse(interaction, begun, error.text, error.view)
+            await self._closing.refuse(interaction, begun.row, error.text, error.view, is_deferred=begun.is_deferred)
         except Gone:  # the member has had everything forgotten meanwhile
-            await self._refuse(interaction, begun, errors.interrupted())
+            await self._closing.refuse(interaction, begun.row, errors.interrupted(), is_deferred=begun.is_deferred)
         except SQLAlchemyError as error:
             log.error("interaction %s failed: %s", begun.row.id, told(error))
             await self._fail(interaction, begun)
@@ -113,10 +114,10 @@ class Interactions:
                         return
                     sent = await self._acknowledgements.answer_first(interaction, begun.row.id, ordered)
                 if not sent.has_arrived:
-                    await self._not_taken(interaction, begun.row, sent.refusal, errors.closed_here())
+                    await self._closing.not_taken(interaction, begun.row, sent.refusal, errors.closed_here())
             except SQLAlchemyError as error:  # it is ordered, so the delivery says it once the database answers
                 log.error("interaction %s failed: %s", begun.row.id, told(error))
-                await self._leave(begun.row.id)
+                await self._closing.leave(begun.row.id)
 
     async def check_order(self, interaction: discord.Interaction) -> None:
         """Raise `MemberError` where nothing may be ordered, or its result could not be posted."""
@@ -151,16 +152,18 @@ class Interactions:
             try:
                 await first_answers.edit(interaction, answer)
             except FAILURES as error:
-                await self._not_told(interaction, row, error, answer.text or errors.closed_here())
+                await self._closing.not_told(interaction, row, error, answer.text or errors.closed_here())
             else:
-                await self._close(row.id)
+                await self._closing.close(row.id)
             return
         sent = await first_answers.say(interaction, row.id, answer, ephemeral=True)
         if sent.has_arrived:
-            await self._close(row.id)
+            await self._closing.close(row.id)
         else:
             # What can only be pressed cannot be told elsewhere.
-            await self._not_taken(interaction, row, sent.refusal, errors.closed_here() if answer.view else answer.text)
+            await self._closing.not_taken(
+                interaction, row, sent.refusal, errors.closed_here() if answer.view else answer.text
+            )
 
     async def update(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer | None]]) -> None:
         """Let a button change its own message; nothing shows "thinking…", so nothing is written down."""
@@ -185,7 +188,7 @@ class Interactions:
                 except FAILURES as error:
                     log.info("interaction %s: its message cannot be changed: %s", reference, explain(error))
             return
-        await self._follow_up(interaction, reference, text)
+        await self._closing.follow_up(interaction, reference, text)
 
     async def open(self, interaction: discord.Interaction, make: Callable[[], Awaitable[discord.ui.Modal]]) -> None:
         """Answer a command or button with a form, which has to come first; `make` may take no time."""
@@ -210,7 +213,7 @@ class Interactions:
         is_command = interaction.type is discord.InteractionType.application_command
         sent = await first_answers.defer(interaction, reference, ephemeral=is_command, thinking=is_command)
         if sent.has_arrived:
-            await self._follow_up(interaction, reference, text)
+            await self._closing.follow_up(interaction, reference, text)
 
     async def _is_first(self, interaction: discord.Interaction) -> bool:
         """Tell whether no other process has this interaction too, of which nothing is written down."""
@@ -222,22 +225,6 @@ class Interactions:
         if not is_first:
             log.info("interaction %s came twice", interaction.id)
         return is_first
-
-    async def _follow_up(self, interaction: discord.Interaction, name: str, text: Text) -> None:
-        """Say privately why a button or form did nothing."""
-        view = cards.support_view(self._support_url)
-        options: dict[str, Any] = {} if view is None else {"view": view}
-        try:
-            try:
-                await interaction.followup.send(
-                    cards.fitting(str(text)), ephemeral=True, allowed_mentions=QUIET, **options
-                )
-            except discord.HTTPException as error:
-                if meaning_of(error) is Refusal.LATER:
-                    raise
-                await tell_directly(interaction.client, interaction.user.id, str(text), nonce=name)
-        except FAILURES as error:
-            log.info("interaction %s could not be answered: %s", name, explain(error))
 
     # Beginning
 
@@ -303,7 +290,7 @@ class Interactions:
                     await turn_private(interaction, str(errors.internal_error(row.id)))
             return None
         if not sent.has_arrived:
-            await self._not_taken(interaction, row, sent.refusal, errors.closed_here())
+            await self._closing.not_taken(interaction, row, sent.refusal, errors.closed_here())
             return None
         with suppress(TimeoutError):
             await asyncio.wait_for(self._all_answered.wait(), COURTESY_SECONDS)
@@ -317,7 +304,7 @@ class Interactions:
             return replace(begun, is_deferred=True)
         begun.decision.cancel()
         await asyncio.wait({begun.decision})
-        await self._not_taken(interaction, row, sent.refusal, errors.closed_here())
+        await self._closing.not_taken(interaction, row, sent.refusal, errors.closed_here())
         return None
 
     def _fault(self, row: Notification) -> Answer:
@@ -343,106 +330,11 @@ class Interactions:
             # It may have taken the order before it fell silent.
             log.error("interaction %s: the database does not answer: %s", row.id, told(error))
         if not is_ordered:
-            await self._refuse(interaction, begun, errors.internal_error(row.id))
+            await self._closing.refuse(
+                interaction, begun.row, errors.internal_error(row.id), is_deferred=begun.is_deferred
+            )
         elif begun.is_deferred or await self._put_off(interaction, begun) is not None:
-            await self._leave(row.id)
-
-    async def _refuse(
-        self, interaction: discord.Interaction, begun: _Begun[Any], text: Text, view: discord.ui.View | None = None
-    ) -> None:
-        """Say privately why nothing comes of a command: as the first answer, or in the place of "thinking…"."""
-        row = begun.row
-        if view is None:
-            view = cards.refusal_view(await self._as_kept(row), None, self._support_url)
-        if not begun.is_deferred:
-            sent = await first_answers.say(interaction, row.id, Answer(text, view), ephemeral=True)
-            if sent.has_arrived:
-                await self._close(row.id)
-            else:
-                await self._not_taken(interaction, row, sent.refusal, text)
-            return
-        try:
-            await turn_private(interaction, str(text), view)
-        except FAILURES as error:
-            await self._not_told(interaction, row, error, text)
-        else:
-            await self._close(row.id)
-
-    async def _as_kept(self, row: Notification) -> Notification:
-        """Return a notification with what is kept of its draft by now: what is tried again has taken that over."""
-        try:
-            async with self._database.read() as snapshot:
-                return await notifications.get(snapshot, row.id) or row
-        except SQLAlchemyError as error:
-            log.error("interaction %s: the database does not answer: %s", row.id, told(error))
-            return row
-
-    async def _not_taken(
-        self, interaction: discord.Interaction, row: Notification, refusal: Refusal | None, text: Text | str
-    ) -> None:
-        """Do what is left where Discord has not taken the first answer; nothing is ordered for it."""
-        if refusal is Refusal.LATER:
-            # It may have arrived all the same: the delivery asks Discord, and goes on or takes it back.
-            log.warning("interaction %s: nobody knows whether its first answer has arrived", row.id)
-            await self._leave(row.id)
-            return
-        try:
-            async with self._database.write() as transaction:
-                await withdraw(transaction, row.id, self._clock())
-        except Gone:
-            return
-        except SQLAlchemyError as error:
-            log.error("interaction %s: the database does not answer: %s", row.id, told(error))
-            await self._leave(row.id)
-            return
-        if refusal is Refusal.GONE:  # too late: Discord itself has told the member
-            log.warning("interaction %s came too late to be answered", row.id)
-            await self._close(row.id)
-        else:
-            await self._tell_directly(interaction, row, text)
-
-    async def _not_told(
-        self, interaction: discord.Interaction, row: Notification, error: Exception, text: Text | str
-    ) -> None:
-        """Say directly what the interaction does not take, or leave it to the delivery where nobody has said no."""
-        if meaning_of(error) is Refusal.LATER:
-            log.warning("interaction %s could not be answered yet: %s", row.id, explain(error))
-            await self._leave(row.id)
-            return
-        log.info("interaction %s could not be answered: %s", row.id, explain(error))
-        await self._tell_directly(interaction, row, text)
-
-    async def _tell_directly(self, interaction: discord.Interaction, row: Notification, text: Text | str) -> None:
-        try:
-            await tell_directly(interaction.client, row.user_id, str(text), nonce=row.id)
-        except FAILURES as error:
-            log.info("interaction %s: its member cannot be reached: %s", row.id, explain(error))
-            if meaning_of(error) is Refusal.LATER:
-                await self._leave(row.id)
-                return
-        await self._close(row.id)
-
-    async def _leave(self, notification_id: str) -> None:
-        """Let the delivery answer, in the place of who could not."""
-
-        async def plan() -> None:
-            with suppress(Gone):
-                async with self._database.write() as transaction:
-                    await notifications.leave(transaction, notification_id, self._clock())
-
-        await self._database.retry(plan)
-
-    async def _close(self, notification_id: str) -> None:
-        """Note that everything has been said to the member who asked, who else would be told once more."""
-
-        async def close() -> None:
-            async with self._database.write() as transaction:
-                await notifications.answer(transaction, notification_id)
-
-        try:
-            await self._database.retry(close)
-        except Gone:
-            log.debug("interaction %s is closed already", notification_id)
+            await self._closing.leave(row.id)
 
 
 def _start(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ENDS = ["at once", "after kill -9"]
+"""How the bot is when a button is pressed."""
+
 PERFORM = "upload-and-cover-audio"
 EXTEND = "extend-music"
 MENU, TEXT, THUMBNAIL = 3, 10, 11
@@ -254,3 +257,11 @@ def expire_everything(world: World) -> None:
     """Let VidGo delete all files, as it does after a day."""
     for task in world.vidgo.tasks.values():
         world.vidgo.expire_files(task)
+
+
+async def come_back(world: World, when: str) -> None:
+    """Kill the bot and start it again, where that is what a button has to outlive."""
+    if when == "after kill -9":
+        await answers_noted(world)
+        await world.bot.kill()
+        await world.bot.start()

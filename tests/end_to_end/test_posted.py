@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.end_to_end.heard import music_of, picture_in
+from tests.end_to_end.heard import music_of
 from tests.end_to_end.music import (
+    ENDS,
     EXTEND,
     PERFORM,
-    answers_noted,
+    come_back,
     eventually,
     forge,
     noted,
@@ -24,9 +25,7 @@ from tests.end_to_end.music import (
     post_track,
     press,
     private_word,
-    refusals,
     served,
-    thumbnails,
     titles,
     track_of,
 )
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     from tests.end_to_end.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-ENDS = ["at once", "after kill -9"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -71,13 +68,6 @@ def button(message: Message, name: str) -> Any:
 
 def audio(message: Message) -> list[str]:
     return [file.filename for file in message.attachments]
-
-
-async def come_back(world: World, when: str) -> None:
-    if when == "after kill -9":
-        await answers_noted(world)
-        await world.bot.kill()
-        await world.bot.start()
 
 
 # The card
@@ -293,120 +283,6 @@ async def test_again_without_the_words_says_so_and_orders_nothing(world: World) 
     assert len(world.vidgo.submissions) == before
     # The first post is nobody's any more.
     assert "no song of mine" in await bob.refusal(await press(bob, post, button(post, "again").custom_id))
-
-
-# Pictures
-
-
-@pytest.mark.parametrize("when", ENDS)
-async def test_the_requester_chooses_the_picture_that_the_song_carries(world: World, when: str) -> None:
-    ada = world.person("ada")
-    bob = world.person("bob", ada.channel)
-    await ada.imports(f"Gallery {when}")
-    post = await noted(world, await ada.covered())
-    assert len(post.embeds) == 2
-    one, two = (next(file for file in post.files if file.url == embed["image"]["url"]) for embed in post.embeds)
-    assert one.data != two.data
-    assert picture_in(post.attachments[0].data) == one.data
-    buttons = [found for found in post.buttons if str(found.custom_id).startswith("picture:")]
-    assert [found.label for found in buttons] == ["Use picture 1", "Use picture 2"]
-    assert [found.disabled for found in buttons] == [True, False]
-    before = state(world)
-    word = await private_word(await forge(bob, post, str(buttons[1].custom_id)))
-    assert "Only the member who asked for it can choose" in word
-    assert state(world) == before
-    await come_back(world, when)
-    content = post.content
-    await asyncio.gather(*(press(ada, post, str(buttons[1].custom_id)) for _ in range(2)))
-    await ada.channel.wait_for(lambda found: found is post and picture_in(found.attachments[0].data) == two.data)
-    assert post.content == content
-    assert len(post.attachments) == 1
-    assert len(post.embeds) == 2
-    chosen = [found.disabled for found in post.buttons if str(found.custom_id).startswith("picture:")]
-    assert chosen == [False, True]
-    await eventually(lambda: not world.rows("SELECT 1 FROM notifications WHERE picture_wanted IS NOT NULL"))
-    # Both are kept. The library follows, and so does what is posted from there.
-    query = "SELECT image_sha256 FROM files JOIN notifications USING (task_id) WHERE message_id = ?"
-    await eventually(lambda: len({row["image_sha256"] for row in world.rows(query, post.id)} - {None}) == 2)
-    page = await open_library(ada, f"Gallery {when}")
-    shown = [file for file in page.files if file.url == thumbnails(page)[0]]
-    assert [file.data for file in shown] == [two.data]
-    again = await noted(world, await ada.result(await press(ada, page, "Post")))
-    assert picture_in(again.attachments[0].data) == two.data
-    once_more = await press(ada, await (await ada.cover()).reply(), "Post again")
-    assert picture_in((await ada.result(once_more)).attachments[0].data) == two.data
-
-
-async def test_a_picture_that_was_chosen_is_shown_although_the_bot_dies(world: World) -> None:
-    ada = world.person("ada")
-    await ada.imports("Dying Gallery")
-    post = await noted(world, await ada.covered())
-    two = next(file for file in post.files if file.url == post.embeds[1]["image"]["url"])
-    fault = world.discord.hang("PATCH", rf"/channels/\d+/messages/{post.id}", 600)
-    chosen = next(one for one in post.buttons if one.label == "Use picture 2")
-    await press(ada, post, str(chosen.custom_id))
-    await eventually(lambda: fault.struck)
-    await world.bot.kill()
-    fault.end()
-    await world.bot.start()
-    await ada.channel.wait_for(lambda found: found is post and picture_in(found.attachments[0].data) == two.data)
-
-
-# A cover that one has
-
-
-@pytest.mark.parametrize("when", ENDS)
-async def test_who_has_a_cover_is_shown_where_and_may_have_it_again(world: World, when: str) -> None:
-    ada = world.person("ada")
-    bob = world.person("bob", ada.channel)
-    song = await ada.imports(f"Had {when}")
-    await bob.brings_in(song)
-    post = await noted(world, await ada.covered())
-    call = await ada.cover()
-    word = await ada.refusal(call)
-    assert word == f"You have this one: https://discord.com/channels/{world.guild.id}/{ada.channel.id}/{post.id}"
-    reply = await call.reply()
-    assert [one.label for one in reply.buttons] == ["Post again", "New version…"]
-    await come_back(world, when)
-    again = await noted(world, await ada.result(await press(ada, reply, "Post again")))
-    assert "New artwork" in again.content
-    # The newest post is the one that is named, and it is each member's own.
-    assert str(again.id) in await ada.refusal(await ada.cover())
-    assert "New artwork" in (await noted(world, await bob.result(await bob.cover()))).content
-    assert world.submitted(song) == 1
-    # One's own post that is gone is no post.
-    for message in (post, again):
-        world.discord.delete_message(message)
-    assert "New artwork" in (await ada.result(await ada.cover())).content
-    assert world.submitted(song) == 1
-    assert refusals(world) == [("GET", 10008)]
-
-
-@pytest.mark.parametrize("where", ["under artwork", "where it is said that one has it"])
-async def test_new_version_opens_the_form_of_a_style(world: World, where: str) -> None:
-    ada = world.person("ada")
-    await ada.imports(f"Anew {where}")
-    message = await noted(world, await ada.covered())
-    if where != "under artwork":
-        message = await (await ada.cover()).reply()
-    call = await press(ada, message, "New version…")
-    await call.acknowledged()
-    sent = await world.discord.submit_modal(ada.member, call, {"style": "slow waltz"})
-    result = await ada.result(sent)
-    assert f"here is a new version: **Anew {where} (slow waltz)**." in result.content
-    assert world.vidgo.accepted(PERFORM)[-1].input["prompt"] == "slow waltz"
-
-
-async def test_post_again_posts_nothing_of_others(world: World) -> None:
-    ada = world.person("ada")
-    eve = world.person("eve", ada.channel)
-    await ada.imports("Not Eves")
-    await ada.covered()
-    track = await track_of(ada, "not eves")
-    post = await post_again(ada, "Not Eves")
-    before = state(world)
-    assert "not in your library" in await eve.refusal(await forge(eve, post, f"repost:{track}"))
-    assert state(world) == before
 
 
 # Altered by hand

@@ -10,7 +10,6 @@ import os
 import random
 import signal
 import struct
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,8 +19,7 @@ import av
 import psutil
 import pytest
 
-from bot.fetching.fetch import SOCKETS
-from bot.formats.decoder import CHILDREN, MEMORY_BYTES, DecodeError
+from bot.formats.decoder import CHILDREN, DecodeError
 from bot.formats.fetched import PART_SUFFIX
 from bot.formats.tags import tag_mp3
 from bot.formats.transcode import Fitted, fit_to
@@ -366,39 +364,6 @@ async def test_a_system_that_bounds_no_memory_decodes_without(
     assert seconds_in(fitted.path) == pytest.approx(1.0, abs=0.1)
 
 
-def test_the_documents_tell_the_bounds_as_they_are() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
-    assert f"with {MEMORY_BYTES >> 30} GiB of memory" in page
-    assert f"{SOCKETS} downloads at once" in page
-    assert CHILDREN == 2
-    assert "two of them at most" in page
-
-
-def test_every_other_bound_is_insisted_on(tmp_path: Path) -> None:
-    program = """
-import resource, sys
-from bot.formats.decoder import confine
-
-def setrlimit(limit, values):
-    if limit == getattr(resource, sys.argv[1]):
-        raise ValueError("refused")
-
-resource.setrlimit = setrlimit
-try:
-    confine(1000, 60)
-except ValueError:
-    print("refused")
-"""
-    path = str(stored(tmp_path / "program.py", program.encode()))
-    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    said = {}
-    for name in ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_CORE", "RLIMIT_NOFILE"):
-        done = subprocess.run([sys.executable, path, name], env=environment, capture_output=True, check=True, text=True)
-        said[name] = done.stdout.strip()
-    assert said.pop("RLIMIT_AS") == ""
-    assert set(said.values()) == {"refused"}
-
-
 async def test_a_child_whose_bot_was_killed_ends_and_cleans_up(folder: Path) -> None:
     song = stored(folder / "song.wav", compose_of_size("Deep River", 40_000_000, fmt="wav"))
     program = (
@@ -416,37 +381,3 @@ async def test_a_child_whose_bot_was_killed_ends_and_cleans_up(folder: Path) -> 
     await asyncio.to_thread(psutil.wait_procs, [child], timeout=PATIENCE)
     assert not child.is_running()
     assert listing(folder) == [song]
-
-
-def test_a_confined_process_can_open_nothing_and_take_little(tmp_path: Path) -> None:
-    program = """
-import errno, socket, sys
-from bot.formats.decoder import MEMORY_BYTES, confine
-
-with open(sys.argv[1], "wb", buffering=0) as file:
-    confine(1000, 60)
-    for attempt in (lambda: open(__file__), lambda: socket.socket()):
-        try:
-            attempt()
-        except OSError as error:
-            print(errno.errorcode[error.errno])
-    try:
-        bytearray(MEMORY_BYTES)
-    except MemoryError:
-        print("MemoryError")
-    print(file.write(bytes(5000)))
-"""
-    command = [sys.executable, str(stored(tmp_path / "program.py", program.encode())), str(tmp_path / "file")]
-    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=PATIENCE, text=True)
-    assert done.stdout.split() == ["EMFILE", "EMFILE", "MemoryError", "1000"]
-
-
-def test_a_child_that_burns_its_time_is_ended_by_the_system(folder: Path) -> None:
-    song = stored(folder / "song.wav", compose_of_size("Deep River", 40_000_000, fmt="wav"))
-    part = stored(folder / "part", b"")
-    command = [sys.executable, "-P", "-m", "bot.formats.transcode", str(song), str(part), str(LIMIT), "1"]
-    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=PATIENCE)
-    assert done.returncode in {-signal.SIGXCPU, -signal.SIGKILL}
-    assert done.stdout == b""
