@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import socket
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -25,7 +23,7 @@ from pydantic import (
     field_validator,
 )
 
-from bot import version
+from bot import addresses, version
 from bot.environment import Environment, read_environment
 from storage.database import Server, is_postgresql
 
@@ -44,71 +42,6 @@ class SettingsError(Exception):
         super().__init__("; ".join([*self.problems, *self.hints]))
 
 
-def _http_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        _ = parts.port  # raises ValueError for a port that is no number
-    except ValueError:
-        raise ValueError("must be an address such as https://example.com") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", value):
-        raise ValueError("must be an address such as https://example.com")
-    if parts.username or parts.password:
-        raise ValueError("must not contain a user name or password")
-    if parts.query or parts.fragment:
-        raise ValueError("must not contain a query or fragment")
-    return value.rstrip("/")
-
-
-def _server_url(value: str) -> str:
-    scheme, _, rest = value.partition("://")
-    try:
-        parts = urlsplit(value)
-        _ = parts.port  # raises ValueError for a port that is no number
-    except ValueError:
-        scheme = ""
-    if scheme not in ("postgres", "postgresql") or not rest or re.search(r"\s", value):
-        raise ValueError(
-            "must look like postgresql://user:password@host/coverbot; write other characters as %40 and so"
-        )
-    return value
-
-
-def _database_url(value: str) -> str:
-    scheme, _, rest = value.partition("://")
-    if scheme.startswith("postgres"):
-        return _server_url(value)
-    if scheme != "sqlite" or not rest.startswith("/") or rest in ("/", "//"):
-        raise ValueError("must look like sqlite:///data/coverbot.db or postgresql://user:password@host/coverbot")
-    if rest == "/:memory:":
-        raise ValueError("must name a file, for what is kept in memory is gone after each restart")
-    return value
-
-
-def _listen_url(value: str | None) -> str | None:
-    return None if value is None else _server_url(value)
-
-
-def _archive_url(value: str) -> str:
-    url = value.rstrip("/")
-    if not re.fullmatch(r"s3://[A-Za-z0-9][\w.-]{1,61}[A-Za-z0-9](/[\w.-]+)*", url, re.ASCII) or re.search(
-        r"/\.{1,2}(?=/|\Z)", url
-    ):
-        raise ValueError("must look like s3://bucket/prefix")
-    return url
-
-
-def _host(value: str) -> str:
-    host = value.removeprefix("[").removesuffix("]")
-    if ":" in host:
-        try:
-            return str(ipaddress.IPv6Address(host))
-        except ValueError:
-            raise ValueError("must be an address or name alone, the port is LISTEN_PORT") from None
-    if not re.fullmatch(r"[\w.-]+", host):
-        raise ValueError("must be an address or name such as 127.0.0.1, 0.0.0.0 or ::")
-    return host
-
-
 def _secret(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!#-&(-\[\]-~]+", value.get_secret_value()):
         raise ValueError("holds a space, a quote or another character that no key has, copy it again")
@@ -119,6 +52,9 @@ def _size(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
+        # The library reads `5,000,000` as 5: it looks at the beginning alone.
+        if not re.fullmatch(r"[0-9_]*\.?[0-9]+\s*\w*", value, re.ASCII):
+            raise ValueError("must be a size such as 5GB, 512MB or 5368709120 (bytes)")
         # `5G` means `5GB`, which the library does not know.
         return int(TypeAdapter(ByteSize).validate_python(re.sub(r"(?<=[\d\s])([kmgtKMGT])\Z", r"\1B", value)))
     except ValidationError:
@@ -141,7 +77,7 @@ def _ids(value: Any) -> Any:
     names = [name.strip() for name in value.split(",") if name.strip()]
     if not all(re.fullmatch(r"[0-9]{1,19}", name) and 0 < int(name) < 1 << 63 for name in names):
         raise ValueError("must be ids of people, numbers of 17 to 20 digits with commas in between")
-    return tuple(dict.fromkeys(map(int, names)))
+    return tuple(dict.fromkeys(map(int, names))) or None
 
 
 def _shard_ids(value: Any) -> Any:
@@ -157,7 +93,7 @@ def _shard_ids(value: Any) -> Any:
     return tuple(sorted(found))
 
 
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrl = Annotated[str, AfterValidator(addresses.http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Size = Annotated[int, BeforeValidator(_size)]
 Seconds = Annotated[
@@ -210,15 +146,17 @@ class Settings(BaseModel):
     """Where VidGo reaches the bot from outside, such as `https://covers.example.com`. Results then arrive faster, and
     old songs can be performed anew and downloaded. Left out: the bot asks VidGo, and needs nothing open to the
     outside; see [deploying](deploying.md#a-public-address)."""
-    listen_host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    listen_host: Annotated[str, AfterValidator(addresses.host)] = "127.0.0.1"
     """Where the bot listens for callbacks, health checks and metrics. `0.0.0.0` is everywhere, `::` everywhere with
     IPv6 too. The Docker image sets `0.0.0.0`."""
     listen_port: Annotated[int, Field(ge=0, le=65535, description="a port, a number from 1 to 65535")] = 8080
     """The port of it."""
-    database_url: Annotated[str, AfterValidator(_database_url), Field(repr=False)] = "sqlite:///data/coverbot.db"
+    database_url: Annotated[str, AfterValidator(addresses.database_url), Field(repr=False)] = (
+        "sqlite:///data/coverbot.db"
+    )
     """The database file. Give it a folder of its own. Or a PostgreSQL server, as
     `postgresql://user:password@host/coverbot`; see [scaling](scaling.md)."""
-    database_listen_url: Annotated[str | None, AfterValidator(_listen_url), Field(repr=False)] = None
+    database_listen_url: Annotated[str | None, AfterValidator(addresses.listen_url), Field(repr=False)] = None
     """PostgreSQL only: an address past a connection pooler, over which processes wake each other. Left out:
     `DATABASE_URL`."""
     database_pooled: Annotated[bool, Field(description="true or false")] = False
@@ -246,7 +184,7 @@ class Settings(BaseModel):
         5368709120
     )
     """How much is kept there (5 GiB); the least recently used goes first. `0` switches the archive off."""
-    archive_url: Annotated[str | None, AfterValidator(lambda value: value and _archive_url(value))] = None
+    archive_url: Annotated[str | None, AfterValidator(lambda value: value and addresses.archive_url(value))] = None
     """`s3://bucket/prefix`: audio and artwork are kept in an S3-compatible store instead, under a prefix of their own.
     See [operating](operating.md#the-archive-in-a-store)."""
     aws_access_key_id: Secret | None = None

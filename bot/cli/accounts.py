@@ -34,6 +34,10 @@ class Wrong(Exception):  # noqa: N818 (a word says what happened)
     """One check found something wrong; the text says what, and what to do."""
 
 
+class Refused(Wrong):
+    """Discord itself refuses the token, so that the setting is wrong and not the way to it."""
+
+
 class ServerClock:
     """How far this machine's clock is from the servers', by what stands in the head of each of their answers."""
 
@@ -77,7 +81,7 @@ async def log_in(client: discord.Client, token: str) -> str:
             await client.login(token)
     except UNREACHABLE as error:
         if refuses_token(error):
-            raise Wrong(LOGIN_REFUSED) from None
+            raise Refused(LOGIN_REFUSED) from None
         raise Wrong(f"Discord cannot be reached ({explain(error)}); check DISCORD_API_URL") from None
     return str(client.user)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import math
 import os
 import signal
 import sys
 from collections.abc import Collection, Coroutine
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from bot import version
 from bot.settings import Settings, SettingsError, load_settings
@@ -27,7 +28,12 @@ def run_command(arguments: list[str] | None = None) -> int:
 
     SIGINT and SIGTERM are blocked before; each command lets them through once it can obey them.
     """
-    options = parser().parse_args(arguments)
+    options, others = parser().parse_known_args(arguments)
+    if others:
+        # What stands there may be a key or an address with a password, so it is not repeated.
+        names = [text.partition("=")[0] for text in others if text.startswith("-")]
+        _say(f"{options.command} does not know {', '.join(names) or 'one of its arguments'}; see coverbot --help")
+        return MISCONFIGURED
     code = _obey(options)
     if options.command == "run":
         # All is ended and closed. What Python would tear down takes seconds on a busy machine, and threads may wait for
@@ -43,8 +49,11 @@ def _obey(options: argparse.Namespace) -> int:
     except SettingsError as error:
         _say(str(error))
         return MISCONFIGURED
-    except BrokenPipeError:  # whoever reads what is printed has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+    except OSError:
+        if (reason := _reason_of_silence()) is None:
+            raise
+        if not isinstance(reason, BrokenPipeError):  # else whoever reads what is printed has enough
+            _say(f"what there is to say cannot be written: {reason.strerror}")
         return FAILED
     except KeyboardInterrupt:
         if options.command == "run":  # whatever there was to end was ended
@@ -120,14 +129,17 @@ def _check(options: argparse.Namespace) -> int:
 
 def _invite(_options: argparse.Namespace) -> int:
     settings, _ = _settings(without=["vidgo_api_key"])
-    from bot.cli.accounts import Wrong  # noqa: PLC0415 (heavy)
+    from bot.cli.accounts import Refused, Wrong  # noqa: PLC0415 (heavy)
     from bot.cli.check import invite  # noqa: PLC0415 (heavy)
 
     logging.disable()
     try:
         _print(_loop(_interruptible(invite(settings))))
-    except Wrong as error:
+    except Refused as error:
         raise SettingsError(str(error)) from None
+    except Wrong as error:
+        _say(str(error))
+        return FAILED
     return FINE
 
 
@@ -274,7 +286,25 @@ def _print(text: str) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"coverbot: {text}", file=sys.stderr)  # noqa: T201 (for a terminal)
+    try:
+        print(f"coverbot: {text}", file=sys.stderr, flush=True)  # noqa: T201 (for a terminal)
+    except OSError:  # nobody hears it; the exit code tells
+        _let_go(sys.stderr)
+
+
+def _reason_of_silence() -> OSError | None:
+    """Return why nothing can be printed, None where that is not what went wrong."""
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError as error:
+        _let_go(sys.stdout)
+        return error
+    return None
+
+
+def _let_go(stream: TextIO) -> None:
+    """Lead what nobody takes into nothing, else Python complains at its end, with an exit code of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _confirms(question: str) -> bool:
@@ -293,9 +323,13 @@ def _id(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    if not 0 <= float(text) <= 30 * 86400:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= 30 * 86400:
         raise argparse.ArgumentTypeError("must be a number of seconds, at most 30 days")
-    return float(text)
+    return seconds
 
 
 _COMMANDS = {

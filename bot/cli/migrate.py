@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 from sqlalchemy.exc import DBAPIError
 
+from bot.addresses import server_url
 from bot.settings import Settings, SettingsError
 from storage.database import Database, DatabaseError, is_postgresql
 from storage.postgresql.errors import show
@@ -21,8 +22,10 @@ async def migrate_database(settings: Settings, to: str, say: Callable[[str], Non
     """
     if is_postgresql(settings.database_url):
         raise SettingsError("DATABASE_URL is the database to bring over, an SQLite file; --to is the new one")
-    if not is_postgresql(to):
-        raise SettingsError("--to must look like postgresql://user:password@host/coverbot")
+    try:
+        server_url(to)
+    except ValueError as error:
+        raise SettingsError(f"--to {error}") from None
     path = path_of(settings.database_url)
     if not path.is_file():
         raise SettingsError(f"DATABASE_URL: there is no database {path}")

@@ -171,11 +171,12 @@ def _read(file: Path, option: str) -> str:
         with file.open(encoding="utf-8") as opened:
             value = opened.read(LONGEST_KEY).strip()
     except OSError as error:
-        raise SettingsError(f"{option}: {file} cannot be read: {error.strerror}") from None
-    except UnicodeError:
-        raise SettingsError(f"{option}: {file} is no text") from None
+        # Its name is not repeated: it may be the key itself.
+        raise SettingsError(f"{option}: that file cannot be read: {error.strerror}") from None
+    except (UnicodeError, ValueError):
+        raise SettingsError(f"{option}: that file is no text") from None
     if not value:
-        raise SettingsError(f"{option}: {file} is empty")
+        raise SettingsError(f"{option}: that file is empty")
     return value
 
 

@@ -42,8 +42,9 @@ _REASONS = {
 
 
 def path_of(url: str) -> Path:
-    """Return the file that an address names."""
-    return Path(make_url(url).database or "")
+    """Return the file that an address names, not a link to it: what lies beside it, its lock above all, is there."""
+    path = Path(make_url(url).database or "")
+    return path.resolve() if path.is_symlink() else path
 
 
 def unusable(path: Path, error: Exception) -> DatabaseError:

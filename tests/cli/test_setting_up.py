@@ -157,7 +157,7 @@ async def test_what_is_wrong_is_told_and_nothing_is_written(desk: Desk) -> None:
         ({"token": WRONG_TOKEN}, "--discord-token-file: DISCORD_TOKEN is refused by Discord"),
         ({"key": WRONG_KEY}, "--vidgo-key-file: VIDGO_API_KEY is refused by VidGo"),
         ({"token": "two words"}, "--discord-token-file: DISCORD_TOKEN holds a space"),
-        ({"key": ""}, "key is empty"),
+        ({"key": ""}, "--vidgo-key-file: that file is empty"),
     ):
         done = await desk.set_up("--yes", *desk.keys(**keys))
         assert (done.code, len(done.lines)) == (2, 1)
@@ -165,7 +165,7 @@ async def test_what_is_wrong_is_told_and_nothing_is_written(desk: Desk) -> None:
     lost = await desk.set_up("--yes", "--discord-token-file", "nowhere")
     assert (lost.code, lost.lines) == (
         2,
-        ["coverbot: --discord-token-file: nowhere cannot be read: No such file or directory"],
+        ["coverbot: --discord-token-file: that file cannot be read: No such file or directory"],
     )
     assert not desk.file.exists()
     desk.file.write_text(f"DISCORD_TOKEN={WRONG_TOKEN}\nLISTEN_PORT=web\n")
