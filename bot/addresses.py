@@ -84,6 +84,13 @@ def archive_url(value: str) -> str:
     return url
 
 
+def folder(value: Path) -> Path:
+    """Return the path of a folder that other folders can lie beside."""
+    if value.name in ("", ".."):
+        raise ValueError("must name a folder of its own, such as data/media")
+    return value
+
+
 def host(value: str) -> str:
     """Return an address or name to listen at, without the brackets of IPv6."""
     name = value.removeprefix("[").removesuffix("]")

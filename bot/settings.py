@@ -178,7 +178,7 @@ class Settings(BaseModel):
         int | None, Field(ge=1, le=MOST_SHARDS, description=f"how many shards a process runs, 1 to {MOST_SHARDS}")
     ] = None
     """PostgreSQL only: how many shards a block has. Left out: all of them, so that a second process stands by."""
-    archive_dir: Path = Path("data/media")
+    archive_dir: Annotated[Path, AfterValidator(addresses.folder)] = Path("data/media")
     """Where audio and artwork are kept. Give it a folder of its own."""
     archive_max_bytes: Annotated[Size, Field(ge=0, le=1 << 50, description="a size up to 1PiB; 0 keeps nothing")] = (
         5368709120

@@ -180,6 +180,10 @@ class Database(ABC):
     def leads(self) -> bool:
         """Whether this process does what only one may do."""
 
+    async def misplaced(self) -> str | None:
+        """Return what has happened to the place of the database, so that all that is written is lost at the end."""
+        return None
+
     @abstractmethod
     async def sync(self) -> None:
         """Return when everything committed so far survives a power cut, however long the disk takes nothing."""

@@ -107,6 +107,25 @@ async def invitation(client: discord.Client) -> str:
     return invitation_of(application.id)
 
 
+async def look_at_gateway(client: discord.Client, settings: Settings) -> str:
+    """Say which sessions the bot will begin; raises `Wrong` where there are no such shards or too few may begin."""
+    if client.user is None:
+        raise Wrong("the gateway cannot be asked for without having logged in")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            recommended, _, limit = await client.http.get_bot_gateway()
+    except UNREACHABLE as error:
+        raise Wrong(f"Discord names no gateway ({explain(error)})") from None
+    count = settings.shard_count or recommended
+    ids = settings.shard_ids or range(count)
+    if ids[-1] >= count:
+        raise Wrong(f"SHARD_IDS names shard {ids[-1]}, but there are {count}, counted from 0")
+    if limit["remaining"] < (settings.shards_per_process or len(ids)):
+        hours = limit["reset_after"] / 3_600_000
+        raise Wrong(f"Discord lets only {limit['remaining']} more sessions begin in the next {hours:.1f} hours")
+    return f"shards {ids[0]} to {ids[-1]} of {count}"
+
+
 async def servers_of(client: discord.Client, only: int | None) -> list[discord.Guild]:
     """Return the servers that the bot is in, or that one alone; raises `Wrong`."""
     name = "the servers" if only is None else "DISCORD_GUILD_ID"

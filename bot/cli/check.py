@@ -20,6 +20,7 @@ from bot.cli.accounts import (
     invitation,
     log_in,
     look_at_channel,
+    look_at_gateway,
     look_at_servers,
     open_discord,
     servers_of,
@@ -57,6 +58,7 @@ async def check(
             ("Archive", lambda: _archive(settings)),
             ("Listener", lambda: look_at_listener(session, settings)),
             ("Public URL", lambda: look_at_public_url(session, settings)),
+            ("Gateway", lambda: look_at_gateway(client, settings)),
             ("Server", lambda: _servers(client, settings)),
         ]
         if channel_id is not None:

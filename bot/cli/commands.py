@@ -157,8 +157,6 @@ def _setup(options: argparse.Namespace) -> int:
     from bot.cli.setup import Answers, setup  # noqa: PLC0415 (heavy)
 
     logging.disable()
-    # The terminal gets its echo back also when SIGTERM comes while a key is typed.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     _let_through()
     answers = Answers(options.discord_token_file, options.vidgo_key_file, options.channel, options.wait, options.yes)
     try:
@@ -273,6 +271,8 @@ async def _interruptible(work: Coroutine[object, object, T]) -> T:
 
 
 def _let_through() -> None:
+    # What ends in order at Ctrl-C does so at SIGTERM, which `timeout` and service managers send: no half file stays.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST
+from sqlalchemy.exc import OperationalError
 
 from bot.fetching.fetch import FetchError
 from bot.logs import about
@@ -82,7 +84,7 @@ class Listener:
 
     async def start(self) -> int:
         """Listen and return the port; raises `OSError` where the address cannot be had."""
-        application = web.Application(client_max_size=MAX_BODY)
+        application = web.Application(client_max_size=MAX_BODY, middlewares=[_without_database])
         application.add_routes(
             [
                 web.post("/callbacks/vidgo/{task}/{token}", self._callback),
@@ -105,6 +107,9 @@ class Listener:
             response = await self._take_callback(request)
         except web.HTTPException as refusal:
             self._metrics.callbacks.labels(refusal.status).inc()
+            raise
+        except OperationalError:
+            self._metrics.callbacks.labels(503).inc()
             raise
         self._metrics.callbacks.labels(response.status).inc()
         return response
@@ -206,8 +211,11 @@ class Listener:
             async with self._database.read() as snapshot:
                 await rows.next_due(snapshot, [])
         except Exception as error:  # whatever is wrong with it, the answer is the same
-            log.warning("the database does not answer: %s", error)
+            log.warning("the database does not answer: %s", getattr(error, "orig", error))
             reasons["database"] = "does not answer"
+        if (misplaced := await self._database.misplaced()) is not None:
+            log.error("the database: %s", misplaced)
+            reasons["database"] = misplaced
         return web.json_response(
             {"ready": not reasons, "standby": self._stands_by(), "reasons": reasons}, status=503 if reasons else 200
         )
@@ -215,6 +223,16 @@ class Listener:
     async def _show_metrics(self, _request: web.Request) -> web.Response:
         text = await self._exposition.text()
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@web.middleware
+async def _without_database(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Ask whoever comes while the database is away to come again; VidGo does, and the poller looks anyway."""
+    try:
+        return await handler(request)
+    except OperationalError as error:
+        log.warning("a request cannot be served, for the database does not answer: %s", error.orig)
+        return _answer(503, "try again later")
 
 
 class _SentFile(web.FileResponse):

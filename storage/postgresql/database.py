@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from storage.database import Database, DatabaseError, Release, Server, Snapshot, Transaction
 from storage.planned import Claim
 from storage.postgresql.clock import ServerClock
-from storage.postgresql.doubts import doubts
+from storage.postgresql.doubts import doubts, unheard
 from storage.postgresql.errors import explain, told
 from storage.postgresql.listener import Listener
 from storage.postgresql.opening import prepare
@@ -34,6 +34,7 @@ RESTART_SECONDS = 10.0
 
 _VERSION = text("SELECT current_setting('server_version')")
 _SIZE = text("SELECT pg_database_size(current_database())")
+_TELL = text("SELECT pg_notify(:channel, '')")
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))").bindparams(bindparam("name"))
 
 
@@ -177,7 +178,14 @@ class PostgreSQLDatabase(Database):
     async def doubts(self) -> list[str]:
         """Return what works and will hurt, in sentences for the owner; raises `DBAPIError`."""
         async with self.read() as snapshot:
-            return await doubts(snapshot, is_pooled=self._server.is_pooled)
+            said = await doubts(snapshot, is_pooled=self._server.is_pooled)
+        if self._server.listen_url is not None:
+            said += await unheard(self._server.listen_url, self._tell_on)
+        return said
+
+    async def _tell_on(self, channel: str) -> None:
+        async with self.write() as transaction:
+            await transaction.execute(_TELL, {"channel": channel})
 
     async def size(self) -> tuple[int, int | None]:
         """Return how many bytes the database has; how many are free at the server, nobody knows here."""

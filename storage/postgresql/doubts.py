@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+
+import asyncpg
 from sqlalchemy import Integer, bindparam, text
 
 from storage.database import Snapshot
-from storage.postgresql.pool import CONNECTIONS, STATEMENT_SECONDS
+from storage.postgresql.errors import UNREACHABLE, explain
+from storage.postgresql.pool import CONNECT_SECONDS, CONNECTIONS, STATEMENT_SECONDS, dsn
 
 OLD_MINUTES = 5
 """From which age on a transaction keeps dead rows from being removed for too long."""
+
+HEARD_SECONDS = 5.0
+"""How long a wake-up may take that is sent to try the way."""
 
 _SETTINGS = text(
     "SELECT current_setting('fsync') = 'on', current_setting('full_page_writes') = 'on',"
@@ -47,3 +56,25 @@ async def doubts(snapshot: Snapshot, *, is_pooled: bool) -> list[str]:
             "dead rows are kept until they end"
         )
     return said
+
+
+async def unheard(address: str, tell: Callable[[str], Awaitable[None]]) -> list[str]:
+    """Return why what is told through the pool is not heard at `DATABASE_LISTEN_URL`; `tell` tells it on a channel."""
+    channel, heard = f"coverbot_{secrets.token_hex(8)}", asyncio.Event()
+    try:
+        connection = await asyncpg.connect(dsn(address), timeout=CONNECT_SECONDS, command_timeout=HEARD_SECONDS)
+    except UNREACHABLE as error:
+        return [f"DATABASE_LISTEN_URL: {explain(address, error)}, so processes hear each other late"]
+    try:
+        await connection.add_listener(channel, lambda *_: heard.set())
+        await tell(channel)
+        async with asyncio.timeout(HEARD_SECONDS):
+            await heard.wait()
+    except (TimeoutError, *UNREACHABLE):
+        said = (
+            "at DATABASE_LISTEN_URL nothing is heard of DATABASE_URL; name the same database there, past every pooler"
+        )
+        return [said]
+    finally:
+        connection.terminate()
+    return []

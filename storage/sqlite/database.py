@@ -43,6 +43,7 @@ class SQLiteDatabase(Database):
         self.wakeups = Wakeups()
         self.turns = Turns()
         self._path = path
+        self._identity = _identity(path)
         self._writer = asyncio.Lock()
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[SQLiteConnection] = []
@@ -183,6 +184,16 @@ class SQLiteDatabase(Database):
             pass
         return "can be read and written"
 
+    async def misplaced(self) -> str | None:
+        """Say whether the file that is open is the one that the next start will find: nothing else shows it."""
+        try:
+            found = await asyncio.to_thread(_identity, self._path)
+        except OSError:
+            found = None
+        if found == self._identity:
+            return None
+        return "its file was removed or replaced under the running bot; put that one back, or all it writes is lost"
+
     async def size(self) -> tuple[int, int | None]:
         """Return how many bytes the database has with its log, and how many are free there. Raises `OSError`."""
         return await asyncio.to_thread(self._size)
@@ -200,6 +211,11 @@ class SQLiteDatabase(Database):
         """Close every connection; none may be in use."""
         for connection in self._idle:
             await connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 @contextmanager

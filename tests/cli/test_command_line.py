@@ -78,3 +78,11 @@ def test_the_exit_code_stands_where_nothing_can_be_said(tmp_path: Path) -> None:
 def test_streams_that_are_closed_change_nothing(tmp_path: Path, closed: str) -> None:
     words = "" if "2>" in closed else "coverbot: there is no database data/coverbot.db\n"
     assert run_in_shell(tmp_path, f"export 12345 {closed}") == (1, "", words)
+
+
+def test_a_terminal_that_does_not_know_a_letter_shows_another(tmp_path: Path) -> None:
+    run_in_shell(tmp_path, "check", DATABASE_URL="sqlite:///a.db")  # which makes it
+    settings = {"DATABASE_URL": "sqlite:///a.db", "PYTHONIOENCODING": "ascii"}
+    code, out, err = run_in_shell(tmp_path, "backup k\u00fcste.bak", **settings)
+    assert (code, err) == (0, "")
+    assert out.startswith("k\\xfcste.bak holds 0 tasks")

@@ -89,6 +89,7 @@ async def test_check_finds_nothing_where_run_would_work(idle: World) -> None:
         "Archive",
         "Public URL",
         "Clock: agrees",
+        "Gateway: shards 0 to 0 of 1",
         "#songs",
     ):
         assert part in ended.out
@@ -122,7 +123,7 @@ async def test_check_names_each_thing_that_is_wrong(idle: World, tmp_path: Path)
             PUBLIC_URL=f"http://127.0.0.1:{port}",
         )
     said = wrong(ended)
-    assert len(said) == 7
+    assert len(said) == 8
     for line, words in zip(
         said,
         (
@@ -132,6 +133,7 @@ async def test_check_names_each_thing_that_is_wrong(idle: World, tmp_path: Path)
             "ARCHIVE_DIR cannot be used",
             f"LISTEN_HOST/LISTEN_PORT: cannot listen on 127.0.0.1:{port}",
             "PUBLIC_URL answers 200, but not this program",
+            "the gateway cannot be asked for without having logged in",
             "the servers cannot be looked at without having logged in",
         ),
         strict=True,
@@ -173,12 +175,21 @@ async def test_check_names_what_cannot_be_reached(idle: World) -> None:
             DISCORD_GUILD_ID="1",
             MEDIA_ALLOW_PRIVATE_HOSTS="false",
         )
-    discord, vidgo, address, server, place = wrong(ended)
+    discord, vidgo, address, gateway, server, place = wrong(ended)
     assert "DISCORD_API_URL" in discord
+    assert "without having logged in" in gateway
     assert "VIDGO_API_URL" in vidgo
     assert "https://" in address
     assert "DISCORD_GUILD_ID" in server
     assert "--channel" in place
+
+
+async def test_check_names_sessions_that_cannot_begin(idle: World) -> None:
+    assert wrong(await checked(idle, SHARD_IDS="5")) == [
+        "WRONG  Gateway: SHARD_IDS names shard 5, but there are 1, counted from 0"
+    ]
+    [line] = wrong(await checked(idle, SHARD_COUNT="16384"))
+    assert line.startswith("WRONG  Gateway: Discord lets only ")
 
 
 async def test_check_names_a_channel_that_the_bot_does_not_see(idle: World) -> None:

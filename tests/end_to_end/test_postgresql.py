@@ -106,6 +106,10 @@ async def test_a_server_that_is_killed_costs_only_time(world: World, server: Pos
     await asyncio.to_thread(server.stop, signal.SIGQUIT)
     await world.bot.wait_log("other processes cannot be heard", after=lines)
     await eventually(lambda: unready(world))
+    for path in (f"/callbacks/vidgo/{'0' * 24}/token", f"/media/{'0' * 24}/0/1/signature/song.mp3"):
+        method = "POST" if "callbacks" in path else "GET"
+        async with world.http.request(method, world.url + path, json={}) as response:
+            assert (response.status, await response.json()) == (503, {"message": "try again later"})
     await asyncio.to_thread(server.start)
     world.vidgo.seconds = 0.3
     post = await anna.result(call, 60)

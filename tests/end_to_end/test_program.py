@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from sandbox.ports import reserved_port
 from tests.end_to_end.process import SHUTDOWN_SECONDS, run_program
-from tests.end_to_end.world import COVER, open_world
+from tests.end_to_end.world import COVER, eventually, open_world
 from tests.patience import idle_seconds, patient
 
 if TYPE_CHECKING:
@@ -146,3 +146,28 @@ async def test_an_outage_of_everything_does_not_hold_up_the_end(tmp_path: Path) 
         # Whether VidGo took the third order nobody knows, so it is ordered again: a cover is made and charged once.
         results = await asyncio.gather(ada.result(first), bob.result(second), eve.result(third))
         assert [len(result.attachments) for result in results] == [1, 1, 1]
+
+
+async def test_a_database_that_is_removed_under_the_program_makes_it_unready(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await eventually(lambda: answers(world, 200))
+        kept = tmp_path / "kept.db"
+        (tmp_path / "coverbot.db").rename(kept)
+        status, body = await world.get("/readyz")
+        assert status == 503
+        assert "was removed or replaced" in json.loads(body)["reasons"]["database"]
+        assert " ERROR " in await world.bot.wait_log("was removed or replaced")
+        kept.rename(tmp_path / "coverbot.db")
+        await eventually(lambda: answers(world, 200))
+
+
+async def answers(world: World, status: int) -> bool:
+    return (await world.get("/readyz"))[0] == status
+
+
+async def test_a_second_program_is_refused_through_a_link_too(calling: World) -> None:
+    (calling.bot.directory / "link.db").symlink_to(calling.bot.directory / "coverbot.db")
+    link = {"DATABASE_URL": f"sqlite:///{calling.bot.directory}/link.db", "LISTEN_PORT": "0"}
+    ended = await run_program(calling.bot.directory, calling.bot.settings | link, "run")
+    assert (ended.code, len(ended.lines)) == (2, 1)
+    assert "in use by another running Coverbot" in ended.err

@@ -79,6 +79,8 @@ def assert_untouched(directory: Path) -> None:
         ("MEDIA_ALLOW_PRIVATE_HOSTS", "perhaps"),
         ("MEDIA_MAX_BYTES", "0"),
         ("MEDIA_MAX_BYTES", "100,000,000"),
+        ("ARCHIVE_DIR", "."),
+        ("ARCHIVE_DIR", "/"),
         ("ARCHIVE_MAX_BYTES", "5 # gigabytes"),
         ("LOG_LEVEL", "LOUD"),
         ("DISCORD_GUILD_ID", "my server"),

@@ -92,7 +92,10 @@ async def test_a_start_can_be_broken_off_at_any_moment(tmp_path: Path, number: s
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("seconds", [0, 0.3, 0.8])
-async def test_a_check_that_is_broken_off_does_not_say_that_all_is_fine(tmp_path: Path, seconds: float) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_check_that_is_broken_off_does_not_say_that_all_is_fine(
+    tmp_path: Path, seconds: float, number: signal.Signals
+) -> None:
     asked: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(lambda _reader, writer: asked.append(writer), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
@@ -101,7 +104,7 @@ async def test_a_check_that_is_broken_off_does_not_say_that_all_is_fine(tmp_path
         try:
             process = await begin(tmp_path, settings, "check")
             await asyncio.sleep(seconds)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             code, out, err = await ended(process)
         finally:
             for writer in asked:

@@ -7,6 +7,8 @@ import pytest
 
 from storage.database import Database, Server
 from storage.postgresql import doubts as module
+from tests.patience import patient
+from tests.postgresql import PASSWORD, shared_server
 
 
 @pytest.fixture
@@ -47,6 +49,23 @@ async def test_a_pooler_that_nobody_has_named_is_noticed(address: str, monkeypat
     monkeypatch.setattr(module, "STATEMENT_SECONDS", 31)  # as if what a session is told had not arrived
     assert "set DATABASE_POOLED=true" in (await database.doubts())[-1]
     await database.close()
+
+
+async def test_an_address_for_wake_ups_that_leads_elsewhere_is_told(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = address.replace(PASSWORD, "not-the-password-7a")
+    for listen_url, words in {
+        address: [],
+        shared_server().url("postgres"): ["at DATABASE_LISTEN_URL nothing is heard of DATABASE_URL"],
+        refused: ["DATABASE_LISTEN_URL: the database"],
+    }.items():
+        monkeypatch.setattr(module, "HEARD_SECONDS", patient(5) if listen_url == address else 1.0)
+        database = await Database.open(address, Server(listen_url))
+        said = [one for one in await database.doubts() if "DATABASE_LISTEN_URL" in one]
+        await database.close()
+        assert [one[: len(start)] for one, start in zip(said, words, strict=True)] == words
+        assert "not-the-password" not in "".join(said)
 
 
 async def test_of_a_file_there_is_nothing_to_say(tmp_path: object) -> None:
