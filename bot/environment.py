@@ -152,7 +152,7 @@ def _decode(data: bytes) -> str:
     for mark, encoding in _MARKS.items():
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding)
-    if b"\0" in data:  # UTF-16 without a mark: every other byte of what can be in a settings file
+    if data.count(b"\0") > len(data) // 4:  # UTF-16 without a mark: every other byte of what can be in a settings file
         return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
     return data.decode()
 

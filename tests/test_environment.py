@@ -348,3 +348,9 @@ def test_a_death_while_writing_leaves_the_old_file_or_the_new_one(folder: Path) 
     assert ends[0] == KEYS
     assert ends[-1] == KEYS.replace(TOKEN, NEW["DISCORD_TOKEN"]).replace(KEY, NEW["VIDGO_API_KEY"])
     assert len(set(ends)) == 2
+
+
+def test_a_stray_zero_does_not_make_a_file_another_one(folder: Path) -> None:
+    assert "LOG_LEVEL in .env holds a line end or another control character" in str(
+        refused(folder, "LOG_LEVEL=DE\0BUG\n")
+    )
