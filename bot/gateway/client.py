@@ -110,6 +110,24 @@ class UseCases:
     support_url: str | None
 
 
+_NEEDED = ("READY", "RESUMED")
+"""Events without which there is no session."""
+
+
+def _tolerant(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Let a single event that discord.py cannot read be left out, where it would end every shard and the program."""
+
+    def tolerant(data: Any) -> None:
+        try:
+            parse(data)
+        except Exception as error:
+            log.error(
+                "Discord sent a %s that cannot be read and is left out: %s: %s", event, type(error).__name__, error
+            )
+
+    return tolerant
+
+
 class _LaunchFailed(Exception):  # noqa: N818 (a word says what happened)
     """A shard's first session could not be begun."""
 
@@ -177,6 +195,8 @@ class Client(commands.AutoShardedBot):
             max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
         )
         self.http.http_trace = http_trace
+        parsers = self._connection.parsers
+        parsers.update({event: _tolerant(event, parse) for event, parse in parsers.items() if event not in _NEEDED})
         self._account = account
         self.max_concurrency = 1
         """How many sessions may begin at a time, as Discord has said."""
