@@ -21,6 +21,7 @@ from yarl import URL
 from bot import version
 from bot.answers.acknowledgements import Acknowledgements
 from bot.answers.interactions import Interactions
+from bot.gateway import rest
 from bot.refusals import asked_to_wait
 from bot.servers.limits import Limits
 from bot.servers.onboarding import Onboarding
@@ -46,9 +47,6 @@ from storage.ids import new_id
 from storage.wakeups import Queue
 
 log = logging.getLogger(__name__)
-
-LONGEST_WAIT_SECONDS = 30.0
-"""How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
 COGS = (
     *("cogs.cover", "cogs.coverbot", "cogs.music"),
@@ -192,9 +190,10 @@ class Client(commands.AutoShardedBot):
             status=discord.Status.online,
             activity=discord.Activity(type=discord.ActivityType.listening, name="/cover"),
             # A longer wait is planned, so that it holds nobody else up.
-            max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
+            max_ratelimit_timeout=rest.LONGEST_WAIT_SECONDS,
         )
         self.http.http_trace = http_trace
+        rest.guard(self.http)
         parsers = self._connection.parsers
         parsers.update({event: _tolerant(event, parse) for event, parse in parsers.items() if event not in _NEEDED})
         self._account = account
@@ -208,6 +207,7 @@ class Client(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Load the cogs."""
+        self.http._global_over = rest.Gate()
         for cog in COGS:
             if cog not in self.extensions:  # this is called again when an earlier try to log in failed later on
                 await self.load_extension(cog)
