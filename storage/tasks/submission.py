@@ -36,7 +36,7 @@ _FIRST_IN_LINE = (
         tasks.c.id + "" < bindparam("id"),
         planned.mine(tasks.c.holder),
     )
-    .order_by(tasks.c.id)
+    .order_by(tasks.c.id + "")
     .limit(1)
     .with_for_update(skip_locked=True)
 )

@@ -89,6 +89,7 @@ LOCKS = {
     "storage.processes.turns.leave_channels",
     "storage.processes.turns.expire",
     "storage.tasks.rows.lock",
+    "storage.tasks.submission.first_in_line",
     "storage.tasks.rows.cover_of",
     "storage.tasks.rows.same_order",
     "storage.notifications.rows.lock",
