@@ -79,7 +79,7 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, im
         at: app_commands.Range[float, 1, 3600] | None = None,
     ) -> None:
         """Order a continuation of a song."""
-        typed = "" if at is None else f"{at:g}"
+        typed = "" if at is None else f"{at:.3f}".rstrip("0").rstrip(".")
         await self._order(interaction, Draft(Making.EXTENSION, track, prompt or "", at=typed))
 
     async def _order(self, interaction: discord.Interaction, draft: Draft) -> None:

@@ -166,6 +166,25 @@ class Acknowledgements:
                 async with self._database.write() as transaction:
                     await notifications.cancelled_after_all(transaction, notification_id, message_id)
 
+    async def take_back(self, waited: Sequence[tuple[Notification, Task]]) -> None:
+        """Let no acknowledgement of somebody who was just forgotten promise anything.
+
+        Nothing of it is written down any more, so that it is tried for a while, and then left.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SHOW_SECONDS):
+                await asyncio.gather(*(self._take_back(row, task) for row, task in waited))
+
+    async def _take_back(self, row: Notification, task: Task) -> None:
+        if row.ack_message_id is None:
+            return
+        with speaking(row.locale):
+            text = str(waiting.cancelled(task))
+        try:
+            await self._edit(row, row.ack_message_id, text, None)
+        except FAILURES as error:
+            log.info("acknowledgement of %s cannot be changed: %s", row.id, explain(error))
+
     def _has_token(self, row: Notification) -> bool:
         return row.interaction_token is not None and row.token_expires_at > self._clock()
 
@@ -206,13 +225,23 @@ class Acknowledgements:
             under_way = ordered or row.ack_wanted in (Acknowledgement.NOT_YET, Acknowledgement.STILL_NOT)
             text, view = await self._text(row, task), cards.waiting_buttons(row.id) if under_way else None
             if row.ack_message_id is not None:
-                channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
-                message = channel.get_partial_message(row.ack_message_id)
-                await message.edit(content=cards.fitting(str(text)), view=view, allowed_mentions=QUIET)
+                await self._edit(row, row.ack_message_id, str(text), view)
                 return row.ack_message_id
             if not self._has_token(row):
                 return None
             return await _show(webhook_of(self._client, row), [text, *([waiting.plain()] if under_way else [])], view)
+
+    async def _edit(self, row: Notification, message_id: int, text: str, view: discord.ui.View | None) -> None:
+        channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
+        content = cards.fitting(text)
+        try:
+            await channel.get_partial_message(message_id).edit(content=content, view=view, allowed_mentions=QUIET)
+        except discord.HTTPException as error:
+            if meaning_of(error) is not Refusal.CLOSED or not self._has_token(row):
+                raise
+            # To an interaction Discord lets the bot go on answering where its channel is closed to the bot by now.
+            webhook = webhook_of(self._client, row)
+            await webhook.edit_message(ORIGINAL, content=content, view=view, allowed_mentions=QUIET)
 
     async def _text(self, row: Notification, task: Task) -> Text:
         posted_here = None if row.ack_wanted == Acknowledgement.ELSEWHERE else row.message_id

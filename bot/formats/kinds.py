@@ -116,15 +116,17 @@ def id3_size(header: bytes) -> int:
     return 10 + size + footer
 
 
-def attachment_name(title: str, kind: MediaKind) -> str:
+def attachment_name(title: str, kind: MediaKind, number: int = 1) -> str:
     """Make a file name of a title: letters and digits of any script, all else as single underscores.
 
-    At most 80 characters and 240 bytes with the extension; "song" (or "cover" for a picture) if nothing is left.
+    At most 80 characters and 240 bytes with the extension; "song" (or "cover" for a picture) if nothing is left. From
+    the second version on it ends in its `number`.
     """
+    ending = kind.extension if number == 1 else f"_{number}{kind.extension}"
     words = "".join(_name_character(char) for char in unicodedata.normalize("NFC", title)).split()
-    stem = "_".join(words)[: MAX_NAME_CHARACTERS - len(kind.extension)]
-    stem = stem.encode()[: _MAX_NAME_BYTES - len(kind.extension)].decode(errors="ignore").strip("-_")
-    return (stem or ("cover" if kind.is_image else "song")) + kind.extension
+    stem = "_".join(words)[: MAX_NAME_CHARACTERS - len(ending)]
+    stem = stem.encode()[: _MAX_NAME_BYTES - len(ending)].decode(errors="ignore").strip("-_")
+    return (stem or ("cover" if kind.is_image else "song")) + ending
 
 
 def _name_character(char: str) -> str:

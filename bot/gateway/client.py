@@ -21,6 +21,7 @@ from yarl import URL
 from bot import version
 from bot.answers.acknowledgements import Acknowledgements
 from bot.answers.interactions import Interactions
+from bot.gateway import rest
 from bot.refusals import asked_to_wait
 from bot.servers.limits import Limits
 from bot.servers.onboarding import Onboarding
@@ -46,9 +47,6 @@ from storage.ids import new_id
 from storage.wakeups import Queue
 
 log = logging.getLogger(__name__)
-
-LONGEST_WAIT_SECONDS = 30.0
-"""How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
 COGS = (
     *("cogs.cover", "cogs.coverbot", "cogs.music"),
@@ -108,6 +106,24 @@ class UseCases:
     onboarding: Onboarding
     directory: Path
     support_url: str | None
+
+
+_NEEDED = ("READY", "RESUMED")
+"""Events without which there is no session."""
+
+
+def _tolerant(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Let a single event that discord.py cannot read be left out, where it would end every shard and the program."""
+
+    def tolerant(data: Any) -> None:
+        try:
+            parse(data)
+        except Exception as error:
+            log.error(
+                "Discord sent a %s that cannot be read and is left out: %s: %s", event, type(error).__name__, error
+            )
+
+    return tolerant
 
 
 class _LaunchFailed(Exception):  # noqa: N818 (a word says what happened)
@@ -174,9 +190,12 @@ class Client(commands.AutoShardedBot):
             status=discord.Status.online,
             activity=discord.Activity(type=discord.ActivityType.listening, name="/cover"),
             # A longer wait is planned, so that it holds nobody else up.
-            max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
+            max_ratelimit_timeout=rest.LONGEST_WAIT_SECONDS,
         )
         self.http.http_trace = http_trace
+        rest.guard(self.http)
+        parsers = self._connection.parsers
+        parsers.update({event: _tolerant(event, parse) for event, parse in parsers.items() if event not in _NEEDED})
         self._account = account
         self.max_concurrency = 1
         """How many sessions may begin at a time, as Discord has said."""
@@ -188,6 +207,7 @@ class Client(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Load the cogs."""
+        self.http._global_over = rest.Gate()
         for cog in COGS:
             if cog not in self.extensions:  # this is called again when an earlier try to log in failed later on
                 await self.load_extension(cog)

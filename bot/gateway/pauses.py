@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from types import SimpleNamespace
+from typing import cast
 
 import aiohttp
 from discord.http import HTTPClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.gateway.client import Client
+from bot.gateway.rest import Gate
 from storage.database import Database
 from storage.processes.turns import SharedTurns
 from storage.wakeups import Queue, Wakeups
@@ -33,7 +35,6 @@ class GlobalPause:
         self._wakeups = wakeups
         self._http = http
         self._telling: set[asyncio.Task[None]] = set()
-        self._end: asyncio.TimerHandle | None = None
 
     async def see(
         self, _session: aiohttp.ClientSession, _context: SimpleNamespace, end: aiohttp.TraceRequestEndParams
@@ -70,11 +71,8 @@ class GlobalPause:
 
     def _hold(self, seconds: float) -> None:
         log.warning("Discord wants no requests of this bot for %.1f s", seconds)
-        if self._end is not None:
-            self._end.cancel()
         # The gate that discord.py closes itself when it is told so in an answer.
-        self._http._global_over.clear()
-        self._end = asyncio.get_running_loop().call_later(seconds, self._http._global_over.set)
+        cast("Gate", self._http._global_over).close(seconds)
 
 
 def watch_pauses(client: Client, database: Database, trace: aiohttp.TraceConfig) -> GlobalPause | None:

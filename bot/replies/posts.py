@@ -154,7 +154,7 @@ class Composer:
         audios = [(result.audio, parts.song), (result.other, parts.other)]
         for file, song in audios:
             if file is not None and song is not None:
-                files.append((song, attachment_name(_numbered(result.title, file, result), song.kind)))
+                files.append((song, attachment_name(result.title, song.kind, _number(file, result))))
         shown = [(file, picture) for file, picture in parts.pictures if picture.size <= limit]
         names = [_picture_name(file, picture, result) for file, picture in shown]
         files += [(picture, name) for (_, picture), name in zip(shown, names, strict=True)]
@@ -243,8 +243,8 @@ async def _original(snapshot: Snapshot, task: Task, position: int) -> File | Non
     return None if task.source_id is None else await file_rows.one(snapshot, task.source_id, position)
 
 
-def _numbered(title: str, file: File, result: Result) -> str:
-    return f"{title} {file.position + 1}" if file.position and result.other is not None else title
+def _number(file: File, result: Result) -> int:
+    return 1 if result.other is None else file.position + 1
 
 
 def _picture_name(file: File, picture: Fetched, result: Result) -> str:

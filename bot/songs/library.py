@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.formats.kinds import MediaKind
@@ -24,8 +24,9 @@ from storage import tasks as rows
 from storage.archive.archive import Archive
 from storage.database import Database, Snapshot
 from storage.members import forget
+from storage.notifications import Notification
 from storage.planned import Gone
-from storage.schema import NotificationState
+from storage.schema import NotificationState, TaskStatus
 from storage.servers import usage
 from storage.songs import files as file_rows
 from storage.songs import library, removed
@@ -40,11 +41,26 @@ PAGE = 5
 
 STATUS_LIMIT = 20
 
+TAKEN_BACK = 100
+"""How many acknowledgements of somebody who is forgotten are changed."""
+
 PICTURES_SECONDS = 3.0
 """How long a page waits for the archive; songs are found without their pictures too."""
 
 COLLECT_SECONDS = 3.0
 """How long a member waits for the archive; what it has not removed by then it removes when it next tidies up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What is left of a member who was forgotten.
+
+    `counted_until` tells until when it is kept what counts against today's limits, where anything does; `waited` is
+    what the member waited for, whose acknowledgements promise it still.
+    """
+
+    counted_until: float | None
+    waited: list[tuple[Notification, Task]]
 
 
 class Library:
@@ -133,9 +149,7 @@ class Library:
     async def running(self, user_id: int) -> list[Task]:
         """Return what a member waits for, the newest first."""
         async with self._database.read() as snapshot:
-            waiting = await notifications.running_for(snapshot, user_id, STATUS_LIMIT)
-            found = [await rows.get(snapshot, row.task_id or "") for row in waiting]
-        return [task for task in found if task is not None]
+            return [task for _, task in await _waited_for(snapshot, user_id, STATUS_LIMIT)]
 
     async def stop(self, user_id: int, notification_id: str, message_id: int) -> None:
         """Cancel a post that has not been made; raises `MemberError`.
@@ -183,16 +197,15 @@ class Library:
         await self._collect()
         return song.title
 
-    async def forget_member(self, user_id: int) -> float | None:
-        """Forget everything that is kept about a member.
-
-        Return until when it is kept what counts against today's limits, where anything does.
-        """
+    async def forget_member(self, user_id: int) -> Forgotten:
+        """Forget everything that is kept about a member."""
         today = usage.day_of(self._clock())
         async with self._database.write() as transaction:
+            waited = await _waited_for(transaction, user_id, TAKEN_BACK)
             counts = await forget.forget_member(transaction, user_id, today=today)
+            left = [(row, await _as_left(transaction, task)) for row, task in waited]
         await self._collect()
-        return float((today + 1) * usage.DAY_SECONDS) if counts else None
+        return Forgotten(float((today + 1) * usage.DAY_SECONDS) if counts else None, left)
 
     async def _collect(self) -> None:
         try:
@@ -201,6 +214,19 @@ class Library:
         except OSError as error:
             why = str(error) or "it takes too long"
             log.warning("the archive has not removed yet what was forgotten, and does so later: %s", why)
+
+
+async def _waited_for(snapshot: Snapshot, user_id: int, limit: int) -> list[tuple[Notification, Task]]:
+    found = await notifications.running_for(snapshot, user_id, limit)
+    tasks = [(row, await rows.get(snapshot, row.task_id or "")) for row in found]
+    return [(row, task) for row, task in tasks if task is not None]
+
+
+async def _as_left(snapshot: Snapshot, task: Task) -> Task:
+    """Return a task as it ended when its requester was forgotten: one that was still in the queue reached nobody."""
+    if task.status is TaskStatus.QUEUED and await rows.get(snapshot, task.id) is None:
+        return replace(task, error_kind="cancelled")
+    return task
 
 
 async def _page(snapshot: Snapshot, user_id: int, place: Place) -> Page:

@@ -34,7 +34,7 @@ from bot.vidgo import (
 )
 from storage import notifications
 from storage import tasks as rows
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.planned import Gone
 from storage.schema import Acknowledgement, TaskStatus
 from storage.tasks import Task
@@ -93,6 +93,7 @@ class Submission:
         self._metrics = metrics
         self._queued: dict[str, asyncio.Task[None]] = {}
         self._sending: set[str] = set()
+        self._answering: set[str] = set()
         self._is_stopped = False
 
     @property
@@ -101,7 +102,7 @@ class Submission:
 
     def is_answering(self, task_id: str) -> bool:
         """Tell whether VidGo's answer to a submission is being waited for."""
-        return task_id in self._sending
+        return task_id in self._answering
 
     async def submit(self, task_id: str) -> None:
         """Send a task, however many ask for it at the same time; returns when VidGo has answered or will not.
@@ -158,27 +159,43 @@ class Submission:
     async def _send(self, task_id: str, turn: Turn) -> None:
         now = self._clock()
         poll_at = now + self._settings.poll_max_seconds
-        async with self._database.write() as transaction:
-            before = await rows.lock(transaction, task_id)
-            if before is None or before.status.is_final or before.vidgo_id is not None:
-                return
-            if before.holder not in (None, transaction.me):  # another process sends it, or waits for the answer
-                return
-            again = before.status is TaskStatus.SUBMITTING
-            if not again:
-                task = await rows.submit(transaction, task_id, now, poll_at)
-                self._metrics.submit_wait.observe(max(now - before.created_at, 0.0))
-            elif before.model == CoverArt.model and before.doubt != EXISTS:
-                task = await rows.submit_again(transaction, task_id, poll_at)
-            else:
-                return
+        task = None
+        try:
+            async with self._database.write() as transaction:
+                before = await rows.lock(transaction, task_id)
+                if before is None or before.status.is_final or before.vidgo_id is not None:
+                    return
+                # It goes in another one's turn, or another process sends it; VidGo's answer is being waited for.
+                if self.is_answering(task_id) or before.holder not in (None, transaction.me):
+                    return
+                again, is_new = before.status is TaskStatus.SUBMITTING, before.tries == 0
+                if not again:
+                    before = await _first(transaction, before)
+                    task = await rows.submit(transaction, before.id, now, poll_at)
+                    self._metrics.submit_wait.observe(max(now - before.created_at, 0.0))
+                elif before.model == CoverArt.model and before.doubt != EXISTS:
+                    task = await rows.submit_again(transaction, task_id, poll_at)
+                else:
+                    return
+                self._answering.add(task.id)
+            about(task.id)
+            # Who waited for long was told of the queue.
+            says_so = before.tries > 0 or now - before.created_at >= QUEUE_SECONDS / 2
+            await self._ask(task, turn, again=again, says_so=says_so)
+            if task.id != task_id and is_new:
+                # Its requester is told of the place in the line, once that is known.
+                async with self._database.write(durable=False) as transaction:
+                    await notifications.want(transaction, task_id, Acknowledgement.ORDERED)
+        finally:
+            if task is not None:
+                self._answering.discard(task.id)
+
+    async def _ask(self, task: Task, turn: Turn, *, again: bool, says_so: bool) -> None:
         try:
             vidgo_id = await self._vidgo.submit(load_request(task.model, task.request), self._callback_url(task), turn)
         except VidGoError as error:
             await self._database.retry(partial(self._refused, task, error, again=again))
         else:
-            # Who waited for long was told of the queue.
-            says_so = before.tries > 0 or now - before.created_at >= QUEUE_SECONDS / 2
             await self._database.retry(partial(self._accept, task, vidgo_id, says_so=says_so))
 
     def _callback_url(self, task: Task) -> str | None:
@@ -282,6 +299,18 @@ class Submission:
                 async with self._database.write() as transaction:
                     await rows.doubt(transaction, task.id, EXISTS, now, repeated=False)
                     await rows.unanswered(transaction, task.id, now + CONFIRM_SECONDS)
+
+
+async def _first(transaction: Transaction, task: Task) -> Task:
+    """Return who is sent in a task's turn: where there is a line, the first, whose next turn the task has in exchange.
+
+    So everybody's place in the line is what they were told, though each one is tried again at a time of its own.
+    """
+    first = await rows.first_in_line(transaction, task.id)
+    if first is None or first.poll_at is None:
+        return task
+    await rows.stand_back(transaction, task.id, first.poll_at)
+    return first
 
 
 def _log_failure(task_id: str, submission: asyncio.Task[None]) -> None:

@@ -27,6 +27,8 @@ LANGUAGES = {"es-ES": "es", "es-419": "es", "de": "de", "ja": "ja", "pt-BR": "pt
 
 _MARKDOWN = re.compile(r"([\\*_~`|>#<\[\]])")
 _LIST = re.compile(r"^(\d*)([-+.])(?= |$)")
+# Discord's clients make a card of an invitation, or of a gift, wherever one stands, also without "https://".
+_INVITATION = re.compile(r"(?i)(discord(?:app)?)\.(?=gg|gift|new|com)")
 _SPACE = re.compile(r"\s+")
 # Formatting characters that hide, join or turn text around (category Cf) go; so do control characters, surrogates and
 # private-use ones. Combining marks beyond a few on one letter are "zalgo" text that covers its neighbours.
@@ -54,7 +56,7 @@ def clean(text: str, limit: int) -> str:
 def escape(text: str) -> str:
     """Return a cleaned line so that Discord shows it as it stands: no markdown, mentions, timestamps or links."""
     escaped = _LIST.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\1", text))
-    return escaped.replace("@", "@\u200b").replace("://", ":\u200b//")
+    return _INVITATION.sub("\\1\u200b.", escaped).replace("@", "@\u200b").replace("://", ":\u200b//")
 
 
 class Raw(str):

@@ -91,10 +91,11 @@ class ForgetButton(
                 raise MemberError(errors.stale_button())
             if self._cancel:
                 return Answer(answers.nothing_forgotten())
-            counted_until = await use.library.forget_member(interaction.user.id)
-            if counted_until is None:
+            forgotten = await use.library.forget_member(interaction.user.id)
+            await use.acknowledgements.take_back(forgotten.waited)
+            if forgotten.counted_until is None:
                 return Answer(answers.all_forgotten())
-            return Answer(f"{answers.all_forgotten()} {limits.counted_until(counted_until)}")
+            return Answer(f"{answers.all_forgotten()} {limits.counted_until(forgotten.counted_until)}")
 
         await use.interactions.update(interaction, work)
 

@@ -166,6 +166,10 @@ class FaultPlan:
         fault = Fault("edge", method, re.compile(path_regex), times, status=status, code=code, seconds=retry_after)
         return self._plan(fault)
 
+    def garble(self, method: str, path_regex: str, times: int | None = 1, when: When = "after") -> Fault:
+        """Answer with a page of HTML and status 200, as something between does that means well."""
+        return self._plan(Fault("edge", method, re.compile(path_regex), times, when, status=200))
+
     def lose_answer(self, method: str, path_regex: str, times: int | None = 1, when: When = "after") -> Fault:
         """Close the connection without an answer."""
         return self._plan(Fault("lose", method, re.compile(path_regex), times, when))

@@ -61,12 +61,12 @@ class DueNotification(Due):
 
 _AT: Any = bindparam("at", type_=Float)
 _MINE = planned.mine(notifications.c.holder)
-# An acknowledgement that was never seen to arrive can be reached through the interaction alone.
-_IS_UNSEEN = and_(notifications.c.ack_message_id.is_(None), notifications.c.ack_wanted.is_not(None))
-_OVER_BUT_SEEN: dict[str, Any] = {
+# An acknowledgement that was never seen to arrive, or whose channel is closed to the bot by now, can be reached through
+# the interaction alone.
+_OVER_BUT_ACKNOWLEDGED: dict[str, Any] = {
     "attempt_at": None,
     "holder": None,
-    "interaction_token": case((_IS_UNSEEN, notifications.c.interaction_token), else_=null()),
+    "interaction_token": case((and_(CAN_CHANGE, SAYS.is_not(None)), notifications.c.interaction_token), else_=null()),
 }
 
 _DUE = quick(
@@ -140,7 +140,7 @@ _END = change(
     delivered_at=NOW,
     ack_wanted=case((CAN_CHANGE, SAYS), else_=null()),
     draft=case((bindparam("keeps_draft", type_=Boolean), notifications.c.draft), else_=null()),
-    **_OVER_BUT_SEEN,
+    **_OVER_BUT_ACKNOWLEDGED,
 ).where(_MINE)
 _CANCEL = change(
     ASKED,
@@ -151,7 +151,8 @@ _CANCEL = change(
     ack_message_id=bindparam("new_message"),
     ack_wanted=Acknowledgement.CANCELLED,
     draft=null(),
-    **OVER,
+    attempt_at=None,
+    holder=None,
 )
 _REMOVE = change(DUE, SENDING, DELIVERED, state=CANCELLED, ack_wanted=None, picture_wanted=None, draft=null(), **OVER)
 _RECOVER = update(notifications).where(IS_OPEN, notifications.c.state.in_((ASKED, SENDING))).values(attempt_at=NOW)

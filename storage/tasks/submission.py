@@ -10,7 +10,7 @@ from storage import planned
 from storage.database import Snapshot, Transaction
 from storage.quick import quick
 from storage.schema import IS_LIVE, TaskStatus, tasks
-from storage.tasks.rows import ENDED_BADLY, NOW, POLL_AT, Task, change, changed
+from storage.tasks.rows import ENDED_BADLY, NOW, POLL_AT, Task, change, changed, from_row
 from storage.wakeups import Queue
 
 
@@ -25,6 +25,23 @@ class Line:
 # An expression instead of the id itself, for which SQLite would look at everything older instead of all that is live.
 _LINE = select(func.count(), func.coalesce(func.max(tasks.c.tries), 0)).where(
     IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id")
+)
+# Whoever is working on one of them is about to send it.
+_FIRST_IN_LINE = (
+    select(tasks)
+    .where(
+        IS_LIVE,
+        tasks.c.status == TaskStatus.QUEUED,
+        tasks.c.tries > 0,
+        tasks.c.id + "" < bindparam("id"),
+        planned.mine(tasks.c.holder),
+    )
+    .order_by(tasks.c.id + "")
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_STAND_BACK = change(
+    TaskStatus.QUEUED, poll_at=POLL_AT, tries=case((tasks.c.tries == 0, 1), else_=tasks.c.tries), holder=None
 )
 _ADD = quick(insert(tasks))
 # One that VidGo had no room for waits on as it is.
@@ -73,6 +90,18 @@ async def line_before(snapshot: Snapshot, task_id: str) -> Line:
     """Return who is queued and was asked for before a task."""
     length, tries = (await snapshot.execute(_LINE, {"id": task_id})).one()
     return Line(int(length), is_held_up=tries > 0)
+
+
+async def first_in_line(transaction: Transaction, task_id: str) -> Task | None:
+    """Return the first of those who were asked for before a task, and whom VidGo has had no room for."""
+    row = (await transaction.execute(_FIRST_IN_LINE, {"id": task_id, "me": transaction.me})).first()
+    return None if row is None else from_row(row)
+
+
+async def stand_back(transaction: Transaction, task_id: str, poll_at: float) -> Task:
+    """Stay `queued` behind those for whom VidGo has had no room."""
+    transaction.wakes(Queue.POLLER)
+    return await changed(transaction, _STAND_BACK, task_id, new_poll_at=poll_at)
 
 
 async def add(transaction: Transaction, task: Task) -> None:

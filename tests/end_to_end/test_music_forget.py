@@ -233,6 +233,7 @@ async def test_everything_about_a_member_goes_after_a_confirmation(world: World)
     world.vidgo.hold(SONG)
     waiting = await ada.use("music generate", prompt="rain", title="Pending")
     acknowledgement = await handed_over(world, await waiting.reply())
+    [button] = acknowledgement.buttons
     world.vidgo.hold(COVER)
     joined = await bob.cover("Bob's Own")
     await handed_over(world, await joined.reply())
@@ -259,7 +260,9 @@ async def test_everything_about_a_member_goes_after_a_confirmation(world: World)
     world.vidgo.release()
     await bob.result(joined)
     assert [one for one in ada.channel.messages if one.reference == acknowledgement.id] == []
-    assert "no longer know" in await private_word(await press(ada, acknowledgement, "Don't post"))
+    assert acknowledgement.content == "**Pending** will not be posted. It may use credits all the same."
+    assert acknowledgement.buttons == []
+    assert "no longer know" in await private_word(await forge(ada, acknowledgement, button.custom_id or ""))
     assert "You have no songs here yet" in lines(await open_library(ada))[0]
     assert await ada.type_track("") == []
     assert "nothing" in (await (await ada.use("music status")).reply()).content

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -89,8 +89,30 @@ async def test_a_post_under_way_is_finished_first(calling: World, number: signal
     [message] = [message for message in ada.channel.messages if message.attachments]
     [row] = calling.rows("SELECT * FROM notifications WHERE message_id = ?", message.id)
     assert row["state"] == "delivered"
-    assert row["interaction_token"] is None
+    assert row["interaction_token"] is None or row["ack_wanted"] is not None
     await calling.bot.start()
+
+
+@pytest.mark.parametrize(
+    ("event", "data"),
+    [
+        ("INTERACTION_CREATE", {"id": "1", "type": 2, "application_id": "2", "token": "no-token", "version": 1}),
+        ("GUILD_CREATE", {"id": "no number"}),
+        ("CHANNEL_UPDATE", None),
+    ],
+)
+async def test_an_event_that_cannot_be_read_is_left_out_and_nothing_else(
+    calling: World, event: str, data: object
+) -> None:
+    ada = calling.person("ada")
+    await ada.imports(f"After {event}")
+    before = calling.bot.pid, calling.discord.identified
+    lines = len(calling.bot.log_lines)
+    [session] = calling.discord.gateway.current.values()
+    session.dispatch(event, cast("dict[str, Any]", data))
+    assert (await ada.covered()).attachments
+    await calling.bot.wait_log("ERROR", f"Discord sent a {event} that cannot be read", after=lines)
+    assert (calling.bot.pid, calling.discord.identified) == before
 
 
 async def test_a_start_can_be_broken_off(tmp_path: Path) -> None:

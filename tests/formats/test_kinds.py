@@ -131,14 +131,27 @@ def test_a_file_name_is_made_of_the_titles_letters(title: str, name: str) -> Non
     assert attachment_name(title, MediaKind.MP3) == name
 
 
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Night Drive", "Night_Drive_2.mp3"),
+        ("", "song_2.mp3"),
+        ("x" * 300, "x" * 74 + "_2.mp3"),
+        ("夜" * 300, "夜" * 74 + "_2.mp3"),
+    ],
+)
+def test_a_second_version_has_its_number_however_long_the_title(title: str, name: str) -> None:
+    assert attachment_name(title, MediaKind.MP3, 2) == name
+
+
 def test_a_nameless_picture_is_a_cover() -> None:
     assert attachment_name("!", MediaKind.JPEG) == "cover.jpg"
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(max_size=300), st.sampled_from(MediaKind))
-def test_no_title_makes_a_dangerous_name(title: str, kind: MediaKind) -> None:
-    name = attachment_name(title, kind)
+@given(st.text(max_size=300), st.sampled_from(MediaKind), st.integers(1, 20))
+def test_no_title_makes_a_dangerous_name(title: str, kind: MediaKind, number: int) -> None:
+    name = attachment_name(title, kind, number)
     stem = name.removesuffix(kind.extension)
     assert stem
     assert len(name) <= 80

@@ -107,6 +107,19 @@ async def test_a_closed_channel_is_left_for_a_private_word_at_once(tmp_path: Pat
         await room.until(lambda: "got it privately" in call.replies[0].content)
 
 
+async def test_an_acknowledgement_in_a_channel_that_the_bot_no_longer_sees_promises_nothing_more(
+    tmp_path: Path,
+) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        call = await an_order(room, ada)
+        ada.channel.bot_permissions = []
+        finish(room)
+        await room.until(lambda: [one for one in call.replies if one.ephemeral and one.files])
+        await room.until(lambda: "got it privately" in call.replies[0].content)
+        assert call.replies[0].buttons == []
+
+
 @pytest.mark.parametrize("archived", [True, False])
 async def test_a_locked_thread_is_left_for_a_direct_message(tmp_path: Path, archived: bool) -> None:
     async with open_room(tmp_path) as room:

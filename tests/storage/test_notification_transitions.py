@@ -69,24 +69,25 @@ async def test_a_notification_waits_again_only_for_a_task_that_lives(database: D
     assert await one(database, row.id) == row
 
 
-async def test_a_token_is_kept_until_an_acknowledgement_that_nobody_saw_arrive_says_the_last_word(
-    database: Database,
+@pytest.mark.parametrize("seen", [None, 7])
+async def test_a_token_is_kept_until_the_acknowledgement_says_the_last_word(
+    database: Database, seen: int | None
 ) -> None:
     task = in_status(TaskStatus.FINISHED)
-    unseen = replace(in_state(NotificationState.DUE, task), ack_message_id=None)
+    wanted = replace(in_state(NotificationState.DUE, task), ack_message_id=seen)
     silent = replace(in_state(NotificationState.DUE, task), ack_message_id=None, ack_wanted=None)
-    await add(database, [task, unseen, silent])
+    await add(database, [task, wanted, silent])
     async with database.write() as transaction:
-        ended = await notifications.delivered(transaction, unseen.id, 8, NOW, Acknowledgement.DONE)
+        ended = await notifications.delivered(transaction, wanted.id, 8, NOW, Acknowledgement.DONE)
         quiet = await notifications.delivered(transaction, silent.id, 9, NOW, Acknowledgement.DONE)
         assert (ended.interaction_token, ended.ack_wanted) == ("secret", Acknowledgement.DONE)
         assert (quiet.interaction_token, quiet.ack_wanted) == (None, None)
         await notifications.shown(
-            transaction, unseen.id, Acknowledgement.ORDERED, 7
+            transaction, wanted.id, Acknowledgement.ORDERED, 7
         )  # too late: something else is wanted
-        assert await notifications.get(transaction, unseen.id) == ended
-        await notifications.shown(transaction, unseen.id, Acknowledgement.DONE, 7)
-    shown = await one(database, unseen.id)
+        assert await notifications.get(transaction, wanted.id) == ended
+        await notifications.shown(transaction, wanted.id, Acknowledgement.DONE, 7)
+    shown = await one(database, wanted.id)
     assert (shown.interaction_token, shown.ack_wanted, shown.ack_message_id) == (None, None, 7)
 
 

@@ -89,6 +89,7 @@ LOCKS = {
     "storage.processes.turns.leave_channels",
     "storage.processes.turns.expire",
     "storage.tasks.rows.lock",
+    "storage.tasks.submission.first_in_line",
     "storage.tasks.rows.cover_of",
     "storage.tasks.rows.same_order",
     "storage.notifications.rows.lock",
@@ -167,7 +168,7 @@ def became(changed: dict[str, tuple[Any, Any]], row: Any) -> Any:
 
 
 def assert_is_whole(row: dict[str, Any]) -> None:
-    """What is open is planned, and nobody looks again at what is over, nor keeps its token."""
+    """What is open is planned, and nobody looks again at what is over, nor keeps its token once it was told."""
     state = state_of(row)
     if isinstance(state, TaskStatus):
         assert (row["poll_at"] is None) == state.is_final
@@ -175,7 +176,7 @@ def assert_is_whole(row: dict[str, Any]) -> None:
     if state is not NotificationState.ASKED:  # while its process lives, nobody has to look after it
         assert (row["attempt_at"] is not None) == (state in OPEN_NOTIFICATIONS)
     if state not in (*OPEN_NOTIFICATIONS, NotificationState.WAITING):
-        assert row["interaction_token"] is None
+        assert row["interaction_token"] is None or row["ack_wanted"] is not None
 
 
 # The table

@@ -64,6 +64,7 @@ OF_TASKS = [
     Transition(
         "accept", {SUBMITTING: WAITING}, lambda t, row: tasks.accept(t, row.id, f"new {row.id}", NOW, LATER), (POLLER,)
     ),
+    Transition("stand_back", stays(QUEUED), lambda t, row: tasks.stand_back(t, row.id, LATER), (POLLER,)),
     Transition("hold", {SUBMITTING: QUEUED}, lambda t, row: tasks.hold(t, row.id, LATER), (POLLER,)),
     Transition("unanswered", stays(SUBMITTING), lambda t, row: tasks.unanswered(t, row.id, LATER), (POLLER,)),
     Transition(

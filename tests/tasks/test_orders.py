@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pytest
 
     from sandbox.discord import Call
+    from sandbox.vidgo import Task
+    from tests.end_to_end.world import Person
     from tests.tasks.room import Room
 
 
@@ -185,3 +187,26 @@ async def test_an_order_is_given_up_when_vidgo_has_no_room_again_and_again(tmp_p
         assert passed >= 1800
         assert busy.struck > TRIES
         assert "VidGo had no room" in (await ada.ending(call)).content
+
+
+async def test_who_is_first_in_line_goes_first(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        busy = room.vidgo.fault("submit", "busy_plain", times=None)
+        asked: list[tuple[Person, Task, Call]] = []
+        for name in ("ada", "bob", "eve", "joe"):
+            person = room.person(name)
+            song = await person.imports(f"Song of {name}", seconds=1, variants=1)
+            asked.append((person, song, await person.cover()))
+            await room.until(lambda: room.tasks("queued") == len(asked))
+        await room.pass_until(lambda: busy.struck > 12)
+        for place, (_, _, call) in zip(("next", "#2", "#3", "#4"), asked, strict=True):
+            await room.until(lambda: f"it is {place} in line" in call.replies[0].content)  # noqa: B023
+        room.vidgo.clear_faults()
+        late = room.person("max")
+        song = await late.imports("Song of max", seconds=1, variants=1)
+        asked.append((late, song, await late.cover()))
+        await room.pass_until(
+            lambda: all(any(message.files for message in person.channel.messages) for person, _, _ in asked)
+        )
+        sent = [one.input["task_id"] for one in room.vidgo.accepted(COVER)]
+        assert sent == [song.id for _, song, _ in asked]
