@@ -42,6 +42,13 @@ def die_at_each_step(work: Callable[[], object], look: Callable[[], T]) -> list[
     raise AssertionError("there is always a next step")
 
 
+def forget_coverage() -> None:
+    """Measure nothing in this process any more and, above all, write nothing: it may be killed while it writes."""
+    if (measured := coverage.Coverage.current()) is not None:
+        measured.stop()
+        setattr(measured, "save", lambda: None)  # noqa: B010 (typed as a method); called at the process's end
+
+
 def _work(work: Callable[[], object], fatal: int) -> None:
     step = count()
 
@@ -51,8 +58,7 @@ def _work(work: Callable[[], object], fatal: int) -> None:
 
     code = 1
     try:
-        if (measured := coverage.Coverage.current()) is not None:  # it would be measured without its deaths
-            measured.stop()
+        forget_coverage()
         sys.addaudithook(die)
         work()
         code = 0
