@@ -33,7 +33,9 @@ LONG = ("faults", "model", "benchmarks", "hostile", "tasks", "end_to_end", "form
 
 
 ELSEWHERE = ("faults", "hostile", "end_to_end", "play", "sandbox")
-"""The directories whose tests run the program in processes of its own, where it is measured."""
+"""The directories whose tests run the program in processes of its own, where it is measured, but for a few files."""
+
+PROGRAM = ("bot.", "cogs.", "storage.")
 
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would each program that a test starts.
@@ -66,13 +68,22 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """Measure no coverage where a test runs none of the program in this process, for it would double the time."""
     del nextitem
     measured = coverage.Coverage.current()
-    if measured is None or item.path.relative_to(TESTS).parts[0] not in ELSEWHERE:
+    if measured is None or _runs_program(item):
         return (yield)
     measured.stop()
     try:
         return (yield)
     finally:
         measured.start()
+
+
+def _runs_program(item: pytest.Item) -> bool:
+    """Tell whether a test may run the program in this process: in these directories, its file then imports it."""
+    if item.path.relative_to(TESTS).parts[0] not in ELSEWHERE:
+        return True
+    assert isinstance(item, pytest.Function)
+    named = (getattr(value, "__module__", None) or "" for value in vars(item.module).values())
+    return any(f"{module}.".startswith(PROGRAM) for module in named)
 
 
 @pytest.fixture(scope="module", autouse=True)
