@@ -78,8 +78,10 @@ async def test_tables_get_more_under_a_program_that_goes_on(upgrade: Upgrade, mo
     monkeypatch.setattr(opening, "HEAD", HEAD)
     monkeypatch.setattr(opening, "_migrate", migrate)
     url = upgrade.bot.settings["DATABASE_URL"]
-    await asyncio.gather(covers(upgrade, "meanwhile"), opening.prepare(url, Server(process="newer", version="9")))
+    ordering = asyncio.create_task(covers(upgrade, "meanwhile"))
+    await opening.prepare(url, Server(process="newer", version="9"))
     upgrade.vidgo.release()
+    await ordering
     assert (await held.result(call)).attachments
     assert upgrade.submitted(song) == 1
     await covers(upgrade, "after")
