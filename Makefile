@@ -6,6 +6,9 @@ BIN = .venv/bin
 LOCALE = bot/words/locale
 SOURCES = bot cogs storage sandbox tests benchmarks
 
+# What is imported a thousand times is compiled once, whatever the machine's settings say.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo play pictures recording docs test check faults audit bench words lock clean
 
 demo: .venv/demo

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Format: TypeAlias = Literal["mp3", "wav"]
-Samples: TypeAlias = "NDArray[np.float64]"
+Samples: TypeAlias = "NDArray[np.float32]"  # four times as quick as with twice the bits
 
 RATE = 44_100
 CHANNELS = 2
@@ -218,10 +218,15 @@ def _section(rng: random.Random) -> Section:
     return Section(chords, tuple(notes))
 
 
+def _time(seconds: float) -> Samples:
+    return np.arange(int(seconds * RATE), dtype=np.float32) / np.float32(RATE)
+
+
 def _tone(voice: Voice, pitch: float, seconds: float, cents: float) -> Samples:
     frequency = 440.0 * 2 ** ((pitch - 69 + cents / 100) / 12)
-    t = np.arange(int(seconds * RATE)) / RATE
-    phase = 2 * math.pi * frequency * t
+    t = _time(seconds)
+    cycles = np.arange(len(t)) * (frequency / RATE)
+    phase = (2 * math.pi * (cycles - np.floor(cycles))).astype(np.float32)
     if voice.vibrato:
         phase += voice.vibrato * np.minimum(t / 0.4, 1) * np.sin(2 * math.pi * 5.2 * t)
     darken = np.exp(-voice.darken * t)
@@ -238,18 +243,21 @@ def _tone(voice: Voice, pitch: float, seconds: float, cents: float) -> Samples:
         out = np.tanh(voice.drive * out)
     out *= np.exp(-voice.decay * t) * np.minimum(t / voice.attack, 1)
     release = min(len(t), int(0.06 * RATE))
-    out[len(t) - release :] *= np.linspace(1, 0, release)
+    out[len(t) - release :] *= np.linspace(1, 0, release, dtype=np.float32)
     return out
 
 
 def _drum(kind: int, noise: np.random.Generator) -> Samples:
-    t = np.arange(int((0.32, 0.22, 0.06)[kind] * RATE)) / RATE
+    t = _time((0.32, 0.22, 0.06)[kind])
+    hiss: Samples = noise.standard_normal(len(t), np.float32)
+    drum: Samples
     if kind == 0:
-        return np.sin(2 * math.pi * (48 * t + 3.2 * (1 - np.exp(-t * 32)))) * np.exp(-t * 11)
-    hiss = noise.standard_normal(len(t))
-    if kind == 1:
-        return 0.35 * hiss * np.exp(-t * 22) + 0.5 * np.sin(2 * math.pi * 190 * t) * np.exp(-t * 28)
-    return 0.25 * np.diff(hiss, prepend=0.0) * np.exp(-t * 70)
+        drum = np.sin(2 * math.pi * (48 * t + 3.2 * (1 - np.exp(-t * 32)))) * np.exp(-t * 11)
+    elif kind == 1:
+        drum = 0.35 * hiss * np.exp(-t * 22) + 0.5 * np.sin(2 * math.pi * 190 * t) * np.exp(-t * 28)
+    else:
+        drum = 0.25 * np.diff(hiss, prepend=np.float32(0)) * np.exp(-t * 70)
+    return drum
 
 
 def _lay(bus: Samples, sound: Samples, at: int, level: float, pan: float = 0.0) -> None:
@@ -267,7 +275,7 @@ def _render(title: str, style: str, seed: int, length: int) -> Samples:
     bars = min(_LOOP_BARS, math.ceil(length / (16 * sixteenth * RATE)))
     # A whole number of MP3 frames, so that the encoded loop can be repeated frame by frame.
     period = round(bars * 16 * sixteenth * RATE / _MP3_FRAME) * _MP3_FRAME
-    dry, wet = np.zeros((2, period + _TAIL)), np.zeros((2, period + _TAIL))
+    dry, wet = (np.zeros((2, period + _TAIL), np.float32) for _ in range(2))
     noise = np.random.default_rng(taste.randrange(2**32))
     kit = [_drum(kind, noise) for kind in range(3)]
 
@@ -319,12 +327,13 @@ def _mix(dry: Samples, wet: Samples, echo: int, period: int, length: int) -> Sam
     """Return both tracks together, (2, samples), with an echo after so many samples, as loud as it may be."""
     for times, level in ((1, 0.22), (2, 0.09)):  # crossing sides makes the room wide
         dry[:, echo * times :] += level * wet[:: (-1) ** times, : wet.shape[1] - echo * times]
-    mix = dry + wet
+    mix: Samples = dry + wet
     if length > period:
         mix[:, :_TAIL] += mix[:, period:]
     mix = mix[:, : min(length, period)]
     mix = np.tanh(1.1 * mix / max(float(np.percentile(np.abs(mix), 99.5)), 1e-9))
-    return 0.89 * mix / float(np.abs(mix).max())
+    mix *= 0.89 / float(np.abs(mix).max())
+    return mix
 
 
 def _arrange(loop: Samples, length: int, *, passes: int | None = None) -> NDArray[np.int16]:
@@ -338,9 +347,9 @@ def _arrange(loop: Samples, length: int, *, passes: int | None = None) -> NDArra
         whole = min(whole, passes)
     pcm = np.tile(loop, (1, whole + 1))[:, : whole * period + rest]
     fade_in, fade_out = int(0.01 * RATE), min(rest or period, int(1.5 * RATE), length // 4)
-    pcm[:, :fade_in] *= np.linspace(0, 1, min(fade_in, pcm.shape[1]))
+    pcm[:, :fade_in] *= np.linspace(0, 1, min(fade_in, pcm.shape[1]), dtype=np.float32)
     if fade_out:
-        pcm[:, -fade_out:] *= np.linspace(1, 0, fade_out) ** 2
+        pcm[:, -fade_out:] *= np.linspace(1, 0, fade_out, dtype=np.float32) ** 2
     return np.round(pcm * 32_000).astype(np.int16)
 
 

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import coverage
 import pytest
 
 REWRITTEN = (
@@ -22,22 +23,67 @@ from tests.nursery import shared  # noqa: E402 (what it imports has assertions t
 from tests.postgresql import close_shared  # noqa: E402 (the same)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
+
+TESTS = Path(__file__).parent
 
 LONG = ("faults", "model", "benchmarks", "hostile", "tasks", "end_to_end", "formats", "play", "replies", "media")
 """The directories with the longest files; the short ones come last, so that no worker is left alone with a long one."""
+
+
+ELSEWHERE = ("faults", "hostile", "end_to_end", "play", "sandbox")
+"""The directories whose tests run the program in processes of its own, where it is measured, but for a few files."""
+
+PROGRAM = ("bot.", "cogs.", "storage.")
 
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would each program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for garbage neither while tests are collected nor, ever after, in what is there then: all of it stays.
+
+    Each look would cost a good part of a second, and each forked process the memory of what was looked at.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
-    tests = Path(__file__).parent
     rank = {name: number for number, name in enumerate(LONG)}
-    items.sort(key=lambda item: rank.get(item.path.relative_to(tests).parts[0], len(LONG)))
+    items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(LONG)))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Measure no coverage where a test runs none of the program in this process, for it would double the time."""
+    del nextitem
+    measured = coverage.Coverage.current()
+    if measured is None or _runs_program(item):
+        return (yield)
+    measured.stop()
+    try:
+        return (yield)
+    finally:
+        measured.start()
+
+
+def _runs_program(item: pytest.Item) -> bool:
+    """Tell whether a test may run the program in this process: in these directories, its file then imports it."""
+    if item.path.relative_to(TESTS).parts[0] not in ELSEWHERE:
+        return True
+    assert isinstance(item, pytest.Function)
+    named = (getattr(value, "__module__", None) or "" for value in vars(item.module).values())
+    return any(f"{module}.".startswith(PROGRAM) for module in named)
 
 
 @pytest.fixture(scope="module", autouse=True)

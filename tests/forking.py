@@ -21,6 +21,8 @@ from typing import Any
 
 import coverage
 
+from tests.killed import forget_coverage
+
 PRELOADED = (
     "aiosqlite",
     "alembic.command",
@@ -56,8 +58,8 @@ def _be(order: dict[str, Any], descriptors: list[int]) -> None:
         for target, descriptor in enumerate(descriptors):
             os.dup2(descriptor, target)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-        if measured is not None and not order["measured"]:
-            measured.stop()
+        if not order["measured"]:
+            forget_coverage()
         code = _run(order)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else FAILED

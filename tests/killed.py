@@ -5,7 +5,6 @@ A step is whatever Python announces to its audit hooks about files and databases
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -25,15 +24,6 @@ STEPS = ("open", "os.", "shutil.", "sqlite3.", "tempfile.")
 
 def die_at_each_step(work: Callable[[], object], look: Callable[[], T]) -> list[T]:
     """Return what `look` finds after each death, and at last after the work has come to its end."""
-    gc.collect()
-    gc.freeze()  # else each child copies the whole memory of this process as soon as it collects garbage
-    try:
-        return _die_at_each_step(work, look)
-    finally:
-        gc.unfreeze()
-
-
-def _die_at_each_step(work: Callable[[], object], look: Callable[[], T]) -> list[T]:
     found = []
     for fatal in count():
         with warnings.catch_warnings():
@@ -52,6 +42,13 @@ def _die_at_each_step(work: Callable[[], object], look: Callable[[], T]) -> list
     raise AssertionError("there is always a next step")
 
 
+def forget_coverage() -> None:
+    """Measure nothing in this process any more and, above all, write nothing: it may be killed while it writes."""
+    if (measured := coverage.Coverage.current()) is not None:
+        measured.stop()
+        setattr(measured, "save", lambda: None)  # noqa: B010 (typed as a method); called at the process's end
+
+
 def _work(work: Callable[[], object], fatal: int) -> None:
     step = count()
 
@@ -61,8 +58,7 @@ def _work(work: Callable[[], object], fatal: int) -> None:
 
     code = 1
     try:
-        if (measured := coverage.Coverage.current()) is not None:  # it would be measured without its deaths
-            measured.stop()
+        forget_coverage()
         sys.addaudithook(die)
         work()
         code = 0

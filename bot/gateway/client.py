@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, cast
@@ -203,14 +204,16 @@ class Client(commands.AutoShardedBot):
         self._custom_ids: list[re.Pattern[str]] = []
         self._forms: list[tuple[re.Pattern[str], TakeForm]] = []
         self._launching: set[int] = set()
+        self._set_up: set[str] = set()
         self._started_at = discord.utils.utcnow()
 
     async def setup_hook(self) -> None:
-        """Load the cogs."""
+        """Set up the cogs; as extensions of discord.py their modules would be run a second time."""
         self.http._global_over = rest.Gate()
-        for cog in COGS:
-            if cog not in self.extensions:  # this is called again when an earlier try to log in failed later on
-                await self.load_extension(cog)
+        for name in COGS:
+            if name not in self._set_up:  # this is called again when an earlier try to log in failed later on
+                await import_module(name).setup(self)
+                self._set_up.add(name)
         await self.tree.set_translator(Translator())
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:

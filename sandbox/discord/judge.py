@@ -6,13 +6,12 @@ import copy
 import json
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
+from jsonschema_rs import Draft202012Validator, Registry, ValidationError, ValidationErrorKind
 
 from sandbox.discord.content import walk_components
 
@@ -53,8 +52,7 @@ class Judge:
     def __init__(self, description: Path) -> None:
         document: Json = json.loads(description.read_text("utf-8"))
         self._paths: Json = document["paths"]
-        resource = Resource.from_contents(document, default_specification=DRAFT202012)
-        self._registry = Registry().with_resource(DOCUMENT, resource)
+        self._registry = Registry([(DOCUMENT, document)])
         self._validators: dict[tuple[str, ...], Draft202012Validator | None] = {}
 
     def request_error(self, method: str, template: str, body: Any) -> str | None:
@@ -78,7 +76,7 @@ class Judge:
         if error is None:
             return None
         cause = _cause(error)
-        return f"{cause.json_path}: {cause.message[-300:]}"
+        return f"{_json_path(cause)}: {cause.message[-300:]}"
 
     def _validator(self, pointer: tuple[str, ...]) -> Draft202012Validator | None:
         if pointer not in self._validators:
@@ -90,9 +88,15 @@ class Judge:
             else:
                 escaped = "/".join(key.replace("~", "~0").replace("/", "~1") for key in ("paths", *pointer))
                 self._validators[pointer] = Draft202012Validator(
-                    {"$ref": f"{DOCUMENT}#/{escaped}"}, registry=self._registry
+                    {"$ref": f"{DOCUMENT}#/{quote(escaped)}"}, registry=self._registry
                 )
         return self._validators[pointer]
+
+
+@cache
+def judge_by(description: Path) -> Judge:
+    """Return who judges by a description, which is read once."""
+    return Judge(description)
 
 
 def normalise(body: Any) -> Any:
@@ -121,20 +125,25 @@ def normalise(body: Any) -> Any:
 
 def _cause(error: ValidationError) -> ValidationError:
     """Return the innermost error of the alternative that was meant: the one whose `type` fits."""
-    while error.context:
-        branches: dict[Any, list[ValidationError]] = {}
-        for inner in error.context:
-            branches.setdefault(inner.schema_path[0], []).append(inner)
+    while isinstance(error.kind, ValidationErrorKind.AnyOf | ValidationErrorKind.OneOfNotValid):
+        depth = len(error.instance_path)
         meant = [
             errors
-            for errors in branches.values()
-            if not any(item.path and item.path[-1] == "type" for item in errors)
-            and not any(item.validator == "type" and not item.path for item in errors)
+            for errors in error.kind.context
+            if not any(item.instance_path[depth:][-1:] == ["type"] for item in errors)
+            and not any(
+                isinstance(item.kind, ValidationErrorKind.Type) and not item.instance_path[depth:] for item in errors
+            )
         ]
         if len(meant) != 1:
             break
         error = meant[0][0]
     return error
+
+
+def _json_path(error: ValidationError) -> str:
+    """Return where in the body an error is."""
+    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in error.instance_path)
 
 
 def _to_text(holder: Any, *keys: str) -> None:

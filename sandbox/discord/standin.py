@@ -16,7 +16,7 @@ from sandbox.discord.commands import CommandRegistry
 from sandbox.discord.content import Attachment
 from sandbox.discord.faults import FaultPlan
 from sandbox.discord.gateway import Gateway
-from sandbox.discord.judge import Judge, Violation, find_description
+from sandbox.discord.judge import Violation, find_description, judge_by
 from sandbox.discord.limits import RateLimits, SessionStarts
 from sandbox.discord.model import Guild, Message, State, User
 from sandbox.discord.people import People
@@ -68,7 +68,7 @@ class DiscordStandIn(People, FaultPlan):
         self.state.publish = self.gateway.publish
         self.limits = RateLimits(self.state.clock, enabled=rate_limits)
         description = find_description(openapi)
-        self.judge = Judge(description) if description is not None else None
+        self.judge = judge_by(description) if description is not None else None
         self._rest = Rest(self.state, token, self.commands, self, self.limits, self.judge, judge_at_once=judge == "now")
         self._rest.shards = shards
         self._rest.session_starts = self.session_starts

@@ -79,6 +79,7 @@ class CallbackSender:
         """Post the end of a task as often as the faults have it, each with its repeats."""
         if not self.wants(task, faults):
             return
+        self._vidgo.untold.add(task.id)
         await asyncio.sleep(faults.delay * self._vidgo.time_scale)
         if faults.stages and task.status == "finished":
             await self.stage(task, faults, partial=True)

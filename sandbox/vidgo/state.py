@@ -54,6 +54,7 @@ class State:
         self.submissions: list[Submission] = []
         self.requests: list[RequestRecord] = []
         self.deliveries: list[Delivery] = []
+        self.untold: set[str] = set()  # the tasks whose ends are about to be called back for the first time
         self.charged: list[tuple[str, int]] = []
         self.changes = Changes()
         self._random = random.Random(seed)
@@ -95,6 +96,7 @@ class State:
     def log_delivery(self, delivery: Delivery) -> None:
         """Remember a callback attempt and wake those who wait for it."""
         self.deliveries.append(delivery)
+        self.untold.discard(delivery.task_id)
         self.changes.notify()
 
     def visible_task(self, task_id: str) -> Task | None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from pathlib import Path
 
-from sqlalchemy import Connection, bindparam, text
+import asyncpg
+from sqlalchemy import Connection, bindparam, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.database import DatabaseError, Server
 from storage.postgresql.clock import ServerClock
-from storage.postgresql.errors import UNREACHABLE, explain, show
+from storage.postgresql.errors import UNREACHABLE, cause_of, explain, show
 from storage.postgresql.pool import make_engine
-from storage.schema import HEAD
+from storage.schema import HEAD, metadata
+
+log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
@@ -28,8 +33,20 @@ _ASK = text("SELECT current_setting('server_version_num')::int, pg_encoding_to_c
 _NOW = text("SELECT extract(epoch FROM clock_timestamp())::float8")
 _HAS_TABLES = text("SELECT to_regclass('alembic_version') IS NOT NULL")
 _REVISION = text("SELECT version_num FROM alembic_version")
-_TAKE_TIME = text("SELECT set_config('statement_timeout', '0', true)")
+_TAKE_TIME = text("SELECT set_config('statement_timeout', :time, true)")
 _TAKE_LOCK = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(bindparam("lock", _LOCK))
+_PATIENCE = "500ms"
+"""How long a migration waits for its tables, while everybody waits for it.
+
+It has to be less than the second after which the server looks for transactions that wait for each other: it would end
+one of them, which may be a program's.
+"""
+
+_PAUSE_SECONDS = 0.5
+"""How long the programs then have the tables to themselves, until the migration asks for them again."""
+
+_IN_USE = (asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError)
+
 _PROBE = text("UPDATE alembic_version SET version_num = version_num")
 
 
@@ -42,14 +59,17 @@ async def prepare(url: str, server: Server, clock: ServerClock | None = None) ->
     # Others may migrate for minutes, and so may this one.
     engine = make_engine(url, server, answer_seconds=None)
     try:
-        await _prepare(engine, url, clock or ServerClock())
+        while not await _prepare(engine, url, clock or ServerClock()):
+            log.info("the tables are in use; they are brought up to date as soon as all are free for a moment")
+            await asyncio.sleep(_PAUSE_SECONDS)
     except (DBAPIError, *UNREACHABLE) as error:
         raise explain(url, error) from None
     finally:
         await engine.dispose()
 
 
-async def _prepare(engine: AsyncEngine, url: str, clock: ServerClock) -> None:
+async def _prepare(engine: AsyncEngine, url: str, clock: ServerClock) -> bool:
+    """Do what there is to do; return False, with nothing done, where others had the tables."""
     async with engine.connect() as connection:
         version, encoding = (await connection.execute(_ASK)).one()
         if version < OLDEST * 10000:
@@ -62,13 +82,35 @@ async def _prepare(engine: AsyncEngine, url: str, clock: ServerClock) -> None:
                 f"the database {show(url)} cannot be used: its encoding is {encoding}; make one with ENCODING 'UTF8'"
             )
         if await connection.run_sync(_revision) != HEAD:
-            await connection.execute(_TAKE_TIME)
+            await connection.execute(_TAKE_TIME, {"time": "0"})
             await connection.execute(_TAKE_LOCK)
+            if not await connection.run_sync(_take_tables):
+                return False
             await connection.run_sync(_migrate, url)
         await connection.execute(_PROBE)
         asked_at = time.monotonic()
         clock.set((await connection.execute(_NOW)).scalar_one(), time.monotonic() - asked_at)
         await connection.commit()
+        return True
+
+
+def _take_tables(connection: Connection) -> bool:
+    """Take all tables at once for the transaction, from the programs that go on; return False where they have them.
+
+    One after the other, as they are changed, two would sooner or later wait for each other.
+    """
+    own = {*metadata.tables, "alembic_version"} & set(inspect(connection).get_table_names())
+    if not own:
+        return True
+    connection.execute(_TAKE_TIME, {"time": _PATIENCE})
+    try:
+        connection.execute(text(f"LOCK TABLE {', '.join(sorted(own))} IN ACCESS EXCLUSIVE MODE"))
+    except DBAPIError as error:
+        if not isinstance(cause_of(error), _IN_USE):
+            raise
+        return False
+    connection.execute(_TAKE_TIME, {"time": "0"})
+    return True
 
 
 def _revision(connection: Connection) -> str | None:

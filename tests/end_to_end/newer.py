@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection, text
+
 from bot import __main__ as program
 from storage.postgresql import opening
 
@@ -16,6 +18,12 @@ MIGRATION = (
     f"UPDATE alembic_version SET version_num = '{HEAD}'",
 )
 """What it does to the database first: the step that adds, as docs/scaling.md allows it beside the version before."""
+
+
+def migrate(connection: Connection, _url: str) -> None:
+    """Do it, in the place of the migrations of this version."""
+    for statement in MIGRATION:
+        connection.execute(text(statement))
 
 
 def main(arguments: list[str] | None = None) -> int:

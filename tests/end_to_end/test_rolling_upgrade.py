@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
 from sandbox.ports import reserved_port
-from tests.end_to_end.newer import HEAD, MIGRATION
+from storage.database import Server
+from storage.postgresql import opening
+from tests.end_to_end.newer import HEAD, migrate
 from tests.end_to_end.process import Bot, run_program
 from tests.end_to_end.shell import rows
 from tests.end_to_end.world import World, open_world
@@ -66,7 +67,7 @@ async def covers(upgrade: Upgrade, word: str) -> None:
     assert [upgrade.submitted(song) for song in songs] == [1] * len(songs)
 
 
-async def test_tables_get_more_under_a_program_that_goes_on(upgrade: Upgrade) -> None:
+async def test_tables_get_more_under_a_program_that_goes_on(upgrade: Upgrade, monkeypatch: pytest.MonkeyPatch) -> None:
     await covers(upgrade, "before")
     held = upgrade.person("waiting")
     song = await held.imports("Waiting Song")
@@ -74,14 +75,13 @@ async def test_tables_get_more_under_a_program_that_goes_on(upgrade: Upgrade) ->
     call = await held.cover()
     await call.reply()
     lines = len(upgrade.bot.log_lines)
-    connection = await asyncpg.connect(upgrade.bot.settings["DATABASE_URL"])
-    try:
-        async with connection.transaction():
-            for statement in MIGRATION:
-                await connection.execute(statement)
-    finally:
-        await connection.close()
+    monkeypatch.setattr(opening, "HEAD", HEAD)
+    monkeypatch.setattr(opening, "_migrate", migrate)
+    url = upgrade.bot.settings["DATABASE_URL"]
+    ordering = asyncio.create_task(covers(upgrade, "meanwhile"))
+    await opening.prepare(url, Server(process="newer", version="9"))
     upgrade.vidgo.release()
+    await ordering
     assert (await held.result(call)).attachments
     assert upgrade.submitted(song) == 1
     await covers(upgrade, "after")

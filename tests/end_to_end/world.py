@@ -14,6 +14,7 @@ import aiohttp
 from sandbox.discord import DiscordStandIn
 from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
+from tests.databases import lay_database
 from tests.end_to_end.process import Bot
 from tests.patience import patient
 
@@ -220,6 +221,8 @@ async def open_world(
             "POLL_MAX_SECONDS": "3600" if callbacks else "1",
             "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
         }
+        if "DATABASE_URL" not in settings:
+            lay_database(directory / "coverbot.db")
         bot = Bot(directory, defaults | settings, discord)
         bot.module = module
         world = World(discord, vidgo, bot, discord.add_guild("Harbour"), http, url)

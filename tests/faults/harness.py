@@ -147,8 +147,10 @@ class Stage:
     armed_at: int = 0
     """How many commits there had been then, if they are noted."""
     time: Time = field(default_factory=Time)
-    open_requests: dict[str, float] = field(default_factory=dict)
-    """The program's requests that nobody has answered yet, with the machine's time at which the last one began."""
+    open_requests: dict[str, int] = field(default_factory=dict)
+    """The program's requests that nobody has answered yet, with the number of looks before the last one began."""
+    looks: int = 0
+    """How often the harness has looked whether the program is quiet."""
     kept: dict[str, str] = field(default_factory=dict)
     """What audits have seen in the archive: by its hash, the task that it is of."""
 
@@ -310,6 +312,8 @@ class Stage:
         making = [task for task in self.vidgo.tasks.values() if not task.final and task.model not in held]
         if making:
             return f"{len(making)} tasks of VidGo's"
+        if self.vidgo.untold:
+            return f"{len(self.vidgo.untold)} callbacks"
         if self.on_their_way:
             return "files on their way"
         if self.program.at_hand:
@@ -383,7 +387,7 @@ class Stage:
         """Note a moment on a wire, and let the program die if it is the one."""
         self.open_requests.pop(f"{method} {path}", None)
         if phase == "before":
-            self.open_requests[f"{method} {path}"] = time.monotonic()
+            self.open_requests[f"{method} {path}"] = self.looks
         point = Point(wire_place(wire, method, path, phase), wire=True)
         if point not in self.wire_trail:
             self.wire_trail.append(point)

@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from tests.patience import patient
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,14 +16,19 @@ if TYPE_CHECKING:
 STEP_SECONDS = 10.0
 """How much time passes at once, at most: less than anything that is under way may take."""
 
-QUIET_SECONDS = 0.04
-HANGING_SECONDS = 2.0
-"""From how long on a request under way is not waited for."""
+LOOK_SECONDS = 0.02
+"""How often the harness looks; a program whose time can pass at once looks as often, see `tests.faults.watching`."""
 
-HANDLING_SECONDS = 0.3
-"""For how long files at hand are waited for."""
+QUIET_ROUNDS = 3
+"""How often the program has to have looked since it last did something: it may wait for the processor."""
 
-BUSY_SECONDS = 10.0
+HANDLING_ROUNDS = 15
+"""How often the program may look while it has files at hand that are waited for."""
+
+HANGING_LOOKS = 100
+"""How often the harness looks for the end of a request that it answers itself."""
+
+BUSY_SECONDS = 20.0
 """How long the machine's time may take until the program has done what the time that passed has brought."""
 
 
@@ -79,16 +86,19 @@ async def settle_in_time(stage: Stage, seconds: float) -> None:
 
 
 async def _quiet(stage: Stage) -> None:
-    """Wait until the program does nothing that can be seen, nor waits for what is on its way."""
-    began = time.monotonic()
+    """Wait until the program does nothing that can be seen, nor waits for what is on its way, though it could."""
+    until = time.monotonic() + patient(BUSY_SECONDS)
+    began = since = stage.program.rounds
     seen: object = None
-    while time.monotonic() < began + BUSY_SECONDS:
-        now = _traces(stage)
-        handled = time.monotonic() > began + HANDLING_SECONDS or not _has_files(stage)
-        if now == seen and handled and not _has_requests(stage):
+    while stage.program.alive and time.monotonic() < until:
+        stage.looks += 1
+        now, rounds = _traces(stage), stage.program.rounds
+        if now != seen:
+            seen, since = now, rounds
+        handled = rounds - began >= HANDLING_ROUNDS or not _has_files(stage)
+        if rounds - since >= QUIET_ROUNDS and handled and not _has_requests(stage) and not stage.program.is_decoding:
             return
-        seen = now
-        await asyncio.sleep(QUIET_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def _traces(stage: Stage) -> object:
@@ -102,4 +112,5 @@ def _has_files(stage: Stage) -> bool:
 
 
 def _has_requests(stage: Stage) -> bool:
-    return any(time.monotonic() - began < HANGING_SECONDS for began in stage.open_requests.values())
+    hang = (stage.looks - began >= HANGING_LOOKS for began in stage.open_requests.values())
+    return not all(hang) or bool(stage.vidgo.untold)

@@ -8,10 +8,12 @@ import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from sandbox.discord.clock import Signal
 from tests.end_to_end.process import SHUTDOWN_SECONDS, environment
 from tests.faults.crashing import ARMED, AT_HAND, ENTRY, TRAIL, Launch
-from tests.faults.watching import CLOCK, PASSED, WORKED
+from tests.faults.watching import CLOCK, PASSED, ROUNDS, WORKED, seconds_in
 from tests.nursery import Nursery, open_nursery
 from tests.patience import patient
 
@@ -151,6 +153,19 @@ class Program:
         """Return how many files the program has got and not yet brought into the archive."""
         path = self.directory / AT_HAND
         return int(path.read_text() or 0) if path.is_file() else 0
+
+    @property
+    def rounds(self) -> int:
+        """Return a number that grows as the program's loop goes round, where time can pass at once."""
+        return int(seconds_in(self.directory / ROUNDS))
+
+    @property
+    def is_decoding(self) -> bool:
+        """Return whether a process of the program's own has something to do."""
+        try:
+            return bool(psutil.Process(self.pid).children()) if self.alive else False
+        except psutil.NoSuchProcess:
+            return False
 
     def trail(self) -> list[str]:
         """Return every commit so far, if they are noted."""

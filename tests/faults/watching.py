@@ -23,6 +23,9 @@ PASSED = "passed"
 WORKED = "worked"
 """The file in the working directory that names each piece of a worker's work, with the time at which it began."""
 
+ROUNDS = "rounds"
+"""The file in the working directory that counts, over all lives, how often such a loop has looked for that."""
+
 LOOK_SECONDS = 0.02
 """How often a loop whose time can pass at once looks whether it did."""
 
@@ -60,6 +63,9 @@ class _PassingLoop(asyncio.SelectorEventLoop):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._passed = 0.0
+        rounds = path.with_name(ROUNDS)
+        self._rounds = int(seconds_in(rounds))
+        self._counted = os.open(rounds, os.O_WRONLY | os.O_CREAT)
         super().__init__()
         self._look()
 
@@ -68,6 +74,9 @@ class _PassingLoop(asyncio.SelectorEventLoop):
 
     def _look(self) -> None:
         self._passed = seconds_in(self._path)
+        self._rounds += 1
+        with suppress(OSError):  # the disk may be full
+            os.pwrite(self._counted, b"%12d" % self._rounds, 0)  # always of one length
         self.call_later(LOOK_SECONDS, self._look)
 
 

@@ -11,6 +11,7 @@ import time
 import zlib
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from sandbox.vidgo import Task
     from tests.end_to_end.world import Person, World
     from tests.media.origins import Respond
+
+    Audio = dict[str, Any]
+    Case = tuple[Audio, Audio, Callable[[Message], None]]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -142,9 +146,10 @@ def png(width: int, height: int, data: bytes = b"") -> bytes:
 
 def rubbish(size: int) -> bytes:
     """Return bytes that hold no MP3 frame."""
-    return bytes(byte & 0x7F for byte in random.Random(1).randbytes(size))
+    return (np.frombuffer(random.Random(1).randbytes(size), np.uint8) & 0x7F).tobytes()
 
 
+@cache
 def tag_bomb() -> bytes:
     """Return a song with a tag of which a few kilobytes would unfold to a hundred megabytes."""
     packed = zlib.compress(bytes(100_000_000), 9)
@@ -240,64 +245,73 @@ def is_too_long(message: Message) -> None:
     assert message.files == []
 
 
-Audio = dict[str, Any]
-CASES: dict[str, tuple[Audio, Audio, Callable[[Message], None]]] = {
-    "a page": ({"kind": "html"}, {}, never_came),
-    "a picture in the place of a song": ({"kind": "disguised"}, {}, is_refused),
-    "no end": ({"kind": "endless"}, {}, is_beyond_bounds),
-    "a claim of 1 TB": ({"kind": "url", "respond": saying(answer(CLEAN, length=1 << 40))}, {}, is_beyond_bounds),
-    "a bomb": ({"kind": "url", "respond": saying(answer(bomb(), "Content-Encoding: gzip"))}, {}, never_came),
-    "no end, compressed": (
-        {"kind": "url", "respond": endless(gzip.compress(bytes(1 << 20)), "Content-Encoding: gzip")},
-        {},
-        never_came,
-    ),
-    "a tag bomb": ({"data": tag_bomb()}, {}, plays),
-    "rubbish behind two frames": ({"data": FRAME * 2 + rubbish(50_000)}, {}, is_refused),
-    "rubbish of 12 MB": ({"data": FRAME * 2 + rubbish(12_000_000)}, {}, is_refused),
-    "an empty MP3": ({"data": b"ID3\x03\x00\x00\x00\x00\x00\x00"}, {}, is_refused),
-    "an endless tag": ({"data": b"ID3\x03\x00\x00\x7f\x7f\x7f\x7f" + CLEAN}, {}, is_refused),
-    "holes": ({"data": CLEAN[:8000] + rubbish(3000) + CLEAN[8000:]}, {}, arrives),
-    "hours of nothing": ({"data": silence(3 * 3600)}, {}, is_too_long),
-    "a WAV that lies": ({"data": wav(0xFFFFFFF0, np.sin(np.arange(400_000) / 20).astype("<f2").tobytes())}, {}, plays),
-    "a WAV of nothing": ({"data": wav(0, b"")}, {}, is_refused),
-    "a FLAC of rubbish": ({"data": b"fLaC" + rubbish(100_000)}, {}, is_refused),
-    "an Ogg of rubbish": ({"data": b"OggS" + rubbish(100_000)}, {}, is_refused),
-    "an M4A of rubbish": ({"data": b"\x00\x00\x00\x20ftypM4A " + rubbish(100_000)}, {}, is_refused),
-    "silence at first": ({"kind": "url", "respond": silent_once()}, {}, plays),
-    "a picture of 3.6 gigapixels": ({}, {"data": png(60_000, 60_000)}, plays_without_artwork),
-    "a picture of no size": ({}, {"data": png(0, 0)}, plays_without_artwork),
-    "a picture that is a song": ({}, {"data": CLEAN}, plays_without_artwork),
-    "a line end and a song": ({"data": b"\r\n" + CLEAN}, {}, plays),
-    "a song in MP4": ({"data": sound("mp4", "aac", 3.0)}, {}, plays),
-    "a song in WebM": ({"data": sound("webm", "libopus", 3.0)}, {}, plays),
-    "a song in AIFF": ({"data": sound("aiff", "pcm_s16be", 3.0)}, {}, plays),
-    "a FLAC behind the tag of an MP3": (
-        {"data": b"ID3\x03\x00\x00\x00\x00\x00\x0a" + bytes(10) + sound("flac", "flac", 3.0)},
-        {},
-        plays,
-    ),
-    "a playlist": ({"data": b"\x00#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n" * 50}, {}, is_refused),
-    "a program": ({"data": b"\x7fELF\x02\x01\x01" + rubbish(100_000)}, {}, is_refused),
-    "artwork as AVIF": ({}, {"data": picture("libsvtav1", "avif", 256, 256, "yuv420p")}, plays_with_artwork),
-    "artwork as TIFF": ({}, {"data": picture("tiff", "image2pipe", 256, 256, "rgb24")}, plays_with_artwork),
-    "half an AVIF": ({}, {"data": picture("libsvtav1", "avif", 256, 256, "yuv420p")[:250]}, plays_without_artwork),
-    "a picture without end": ({}, {"kind": "endless"}, plays_without_artwork),
-    "a picture that trickles": ({}, {"kind": "trickle", "pause": 20.0}, plays_without_artwork),
-    "a picture of rubbish": ({}, {"data": b"\xff\xd8\xff\xe0" + rubbish(50_000)}, plays_without_artwork),
-    "a GIF of 4 gigapixels": ({}, {"data": b"GIF89a\xff\xff\xff\xff" + bytes(100)}, plays_without_artwork),
-}
-COVERS: dict[str, tuple[Audio, Audio, Callable[[Message], None]]] = {
-    "new artwork of 3.6 gigapixels": ({}, {"data": png(60_000, 60_000)}, is_no_picture),
-    "new artwork that is a page": ({}, {"kind": "html"}, never_came),
-    "new artwork as AVIF": (
-        {},
-        {"data": picture("libsvtav1", "avif", 256, 256, "yuv420p")},
-        plays_with_artwork,
-    ),
-    "new artwork for a tag bomb": ({"data": tag_bomb()}, {}, plays),
-    "new artwork for rubbish": ({"data": FRAME * 2 + rubbish(50_000)}, {}, is_artwork_alone),
-}
+def songs_and_artwork() -> dict[str, Case]:
+    """Return what the files of an order are, and what comes of it; they take seconds to make."""
+    return {
+        "a page": ({"kind": "html"}, {}, never_came),
+        "a picture in the place of a song": ({"kind": "disguised"}, {}, is_refused),
+        "no end": ({"kind": "endless"}, {}, is_beyond_bounds),
+        "a claim of 1 TB": ({"kind": "url", "respond": saying(answer(CLEAN, length=1 << 40))}, {}, is_beyond_bounds),
+        "a bomb": ({"kind": "url", "respond": saying(answer(bomb(), "Content-Encoding: gzip"))}, {}, never_came),
+        "no end, compressed": (
+            {"kind": "url", "respond": endless(gzip.compress(bytes(1 << 20)), "Content-Encoding: gzip")},
+            {},
+            never_came,
+        ),
+        "a tag bomb": ({"data": tag_bomb()}, {}, plays),
+        "rubbish behind two frames": ({"data": FRAME * 2 + rubbish(50_000)}, {}, is_refused),
+        "rubbish of 12 MB": ({"data": FRAME * 2 + rubbish(12_000_000)}, {}, is_refused),
+        "an empty MP3": ({"data": b"ID3\x03\x00\x00\x00\x00\x00\x00"}, {}, is_refused),
+        "an endless tag": ({"data": b"ID3\x03\x00\x00\x7f\x7f\x7f\x7f" + CLEAN}, {}, is_refused),
+        "holes": ({"data": CLEAN[:8000] + rubbish(3000) + CLEAN[8000:]}, {}, arrives),
+        "hours of nothing": ({"data": silence(3 * 3600)}, {}, is_too_long),
+        "a WAV that lies": (
+            {"data": wav(0xFFFFFFF0, np.sin(np.arange(400_000) / 20).astype("<f2").tobytes())},
+            {},
+            plays,
+        ),
+        "a WAV of nothing": ({"data": wav(0, b"")}, {}, is_refused),
+        "a FLAC of rubbish": ({"data": b"fLaC" + rubbish(100_000)}, {}, is_refused),
+        "an Ogg of rubbish": ({"data": b"OggS" + rubbish(100_000)}, {}, is_refused),
+        "an M4A of rubbish": ({"data": b"\x00\x00\x00\x20ftypM4A " + rubbish(100_000)}, {}, is_refused),
+        "silence at first": ({"kind": "url", "respond": silent_once()}, {}, plays),
+        "a picture of 3.6 gigapixels": ({}, {"data": png(60_000, 60_000)}, plays_without_artwork),
+        "a picture of no size": ({}, {"data": png(0, 0)}, plays_without_artwork),
+        "a picture that is a song": ({}, {"data": CLEAN}, plays_without_artwork),
+        "a line end and a song": ({"data": b"\r\n" + CLEAN}, {}, plays),
+        "a song in MP4": ({"data": sound("mp4", "aac", 3.0)}, {}, plays),
+        "a song in WebM": ({"data": sound("webm", "libopus", 3.0)}, {}, plays),
+        "a song in AIFF": ({"data": sound("aiff", "pcm_s16be", 3.0)}, {}, plays),
+        "a FLAC behind the tag of an MP3": (
+            {"data": b"ID3\x03\x00\x00\x00\x00\x00\x0a" + bytes(10) + sound("flac", "flac", 3.0)},
+            {},
+            plays,
+        ),
+        "a playlist": ({"data": b"\x00#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n" * 50}, {}, is_refused),
+        "a program": ({"data": b"\x7fELF\x02\x01\x01" + rubbish(100_000)}, {}, is_refused),
+        "artwork as AVIF": ({}, {"data": picture("libsvtav1", "avif", 256, 256, "yuv420p")}, plays_with_artwork),
+        "artwork as TIFF": ({}, {"data": picture("tiff", "image2pipe", 256, 256, "rgb24")}, plays_with_artwork),
+        "half an AVIF": ({}, {"data": picture("libsvtav1", "avif", 256, 256, "yuv420p")[:250]}, plays_without_artwork),
+        "a picture without end": ({}, {"kind": "endless"}, plays_without_artwork),
+        "a picture that trickles": ({}, {"kind": "trickle", "pause": 20.0}, plays_without_artwork),
+        "a picture of rubbish": ({}, {"data": b"\xff\xd8\xff\xe0" + rubbish(50_000)}, plays_without_artwork),
+        "a GIF of 4 gigapixels": ({}, {"data": b"GIF89a\xff\xff\xff\xff" + bytes(100)}, plays_without_artwork),
+    }
+
+
+def new_artwork() -> dict[str, Case]:
+    """Return what the artwork of a cover and its song are, and what comes of it."""
+    return {
+        "new artwork of 3.6 gigapixels": ({}, {"data": png(60_000, 60_000)}, is_no_picture),
+        "new artwork that is a page": ({}, {"kind": "html"}, never_came),
+        "new artwork as AVIF": (
+            {},
+            {"data": picture("libsvtav1", "avif", 256, 256, "yuv420p")},
+            plays_with_artwork,
+        ),
+        "new artwork for a tag bomb": ({"data": tag_bomb()}, {}, plays),
+        "new artwork for rubbish": ({"data": FRAME * 2 + rubbish(50_000)}, {}, is_artwork_alone),
+    }
 
 
 async def test_every_file_ends_in_a_message_within_bounds(world: World, show: Callable[[str], None]) -> None:
@@ -317,10 +331,11 @@ async def test_every_file_ends_in_a_message_within_bounds(world: World, show: Ca
         took[name] = time.monotonic() - started
 
     async with AsyncExitStack() as stack:
-        for audio, _, _ in CASES.values():
+        cases = songs_and_artwork()
+        for audio, _, _ in cases.values():
             if (respond := audio.pop("respond", None)) is not None:
                 audio["location"] = (await stack.enter_async_context(origin(respond))).url()
-        orders = [hold(name, result_of, *case) for name, case in CASES.items()]
+        orders = [hold(name, result_of, *case) for name, case in cases.items()]
         await asyncio.gather(*orders, in_turn(world, hold))
     watching.cancel()
     after = process.memory_info().rss / 1e6
@@ -338,7 +353,7 @@ async def test_every_file_ends_in_a_message_within_bounds(world: World, show: Ca
 
 async def in_turn(world: World, hold: Callable[..., Awaitable[None]]) -> None:
     """Order covers one after the other: the stand-in plans their artwork for the next one that is finished."""
-    for name, case in COVERS.items():
+    for name, case in new_artwork().items():
         await hold(name, cover_of, *case)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 RATE = 44_100
 
 
+@cache
 def sound(container: str, codec: str, seconds: float) -> bytes:
     """Encode a soft tone."""
     file = io.BytesIO()
@@ -36,6 +38,7 @@ def sound(container: str, codec: str, seconds: float) -> bytes:
     return file.getvalue()
 
 
+@cache
 def picture(codec: str, container: str, width: int, height: int, pixels: str) -> bytes:
     """Encode a gradient."""
     file = io.BytesIO()

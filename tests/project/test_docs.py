@@ -7,6 +7,7 @@ import ast
 import re
 import string
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +141,7 @@ async def client() -> Client:
     unused: Any = None
     client.use_cases = UseCases(**dict.fromkeys(UseCases.__dataclass_fields__, unused))
     for cog in COGS:
-        await client.load_extension(cog)
+        await import_module(cog).setup(client)
     return client
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from storage.database import Database
 from storage.sqlite import connection
+from tests.databases import lay_database
 from tests.postgresql import shared_server
 from tests.storage.observed import Disk, Driver, heard
 from tests.stores.places import bucket, moto, place
@@ -46,6 +47,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def address(engine: str, path: Path) -> AsyncIterator[str]:
     if engine == "sqlite":
+        lay_database(path)
         yield f"sqlite:///{path}"
         return
     server = shared_server()

@@ -22,6 +22,7 @@ from bot.settings import Settings
 from sandbox.discord import DiscordStandIn
 from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
+from tests.databases import lay_database
 from tests.end_to_end.process import Bot
 from tests.end_to_end.world import KEY, TOKEN, WITHOUT_LIMITS, World
 
@@ -285,6 +286,8 @@ async def open_room(
             "PUBLIC_URL": url if callbacks else "",
             "MEDIA_ALLOW_PRIVATE_HOSTS": "true",
         }
+        if "DATABASE_URL" not in settings:
+            lay_database(directory / "coverbot.db")
         process = InProcess(directory, defaults | settings, discord, lambda: now() + process.skew)
         room = Room(discord, vidgo, process, discord.add_guild("Harbour"), http, url)
         try:
