@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import asyncpg
@@ -26,7 +25,6 @@ from storage.schema import tasks as table
 from tests.postgresql import PASSWORD, shared_server
 from tests.storage.observed import until
 from tests.storage.rows import NOW, a_task, add, in_state, in_status, one
-from tests.storage.statements import statements
 
 SESSION = text("SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')")
 PREPARED = text("SELECT count(*) FROM pg_prepared_statements")
@@ -234,38 +232,3 @@ async def test_nobody_waits_for_a_task_that_has_ended_meanwhile(
     await began.wait()
     await asyncio.gather(running, following())
     assert (await one(database, row.id)).state is NotificationState.DUE
-
-
-async def test_what_is_due_is_found_by_its_index(address: str, owner: asyncpg.Connection) -> None:
-    await owner.execute("SET enable_seqscan = off")
-    for name, index in {
-        "storage.tasks._DUE": "ix_tasks_due",
-        "storage.tasks._NEXT_DUE": "ix_tasks_due",
-        "storage.notifications._DUE": "ix_notifications_due",
-        "storage.notifications._TO_CHANGE": "ix_notifications_ack",
-        "storage.archive.index._DUE": "ix_files_archive_due",
-        "storage.tasks._SAME_ORDER": "uq_tasks_one_order",
-        "storage.tasks._COVER_OF": "uq_tasks_one_cover",
-    }.items():
-        compiled = await run_sync(address, partial(sent_text, name))
-        plan = "\n".join(row[0] for row in await owner.fetch(f"EXPLAIN {compiled}"))
-        assert index in plan, (name, plan)
-
-
-def sent_text(name: str, connection: Connection) -> str:
-    """Return a statement with values in the place of its parameters."""
-    statement: Any = statements()[name]
-    values = {
-        "now": 1.0,
-        "horizon": 2.0,
-        "skip": ["x"],
-        "busy": [1],
-        "most": 5,
-        "order_key": "k",
-        "source_id": "s",
-        "me": "p",
-    }
-    compiled = statement.params(
-        {key: value for key, value in values.items() if key in statement.compile().params}
-    ).compile(connection, compile_kwargs={"literal_binds": True})
-    return str(compiled)
