@@ -22,7 +22,7 @@ class TrackTransformer(app_commands.Transformer):
         """Hand over what was chosen or typed; only the use case can tell what it means."""
         return value
 
-    async def autocomplete(  # type: ignore[override]  # narrower on purpose: our own client
+    async def autocomplete(  # type: ignore[override]  # our own client, and text as this option has
         self, interaction: discord.Interaction[Client], value: str, /
     ) -> list[app_commands.Choice[str]]:
         """Offer the caller's newest songs that contain what was typed; one indexed query, no network."""

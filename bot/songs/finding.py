@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlalchemy.exc import IntegrityError
 
 from bot.servers.limits import Limits
-from bot.songs.orders import Ordered, Requester
+from bot.songs.orders import Ordered, Requester, order
 from bot.tasks.ending import Ending, to_files
 from bot.tasks.new import new_task, order_key
 from bot.vidgo import (
@@ -28,7 +28,6 @@ from bot.vidgo import (
 from bot.words import cards
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
-from bot.words.sentences.limits import Left
 from bot.words.text import TITLE_LIMIT, Text, clean
 from storage import notifications
 from storage import tasks as rows
@@ -183,23 +182,16 @@ class Songs:
         """Order a new song; raises `MemberError` where a limit is reached."""
         request = GenerateMusic(prompt=prompt, style=style, title=title, instrumental=instrumental, mv=self._version)
         name = clean(title or prompt, 80) or "Untitled"
-        key = order_key(request.model, requester.user_id, requester.guild_id, request.dump())
-        left: Left | None = None
+        task = new_task(
+            request,
+            now=self._clock(),
+            user_id=requester.user_id,
+            guild_id=requester.guild_id,
+            title=name,
+            order_key=order_key(request.model, requester.user_id, requester.guild_id, request.dump()),
+        )
         async with self._database.write() as transaction:
-            task = await rows.same_order(transaction, key)
-            joined = task is not None
-            if task is None:
-                task = new_task(
-                    request,
-                    now=self._clock(),
-                    user_id=requester.user_id,
-                    guild_id=requester.guild_id,
-                    title=name,
-                    order_key=key,
-                )
-                left = await self._limits.order(transaction, task, requester.roles)
-            await notifications.tie(transaction, requester.notification_id, task.id)
-        return Ordered(task, name, joined, left)
+            return await order(transaction, self._limits, requester, task, name)
 
     async def _read(self, vidgo_id: str) -> Report:
         try:

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import discord
 
+from bot.servers.limits import Limits
 from bot.words.sentences.limits import Left
 from bot.words.text import Text
+from storage import notifications
+from storage import tasks as rows
+from storage.database import Transaction
 from storage.tasks import Task
 
 
@@ -33,6 +37,18 @@ class Ordered:
     title: str
     joined: bool
     left: Left | None = None
+
+
+async def order(transaction: Transaction, limits: Limits, requester: Requester, new: Task, title: str) -> Ordered:
+    """Order a new task, or join the one that would make the same and is under way.
+
+    Raises `MemberError` where a limit is reached; the transaction must not be committed then.
+    """
+    same = None if new.order_key is None else await rows.same_order(transaction, new.order_key)
+    left = await limits.order(transaction, new, requester.roles) if same is None else None
+    task = same or new
+    await notifications.tie(transaction, requester.notification_id, task.id)
+    return Ordered(task, title, same is not None, left)
 
 
 @dataclass(frozen=True, slots=True)

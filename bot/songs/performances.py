@@ -11,14 +11,12 @@ from bot.media.files import Files
 from bot.media.links import FETCH_SECONDS, Links
 from bot.servers.limits import Limits
 from bot.songs.finding import Songs
-from bot.songs.orders import Ordered, Requester
+from bot.songs.orders import Ordered, Requester, order
 from bot.tasks.new import new_task, order_key
 from bot.vidgo import CoverAudio, ExtendMusic
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
-from bot.words.sentences.limits import Left
 from bot.words.text import TITLE_LIMIT, clean
-from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
 from storage.songs import files as file_rows
@@ -75,26 +73,18 @@ class Performances:
         wanted = clean(style, _STYLE_LIMIT)
         if not wanted:
             raise MemberError(errors.no_style())
-        key = order_key(CoverAudio.model, song.task_id, song.position, wanted.casefold())
         url = await self._address(source, file)
-        name = performance_name(song.title, wanted)
-        left: Left | None = None
+        task = new_task(
+            CoverAudio(upload_url=url, style=wanted, title=song.title, mv=self._version),
+            now=self._clock(),
+            user_id=requester.user_id,
+            guild_id=requester.guild_id,
+            title=performance_name(song.title, wanted),
+            source_id=song.task_id,
+            order_key=order_key(CoverAudio.model, song.task_id, song.position, wanted.casefold()),
+        )
         async with self._database.write() as transaction:
-            task = await rows.same_order(transaction, key)
-            joined = task is not None
-            if task is None:
-                task = new_task(
-                    CoverAudio(upload_url=url, style=wanted, title=song.title, mv=self._version),
-                    now=self._clock(),
-                    user_id=requester.user_id,
-                    guild_id=requester.guild_id,
-                    title=name,
-                    source_id=song.task_id,
-                    order_key=key,
-                )
-                left = await self._limits.order(transaction, task, requester.roles)
-            await notifications.tie(transaction, requester.notification_id, task.id)
-        return Ordered(task, song.title, joined, left)
+            return await order(transaction, self._limits, requester, task, song.title)
 
     async def extend(self, requester: Requester, track: str | None, prompt: str | None, at: float | None) -> Ordered:
         """Order a continuation of a song from `at` seconds on, or from its end.
@@ -119,24 +109,17 @@ class Performances:
                 continue_at=at if at is not None else end,
                 mv=self._version,
             )
-        key = order_key(ExtendMusic.model, song.task_id, song.position, request.dump())
-        left: Left | None = None
+        task = new_task(
+            request,
+            now=self._clock(),
+            user_id=requester.user_id,
+            guild_id=requester.guild_id,
+            title=song.title,
+            source_id=song.task_id,
+            order_key=order_key(ExtendMusic.model, song.task_id, song.position, request.dump()),
+        )
         async with self._database.write() as transaction:
-            task = await rows.same_order(transaction, key)
-            joined = task is not None
-            if task is None:
-                task = new_task(
-                    request,
-                    now=self._clock(),
-                    user_id=requester.user_id,
-                    guild_id=requester.guild_id,
-                    title=song.title,
-                    source_id=song.task_id,
-                    order_key=key,
-                )
-                left = await self._limits.order(transaction, task, requester.roles)
-            await notifications.tie(transaction, requester.notification_id, task.id)
-        return Ordered(task, song.title, joined, left)
+            return await order(transaction, self._limits, requester, task, song.title)
 
     async def _source(self, task_id: str, position: int) -> tuple[Task, File]:
         async with self._database.read() as snapshot:

@@ -6,16 +6,14 @@ from collections.abc import Callable
 
 from bot.servers.limits import Limits
 from bot.songs.finding import post_of
-from bot.songs.orders import Ordered, Requester
+from bot.songs.orders import Ordered, Requester, order
 from bot.songs.performances import Performances
 from bot.tasks.new import new_task, order_key
 from bot.vidgo import CoverArt, CoverAudio, ExtendMusic, GenerateMusic, SubmitRequest, load_request
 from bot.words import cards
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
-from bot.words.sentences.limits import Left
 from storage import notifications
-from storage import tasks as rows
 from storage.database import Database, Transaction
 from storage.notifications import pictures, posts
 from storage.planned import Gone
@@ -130,24 +128,17 @@ class Posted:
         return await self._repeat(requester, task, request)
 
     async def _repeat(self, requester: Requester, task: Task, request: SubmitRequest) -> Ordered:
-        key = order_key("again", task.id, requester.guild_id)
-        left: Left | None = None
+        again = new_task(
+            request,
+            now=self._clock(),
+            user_id=requester.user_id,
+            guild_id=requester.guild_id,
+            title=task.title,
+            source_id=task.source_id,
+            order_key=order_key("again", task.id, requester.guild_id),
+        )
         async with self._database.write() as transaction:
-            again = await rows.same_order(transaction, key)
-            joined = again is not None
-            if again is None:
-                again = new_task(
-                    request,
-                    now=self._clock(),
-                    user_id=requester.user_id,
-                    guild_id=requester.guild_id,
-                    title=task.title,
-                    source_id=task.source_id,
-                    order_key=key,
-                )
-                left = await self._limits.order(transaction, again, requester.roles)
-            await notifications.tie(transaction, requester.notification_id, again.id)
-        return Ordered(again, task.title, joined, left)
+            return await order(transaction, self._limits, requester, again, task.title)
 
     @staticmethod
     async def _pressed(

@@ -16,17 +16,14 @@ from bot.fetching.fetch import Fetcher, FetchError, FetchProblem
 from bot.formats.fetched import Fetched
 from bot.formats.lengths import duration_of
 from bot.servers.limits import Limits
-from bot.songs.orders import Ordered, Requester
+from bot.songs.orders import Ordered, Requester, order
 from bot.songs.performances import performance_name
 from bot.tasks.new import new_task, order_key
 from bot.vidgo import CoverAudio
 from bot.words import recordings as words
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
-from bot.words.sentences.limits import Left
 from bot.words.text import Text, clean
-from storage import notifications
-from storage import tasks as rows
 from storage.database import Database, Snapshot
 from storage.ids import is_id, new_id
 from storage.servers import settings as servers
@@ -104,24 +101,18 @@ class Recordings:
         request = CoverAudio(upload_url=upload.url, style=wanted, title=upload.name, mv=self._version)
         digest = await self._listen(upload, CoverAudio.longest_source(self._version))
         key = order_key(CoverAudio.model, "recording", requester.user_id, requester.guild_id, digest, wanted.casefold())
-        left: Left | None = None
+        made = new_task(
+            request,
+            now=self._clock(),
+            user_id=requester.user_id,
+            guild_id=requester.guild_id,
+            title=performance_name(upload.name, wanted),
+            order_key=key,
+        )
+        task = replace(made, recording=upload.name)
         async with self._database.write() as transaction:
             await _check_allowed(transaction, requester.guild_id)
-            task = await rows.same_order(transaction, key)
-            joined = task is not None
-            if task is None:
-                made = new_task(
-                    request,
-                    now=self._clock(),
-                    user_id=requester.user_id,
-                    guild_id=requester.guild_id,
-                    title=performance_name(upload.name, wanted),
-                    order_key=key,
-                )
-                task = replace(made, recording=upload.name)
-                left = await self._limits.order(transaction, task, requester.roles)
-            await notifications.tie(transaction, requester.notification_id, task.id)
-        return Ordered(task, upload.name, joined, left)
+            return await order(transaction, self._limits, requester, task, upload.name)
 
     def _check_size(self, upload: Upload) -> None:
         if upload.size > self._fetcher.max_bytes:

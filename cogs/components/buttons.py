@@ -2,94 +2,55 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
-from typing import Any, Self
 
 import discord
 
 from bot.gateway.client import Client
 from bot.songs.orders import Answer, Ordered, Requester
-from bot.words import cards
 from bot.words.sentences import answers, errors, limits
 from bot.words.sentences.errors import MemberError
+from cogs.components.items import NOTIFICATION, TRACK, Component, message_id
 
 
-class CoverButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"cover:(?P<track>[0-9a-z]{24}(?:\.\d{1,3})?)"
-):
+class CoverButton(Component, template=rf"cover:{TRACK}"):
     """*Cover* under a posted song."""
 
-    def __init__(self, track: str) -> None:
-        super().__init__(cards.cover_button(track))
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Know the button again."""
-        return cls(match["track"])
-
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+    async def press(self, interaction: discord.Interaction[Client]) -> None:
         """Do what `/cover` does with the song of this message; a custom id altered by hand changes nothing."""
         use = interaction.client.use_cases
 
         async def work(requester: Requester) -> Ordered:
-            track = await use.songs.from_post(requester.user_id, _message_id(interaction))
+            track = await use.songs.from_post(requester.user_id, message_id(interaction))
             return await use.covers.cover(requester, track)
 
         await use.interactions.order(interaction, work)
 
 
-class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"stop:(?P<notification>[0-9a-z]{24})"):
+class StopButton(Component, template=rf"stop:{NOTIFICATION}"):
     """*Don't post* under an acknowledgement."""
 
-    def __init__(self, notification_id: str) -> None:
-        super().__init__(cards.stop_button(notification_id))
-        self._notification_id = notification_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the notification from the custom id."""
-        return cls(match["notification"])
-
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+    async def press(self, interaction: discord.Interaction[Client]) -> None:
         """Stop the post; the acknowledgement then says so."""
         use = interaction.client.use_cases
 
         async def work() -> None:
-            await use.library.stop(interaction.user.id, self._notification_id, _message_id(interaction))
+            await use.library.stop(interaction.user.id, self._match["notification"], message_id(interaction))
 
         await use.interactions.update(interaction, work)
 
 
-class ForgetButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"forget:(?P<user>\d{1,20})(?P<cancel>:cancel)?"
-):
+class ForgetButton(Component, template=r"forget:(?P<user>\d{1,20})(?P<cancel>:cancel)?"):
     """*Forget everything*, the confirmation, and *Cancel* beside it."""
 
-    def __init__(self, user_id: int, *, cancel: bool) -> None:
-        super().__init__(cards.keep_button(user_id) if cancel else cards.forget_button(user_id))
-        self._user_id = user_id
-        self._cancel = cancel
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the member from the custom id."""
-        return cls(int(match["user"]), cancel=match["cancel"] is not None)
-
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+    async def press(self, interaction: discord.Interaction[Client]) -> None:
         """Forget everything about the member who presses, who must be the one who was asked, or leave it."""
         use = interaction.client.use_cases
 
         async def work() -> Answer:
-            if interaction.user.id != self._user_id:
+            if interaction.user.id != int(self._match["user"]):
                 raise MemberError(errors.stale_button())
-            if self._cancel:
+            if self._match["cancel"]:
                 return Answer(answers.nothing_forgotten())
             forgotten = await use.library.forget_member(interaction.user.id)
             await use.acknowledgements.take_back(forgotten.waited)
@@ -100,21 +61,10 @@ class ForgetButton(
         await use.interactions.update(interaction, work)
 
 
-class RemoveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"remove:(?P<notification>[0-9a-z]{24})"):
+class RemoveButton(Component, template=rf"remove:{NOTIFICATION}"):
     """*Remove* under a posted message."""
 
-    def __init__(self, notification_id: str) -> None:
-        super().__init__(cards.remove_button(notification_id))
-        self._notification_id = notification_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the notification from the custom id."""
-        return cls(match["notification"])
-
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+    async def press(self, interaction: discord.Interaction[Client]) -> None:
         """Delete the message if the presser asked for it or manages messages here."""
         use = interaction.client.use_cases
         message = interaction.message
@@ -122,8 +72,8 @@ class RemoveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"re
         async def work() -> None:
             await use.library.remove_post(
                 interaction.user.id,
-                self._notification_id,
-                _message_id(interaction),
+                self._match["notification"],
+                message_id(interaction),
                 manages=interaction.permissions.manage_messages,
             )
             with suppress(discord.NotFound):
@@ -133,10 +83,6 @@ class RemoveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"re
                     await interaction.delete_original_response()
 
         await use.interactions.update(interaction, work)
-
-
-def _message_id(interaction: discord.Interaction[Client]) -> int:
-    return interaction.message.id if interaction.message is not None else 0
 
 
 async def setup(client: Client) -> None:

@@ -4,107 +4,73 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 
 import discord
 
 from bot.gateway.client import Client
 from bot.songs.drafts import filled_in
 from bot.songs.orders import Ordered, Requester
-from bot.words import forms, posted
-from bot.words.forms import CUSTOM_ID, TRACK
+from bot.words import forms
+from bot.words.forms import CUSTOM_ID
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
+from cogs.components.items import NOTIFICATION, TRACK, Component, message_id
 from storage.notifications.drafts import Draft, Making
 
-_NOTIFICATION = r"(?P<notification>[0-9a-z]{24})"
 
-
-class _SongFormButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"(?!)"):
+class _SongFormButton(Component, template=r"(?!)"):
     """Opens a form for an order from the song of a post, or of the presser's library."""
 
     making: ClassVar[Making]
 
-    def __init__(self, track: str) -> None:
-        make = posted.style_button if self.making is Making.STYLE else posted.lengthen_button
-        super().__init__(make(track))
-        self._track = track
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the song from the custom id; the use case checks whose it is."""
-        return cls(match["track"])
-
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+    async def press(self, interaction: discord.Interaction[Client]) -> None:
         """Open the form, unless its order would be refused."""
         use = interaction.client.use_cases
 
         async def make() -> discord.ui.Modal:
-            title = await use.drafts.check_song(interaction.user.id, _message_id(interaction), self._track)
-            return forms.form(Draft(self.making, track=self._track), title=title)
+            track = self._match["track"]
+            title = await use.drafts.check_song(interaction.user.id, message_id(interaction), track)
+            return forms.form(Draft(self.making, track=track), title=title)
 
         await use.interactions.open(interaction, make)
 
 
-class StyleButton(_SongFormButton, template=rf"style:(?P<track>{TRACK})"):
+class StyleButton(_SongFormButton, template=rf"style:{TRACK}"):
     """*Other style…* under a posted song, or in the library."""
 
     making = Making.STYLE
 
 
-class LengthenButton(_SongFormButton, template=rf"lengthen:(?P<track>{TRACK})"):
+class LengthenButton(_SongFormButton, template=rf"lengthen:{TRACK}"):
     """*Extend…* under a posted song, or in the library."""
 
     making = Making.EXTENSION
 
 
-class RetryButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"retry:{_NOTIFICATION}"):
+class RetryButton(Component, template=rf"retry:{NOTIFICATION}"):
     """*Try again* under what came to nothing."""
 
-    def __init__(self, notification_id: str) -> None:
-        super().__init__(forms.retry_button(notification_id))
-        self._notification_id = notification_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the notification from the custom id."""
-        return cls(match["notification"])
-
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+    async def press(self, interaction: discord.Interaction[Client]) -> None:
         """Order the same once more, if the presser asked for it and has not tried it again."""
         use = interaction.client.use_cases
 
         async def work(requester: Requester) -> Ordered:
-            return await use.drafts.again(requester, self._notification_id)
+            return await use.drafts.again(requester, self._match["notification"])
 
         await use.interactions.order(interaction, work)
 
 
-class ChangeButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"change:{_NOTIFICATION}"):
+class ChangeButton(Component, template=rf"change:{NOTIFICATION}"):
     """*Change the words…* under what came to nothing."""
 
-    def __init__(self, notification_id: str) -> None:
-        super().__init__(forms.change_button(notification_id))
-        self._notification_id = notification_id
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the notification from the custom id."""
-        return cls(match["notification"])
-
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+    async def press(self, interaction: discord.Interaction[Client]) -> None:
         """Open the form with what was typed."""
         use = interaction.client.use_cases
 
         async def make() -> discord.ui.Modal:
-            draft = await use.drafts.to_change(interaction.user.id, self._notification_id)
-            return forms.form(draft, after=self._notification_id)
+            draft = await use.drafts.to_change(interaction.user.id, self._match["notification"])
+            return forms.form(draft, after=self._match["notification"])
 
         await use.interactions.open(interaction, make)
 
@@ -124,7 +90,7 @@ async def take_form(interaction: discord.Interaction[Client], match: re.Match[st
         if draft is None:
             raise MemberError(errors.stale_form())
         if match["track"] is not None:
-            return await use.drafts.order_from_post(requester, _message_id(interaction), draft)
+            return await use.drafts.order_from_post(requester, message_id(interaction), draft)
         return await use.drafts.order(requester, draft)
 
     await use.interactions.order(interaction, work, draft)
@@ -136,10 +102,6 @@ def _fields(components: Any) -> Iterator[tuple[str, object]]:
         field = item.get("component") if isinstance(item, dict) else None
         if isinstance(field, dict):
             yield str(field.get("custom_id")), field.get("value")
-
-
-def _message_id(interaction: discord.Interaction[Client]) -> int:
-    return interaction.message.id if interaction.message is not None else 0
 
 
 async def setup(client: Client) -> None:

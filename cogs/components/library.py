@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import discord
 
@@ -16,8 +16,7 @@ from bot.words.pages import library as words
 from bot.words.pages.place import Page, Place
 from bot.words.sentences import answers
 from bot.words.text import Text
-
-_TRACK = r"[0-9a-z]{24}(?:\.\d{1,3})?"
+from cogs.components.items import TRACK, Component
 
 
 def page_answer(page: Page) -> Answer:
@@ -26,7 +25,7 @@ def page_answer(page: Page) -> Answer:
 
 
 class PageItem(
-    discord.ui.DynamicItem[discord.ui.Item[Any]],
+    Component,
     template=re.compile(
         rf"(?:{words.CHOOSE}|{words.TURN})(?P<place>.*)|library:\d{{1,5}}(?P<search>:.*)",
         re.DOTALL,
@@ -34,71 +33,50 @@ class PageItem(
 ):
     """The menu of a page, and the buttons that turn it; also those from before, which found pages by their numbers."""
 
-    place: Place
-    is_old: bool
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the page from the custom id."""
-        found = cls(item)
-        found.is_old = match["place"] is None
-        found.place = Place.decode(match["search"] if found.is_old else match["place"])
-        return found
-
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+    async def press(self, interaction: discord.Interaction[Client]) -> None:
         """Show the other page in the place of this one, or the same with what can be done with the chosen song."""
         chosen = cast("dict[str, Any]", interaction.data or {}).get("values") or [None]
-        said = words.page_was_old() if self.is_old else None
-        await _redraw(interaction, self.place, chosen=chosen[0], said=said)
+        is_old = self._match["place"] is None
+        said = words.page_was_old() if is_old else None
+        place = Place.decode(self._match["search"] if is_old else self._match["place"])
+        await _redraw(interaction, place, chosen=chosen[0], said=said)
 
 
 class SongButton(
-    discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=rf"song:(?P<action>{'|'.join(words.ACTIONS)}):(?P<track>{_TRACK})",
+    Component,
+    template=rf"song:(?P<action>{'|'.join(words.ACTIONS)}):{TRACK}",
 ):
     """Does something with a song of the caller's library."""
 
-    action: str
-    track: str
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read the action and the song from the custom id; the use case checks whose it is."""
-        button = cls(cast("discord.ui.Button[Any]", item))
-        button.action, button.track = match["action"], match["track"]
-        return button
-
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+    async def press(self, interaction: discord.Interaction[Client]) -> None:
         """Play, post, cover or extend the song, take it out of the library, or bring it back there."""
         use = interaction.client.use_cases
+        action, track = self._match["action"], self._match["track"]
 
         async def order(requester: Requester) -> Ordered:
-            if self.action == "post":
-                return await use.library.post(requester, self.track)
-            if self.action == "cover":
-                return await use.covers.cover(requester, self.track)
-            return await use.performances.extend(requester, self.track, None, None)
+            if action == "post":
+                return await use.library.post(requester, track)
+            if action == "cover":
+                return await use.covers.cover(requester, track)
+            return await use.performances.extend(requester, track, None, None)
 
-        if self.action == "play":
-            await self._play(interaction)
-        elif self.action == "remove":
-            await _redraw(interaction, _place_in(interaction.message), removed=self.track)
-        elif self.action == "undo":
-            await _redraw(interaction, _place_in(interaction.message), restored=self.track)
+        if action == "play":
+            await _play(interaction, track)
+        elif action == "remove":
+            await _redraw(interaction, _place_in(interaction.message), removed=track)
+        elif action == "undo":
+            await _redraw(interaction, _place_in(interaction.message), restored=track)
         else:
             await use.interactions.order(interaction, order)
 
-    async def _play(self, interaction: discord.Interaction[Client]) -> None:
-        use = interaction.client.use_cases
-        with tempfile.TemporaryDirectory(dir=use.directory, ignore_cleanup_errors=True) as directory:
-            await use.interactions.reply(
-                interaction,
-                lambda: use.playing.play(interaction.user.id, self.track, interaction.filesize_limit, Path(directory)),
-            )
+
+async def _play(interaction: discord.Interaction[Client], track: str) -> None:
+    use = interaction.client.use_cases
+    with tempfile.TemporaryDirectory(dir=use.directory, ignore_cleanup_errors=True) as directory:
+        await use.interactions.reply(
+            interaction,
+            lambda: use.playing.play(interaction.user.id, track, interaction.filesize_limit, Path(directory)),
+        )
 
 
 async def _redraw(

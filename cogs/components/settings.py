@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import discord
 
@@ -14,6 +14,7 @@ from bot.words.pages import panel
 from bot.words.pages.panel import CUSTOM_ID, SWITCHES
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
+from cogs.components.items import Component
 from storage.servers.settings import RoleLimits
 
 MENUS = ("channels", "language")
@@ -34,7 +35,7 @@ async def show_panel(interaction: discord.Interaction, client: Client) -> Answer
 
 
 class SettingsItem(
-    discord.ui.DynamicItem[discord.ui.Item[Any]],
+    Component,
     template=(
         rf"{CUSTOM_ID}(?:(?P<name>{'|'.join((*MENUS, *FORMS))})|"
         rf"(?P<switch>{'|'.join(SWITCHES)}):(?P<wanted>[01]))"
@@ -46,34 +47,23 @@ class SettingsItem(
     it at once mean the same.
     """
 
-    def __init__(self, item: discord.ui.Item[Any], name: str, *, wanted: bool) -> None:
-        super().__init__(item)
-        self._name = name
-        self._wanted = wanted
-
-    @classmethod
-    async def from_custom_id(
-        cls, _interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
-    ) -> Self:
-        """Read from the custom id what it sets."""
-        return cls(item, match["name"] or match["switch"], wanted=match["wanted"] == "1")
-
-    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+    async def press(self, interaction: discord.Interaction[Client]) -> None:
         """Set what was chosen and show the panel anew, or open the form for it."""
         use = interaction.client.use_cases
+        name = self._match["name"] or self._match["switch"]
         values = list(cast("dict[str, Any]", interaction.data or {}).get("values") or ())
-        if self._name in FORMS:
-            await use.interactions.open(interaction, lambda: _form(interaction, self._name, values))
+        if name in FORMS:
+            await use.interactions.open(interaction, lambda: _form(interaction, name, values))
             return
 
         async def work() -> Answer:
             guild_id, user_id = require_manager(interaction), interaction.user.id
-            if self._name == "channels":
+            if name == "channels":
                 await use.servers.set_channels(guild_id, user_id, [int(value) for value in values])
-            elif self._name == "language":
+            elif name == "language":
                 await use.servers.set_language(guild_id, user_id, "".join(values[:1]))
             else:
-                await use.servers.switch(guild_id, user_id, self._name, on=self._wanted)
+                await use.servers.switch(guild_id, user_id, name, on=self._match["wanted"] == "1")
             return await show_panel(interaction, interaction.client)
 
         await use.interactions.update(interaction, work)
