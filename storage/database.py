@@ -131,10 +131,10 @@ class Database(ABC):
         """
         # Only the engine that is used is loaded.
         if is_postgresql(url):
-            from storage.postgresql.database import PostgreSQLDatabase  # noqa: PLC0415
+            from storage.postgresql.database import PostgreSQLDatabase  # noqa: PLC0415 (see above)
 
             return await PostgreSQLDatabase.connect(url, server or Server())
-        from storage.sqlite.database import SQLiteDatabase  # noqa: PLC0415
+        from storage.sqlite.database import SQLiteDatabase  # noqa: PLC0415 (see above)
 
         return await SQLiteDatabase.connect(url)
 

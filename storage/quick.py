@@ -28,7 +28,7 @@ class InsertUnlessThere(Insert):
 
 @compiles(InsertUnlessThere)
 def _compile(statement: InsertUnlessThere, compiler: SQLCompiler, **options: Any) -> str:
-    inserted = compiler.visit_insert(statement, **options)  # type: ignore[no-untyped-call]
+    inserted = compiler.visit_insert(statement, **options)  # type: ignore[no-untyped-call]  # SQLAlchemy's
     return f"{inserted} ON CONFLICT DO NOTHING"
 
 

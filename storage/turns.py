@@ -24,6 +24,6 @@ class Turns:
         now = asyncio.get_running_loop().time()
         return max(self._free_at.get(name, now) - now, 0.0)
 
-    async def once(self, name: str) -> bool:
+    async def is_first(self, name: str) -> bool:
         """Tell whether nobody has said this name in the last minutes: nobody else could, where there are no others."""
         return True

@@ -118,9 +118,9 @@ class Acknowledgements:
         """Return what to say about a task that is under way or just ended."""
         if task.status is TaskStatus.QUEUED:
             async with self._database.read() as snapshot:
-                line = await rows.line_before(snapshot, task.id)
-            if line.is_held_up or task.tries or not self._submission.has_room:
-                return waiting.held_up(subject, line.length)
+                ahead = await rows.ahead_of(snapshot, task.id)
+            if ahead.is_held_up or task.tries or not self._submission.has_room:
+                return waiting.held_up(subject, ahead.count)
         if task.status is TaskStatus.SUBMITTING and task.tries:
             return waiting.unanswered(subject)
         if task.late_at is not None and not task.status.is_final:

@@ -219,7 +219,7 @@ class Interactions:
         """Tell whether no other process has this interaction too, of which nothing is written down."""
         try:
             async with asyncio.timeout(DECIDE_SECONDS):
-                is_first = await self._database.turns.once(f"press {interaction.id}")
+                is_first = await self._database.turns.is_first(f"press {interaction.id}")
         except (SQLAlchemyError, TimeoutError):
             return True  # what it wants to change the database will not take either
         if not is_first:

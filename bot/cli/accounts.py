@@ -189,7 +189,7 @@ async def _channels_of(client: discord.Client, server: discord.Guild) -> list[tu
         async with asyncio.timeout(PATIENCE):
             guild = await client.fetch_guild(server.id)
             channels = await guild.fetch_channels()
-            member = await guild.fetch_member(client.user.id)  # type: ignore[union-attr]
+            member = await guild.fetch_member(client.user.id)  # type: ignore[union-attr]  # logged in
     except UNREACHABLE as error:
         raise Wrong(f"the channels of {server.name} cannot be looked at ({explain(error)})") from None
     granted = {one: one.permissions_for(member) for one in channels if isinstance(one, discord.TextChannel)}

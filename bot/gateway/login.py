@@ -41,7 +41,7 @@ LEADS_SECONDS = 2.0
 async def log_in(client: Client, settings: Settings) -> None:
     """Log in, however long Discord is out of reach; raises `SettingsError` when it does not know the token."""
 
-    async def once() -> None:
+    async def attempt() -> None:
         try:
             await client.login(settings.discord_token.get_secret_value())
         except BaseException:
@@ -50,7 +50,7 @@ async def log_in(client: Client, settings: Settings) -> None:
             client.http.connector = discord.utils.MISSING
             raise
 
-    await retry(once, "Discord cannot be reached", PAUSES)
+    await retry(attempt, "Discord cannot be reached", PAUSES)
 
 
 async def stay_connected(
@@ -77,7 +77,7 @@ async def stay_connected(
 async def _register(client: Client, guild_id: int | None, leads: Callable[[], bool]) -> None:
     is_known = False
 
-    async def once() -> bool:
+    async def attempt() -> bool:
         nonlocal is_known
         is_leader = leads()
         if not is_leader and is_known:
@@ -92,7 +92,7 @@ async def _register(client: Client, guild_id: int | None, leads: Callable[[], bo
         return is_leader
 
     while True:
-        if await retry(once, "the commands stay as Discord has them", REGISTRATION_PAUSES):
+        if await retry(attempt, "the commands stay as Discord has them", REGISTRATION_PAUSES):
             return
         await asyncio.sleep(LEADS_SECONDS)
 

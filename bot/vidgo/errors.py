@@ -17,8 +17,7 @@ After a submission only AnswerLost leaves it open whether VidGo has taken the re
 error it certainly has not. After a read AnswerLost and Nonsense both mean: ask again.
 """
 
-# The names say what happened; the tree above says that they are errors.
-# ruff: noqa: N818
+# ruff: noqa: N818 (the names say what happened, the tree above says that they are errors)
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class SubmitRequest(abc.ABC):
 
     def dump(self) -> dict[str, Any]:
         """Return the fields that are set, as JSON values for `load_request`."""
-        fields = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))  # type: ignore[arg-type]
+        fields = ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))  # type: ignore[arg-type]  # each request is one
         return {name: value for name, value in fields if value is not None}
 
 

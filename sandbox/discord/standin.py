@@ -44,7 +44,7 @@ class DiscordStandIn(People, FaultPlan):
     def __init__(
         self,
         *,
-        token: str = "stand-in.bot.token",  # noqa: S107
+        token: str = "stand-in.bot.token",  # noqa: S107 (its own)
         openapi: str | Path | None = "auto",
         judge: Literal["now", "later"] = "now",
         port: int = 0,

@@ -137,7 +137,7 @@ def _order_for_a_month(path: Path, stage: Stage) -> None:
         rows.append((stage.guild.id, day, 0, *total, total[0] + 20 * total[1], day + 31))
     columns = "guild_id, day, user_id, covers, songs, failures, credits, kept_until"
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executemany(f"INSERT OR REPLACE INTO usage ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)  # noqa: S608
+        connection.executemany(f"INSERT OR REPLACE INTO usage ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)  # noqa: S608 (names of ours)
 
 
 async def _stills(page: Page, stage: Stage) -> None:

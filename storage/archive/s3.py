@@ -108,7 +108,7 @@ class S3:
         }
         self._bucket = S3Store(
             access.bucket,
-            config={name: value for name, value in config.items() if value is not None},  # type: ignore[arg-type]
+            config={name: value for name, value in config.items() if value is not None},  # type: ignore[arg-type]  # a dictionary with fixed keys
             client_options={
                 "allow_http": (access.endpoint or "").startswith("http://"),
                 "connect_timeout": timedelta(seconds=LOOK_SECONDS / 2),

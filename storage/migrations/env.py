@@ -22,7 +22,7 @@ def _run_on_file(path: str) -> None:
     @event.listens_for(engine, "connect")
     def _own_transactions(connection: object, _record: object) -> None:
         # SQLite's DDL is transactional only when the driver does not commit by itself.
-        connection.isolation_level = None  # type: ignore[attr-defined]
+        connection.isolation_level = None  # type: ignore[attr-defined]  # the driver's
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -14,7 +14,7 @@ from storage.schema import turns
 from storage.turns import Turns
 from storage.wakeups import Queue
 
-ONCE_SECONDS = 900.0
+NAME_SECONDS = 900.0
 """How long a name is known that is said once; an interaction lives as long."""
 
 CHANNEL_SECONDS = 15.0
@@ -67,7 +67,7 @@ _LEAVE_CHANNELS = text(
     "UPDATE turns SET free_at = least(free_at, extract(epoch FROM clock_timestamp())::float8 + :seconds)"
     " WHERE holder = :me AND name IN (SELECT 'channel ' || id FROM unnest(:channels) AS id)"
 ).bindparams(*_OF_CHANNELS)
-_EXPIRE = delete(turns).where(turns.c.free_at < _NOW - ONCE_SECONDS)
+_EXPIRE = delete(turns).where(turns.c.free_at < _NOW - NAME_SECONDS)
 
 
 class SharedTurns(Turns):
@@ -85,9 +85,9 @@ class SharedTurns(Turns):
                 return 0.0
             return max(await self._left(transaction, name), 0.01)
 
-    async def once(self, name: str) -> bool:
+    async def is_first(self, name: str) -> bool:
         """Tell whether no process has said this name in the last minutes."""
-        return not await self.take(name, ONCE_SECONDS)
+        return not await self.take(name, NAME_SECONDS)
 
     async def reserve(self, name: str, cost: float, burst: float, pause: str) -> tuple[float, float]:
         """Take the next turn of a line in which each takes so many seconds, and return how long it is to be waited for.

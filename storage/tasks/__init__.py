@@ -28,14 +28,14 @@ from storage.tasks.rows import (
     token_of,
 )
 from storage.tasks.submission import (
-    Line,
+    Ahead,
     accept,
     add,
+    ahead_of,
     drop,
     first_in_line,
     hold,
     let_go,
-    line_before,
     stand_back,
     submit,
     submit_again,
@@ -44,10 +44,11 @@ from storage.tasks.submission import (
 
 __all__ = [
     "ENDED_BADLY",
-    "Line",
+    "Ahead",
     "Task",
     "accept",
     "add",
+    "ahead_of",
     "any_live",
     "by_vidgo_id",
     "claim",
@@ -63,7 +64,6 @@ __all__ = [
     "hold",
     "late",
     "let_go",
-    "line_before",
     "lock",
     "lost_cover_id",
     "next_due",

@@ -15,15 +15,15 @@ from storage.wakeups import Queue
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """Who is queued before a task: how many, and whether VidGo had no room for one of them."""
+class Ahead:
+    """Who is queued ahead of a task: how many, and whether VidGo had no room for one of them."""
 
-    length: int
+    count: int
     is_held_up: bool
 
 
 # An expression instead of the id itself, for which SQLite would look at everything older instead of all that is live.
-_LINE = select(func.count(), func.coalesce(func.max(tasks.c.tries), 0)).where(
+_AHEAD = select(func.count(), func.coalesce(func.max(tasks.c.tries), 0)).where(
     IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id")
 )
 # Whoever is working on one of them is about to send it.
@@ -86,10 +86,10 @@ _RELEASE_VIDGO_ID = quick(
 )
 
 
-async def line_before(snapshot: Snapshot, task_id: str) -> Line:
+async def ahead_of(snapshot: Snapshot, task_id: str) -> Ahead:
     """Return who is queued and was asked for before a task."""
-    length, tries = (await snapshot.execute(_LINE, {"id": task_id})).one()
-    return Line(int(length), is_held_up=tries > 0)
+    count, tries = (await snapshot.execute(_AHEAD, {"id": task_id})).one()
+    return Ahead(int(count), is_held_up=tries > 0)
 
 
 async def first_in_line(transaction: Transaction, task_id: str) -> Task | None:

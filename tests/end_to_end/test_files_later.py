@@ -117,7 +117,7 @@ async def test_six_songs_that_trickle_hold_up_no_other(world: World) -> None:
         song = await person.imports(f"Slow {number}")
         slow.append((person, song, await person.cover(song.id)))
     for _, song, _ in slow:
-        await eventually(lambda song=song: any(task.status == "finished" for task in song.products))  # type: ignore[misc]
+        await eventually(lambda song=song: any(task.status == "finished" for task in song.products))  # type: ignore[misc]  # no lambda with a default
     ada = world.person("ada")
     await ada.imports("Quick")
     started = time.monotonic()

@@ -35,12 +35,12 @@ EXPECTED = {
         "unknown": "「Nirgendwo」という曲は見つかりません。入力中に表示される一覧から選ぶか、`/music import` で"
         "取り込んでください。",
         "imported": "**Leuchtturm** がライブラリに入りました。`/cover` でカバーできます。",
-        "covering": "**Leuchtturm** をカバー中です（開始: <t:",  # noqa: RUF001
+        "covering": "**Leuchtturm** をカバー中です（開始: <t:",  # noqa: RUF001 (Japanese is written so)
         "stop": "投稿しない",
-        "result": "さん、🎨 **Leuchtturm** の新しいアートワークができました。新しく歌い直してみませんか？",  # noqa: RUF001
+        "result": "さん、🎨 **Leuchtturm** の新しいアートワークができました。新しく歌い直してみませんか？",  # noqa: RUF001 (Japanese is written so)
         "remove": "削除",
         "done": "** が完成しました: https://discord.com/channels/",
-        "refused": "VidGoは **something rude** の内容を拒否しました。VidGoの説明：「",  # noqa: RUF001
+        "refused": "VidGoは **something rude** の内容を拒否しました。VidGoの説明：「",  # noqa: RUF001 (Japanese is written so)
     },
 }
 

@@ -281,7 +281,7 @@ async def test_a_page_turned_by_hand_shows_ones_own_songs_or_none(world: World) 
     for custom_id in ("library:0:%", "library:0:' OR ''='", "library:99999:", "library:3:" + "x" * 80, "library:0:\\"):
         edits = len(page.edits)
         call = await forge(ada, page, custom_id)
-        await call.changed.wait_for(lambda edits=edits: len(page.edits) > edits, 10, "turned page")  # type: ignore[misc]
+        await call.changed.wait_for(lambda edits=edits: len(page.edits) > edits, 10, "turned page")  # type: ignore[misc]  # a lambda
         assert titles(page) == ([] if custom_id != "library:99999:" else ["One And Only"])
         assert call.followups == []
     call = await forge(ada, page, "library:0:")

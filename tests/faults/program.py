@@ -178,7 +178,7 @@ class Program:
         launch = replace(
             self._launch,
             directory=str(self.directory),
-            **different,  # type: ignore[arg-type]
+            **different,  # type: ignore[arg-type]  # whatever a test names
         )
         self.lives += 1
         with (self.directory / "bot.log").open("ab") as log:

@@ -265,7 +265,7 @@ async def test_nothing_is_left_behind_when_cancelled(folder: Path) -> None:
     assert listing(folder) == []
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")  # noqa: PTH110
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")  # noqa: PTH110 - no file is asked for later
 async def test_a_full_disk_passes_through(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = open("/dev/full", "wb")  # noqa: ASYNC230, PTH123, SIM115 - refuses every byte with ENOSPC
     monkeypatch.setattr(

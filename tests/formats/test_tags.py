@@ -181,7 +181,7 @@ def test_a_full_disk_passes_through_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(media.shutil, "copyfileobj", full)  # type: ignore[attr-defined]
+    monkeypatch.setattr(media.shutil, "copyfileobj", full)  # type: ignore[attr-defined]  # what it imports itself
     source = stored(tmp_path / "in", song)
     with pytest.raises(OSError, match="No space left"):
         tag_mp3(source, tmp_path / "out", title="t")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # its stubs are not worth a dependency
+import yaml
 
 from tests.project.pages import ROOT
 from tests.project.test_lock import VERSIONS

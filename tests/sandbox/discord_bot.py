@@ -60,7 +60,7 @@ class Bot(commands.AutoShardedBot):
         self.tree.add_command(act)
         self.tree.add_command(Music())
         self.tree.add_command(cover_this)
-        self.tree.on_error = self._note  # type: ignore[method-assign]
+        self.tree.on_error = self._note  # type: ignore[method-assign]  # as discord.py wants it
         await self.tree.sync()
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:

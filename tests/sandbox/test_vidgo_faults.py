@@ -148,7 +148,7 @@ async def test_faults_choose_their_endpoint_and_model_and_can_be_cleared() -> No
         async with session.get(url) as answer:
             assert answer.status == 200
         with pytest.raises(ValueError, match="no such fault"):
-            vidgo.fault("submit", "earthquake")  # type: ignore[arg-type]
+            vidgo.fault("submit", "earthquake")  # type: ignore[arg-type]  # which is the point
 
 
 async def test_the_provider_can_be_away_and_come_back_with_its_tasks() -> None:

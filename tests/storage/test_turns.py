@@ -56,13 +56,13 @@ async def test_a_process_alone_takes_turns_too() -> None:
     assert 50 < await own.take("identify 0", 60) <= 60
     assert await own.take("identify 1", 0) == 0
     assert await own.take("identify 1", 0) == 0
-    assert [await own.once("press 1"), await own.once("press 1")] == [True, True]
+    assert [await own.is_first("press 1"), await own.is_first("press 1")] == [True, True]
 
 
 async def test_what_is_said_once_is_said_by_one_process(pair: Pair) -> None:
-    said = await asyncio.gather(*(database.turns.once("press 1") for _ in range(3) for database in pair))
+    said = await asyncio.gather(*(database.turns.is_first("press 1") for _ in range(3) for database in pair))
     assert sorted(said) == [False] * 5 + [True]
-    assert await pair[0].turns.once("press 2")
+    assert await pair[0].turns.is_first("press 2")
 
 
 async def test_one_rate_is_kept_by_both_and_a_burst_goes_at_once(pair: Pair, owner: asyncpg.Connection) -> None:
@@ -112,7 +112,7 @@ async def test_a_channel_is_one_processs_until_it_leaves_it_or_dies(pair: Pair, 
 
 async def test_what_has_long_been_free_is_deleted(pair: Pair, owner: asyncpg.Connection) -> None:
     await pair[0].turns.take("old", 1)
-    await passes(owner, turns.ONCE_SECONDS + 2)
+    await passes(owner, turns.NAME_SECONDS + 2)
     await pair[0].turns.take("new", 1)
     async with pair[0].write() as transaction:
         await transaction.expire_turns()

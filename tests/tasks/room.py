@@ -60,7 +60,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self.ahead = 0.0
         self._lives: dict[int, set[asyncio.Task[Any]]] = {}
-        self.set_task_factory(self._make)  # type: ignore[arg-type]
+        self.set_task_factory(self._make)  # type: ignore[arg-type]  # typed for any loop
 
     def time(self) -> float:
         """Return the loop's time."""
@@ -150,7 +150,7 @@ class InProcess(Bot):
         deadline._at = self.loop.time() + bot.shutdown.SECONDS
         building: asyncio.Future[Any] = self.loop.create_future()
         building.set_result(self.parts)
-        await bot.app._shut_down(deadline, self._stack, building, self._connection)  # type: ignore[arg-type]
+        await bot.app._shut_down(deadline, self._stack, building, self._connection)  # type: ignore[arg-type]  # done
         await self._end_tasks()
         self._stack = None
         return time.monotonic() - started

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.tasks.reading import BELIEF_SECONDS, SILENCE_SECONDS
+from sandbox.vidgo.faults import FaultKind
 from tests.end_to_end.world import SONG
 from tests.tasks.room import open_room
 
@@ -50,10 +51,10 @@ async def delivered(room: Room, ada: Person) -> None:
 
 @pytest.mark.parametrize("callbacks", [True, False])
 @pytest.mark.parametrize("kind", ["no_route", "html", "error_in_200", "status", "broken_json", "unknown_status"])
-async def test_one_stray_answer_is_not_final(tmp_path: Path, kind: str, callbacks: bool) -> None:
+async def test_one_stray_answer_is_not_final(tmp_path: Path, kind: FaultKind, callbacks: bool) -> None:
     async with open_room(tmp_path, callbacks=callbacks) as room:
         ada, _ = await an_order(room)
-        fault = room.vidgo.fault("detail", kind, times=2)  # type: ignore[arg-type]  # the parameter names it
+        fault = room.vidgo.fault("detail", kind, times=2)
         await room.pass_until(lambda: fault.struck == 2)
         assert not room.tasks("failed")
         await delivered(room, ada)
@@ -124,12 +125,12 @@ async def test_a_404_after_which_vidgo_knows_the_task_again_is_forgotten(tmp_pat
 
 
 @pytest.mark.parametrize("kind", ["status", "hang", "no_route", "busy_plain"])
-async def test_the_first_answers_after_a_long_pause_are_not_final(tmp_path: Path, kind: str) -> None:
+async def test_the_first_answers_after_a_long_pause_are_not_final(tmp_path: Path, kind: FaultKind) -> None:
     async with open_room(tmp_path) as room:
         ada, _ = await an_order(room)
         await room.bot.stop()
         room.advance(2 * DAY)
-        fault = room.vidgo.fault("detail", kind, status=500, times=3)  # type: ignore[arg-type]
+        fault = room.vidgo.fault("detail", kind, status=500, times=3)
         await room.bot.start()
         await room.pass_until(lambda: fault.struck == 3)
         assert not room.tasks("given_up")
@@ -151,13 +152,15 @@ async def test_what_is_still_running_after_a_long_pause_is_asked_about_again(tmp
 
 
 @pytest.mark.parametrize("kind", [None, "busy_plain", "status"])
-async def test_a_task_is_given_up_when_its_time_is_over_and_nothing_changes(tmp_path: Path, kind: str | None) -> None:
+async def test_a_task_is_given_up_when_its_time_is_over_and_nothing_changes(
+    tmp_path: Path, kind: FaultKind | None
+) -> None:
     """Running for ever, refused for want of room for ever, or without an answer for ever: somebody is told."""
     async with open_room(tmp_path, TASK_GIVE_UP_SECONDS="3600") as room:
         room.vidgo.hold(SONG)
         ada, call = await an_order(room)
         if kind is not None:
-            room.vidgo.fault("detail", kind, status=500, times=None)  # type: ignore[arg-type]
+            room.vidgo.fault("detail", kind, status=500, times=None)
         _, passed = await room.pass_until(lambda: room.tasks("given_up"), stride=20)
         assert 3600 + (BELIEF_SECONDS if kind is None else SILENCE_SECONDS) <= passed
         assert "stopped waiting for it" in (await ada.ending(call)).content

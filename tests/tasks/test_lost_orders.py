@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.tasks.submission import CONFIRM_SECONDS, QUEUE_SECONDS
-from sandbox.discord.faults import FOLLOW_UPS
+from sandbox.discord.faults import FOLLOW_UPS, When
+from sandbox.vidgo.faults import FaultKind
+from sandbox.vidgo.state import DuplicateStyle
 from storage.sqlite.database import SQLiteDatabase
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
@@ -43,10 +45,10 @@ def late_task(room: Room) -> Task:
     return room.vidgo.tasks[str(room.vidgo.accepted(SONG)[0].task_id)]
 
 
-async def a_lost_order(room: Room, kind: str = "lose_answer_after") -> tuple[Person, Call, Message]:
+async def a_lost_order(room: Room, kind: FaultKind = "lose_answer_after") -> tuple[Person, Call, Message]:
     """Let somebody order a new song whose answer is lost; return the acknowledgement too."""
     ada = room.person("ada")
-    fault = room.vidgo.fault("submit", kind)  # type: ignore[arg-type]  # the test names it
+    fault = room.vidgo.fault("submit", kind)
     call = await ada.use("music generate", prompt="the sea")
     await room.vidgo.wait_fault(fault)
     return ada, call, await call.reply()
@@ -66,7 +68,7 @@ async def test_a_cover_is_sent_again_until_vidgo_answers(tmp_path: Path, callbac
         sent = [room.now()]
         while room.submitted(song) < 6:
             known = room.submitted(song)
-            await room.pass_until(lambda known=known: room.submitted(song) > known)  # type: ignore[misc]
+            await room.pass_until(lambda known=known: room.submitted(song) > known)  # type: ignore[misc]  # mypy knows no lambda with a default
             sent.append(room.now())
         pauses = [later - earlier for earlier, later in pairwise(sent[1:])]
         assert pauses == sorted(pauses)
@@ -80,9 +82,9 @@ async def test_a_cover_is_sent_again_until_vidgo_answers(tmp_path: Path, callbac
 
 
 @pytest.mark.parametrize("style", ["409_id", "409_error_id", "400_id"])
-async def test_a_cover_that_exists_already_is_adopted_by_its_id(tmp_path: Path, style: str) -> None:
+async def test_a_cover_that_exists_already_is_adopted_by_its_id(tmp_path: Path, style: DuplicateStyle) -> None:
     async with open_room(tmp_path, callbacks=False) as room:
-        room.vidgo.duplicate_style = style  # type: ignore[assignment]
+        room.vidgo.duplicate_style = style
         ada = room.person("ada")
         await ada.imports("Sea")
         room.vidgo.fault("submit", "lose_answer_after")
@@ -180,7 +182,7 @@ async def test_a_cover_under_way_at_a_death_is_sent_again(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind", ["lose_answer_before", "lose_answer_after"])
-async def test_another_order_is_never_sent_again_and_told_within_five_minutes(tmp_path: Path, kind: str) -> None:
+async def test_another_order_is_never_sent_again_and_told_within_five_minutes(tmp_path: Path, kind: FaultKind) -> None:
     async with open_room(tmp_path, vidgo_seconds=100_000) as room:
         ada, call, acknowledgement = await a_lost_order(room, kind)
         await says(room, acknowledgement, "not confirmed")
@@ -300,12 +302,12 @@ async def test_a_loss_that_is_being_told_when_the_result_comes_is_taken_back(tmp
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_loss_whose_telling_was_lost_is_followed_by_the_result(tmp_path: Path, when: str) -> None:
+async def test_a_loss_whose_telling_was_lost_is_followed_by_the_result(tmp_path: Path, when: When) -> None:
     """Whether the sentence arrived or not, the result is posted once."""
     async with open_room(tmp_path) as room:
         room.vidgo.hold(SONG)
         ada, _, _ = await a_lost_order(room)
-        room.discord.lose_answer("POST", FOLLOW_UPS, when=when)  # type: ignore[arg-type]
+        room.discord.lose_answer("POST", FOLLOW_UPS, when=when)
         await room.pass_until(lambda: room.rows("SELECT 1 FROM notifications WHERE state = 'sending'"))
         room.vidgo.finish(late_task(room))
         await room.until(lambda: room.tasks("finished"))

@@ -43,7 +43,7 @@ AN_HOUR = 3600.0
 class SharedStage(Stage):
     """Everything that several processes live in."""
 
-    program: Processes  # type: ignore[assignment]
+    program: Processes  # type: ignore[assignment]  # several in the place of one
     server: PostgreSQL = field(kw_only=True)
     ways: list[Proxy] = field(kw_only=True)
     """Through which each process hears the others."""
