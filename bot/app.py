@@ -94,7 +94,6 @@ MAX_HEADER_BYTES = 64 * 1024
 RESERVED_SECONDS = 4.5
 """What work under way leaves of a shutdown's time to the connections that it needs."""
 
-
 COMMAND_SECONDS = 1.0
 """What of that is left to the commands that came last."""
 
@@ -152,6 +151,11 @@ async def _build(settings: Settings, stack: AsyncExitStack, clock: Callable[[], 
 async def _assemble(
     database: Database, settings: Settings, stack: AsyncExitStack, clock: Callable[[], float], rng: random.Random
 ) -> _Parts:
+    """Make the parts, each from those above it.
+
+    It is long, for it is one list without a decision: cut in pieces, each piece would hand the same dozen parts on, and
+    the order would be seen nowhere.
+    """
     directory = await asyncio.to_thread(_folder, settings, stack.enter_context(ExitStack()))
     metrics = Metrics(settings.name_in_metrics)
     conditions = Conditions(database.wakeups, clock, warning=settings.credits_warning)
@@ -171,17 +175,11 @@ async def _assemble(
     submission = Submission(database, vidgo, ending, schedule, settings, clock=clock, metrics=metrics)
     reading = Reading(database, vidgo, submission, ending, schedule, settings, clock=clock, metrics=metrics)
     limits = Limits(database, settings, clock)
-    songs = Songs(database, vidgo, ending, limits, clock, version=settings.vidgo_music_version)
+    version = settings.vidgo_music_version
+    songs = Songs(database, vidgo, ending, limits, clock, version=version)
     covers = Covers(database, songs, limits, clock, client.find_post)
     performances = Performances(
-        database,
-        songs,
-        files,
-        links,
-        limits,
-        version=settings.vidgo_music_version,
-        directory=directory,
-        clock=clock,
+        database, songs, files, links, limits, version=version, directory=directory, clock=clock
     )
     acknowledgements = Acknowledgements(database, client, schedule, submission, clock)
     onboarding = Onboarding(database, client, PERMISSIONS, clock)
@@ -197,15 +195,8 @@ async def _assemble(
         covers=covers,
         performances=performances,
         drafts=Drafts(database, songs, covers, performances),
-        posted=Posted(database, performances, limits, clock, version=settings.vidgo_music_version),
-        recordings=Recordings(
-            database,
-            fetcher,
-            limits,
-            version=settings.vidgo_music_version,
-            directory=directory,
-            clock=clock,
-        ),
+        posted=Posted(database, performances, limits, clock, version=version),
+        recordings=Recordings(database, fetcher, limits, version=version, directory=directory, clock=clock),
         library=Library(database, songs, archive, clock),
         playing=Playing(database, songs, files),
         onboarding=onboarding,

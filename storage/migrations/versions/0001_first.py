@@ -1,4 +1,4 @@
-"""The first tables."""
+"""The first tables, one after another: a migration is never changed again, so it is not cut into parts either."""
 
 from __future__ import annotations
 
