@@ -78,7 +78,7 @@ class VersionButton(Component, template=rf"version:{NOTIFICATION}"):
         await use.interactions.order(interaction, work)
 
 
-class PictureButton(Component, template=rf"picture:{NOTIFICATION}:(?P<number>\d{1, 2})"):
+class PictureButton(Component, template=rf"picture:{NOTIFICATION}:(?P<number>\d{{1,2}})"):
     """*Use picture 1*."""
 
     async def press(self, interaction: discord.Interaction[Client]) -> None:
