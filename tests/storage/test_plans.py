@@ -101,6 +101,15 @@ async def test_a_statement_that_does_is_found(empty: Path, statement: Executable
         assert looks_through(plan(connection, statement))
 
 
+async def test_an_index_that_is_missing_is_found(empty: Path) -> None:
+    statement = STATEMENTS["storage.notifications.rows._IS_AWAITED"]
+    # A plan that was asked for before would come again as it was.
+    with closing(sqlite3.connect(empty, cached_statements=0)) as connection:
+        assert looks_through(plan(connection, statement)) == []
+        connection.execute("DROP INDEX ix_notifications_task")
+        assert looks_through(plan(connection, statement)) != []
+
+
 def test_every_reference_has_an_index() -> None:
     """Else each row that is deleted looks through the table that may refer to it."""
     for table in metadata.sorted_tables:
