@@ -71,7 +71,7 @@ def guard(http: HTTPClient) -> None:
         return await _readable(route.method, request(route, **options))
 
     http.request = guarded  # type: ignore[method-assign]  # discord.py makes its client itself
-    async_context.set(_Adapter())  # type: ignore[no-untyped-call]
+    async_context.set(_Adapter())  # type: ignore[no-untyped-call]  # discord.py names no type for it
 
 
 async def _readable(method: str, answering: Awaitable[Any]) -> Any:

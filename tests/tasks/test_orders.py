@@ -200,7 +200,7 @@ async def test_who_is_first_in_line_goes_first(tmp_path: Path) -> None:
             await room.until(lambda: room.tasks("queued") == len(asked))
         await room.pass_until(lambda: busy.struck > 12)
         for place, (_, _, call) in zip(("next", "#2", "#3", "#4"), asked, strict=True):
-            await room.until(lambda: f"it is {place} in line" in call.replies[0].content)  # noqa: B023
+            await room.until(lambda: f"it is {place} in line" in call.replies[0].content)  # noqa: B023 (awaited at once)
         room.vidgo.clear_faults()
         late = room.person("max")
         song = await late.imports("Song of max", seconds=1, variants=1)
