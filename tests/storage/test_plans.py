@@ -30,6 +30,7 @@ BUILDERS = {
     "storage/schema/base.py": {"index_of_held"},
     "storage/processes/leases.py": {"_is_left"},
     "storage/postgresql/moving.py": {"_page"},
+    "storage/postgresql/opening.py": {"_take_tables"},  # names the tables that are there; once, before a migration
     "storage/members/export.py": {"_all_about_somebody"},
     "storage/figures.py": {"_due"},
     **{f"storage/tasks/{name}.py": {"change"} for name in ("rows", "submission", "reading", "ending")},
