@@ -91,6 +91,11 @@ def remove_button(notification_id: str) -> discord.ui.Button[Any]:
     return discord.ui.Button(emoji="🗑️", label=str(labels.remove()), custom_id=remove_id(notification_id))
 
 
+def songs_button() -> discord.ui.Button[Any]:
+    """Make the button that opens the library of whoever presses: beside *Remove*, which never stands alone."""
+    return discord.ui.Button(emoji="🎵", label=str(labels.songs()), custom_id="library")
+
+
 def cover_button(track: str) -> discord.ui.Button[Any]:
     """Make the *Cover* button."""
     return discord.ui.Button(
@@ -108,7 +113,7 @@ def refusal_view(row: Notification, task: Task | None, support_url: str | None) 
 
 def failed_buttons(row: Notification, task: Task) -> discord.ui.View:
     """Make the buttons under a public message that says why there is no result."""
-    return finished([*_once_more(row, task), remove_button(row.id)])
+    return finished([*(_once_more(row, task) or [songs_button()]), remove_button(row.id)])
 
 
 def _once_more(row: Notification, task: Task | None) -> list[discord.ui.Button[Any]]:
@@ -147,6 +152,16 @@ def finished(buttons: list[discord.ui.Button[Any]]) -> discord.ui.View:
         view.add_item(button)
     view.stop()
     return view
+
+
+def in_direct_message(view: discord.ui.View) -> discord.ui.View:
+    """Return what is left of a message's buttons where no song can be ordered, so that many would only refuse."""
+    left = [item for item in view.children if isinstance(item, discord.ui.Button) and _works_anywhere(item)]
+    return finished(left if len(left) > 1 else [songs_button(), *left])
+
+
+def _works_anywhere(button: discord.ui.Button[Any]) -> bool:
+    return button.url is not None or str(button.custom_id).partition(":")[0] in ("library", "like", "keep", "remove")
 
 
 def variant(song: Song) -> str:

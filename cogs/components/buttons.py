@@ -9,7 +9,7 @@ from typing import Any, Self
 import discord
 
 from bot.gateway.client import Client
-from bot.songs.orders import Answer, Ordered, Requester
+from bot.songs.orders import Answer
 from bot.words import cards
 from bot.words.sentences import answers, errors, limits
 from bot.words.sentences.errors import MemberError
@@ -34,11 +34,9 @@ class CoverButton(
         """Do what `/cover` does with the song of this message; a custom id altered by hand changes nothing."""
         use = interaction.client.use_cases
 
-        async def work(requester: Requester) -> Ordered:
-            track = await use.songs.from_post(requester.user_id, _message_id(interaction))
-            return await use.covers.cover(requester, track)
-
-        await use.interactions.order(interaction, work)
+        await use.interactions.order(
+            interaction, lambda requester: use.drafts.cover_post(requester, _message_id(interaction))
+        )
 
 
 class StopButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"stop:(?P<notification>[0-9a-z]{24})"):

@@ -11,7 +11,7 @@ import discord
 from bot.gateway.client import Client
 from bot.songs.drafts import filled_in
 from bot.songs.orders import Ordered, Requester
-from bot.words import forms, posted
+from bot.words import forms, posted, recordings
 from bot.words.forms import CUSTOM_ID, TRACK
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
@@ -39,13 +39,18 @@ class _SongFormButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r
 
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
         """Open the form, unless its order would be refused."""
-        use = interaction.client.use_cases
+        await open_form(interaction, self.making, self._track)
 
-        async def make() -> discord.ui.Modal:
-            title = await use.drafts.check_song(interaction.user.id, _message_id(interaction), self._track)
-            return forms.form(Draft(self.making, track=self._track), title=title)
 
-        await use.interactions.open(interaction, make)
+async def open_form(interaction: discord.Interaction[Client], making: Making, track: str) -> None:
+    """Open the form for an order from a song, unless it would be refused."""
+    use = interaction.client.use_cases
+
+    async def make() -> discord.ui.Modal:
+        title = await use.drafts.check_song(interaction.user.id, _message_id(interaction), track)
+        return forms.form(Draft(making, track=track), title=title)
+
+    await use.interactions.open(interaction, make)
 
 
 class StyleButton(_SongFormButton, template=rf"style:(?P<track>{TRACK})"):
@@ -104,6 +109,8 @@ class ChangeButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"c
 
         async def make() -> discord.ui.Modal:
             draft = await use.drafts.to_change(interaction.user.id, self._notification_id)
+            if draft.making is Making.RECORDING:
+                return recordings.style_form(draft.track or "", draft.title, draft.style)
             return forms.form(draft, after=self._notification_id)
 
         await use.interactions.open(interaction, make)

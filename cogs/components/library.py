@@ -11,18 +11,45 @@ from typing import Any, Self, cast
 import discord
 
 from bot.gateway.client import Client
-from bot.songs.orders import Answer, Ordered, Requester
+from bot.songs.orders import Answer
 from bot.words.pages import library as words
 from bot.words.pages.place import Page, Place
 from bot.words.sentences import answers
 from bot.words.text import Text
+from cogs.components.forms import open_form
+from storage.notifications.drafts import Draft, Making
 
 _TRACK = r"[0-9a-z]{24}(?:\.\d{1,3})?"
 
 
-def page_answer(page: Page) -> Answer:
-    """Show a page of songs."""
+def _answer(page: Page) -> Answer:
     return Answer("", words.view(page), files=list(page.pictures.values()))
+
+
+async def show_library(interaction: discord.Interaction[Client], place: Place) -> None:
+    """Show a page of the caller's songs, with what can be done with them."""
+    use = interaction.client.use_cases
+    with tempfile.TemporaryDirectory(dir=use.directory, ignore_cleanup_errors=True) as directory:
+
+        async def work() -> Answer:
+            return _answer(await use.library.page(interaction.user.id, place, Path(directory)))
+
+        await use.interactions.reply(interaction, work)
+
+
+class LibraryButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template="library"):
+    """*My songs*, under a message that says why there is no result."""
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], item: discord.ui.Item[Any], _match: re.Match[str], /
+    ) -> Self:
+        """Know the button again."""
+        return cls(cast("discord.ui.Button[Any]", item))
+
+    async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
+        """Show the library of whoever presses, to them alone."""
+        await show_library(interaction, Place())
 
 
 class PageItem(
@@ -73,15 +100,13 @@ class SongButton(
         return button
 
     async def callback(self, interaction: discord.Interaction[Client]) -> None:  # type: ignore[override]  # narrower on purpose: our own client
-        """Play, post, cover or extend the song, take it out of the library, or bring it back there."""
+        """Play, post or cover the song, take it out of the library, or bring it back there.
+
+        Pages from before have a button to extend it, which opens the form as the one of now does.
+        """
         use = interaction.client.use_cases
 
-        async def order(requester: Requester) -> Ordered:
-            if self.action == "post":
-                return await use.library.post(requester, self.track)
-            if self.action == "cover":
-                return await use.covers.cover(requester, self.track)
-            return await use.performances.extend(requester, self.track, None, None)
+        cover = Draft(Making.COVER, track=self.track)
 
         if self.action == "play":
             await self._play(interaction)
@@ -89,8 +114,12 @@ class SongButton(
             await _redraw(interaction, _place_in(interaction.message), removed=self.track)
         elif self.action == "undo":
             await _redraw(interaction, _place_in(interaction.message), restored=self.track)
+        elif self.action == "extend":
+            await open_form(interaction, Making.EXTENSION, self.track)
+        elif self.action == "cover":
+            await use.interactions.order(interaction, lambda requester: use.drafts.order(requester, cover), cover)
         else:
-            await use.interactions.order(interaction, order)
+            await use.interactions.order(interaction, lambda requester: use.library.post(requester, self.track))
 
     async def _play(self, interaction: discord.Interaction[Client]) -> None:
         use = interaction.client.use_cases
@@ -121,7 +150,7 @@ async def _redraw(
             elif restored is not None:
                 words_said, shown = words.brought_back(await use.library.restore(user_id, restored)), restored
             page = await use.library.page(user_id, place, Path(directory), chosen=shown, said=words_said, undo=removed)
-            return page_answer(page)
+            return _answer(page)
 
         await use.interactions.update(interaction, work)
 
@@ -145,4 +174,4 @@ def _custom_ids(components: Any) -> Iterator[str]:
 
 async def setup(client: Client) -> None:
     """Make the buttons and the menu known."""
-    client.add_dynamic_items(PageItem, SongButton)
+    client.add_dynamic_items(LibraryButton, PageItem, SongButton)

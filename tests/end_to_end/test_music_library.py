@@ -18,6 +18,7 @@ from tests.end_to_end.music import (
     cards,
     choose,
     eventually,
+    fill_in,
     forge,
     lines,
     menu,
@@ -221,7 +222,7 @@ async def test_a_song_is_posted_covered_and_extended_by_its_buttons(world: World
     assert chosen(page) == "1. Newer One"
     await choose(ada, page, 2)
     assert chosen(page) == "2. Pressed"
-    assert labels(page) == ["Play for me", "Post", "Cover", "Extend", "Remove"]
+    assert labels(page) == ["Play for me", "Post", "Cover", "Extend…", "Remove"]
 
     call = await press(ada, page, "Post")
     assert "Here comes **Pressed**" in said(await call.reply())
@@ -234,7 +235,7 @@ async def test_a_song_is_posted_covered_and_extended_by_its_buttons(world: World
     assert "New artwork for **Pressed**" in cover.content
     assert world.submitted(song) == 1
 
-    extended = await ada.result(await press(ada, page, "Extend"))
+    extended = await ada.result(await fill_in(ada, await press(ada, page, "Extend…")))
     assert "**Pressed**, extended" in extended.content
     assert listen(extended.attachments[0].data).seconds == pytest.approx(5, abs=0.3)
     [submission] = [one for one in world.vidgo.accepted(EXTEND) if one.input["audio_id"] == song.variants[0].audio_id]

@@ -56,10 +56,12 @@ async def _page(stage: Stage, order: Order) -> Message:
 
 
 async def extend(stage: Stage, member: Member, song: Task, page: Message) -> Order:
-    """Press *Extend* under a song of a page of the library."""
+    """Press *Extend…* under a song of a page of the library, and send the form as it is."""
     stage.vidgo.hold(EXTENSION)
-    button = next(one.custom_id for one in page.buttons if (one.custom_id or "").startswith("song:extend:"))
-    call = await stage.discord.press_custom_id(member, page, str(button))
+    button = next(one.custom_id for one in page.buttons if (one.custom_id or "").startswith("lengthen:"))
+    form = await stage.discord.press_custom_id(member, page, str(button))
+    await form.acknowledged()
+    call = await stage.discord.submit_modal(member, form, {})
     return stage.note("extend", member, page.channel, song.variants[0].audio_id, call)
 
 

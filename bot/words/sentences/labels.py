@@ -10,7 +10,7 @@ from storage.songs.library import Song
 def kind_of(song: Song) -> Text:
     if song.model == CoverAudio.model:
         # Translators: what a song in the library is.
-        return Text("new performance")
+        return Text("new version")
     if song.model == ExtendMusic.model:
         return Text("extended song")
     if song.kind == "cover":
@@ -23,7 +23,6 @@ _ACTIONS = {
     "play": _n("Play for me"),
     "post": _n("Post"),
     "cover": _n("Cover"),
-    "extend": _n("Extend"),
     "remove": _n("Remove"),
     "undo": _n("Undo"),
 }
@@ -108,6 +107,11 @@ def credits_used(number: float) -> Text:
 def original_music() -> Text:
     # Translators: stands on a card below new artwork
     return Text("The music is the original's.")
+
+
+def songs() -> Text:
+    # Translators: a button under a message that says why there is no result; it opens the presser's own library
+    return Text("My songs")
 
 
 def remove() -> Text:

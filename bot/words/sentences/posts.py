@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.vidgo import CoverArt, CoverAudio, ExtendMusic
+from bot.words.commands import mention
 from bot.words.text import Raw, Text
 from storage.tasks import Task
 
@@ -93,9 +94,10 @@ def address_refused(title: str) -> Text:
 
 def post_refused(title: str) -> Text:
     return Text(
-        "**{title}** is finished, but Discord refuses its message. It is in your `/music library`; the owner of this "
+        "**{title}** is finished, but Discord refuses its message. It is in your {library}; the owner of this "
         "bot finds the reason in the log.",
         title=title,
+        library=mention("music library"),
     )
 
 

@@ -26,6 +26,7 @@ _SHAPES = {
     "bring": _COMMAND,
     "cover": _COMMAND,
     "generate": _COMMAND,
+    "library": _COMMAND,
     "title": r"(?:\\.|[^*\\])+?",
     "link": r"https://discord\.com/channels/\S+",
     "when": r"<t:-?\d+(?::\w)?>",

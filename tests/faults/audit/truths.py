@@ -214,8 +214,8 @@ FAILED: dict[str, Condition] = {
     "**{title}** is finished, but VidGo no longer has its file, so I cannot post it.": file_gone,
     "**{title}** is finished, but the file that VidGo delivered is no music that I can post. The owner finds the "
     "reason in the log.": no_music,
-    "**{title}** is finished, but Discord refuses its message. It is in your `/music library`; the owner of this bot "
-    "finds the reason in the log.": _refused_by_discord,
+    "**{title}** is finished, but Discord refuses its message. It is in your {library}; the owner of this bot finds "
+    "the reason in the log.": _refused_by_discord,
     "**{title}** is finished, but this server takes no file of its size. The button fetches it until {until}.": (
         too_large
     ),
@@ -247,7 +247,7 @@ RECORDING_REFUSED = (
     "**{title}** is longer than {minutes} minutes, the longest that VidGo takes. No credits were used.",
     "**{title}** is larger than {megabytes} MB, the most that I take. No credits were used.",
     "I could not get **{title}** from Discord. No credits were used; try again, or upload it anew.",
-    "This form is too old: I no longer know its recording. No credits were used; choose the file again.",
+    "I no longer know that recording. No credits were used; choose the file again.",
 )
 """Why a recording was not covered."""
 
