@@ -23,6 +23,9 @@ IN_DOUBT = (
 )
 
 
+NOT_MADE = "VidGo could not make **Sea Song** and gives no reason. Try again later."
+
+
 def change(stage: Stage, query: str, *values: object, count: int = 1) -> None:
     """Change the database as only a bug could."""
     with closing(sqlite3.connect(stage.database)) as connection:

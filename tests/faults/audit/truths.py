@@ -427,7 +427,7 @@ def audit_doubts(ledgers: Ledgers, verdict: Verdict) -> None:
 
 
 def audit_sentences(ledgers: Ledgers, verdict: Verdict) -> None:
-    """Hold each sentence that was ever shown against what the ledgers say."""
+    """Hold each sentence that was ever shown against what the ledgers say, but for what was taken back in private."""
     for shown, addressed, said in ledgers.said:
         if said is None:
             verdict.note("falsehood", f"nobody has written: {shown.text}")
@@ -442,7 +442,7 @@ def audit_sentences(ledgers: Ledgers, verdict: Verdict) -> None:
                     verdict.note("falsehood", f"the owner was told “{shown.text}”, but {why}")
             elif condition is None:
                 verdict.note("falsehood", f"nobody knows when this is true: {sentence.template}")
-            elif order is not None:
+            elif order is not None and not shown.taken_back:
                 why = condition(Case(ledgers, shown, order, sentence.values))
                 if why is not None:
                     verdict.note("falsehood", f"{ledgers.name(order)} was told “{shown.text}”, but {why}")
