@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -10,7 +9,7 @@ import discord
 from bot.vidgo import CoverArt
 from bot.words import forms
 from bot.words.sentences import labels
-from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean, escape
+from bot.words.text import clean
 from storage.notifications import Notification
 from storage.songs.files import File
 from storage.songs.library import Song
@@ -20,29 +19,6 @@ CHOICE_LIMIT = 100
 CUSTOM_ID_LIMIT = 100
 CONTENT_LIMIT = 2000
 COLOUR = 0x5B8DEF
-
-
-@dataclass(frozen=True, slots=True)
-class SongDetails:
-    """What an embed says about a song. `duration` is in seconds."""
-
-    title: str
-    tags: str
-    duration: float | None
-
-
-def card(song: SongDetails, *, image: str | None) -> discord.Embed:
-    """Show title, tags, duration and artwork; `image` names an attachment of the same message."""
-    embed = discord.Embed(
-        title=escape(clean(song.title, TITLE_LIMIT)) or str(labels.untitled()),
-        description=escape(clean(song.tags, REASON_LIMIT)) or None,
-        colour=COLOUR,
-    )
-    if song.duration:
-        embed.add_field(name=str(labels.duration()), value=in_minutes(song.duration))
-    if image is not None:
-        embed.set_image(url=f"attachment://{image}")
-    return embed
 
 
 def fitting(content: str) -> str:

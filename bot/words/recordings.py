@@ -57,7 +57,7 @@ def nothing_to_cover() -> Text:
 
 def not_audio(name: str) -> Text:
     return Text(
-        "**{title}** is no MP3, WAV, FLAC, Ogg or M4A file by its content, so I cannot have it covered. No credits "
+        "**{title}** is not an MP3, WAV, FLAC, Ogg or M4A file by its content, so I cannot have it covered. No credits "
         "were used.",
         title=name,
     )

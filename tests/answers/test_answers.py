@@ -210,7 +210,7 @@ async def test_a_refusal_that_discord_does_not_take_as_a_follow_up_comes_directl
         ada = room.person("ada")
         await an_unknown_song(room, ada)
         await room.until(lambda: directly(room, ada))
-        assert "I know no song" in directly(room, ada)[0].content
+        assert "I do not know a song" in directly(room, ada)[0].content
         await closed(room)
 
 
@@ -271,7 +271,7 @@ async def test_a_thread_that_is_locked_before_a_refusal_leaves_the_direct_messag
             room.discord.lock_thread(thread)
         room.advance(5)
         await room.until(lambda: directly(room, ada))
-        assert "I know no song" in directly(room, ada)[0].content
+        assert "I do not know a song" in directly(room, ada)[0].content
 
 
 async def test_a_thread_that_is_locked_before_a_private_answer_leaves_the_direct_message(tmp_path: Path) -> None:

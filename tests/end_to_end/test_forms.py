@@ -118,7 +118,7 @@ async def test_a_moment_that_is_none_comes_back_with_what_was_typed(world: World
     before = len(orders(world, EXTEND))
     sent = await fill_in(ada, await forge(ada, page, f"lengthen:{choice.value}"), prompt="on and on", at="the end")
     refused = await told(sent)
-    assert "“the end” is no moment of a song" in refused.content
+    assert "“the end” is not a moment of a song" in refused.content
     again = await press(ada, refused, CHANGE)
     assert await open_form(ada, again) == {"prompt": "on and on", "at": "the end"}
     assert len(orders(world, EXTEND)) == before

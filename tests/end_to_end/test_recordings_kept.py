@@ -146,7 +146,7 @@ async def test_what_was_typed_for_a_refused_recording_comes_back(world: World, b
     else:
         call = await fill_in(ada, await cover_file(ada, "words.mp3", b"la la la"), style="bossa nova")
     refused = await call.reply()
-    assert "is no MP3" in refused.content
+    assert "is not an MP3" in refused.content
     changed = await press(ada, refused, "Change the words…")
     await changed.acknowledged()
     assert "'bossa nova'" in str(changed.modal)

@@ -182,7 +182,7 @@ def host_answers(stage: Stage, order: Order, status: int, seconds: tuple[float, 
 def music_called_none(_stage: Stage, order: Order) -> None:
     whisper(
         order,
-        "**Sea Song** is finished, but the file that VidGo delivered is no music that I can post. The owner finds the "
+        "**Sea Song** is finished, but the file that VidGo delivered is not music that I can post. The owner finds the "
         "reason in the log.",
     )
 

@@ -79,7 +79,7 @@ def _limits(left: Sequence[Left], starts_anew: float) -> str:
     lines += [str(limits.left_in_server(one.in_server)) for one in left if one.in_server is not None]
     lines = list(dict.fromkeys(lines))  # the server's is said once
     if any(one.limit != NO_LIMIT or one.in_server is not None for one in left):
-        lines.append(str(Text("Limits start anew {when}.", when=Raw(f"<t:{int(starts_anew)}:R>"))))
+        lines.append(str(Text("Limits reset {when}.", when=Raw(f"<t:{int(starts_anew)}:R>"))))
     lines.append(str(Text("A cover with a style counts as a song. What fails is given back.")))
     return "\n".join(lines)
 

@@ -60,7 +60,7 @@ def brought_back(title: str) -> Text:
 
 def too_late_to_undo() -> Text:
     return Text(
-        "That song cannot be brought back any more. Bring it in anew with {bring}, or make it anew.",
+        "That song cannot be brought back any more. Import it again with {bring}, or make it again.",
         bring=mention("music import"),
     )
 

@@ -19,6 +19,13 @@ class MemberError(Exception):
         self.text = text
         self.view = view
 
+    @property
+    def refusal(self) -> Text:
+        """Return what is told where it ends an order: with that nothing was paid, where that is news."""
+        template = self.text.template
+        said = self.view is not None or "No credits were used" in template or template in _ABOUT_OTHERS
+        return self.text if said else Sentences(self.text, Text("No credits were used."))
+
 
 def no_songs() -> Text:
     return Text(
@@ -30,7 +37,8 @@ def no_songs() -> Text:
 
 def unknown_track(track: str) -> Text:
     return Text(
-        "I know no song “{track}”. Pick one from the list that appears while you type, or import it with {bring}.",
+        "I do not know a song “{track}”. Pick one from the list that appears while you type, or import it with "
+        "{bring}.",
         track=track,
         bring=mention("music import"),
     )
@@ -52,7 +60,7 @@ def failed_track(title: str) -> Text:
 
 
 def not_a_song() -> Text:
-    return Text("What VidGo made under that id is no music. Use the id of a song.")
+    return Text("What VidGo made under that id is not music. Use the id of a song.")
 
 
 def not_again(title: str) -> Text:
@@ -127,7 +135,7 @@ def too_long(title: str, minutes: int) -> Text:
 
 
 def no_style() -> Text:
-    return Text("Say in which style, such as: acoustic folk, female voice.")
+    return Text("Say which style you want, such as: acoustic folk, female voice.")
 
 
 def source_out_of_reach(title: str, *, kept: bool) -> Text:
@@ -142,7 +150,7 @@ def source_out_of_reach(title: str, *, kept: bool) -> Text:
 
 def audio_not_now(title: str) -> Text:
     return Text(
-        "The audio of **{title}** cannot be had at the moment. No credits were used; try again later.", title=title
+        "I cannot get the audio of **{title}** at the moment. No credits were used; try again later.", title=title
     )
 
 
@@ -187,13 +195,11 @@ def managers_only() -> Text:
 
 
 def not_a_limit(typed: str) -> Text:
-    return Text("“{typed}” is no limit. Type a number from 0 to 1000000, -1 for no limit, or nothing.", typed=typed)
+    return Text("“{typed}” is not a limit. Type a number from 0 to 1000000, -1 for no limit, or nothing.", typed=typed)
 
 
 def too_many_roles(most: int) -> Text:
-    return Text(
-        "At most {limit} roles can have limits of their own. Take those of another role back first.", limit=most
-    )
+    return Text("At most {limit} roles can have limits of their own. Clear those of another role first.", limit=most)
 
 
 def not_in_this_channel(channels: list[int]) -> Text:
@@ -215,8 +221,14 @@ def stale_form() -> Text:
     return Text("This form belongs to something I no longer know. No credits were used.")
 
 
+NOT_YOUR_TRY = _n("Only the member who asked for it can try it again.")
+CAME_AFTER_ALL = _n("**{title}** has come after all, so it was not made again.")
+_ABOUT_OTHERS = (NOT_YOUR_TRY, CAME_AFTER_ALL)
+"""What is said of another order than the one that is refused, which may have cost something."""
+
+
 def not_your_try() -> Text:
-    return Text("Only the member who asked for it can try it again.")
+    return Text(NOT_YOUR_TRY)
 
 
 def tried_again(*, has_words: bool) -> Text:
@@ -226,7 +238,7 @@ def tried_again(*, has_words: bool) -> Text:
 
 
 def came_after_all(title: str) -> Text:
-    return Text("**{title}** has come after all, so it was not made again.", title=title)
+    return Text(CAME_AFTER_ALL, title=title)
 
 
 def no_prompt() -> Text:
@@ -239,7 +251,7 @@ def too_much_typed(limit: int) -> Text:
 
 def not_a_moment(typed: str) -> Text:
     return Text(
-        "“{typed}” is no moment of a song. Type seconds, or minutes and seconds such as 1:30. No credits were used.",
+        "“{typed}” is not a moment of a song. Type seconds, or minutes and seconds such as 1:30. No credits were used.",
         typed=typed,
     )
 

@@ -141,9 +141,5 @@ def cancel() -> Text:
     return Text("Cancel")
 
 
-def duration() -> Text:
-    return Text("Duration")
-
-
 def untitled() -> Text:
     return Text("Untitled")
