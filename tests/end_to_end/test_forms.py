@@ -15,6 +15,7 @@ from tests.end_to_end.music import (
     fill_in,
     forge,
     noted,
+    open_library,
     open_music,
     post_again,
     press,
@@ -218,6 +219,49 @@ async def test_a_failed_cover_can_be_tried_again_and_has_no_words(world: World) 
     notification = world.rows("SELECT id FROM notifications WHERE message_id = ?", failed.id)[0]["id"]
     changed = await forge(ada, failed, f"change:{notification}")
     assert "something I no longer know" in await private_word(changed)
+
+
+@pytest.mark.parametrize("what", [SONG, PERFORM, EXTEND])
+async def test_again_that_comes_to_nothing_comes_back_filled_in(world: World, what: str) -> None:
+    ada = world.person("ada")
+    bob = world.person("bob", ada.channel)
+    if what == SONG:
+        call = await ada.use("music generate", prompt="over the sea", style="folk", title="Sailing")
+        expected = {"prompt": "over the sea", "style": "folk", "title": "Sailing", "instrumental": False}
+    else:
+        await ada.imports(f"Ground of {what}", seconds=20)
+        options = {"style": "jazz"} if what == PERFORM else {"prompt": "and home", "at": 12}
+        call = await ada.use("cover" if what == PERFORM else "music extend", **options)
+        expected = {"style": "jazz"} if what == PERFORM else {"prompt": "and home", "at": "12"}
+    post = await noted(world, await ada.result(call))
+    world.vidgo.set_failure(what, "no", times=1)
+    failed = await noted(world, await bob.failure(await press(bob, post, "Again")))
+    assert [button.label for button in failed.buttons] == [TRY, CHANGE]
+    changed = await press(bob, failed, CHANGE)
+    assert await open_form(bob, changed) == expected
+    before = len(orders(world, what))
+    assert (await bob.result(await press(bob, failed, TRY))).attachments
+    assert (await bob.result(await fill_in(bob, changed, **expected))).attachments
+    assert len(orders(world, what)) == before + 2
+
+
+@pytest.mark.parametrize("by", ["under a post", "in the library", "in the menu"])
+async def test_a_cover_by_a_button_that_fails_can_be_tried_again(world: World, by: str) -> None:
+    ada = world.person("ada")
+    song = await ada.imports(f"Pressed {by}")
+    world.vidgo.set_failure(COVER, "no paint", times=1)
+    if by == "in the library":
+        call = await press(ada, await open_library(ada), "Cover")
+    else:
+        post = await post_again(ada, f"Pressed {by}")
+        if by == "under a post":
+            call = await press(ada, post, "Cover")
+        else:
+            call = await world.discord.message_menu(ada.member, post, "Cover this track")
+    failed = await noted(world, await ada.failure(call))
+    assert [button.label for button in failed.buttons] == [TRY]
+    assert "New artwork" in (await ada.result(await press(ada, failed, TRY))).content
+    assert world.submitted(song) == 2
 
 
 async def test_nobody_else_may_press_and_nothing_made_up_orders_anything(world: World) -> None:
