@@ -1,4 +1,4 @@
-"""Members' own recordings, performed anew: what VidGo would not take is refused before anything is ordered.
+"""New versions of members' own recordings: what VidGo would not take is refused before anything is ordered.
 
 VidGo fetches a recording where the member has put it, from Discord. That address lives for about a day, and the member
 may delete the file: so where VidGo can reach the listener it gets an address there, and the archive keeps the recording

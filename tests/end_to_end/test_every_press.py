@@ -15,6 +15,7 @@ from bot.words.pages.panel import CUSTOM_ID as PANEL
 from bot.words.recordings import CUSTOM_ID as RECORDING
 from cogs.components import buttons, forms, library, posts, recordings, settings
 from tests.end_to_end.music import (
+    eventually,
     fill_in,
     forge,
     noted,
@@ -93,7 +94,7 @@ def items() -> dict[str, Any]:
     }
 
 
-def test_no_button_is_left_out() -> None:
+async def test_no_button_is_left_out() -> None:
     known = BUTTONS | OWN
     assert set(items()) == set(known)
     for name, item in items().items():
@@ -118,8 +119,9 @@ async def test_what_is_made_up_is_told_so_and_changes_nothing(world: World) -> N
     before, submissions = state(world), len(world.vidgo.submissions)
     tried: dict[str, str] = {}
     for name, custom_id in BUTTONS.items():
-        # *Cover* takes the song of the message, whatever its custom id says.
-        message = post if name != "CoverButton" else await open_library(eve)
+        # These take the song of a post, whatever their custom ids say.
+        is_of_post = name in ("CoverButton", "StyleButton", "LengthenButton")
+        message = await open_library(eve) if is_of_post else post
         tried[custom_id] = await private_word(await forge(eve, message, custom_id))
     for custom_id in (one for found in FORMS.values() for one in found):
         tried[custom_id] = (await (await made_up_form(eve, custom_id)).reply()).content
@@ -156,7 +158,7 @@ async def test_what_is_for_one_alone_does_nothing_for_others(world: World) -> No
     have = await (await ada.cover()).reply()
     world.vidgo.hold(SONG)
     waiting = await (await ada.use("music generate", prompt="not yet")).reply()
-    await world.discord.wait_until(lambda: len(world.vidgo.accepted(SONG)) > 0)
+    await eventually(lambda: world.rows("SELECT 1 FROM tasks WHERE title = 'not yet' AND vidgo_id IS NOT NULL"))
     theirs = [
         Theirs(post, ("remove:", "picture:")),
         Theirs(failed, ("retry:", "change:")),
