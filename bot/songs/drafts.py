@@ -127,9 +127,9 @@ def _judge(row: Notification | None, task: Task | None, user_id: int) -> Draft:
     if row is None:
         raise MemberError(errors.stale_button())
     if row.user_id != user_id:
-        raise MemberError(errors.not_your_try())
+        raise MemberError(errors.not_your_try(), of_another=True)
     if task is not None and task.status is TaskStatus.FINISHED:
-        raise MemberError(errors.came_after_all(task.title))
+        raise MemberError(errors.came_after_all(task.title), of_another=True)
     if task is not None and task.status not in rows.ENDED_BADLY:
         raise MemberError(errors.unfinished(task.title))
     draft = row.draft or _of(row, task)

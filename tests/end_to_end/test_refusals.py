@@ -146,11 +146,11 @@ async def test_a_failed_song_is_refused(polling: World) -> None:
 async def test_what_is_no_song_is_refused(polling: World, model: str) -> None:
     ada = polling.person("ada")
     other = polling.vidgo.add_song("Only Words", model=model)
-    assert "is no music" in await ada.refusal(await ada.cover(other.id))
+    assert "is not music" in await ada.refusal(await ada.cover(other.id))
     call = await ada.use("music import", task_id=other.id)
     reply = await call.reply()
     assert reply.ephemeral
-    assert "is no music" in reply.content
+    assert "is not music" in reply.content
     assert polling.submitted(other) == 0
 
 
@@ -161,7 +161,7 @@ async def test_a_cover_is_no_song_to_cover(polling: World) -> None:
     [row] = polling.rows("SELECT id, vidgo_id FROM tasks WHERE model = ? AND title = 'Original'", COVER)
     before = len(polling.vidgo.submissions)
     for track in (row["id"], row["vidgo_id"]):
-        assert "is no music" in await ada.refusal(await ada.cover(track))
+        assert "is not music" in await ada.refusal(await ada.cover(track))
     assert len(polling.vidgo.submissions) == before
     assert polling.submitted(song) == 1
 

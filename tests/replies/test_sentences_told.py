@@ -68,7 +68,7 @@ async def test_a_cover_that_somebody_else_has_comes_again_and_ends_in_one_small_
 
 @pytest.mark.parametrize(
     ("seconds", "duration"),
-    [(20, "half a minute"), (60, "a minute"), (90, "1½ minutes"), (150, "2½ minutes"), (400, "7 minutes")],
+    [(20, "half a minute"), (60, "a minute"), (90, "1½ minutes"), (150, "2½ minutes"), (420, "7 minutes")],
 )
 async def test_it_is_told_how_long_it_usually_takes(tmp_path: Path, seconds: float, duration: str) -> None:
     async with open_room(tmp_path, vidgo_seconds=seconds) as room:
@@ -111,11 +111,11 @@ async def test_what_comes_to_nothing_and_has_no_words_leads_to_ones_songs(tmp_pa
         ada = room.person("ada")
         await ada.imports("Sea")
         room.vidgo.set_result(COVER, "audio")
-        room.vidgo.set_song_files("html", model=COVER)
+        room.vidgo.set_song_files("not_found", model=COVER)
         call = await ada.cover()
-        await room.pass_until(lambda: [one for one in ada.channel.messages if one.reference], stride=30, limit=200_000)
+        await room.pass_until(lambda: [one for one in ada.channel.messages if one.reference], limit=90_000)
         [told] = [one for one in ada.channel.messages if call.original and one.reference == call.original.id]
-        assert "is not music that I can post" in told.content
+        assert "so I cannot post it" in told.content
         assert [one.label for one in told.buttons] == ["My songs", "Remove"]
         page = await (await press(ada, told, "My songs")).reply()
         assert page.ephemeral

@@ -12,19 +12,21 @@ from storage.tasks import Task
 
 
 class MemberError(Exception):
-    """Something a member has to be told, privately; carries the sentence, and the buttons under it if it has any."""
+    """Something a member has to be told, privately; carries the sentence, and the buttons under it if it has any.
 
-    def __init__(self, text: Text, view: discord.ui.View | None = None) -> None:
+    It may be said of another order than the one that it refuses, which may have cost something: `of_another`.
+    """
+
+    def __init__(self, text: Text, view: discord.ui.View | None = None, *, of_another: bool = False) -> None:
         super().__init__(text.template)
         self.text = text
         self.view = view
+        self._says_all = of_another or view is not None or reasons.nothing_used().template[:-1] in text.template
 
     @property
     def refusal(self) -> Text:
         """Return what is told where it ends an order: with that nothing was paid, where that is news."""
-        template = self.text.template
-        said = self.view is not None or "No credits were used" in template or template in _ABOUT_OTHERS
-        return self.text if said else Sentences(self.text, Text("No credits were used."))
+        return self.text if self._says_all else Sentences(self.text, reasons.nothing_used())
 
 
 def no_songs() -> Text:
@@ -221,14 +223,8 @@ def stale_form() -> Text:
     return Text("This form belongs to something I no longer know. No credits were used.")
 
 
-NOT_YOUR_TRY = _n("Only the member who asked for it can try it again.")
-CAME_AFTER_ALL = _n("**{title}** has come after all, so it was not made again.")
-_ABOUT_OTHERS = (NOT_YOUR_TRY, CAME_AFTER_ALL)
-"""What is said of another order than the one that is refused, which may have cost something."""
-
-
 def not_your_try() -> Text:
-    return Text(NOT_YOUR_TRY)
+    return Text("Only the member who asked for it can try it again.")
 
 
 def tried_again(*, has_words: bool) -> Text:
@@ -238,7 +234,7 @@ def tried_again(*, has_words: bool) -> Text:
 
 
 def came_after_all(title: str) -> Text:
-    return Text(CAME_AFTER_ALL, title=title)
+    return Text("**{title}** has come after all, so it was not made again.", title=title)
 
 
 def no_prompt() -> Text:
