@@ -272,6 +272,18 @@ async def test_a_song_that_nobody_has_any_more_cannot_be_played(world: World) ->
     assert "Nobody has the audio of **Silent** any more" in await private_word(await press(ada, page, "Play for me"))
 
 
+async def test_a_song_that_discord_does_not_take_is_not_played(world: World) -> None:
+    ada = world.person("ada")
+    await ada.imports("Heavy", seconds=60)
+    page = await open_library(ada)
+    before, world.guild.upload_limit = world.guild.upload_limit, 20_000
+    try:
+        word = await private_word(await press(ada, page, "Play for me"))
+    finally:
+        world.guild.upload_limit = before
+    assert word == "**Heavy** is too large for Discord to take it here, so I cannot play it."
+
+
 async def test_removing_a_song_from_the_library_concerns_only_oneself_and_can_be_undone(world: World) -> None:
     ada = world.person("ada")
     bob = world.person("bob")
