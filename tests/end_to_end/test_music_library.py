@@ -203,7 +203,7 @@ async def test_each_kind_is_named_with_when_it_was_made(world: World) -> None:
         for title, card in ((card.splitlines()[0].partition(". ")[2].rstrip("*"), card) for card in shown)
     ]
     assert found[0] == ("Kinds", "extended song", "Made")
-    assert found[2] == ("Kinds (jazz)", "new performance", "Made")
+    assert found[2] == ("Kinds (jazz)", "new version", "Made")
     assert found[-2:] == [("Kinds", "cover", "Made"), ("Kinds", "song", "Added")]
     # A cover of a cover is no choice.
     await turn(ada, page, "Newer")
