@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import discord
 
@@ -15,6 +14,7 @@ from bot.words import forms, posted, recordings
 from bot.words.forms import CUSTOM_ID, TRACK
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
+from cogs.components.fields import fields_of
 from storage.notifications.drafts import Draft, Making
 
 _NOTIFICATION = r"(?P<notification>[0-9a-z]{24})"
@@ -124,8 +124,7 @@ async def take_form(interaction: discord.Interaction[Client], match: re.Match[st
     if match["notification"] is not None and making is not Making.SONG:
         # Which song it is about stands with the order that came to nothing.
         before = await use.drafts.before(interaction.user.id, match["notification"], making)
-    fields = dict(_fields(cast("dict[str, Any]", interaction.data or {}).get("components")))
-    draft = None if before is None else filled_in(before, fields)
+    draft = None if before is None else filled_in(before, fields_of(interaction))
 
     async def work(requester: Requester) -> Ordered:
         if draft is None:
@@ -135,14 +134,6 @@ async def take_form(interaction: discord.Interaction[Client], match: re.Match[st
         return await use.drafts.order(requester, draft)
 
     await use.interactions.order(interaction, work, draft)
-
-
-def _fields(components: Any) -> Iterator[tuple[str, object]]:
-    """Read a form's fields, whatever was sent in their place."""
-    for item in components if isinstance(components, list) else ():
-        field = item.get("component") if isinstance(item, dict) else None
-        if isinstance(field, dict):
-            yield str(field.get("custom_id")), field.get("value")
 
 
 def _message_id(interaction: discord.Interaction[Client]) -> int:

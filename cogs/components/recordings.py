@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, cast
 
 import discord
 
@@ -12,6 +10,7 @@ from bot.gateway.client import Client
 from bot.songs.recordings import Upload
 from bot.words import recordings as words
 from bot.words.sentences.errors import MemberError
+from cogs.components.fields import texts_of
 from storage.notifications.drafts import Draft, Making
 
 _SOUND = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac")
@@ -43,17 +42,8 @@ async def ask_style(interaction: discord.Interaction[Client], attachment: discor
 async def take_style(interaction: discord.Interaction[Client], match: re.Match[str]) -> None:
     """Order what a form was filled in for."""
     use = interaction.client.use_cases
-    style = "".join(_typed(cast("dict[str, Any]", interaction.data or {}).get("components")))
-    draft = Draft(Making.RECORDING, match["recording"], style=style)
+    draft = Draft(Making.RECORDING, match["recording"], style=texts_of(interaction).get("style", ""))
     await use.interactions.order(interaction, lambda requester: use.drafts.order(requester, draft))
-
-
-def _typed(components: Any) -> Iterator[str]:
-    """Read what was typed, whatever was sent in its place."""
-    for item in components if isinstance(components, list) else ():
-        field = item.get("component") if isinstance(item, dict) else None
-        if isinstance(field, dict) and field.get("custom_id") == "style" and isinstance(field.get("value"), str):
-            yield field["value"]
 
 
 async def setup(client: Client) -> None:

@@ -15,6 +15,7 @@ from bot.words.pages.panel import CUSTOM_ID as PANEL
 from bot.words.recordings import CUSTOM_ID as RECORDING
 from cogs.components import buttons, forms, library, posts, recordings, settings
 from tests.end_to_end.music import (
+    choose,
     eventually,
     fill_in,
     forge,
@@ -153,7 +154,7 @@ async def test_what_is_for_one_alone_does_nothing_for_others(world: World) -> No
     post = await noted(world, await ada.covered())
     world.vidgo.set_failure(SONG, "no", times=1)
     failed = await noted(world, await ada.failure(await ada.use("music generate", prompt="mine alone")))
-    page = await open_library(ada, "Private")
+    page = await choose(ada, await open_library(ada, "Private"), 2)  # below its cover
     question = await (await ada.use("music forget")).reply()
     have = await (await ada.cover()).reply()
     world.vidgo.hold(SONG)
