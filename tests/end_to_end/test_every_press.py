@@ -102,9 +102,8 @@ async def test_no_button_is_left_out() -> None:
         assert item.__discord_ui_compiled_template__.fullmatch(known[name]), name
 
 
-async def made_up_form(person: Person, custom_id: str) -> Call:
-    """Send a form that nobody was shown."""
-    call = await person.use("music generate")
+async def made_up_form(person: Person, call: Call, custom_id: str) -> Call:
+    """Send a form that nobody was shown, in the place of the one that a call was answered with."""
     await call.acknowledged()
     assert call.modal is not None
     call.modal["custom_id"] = custom_id
@@ -124,8 +123,11 @@ async def test_what_is_made_up_is_told_so_and_changes_nothing(world: World) -> N
         is_of_post = name in ("CoverButton", "StyleButton", "LengthenButton")
         message = await open_library(eve) if is_of_post else post
         tried[custom_id] = await private_word(await forge(eve, message, custom_id))
-    for custom_id in (one for found in FORMS.values() for one in found):
-        tried[custom_id] = (await (await made_up_form(eve, custom_id)).reply()).content
+    for begins, custom_ids in FORMS.items():
+        for custom_id in custom_ids:
+            # Those of the panel belong to a message.
+            opened = await (forge(eve, post, f"style:{NOBODYS}") if begins == PANEL else eve.use("music generate"))
+            tried[custom_id] = (await (await made_up_form(eve, opened, custom_id)).reply()).content
     for custom_id, sentence in tried.items():
         assert sentence.endswith("."), custom_id
         assert "Something went wrong" not in sentence, custom_id
