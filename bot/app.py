@@ -183,15 +183,9 @@ async def _assemble(
         directory=directory,
         clock=clock,
     )
+    version = settings.vidgo_music_version
     recordings = Recordings(
-        database,
-        fetcher,
-        archive,
-        links,
-        limits,
-        version=settings.vidgo_music_version,
-        directory=directory,
-        clock=clock,
+        database, fetcher, archive, links, limits, version=version, directory=directory, clock=clock
     )
     acknowledgements = Acknowledgements(database, client, schedule, submission, clock)
     onboarding = Onboarding(database, client, PERMISSIONS, clock)
