@@ -181,6 +181,9 @@ async def _assemble(
     performances = Performances(
         database, songs, files, links, limits, version=version, directory=directory, clock=clock
     )
+    recordings = Recordings(
+        database, fetcher, archive, links, limits, version=version, directory=directory, clock=clock
+    )
     acknowledgements = Acknowledgements(database, client, schedule, submission, clock)
     onboarding = Onboarding(database, client, PERMISSIONS, clock)
     client.use_cases = UseCases(
@@ -194,9 +197,9 @@ async def _assemble(
         songs=songs,
         covers=covers,
         performances=performances,
-        drafts=Drafts(database, songs, covers, performances),
+        drafts=Drafts(database, songs, covers, performances, recordings),
         posted=Posted(database, performances, limits, clock, version=version),
-        recordings=Recordings(database, fetcher, limits, version=version, directory=directory, clock=clock),
+        recordings=recordings,
         library=Library(database, songs, archive, clock),
         playing=Playing(database, songs, files),
         onboarding=onboarding,

@@ -137,15 +137,15 @@ class Settings(BaseModel):
             description="a model version as VidGo writes it, such as V5 or V4_5PLUS",
         ),
     ] = "V5"
-    """The version of VidGo's model (its `mv`) for new songs, continuations and performances: `V4`, `V4_5`, `V4_5PLUS`,
+    """The version of VidGo's model (its `mv`) for new songs, continuations and new versions: `V4`, `V4_5`, `V4_5PLUS`,
     `V4_5ALL`, `V5`, or whatever VidGo adds. `V4` takes shorter lyrics and styles, `V4_5ALL` makes new versions of
     recordings of at most a minute."""
     vidgo_webhook_secret: Secret | None = None
     """If set, callbacks that carry signature headers are verified with it."""
     public_url: HttpUrl | None = None
-    """Where VidGo reaches the bot from outside, such as `https://covers.example.com`. Results then arrive faster, and
-    old songs can be performed anew and downloaded. Left out: the bot asks VidGo, and needs nothing open to the
-    outside; see [deploying](deploying.md#a-public-address)."""
+    """Where VidGo reaches the bot from outside, such as `https://covers.example.com`. Results then arrive faster,
+    old songs can become new versions and be downloaded, and VidGo gets members' recordings from here. Left out: the
+    bot asks VidGo, and needs nothing open to the outside; see [deploying](deploying.md#a-public-address)."""
     listen_host: Annotated[str, AfterValidator(addresses.host)] = "127.0.0.1"
     """Where the bot listens for callbacks, health checks and metrics. `0.0.0.0` is everywhere, `::` everywhere with
     IPv6 too. The Docker image sets `0.0.0.0`."""

@@ -65,7 +65,7 @@ class Cover(commands.Cog):
         async def work(requester: Requester) -> Ordered:
             if track is not None:
                 raise MemberError(words.track_and_file())
-            return await self._use.recordings.perform(requester, upload_of(file), style or "")
+            return await self._use.recordings.take(requester, upload_of(file), style or "")
 
         await self._use.interactions.order(interaction, work)
 
@@ -75,11 +75,9 @@ class Cover(commands.Cog):
             await self._use.interactions.open(interaction, lambda: _ask_style_of(interaction, message))
             return
 
-        async def work(requester: Requester) -> Ordered:
-            track = await self._use.songs.from_post(requester.user_id, message.id)
-            return await self._use.covers.cover(requester, track)
-
-        await self._use.interactions.order(interaction, work)
+        await self._use.interactions.order(
+            interaction, lambda requester: self._use.drafts.cover_post(requester, message.id)
+        )
 
 
 async def _ask_style_of(interaction: discord.Interaction[Client], message: discord.Message) -> discord.ui.Modal:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import discord
 from discord import app_commands
 from discord.app_commands import locale_str as _
@@ -16,7 +13,7 @@ from bot.words import cards, forms
 from bot.words.pages.place import SEARCH_LIMIT, Place
 from bot.words.sentences import answers
 from bot.words.text import clean
-from cogs.components.library import page_answer
+from cogs.components.library import show_library
 from cogs.options import Owned, Prompt, Style, Title, Track
 from storage.notifications.drafts import Draft, Making
 
@@ -90,16 +87,10 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, im
     @app_commands.command(description=_("Page through your songs and covers"))
     @app_commands.describe(search=_("Only titles that contain this"))
     async def library(
-        self, interaction: discord.Interaction, search: app_commands.Range[str, 1, SEARCH_LIMIT] | None = None
+        self, interaction: discord.Interaction[Client], search: app_commands.Range[str, 1, SEARCH_LIMIT] | None = None
     ) -> None:
         """Show the caller's songs, with what can be done with them."""
-        with tempfile.TemporaryDirectory(dir=self._use.directory) as directory:
-
-            async def work() -> Answer:
-                place = Place(clean(search or "", SEARCH_LIMIT))
-                return page_answer(await self._use.library.page(interaction.user.id, place, Path(directory)))
-
-            await self._use.interactions.reply(interaction, work)
+        await show_library(interaction, Place(clean(search or "", SEARCH_LIMIT)))
 
     @app_commands.command(description=_("See what you are waiting for"))
     async def status(self, interaction: discord.Interaction) -> None:

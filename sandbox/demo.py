@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox import music
 from sandbox.bot_process import BotEndedError, BotProcess
 from sandbox.delivered import cover_picture
 from sandbox.demo_steps import COVER, EVENT_SECONDS, KEY, RESTYLE, TOKEN, StepFailedError, Steps, require
@@ -113,15 +114,17 @@ class Session(Steps):
         await self._cover_by_callback(choice)
         self._begin(4, "The same song in another style")
         await self._restyle(choice)
-        self._begin(5, "Her library, and a button")
+        self._begin(5, "A recording of her own: a form asks for the style")
+        await self._cover_recording()
+        self._begin(6, "Her library, and a button")
         await self._library()
         await self._bot.stop()
-        self._begin(6, "Without callbacks, and the bot is killed on the way: nothing is lost")
+        self._begin(7, "Without callbacks, and the bot is killed on the way: nothing is lost")
         await self._start(callbacks=False)
         await self._cover_by_polling("harv")
-        self._begin(7, "VidGo delivers artwork only: it goes into the song's file")
+        self._begin(8, "VidGo delivers artwork only: it goes into the song's file")
         await self._cover_of_artwork("pap")
-        self._begin(8, "The end")
+        self._begin(9, "The end")
         await self._bot.stop()
         self._sum_up()
 
@@ -169,6 +172,22 @@ class Session(Steps):
         require(self._vidgo.submissions[-1].model == RESTYLE, "no new version was ordered")
         await self._made()
         self._show_and_save(await self._result(acknowledgement), "a new version in another style")
+
+    async def _cover_recording(self) -> None:
+        file = self._discord.attach("Hummed.mp3", music.compose("Hummed", style="lullaby", seconds=12))
+        self._transcript.types("ada", f"/cover file: {file.filename}")
+        form = await self._discord.slash(self._ada, self._channel, "cover", file=file)
+        await self._bot.during(form.acknowledged(EVENT_SECONDS))
+        require("must be yours to use" in str(form.modal), "no form says that the recording must be hers to use")
+        style = "brass band"
+        self._transcript.note(f"a form opens, which says that it must be hers to use; she types the style: {style}")
+        sent = await self._discord.submit_modal(self._ada, form, {"style": style})
+        acknowledgement = await self._acknowledged(sent)
+        require("/media/" in self._vidgo.submissions[-1].input["upload_url"], "VidGo is not sent to the bot for it")
+        await self._made()
+        result = await self._result(acknowledgement)
+        require(len(result.attachments) == 2, "both versions should be in the post")
+        self._show_and_save(result, "a new version of her recording")
 
     async def _library(self) -> None:
         self._transcript.types("ada", "/music library search: harbour")

@@ -14,7 +14,7 @@ from sandbox.transcript import Transcript
 from sandbox.vidgo import VidGoStandIn
 
 if TYPE_CHECKING:
-    from sandbox.discord import Choice, Message
+    from sandbox.discord import Call, Choice, Message
     from sandbox.vidgo import Task
 
 EVENT_SECONDS = 120.0
@@ -107,6 +107,10 @@ class Steps:
         typed = "".join(f" {name}: {value}" for name, value in options.items())
         self._transcript.types("ada", f"/cover track: {choice.name}{typed}")
         call = await self._discord.slash(self._ada, self._channel, "cover", track=choice.value, **options)
+        return await self._acknowledged(call)
+
+    async def _acknowledged(self, call: Call) -> Message:
+        """Show the acknowledgement of an order, and wait until VidGo has it."""
         milliseconds = await self._bot.during(call.acknowledged(EVENT_SECONDS))
         reply = await self._bot.during(call.reply(EVENT_SECONDS))
         self._transcript.message(reply, remark=f"(answered in {milliseconds:.0f} ms)")

@@ -14,6 +14,7 @@ import discord
 
 from bot.answers import first_answers
 from bot.answers.first_answers import Sent
+from bot.answers.places import Places
 from bot.answers.private import ORIGINAL, QUIET, webhook_of
 from bot.logs import about
 from bot.refusals import FAILURES, Refusal, explain, meaning_of
@@ -60,6 +61,7 @@ class Acknowledgements:
         self._schedule = schedule
         self._submission = submission
         self._clock = clock
+        self._places = Places(database, submission, clock)
 
     async def acknowledge(self, interaction: discord.Interaction, notification_id: str, ordered: Ordered) -> None:
         """Replace "thinking…" by what is being made; from here on the task's end answers."""
@@ -192,6 +194,7 @@ class Acknowledgements:
 
     async def claim(self, skip: Collection[str], limit: int) -> list[Due]:
         """Return notifications whose acknowledgement should say something else."""
+        await self._places.renew()
         async with self._database.claiming() as snapshot:
             return await notifications.acknowledgements_to_change(snapshot, skip, limit)
 

@@ -97,7 +97,7 @@ class Interactions:
         try:
             ordered = await begun.decision
         except MemberError as error:
-            await self._closing.refuse(interaction, begun.row, error.text, error.view, is_deferred=begun.is_deferred)
+            await self._closing.refuse(interaction, begun.row, error.refusal, error.view, is_deferred=begun.is_deferred)
         except Gone:  # the member has had everything forgotten meanwhile
             await self._closing.refuse(interaction, begun.row, errors.interrupted(), is_deferred=begun.is_deferred)
         except SQLAlchemyError as error:

@@ -308,6 +308,7 @@ class Client(commands.AutoShardedBot):
 
     async def on_interaction(self, interaction: discord.Interaction[Client]) -> None:
         """Take forms, and answer what nobody knows: of another version of this program, or made up."""
+        unknown = errors.stale_button()
         custom_id = str(cast("dict[str, object]", interaction.data or {}).get("custom_id", ""))
         if interaction.type is discord.InteractionType.modal_submit:
             for pattern, take in self._forms:
@@ -315,12 +316,13 @@ class Client(commands.AutoShardedBot):
                     # Under a name by which a stop waits for it.
                     await asyncio.create_task(take(interaction, match), name=f"discord-ui-form-{custom_id}")
                     return
+            unknown = errors.stale_form()
         elif interaction.type is not discord.InteractionType.component:
             return
         if not any(template.fullmatch(custom_id) for template in self._custom_ids):
             speak(str(interaction.locale))
             try:
-                await interaction.response.send_message(str(errors.stale_button()), ephemeral=True)
+                await interaction.response.send_message(str(unknown), ephemeral=True)
             except discord.HTTPException as failure:
                 log.warning("a member could not be told that a button is unknown: %s", failure.text)
 

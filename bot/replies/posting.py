@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,7 +67,7 @@ class Posting:
                     raise
                 log.info("notification %s cannot be told through its interaction: %s", row.id, explain(error))
         channel = await self._client.create_dm(discord.Object(row.user_id))
-        return await self._send(channel, row, post, None)
+        return await self._send(channel, row, replace(post, view=cards.in_direct_message(post.view)), None)
 
     def can_follow_up(self, row: Notification) -> bool:
         """Tell whether the requester can be reached through the interaction."""

@@ -10,6 +10,7 @@ from bot.songs.covers import Covers
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
 from bot.songs.performances import Performances
+from bot.songs.recordings import Recordings
 from bot.vidgo import CoverArt
 from bot.words import cards
 from bot.words.sentences import errors
@@ -29,11 +30,19 @@ _MINUTES = re.compile(r"(?:(\d{1,3}):)?(\d{1,4}(?:[.,]\d{1,3})?)", re.ASCII)
 class Drafts:
     """Orders what was typed, and keeps it where nothing comes of it."""
 
-    def __init__(self, database: Database, songs: Songs, covers: Covers, performances: Performances) -> None:
+    def __init__(
+        self,
+        database: Database,
+        songs: Songs,
+        covers: Covers,
+        performances: Performances,
+        recordings: Recordings,
+    ) -> None:
         self._database = database
         self._songs = songs
         self._covers = covers
         self._performances = performances
+        self._recordings = recordings
 
     async def order(self, requester: Requester, draft: Draft) -> Ordered:
         """Order what was typed; raises `MemberError`."""
@@ -46,12 +55,13 @@ class Drafts:
                 title=draft.title or None,
                 instrumental=draft.instrumental,
             )
+        if draft.making is Making.RECORDING:
+            return await self._recordings.perform_known(requester, draft.track or "", draft.style)
         if draft.track is None:
             # The newest may be another one when this is tried again.
             song = await self._songs.find(requester.user_id, None)
             draft = replace(draft, track=cards.track_value(song))
-            async with self._database.write(durable=False) as transaction:
-                await drafts.keep(transaction, requester.notification_id, draft)
+            await self._keep(requester, draft)
         if draft.making is Making.COVER:
             return await self._covers.cover(requester, draft.track)
         if draft.making is Making.STYLE:
@@ -63,6 +73,16 @@ class Drafts:
         if await self._songs.is_post(message_id):
             draft = replace(draft, track=await self._songs.from_post(requester.user_id, message_id, draft.track))
         return await self.order(requester, draft)
+
+    async def cover_post(self, requester: Requester, message_id: int) -> Ordered:
+        """Order the cover of the song that a post carries, which can be tried again; raises `MemberError`."""
+        draft = Draft(Making.COVER, track=await self._songs.from_post(requester.user_id, message_id))
+        await self._keep(requester, draft)
+        return await self.order(requester, draft)
+
+    async def _keep(self, requester: Requester, draft: Draft) -> None:
+        async with self._database.write(durable=False) as transaction:
+            await drafts.keep(transaction, requester.notification_id, draft)
 
     async def again(self, requester: Requester, notification_id: str) -> Ordered:
         """Order once more what nothing came of, once; raises `MemberError`."""
@@ -107,9 +127,9 @@ def _judge(row: Notification | None, task: Task | None, user_id: int) -> Draft:
     if row is None:
         raise MemberError(errors.stale_button())
     if row.user_id != user_id:
-        raise MemberError(errors.not_your_try())
+        raise MemberError(errors.not_your_try(), of_another=True)
     if task is not None and task.status is TaskStatus.FINISHED:
-        raise MemberError(errors.came_after_all(task.title))
+        raise MemberError(errors.came_after_all(task.title), of_another=True)
     if task is not None and task.status not in rows.ENDED_BADLY:
         raise MemberError(errors.unfinished(task.title))
     draft = row.draft or _of(row, task)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bot.servers.limits import Limits
 from bot.songs.finding import post_of
 from bot.songs.orders import Ordered, Requester, order
-from bot.songs.performances import Performances
+from bot.songs.performances import CONTINUE, Performances
 from bot.tasks.new import new_task, order_key
 from bot.vidgo import CoverArt, CoverAudio, ExtendMusic, GenerateMusic, SubmitRequest, load_request
 from bot.words import cards
@@ -15,7 +15,8 @@ from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
 from storage import notifications
 from storage.database import Database, Transaction
-from storage.notifications import pictures, posts
+from storage.notifications import drafts, pictures, posts
+from storage.notifications.drafts import Draft, Making
 from storage.planned import Gone
 from storage.songs import files as file_rows
 from storage.songs import library, likes
@@ -116,10 +117,14 @@ class Posted:
             task, _ = await self._pressed(transaction, requester.user_id, notification_id, message_id)
             request = _request_of(task, self._version)
             source: File | None = None
-            if isinstance(request, CoverAudio) and task.source_id is not None:
+            if isinstance(request, CoverAudio | ExtendMusic) and task.source_id is not None:
                 versions = _with_audio(await file_rows.of(transaction, task.source_id))
                 source = _source_of(task, request, versions)
                 await library.add(transaction, [requester.user_id], versions, "song", self._clock())
+            draft = _draft_of(request, source)
+            # Words are shown in the server in which they were typed.
+            if draft is not None and task.guild_id == requester.guild_id:
+                await drafts.keep(transaction, requester.notification_id, draft)
         if isinstance(request, CoverAudio):
             if source is None:
                 raise MemberError(errors.not_again(task.title))
@@ -161,13 +166,32 @@ def _request_of(task: Task, version: str) -> SubmitRequest:
         raise MemberError(errors.not_again(task.title)) from None
 
 
-def _source_of(task: Task, request: CoverAudio, versions: list[File]) -> File | None:
-    """Return the version from which a performance was made, which only its order's key remembers."""
+def _source_of(task: Task, request: CoverAudio | ExtendMusic, versions: list[File]) -> File | None:
+    """Return the version from which something was made; that of a performance only its order's key remembers."""
+    if isinstance(request, ExtendMusic):
+        return next((file for file in versions if file.audio_id == request.audio_id), None)
     for file in versions:
         style = request.style.casefold()
         if task.order_key == order_key(CoverAudio.model, task.source_id, file.position, style):
             return file
     return next(iter(versions), None)
+
+
+def _draft_of(request: SubmitRequest, source: File | None) -> Draft | None:
+    """Return what would have to be typed to order the same, None where nobody knows from which song."""
+    if isinstance(request, GenerateMusic):
+        words = request.prompt, request.style or "", request.title or ""
+        return Draft(Making.SONG, None, *words, request.instrumental)
+    if source is None:
+        return None
+    track = cards.track_value(source)
+    if isinstance(request, CoverAudio):
+        return Draft(Making.STYLE, track, style=request.style)
+    if isinstance(request, ExtendMusic):
+        prompt = request.prompt if request.prompt not in (None, CONTINUE) else ""
+        at = "" if request.continue_at is None else f"{request.continue_at:g}"
+        return Draft(Making.EXTENSION, track, prompt or "", at=at)
+    return None
 
 
 def _with_audio(files: list[File]) -> list[File]:

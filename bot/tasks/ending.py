@@ -53,6 +53,7 @@ class Ending:
                 before = await rows.lock(transaction, task.id)
                 finished = await rows.finish(transaction, task.id, report.task_id, now, report.credits)
                 await usage.spend(transaction, finished)
+                await file_rows.drop_recording(transaction, task.id)
                 await file_rows.add(transaction, files)
                 # Who waits for it is asked here, where nobody can be forgotten in between.
                 requesters = await notifications.requesters_of(transaction, task.id)
@@ -87,6 +88,7 @@ class Ending:
             async with self._database.write() as transaction:
                 task = await end(transaction, task_id, kind, reason, now)
                 await usage.give_back(transaction, task, failed=True)
+                await file_rows.drop_recording(transaction, task_id)
                 await notifications.make_due(transaction, task_id, now)
                 if status is TaskStatus.GIVEN_UP or kind in PAID_FOR_NOTHING:
                     await alarms.give_up(transaction, task_id, now)

@@ -9,6 +9,7 @@ from storage import tasks as rows
 from storage.database import Transaction
 from storage.planned import Gone
 from storage.servers import usage
+from storage.songs import files
 
 
 async def drop_unwanted(transaction: Transaction, task_id: str, now: float) -> None:
@@ -18,6 +19,7 @@ async def drop_unwanted(transaction: Transaction, task_id: str, now: float) -> N
     with suppress(Gone):
         dropped = await rows.drop(transaction, task_id, now)
         await usage.give_back(transaction, dropped, failed=False)
+        await files.drop_recording(transaction, task_id)
 
 
 async def withdraw(transaction: Transaction, notification_id: str, now: float) -> None:

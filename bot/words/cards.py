@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -10,7 +9,7 @@ import discord
 from bot.vidgo import CoverArt
 from bot.words import forms
 from bot.words.sentences import labels
-from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean, escape
+from bot.words.text import clean
 from storage.notifications import Notification
 from storage.songs.files import File
 from storage.songs.library import Song
@@ -20,29 +19,6 @@ CHOICE_LIMIT = 100
 CUSTOM_ID_LIMIT = 100
 CONTENT_LIMIT = 2000
 COLOUR = 0x5B8DEF
-
-
-@dataclass(frozen=True, slots=True)
-class SongDetails:
-    """What an embed says about a song. `duration` is in seconds."""
-
-    title: str
-    tags: str
-    duration: float | None
-
-
-def card(song: SongDetails, *, image: str | None) -> discord.Embed:
-    """Show title, tags, duration and artwork; `image` names an attachment of the same message."""
-    embed = discord.Embed(
-        title=escape(clean(song.title, TITLE_LIMIT)) or str(labels.untitled()),
-        description=escape(clean(song.tags, REASON_LIMIT)) or None,
-        colour=COLOUR,
-    )
-    if song.duration:
-        embed.add_field(name=str(labels.duration()), value=in_minutes(song.duration))
-    if image is not None:
-        embed.set_image(url=f"attachment://{image}")
-    return embed
 
 
 def fitting(content: str) -> str:
@@ -91,6 +67,11 @@ def remove_button(notification_id: str) -> discord.ui.Button[Any]:
     return discord.ui.Button(emoji="🗑️", label=str(labels.remove()), custom_id=remove_id(notification_id))
 
 
+def songs_button() -> discord.ui.Button[Any]:
+    """Make the button that opens the library of whoever presses: beside *Remove*, which never stands alone."""
+    return discord.ui.Button(emoji="🎵", label=str(labels.songs()), custom_id="library")
+
+
 def cover_button(track: str) -> discord.ui.Button[Any]:
     """Make the *Cover* button."""
     return discord.ui.Button(
@@ -108,7 +89,7 @@ def refusal_view(row: Notification, task: Task | None, support_url: str | None) 
 
 def failed_buttons(row: Notification, task: Task) -> discord.ui.View:
     """Make the buttons under a public message that says why there is no result."""
-    return finished([*_once_more(row, task), remove_button(row.id)])
+    return finished([*(_once_more(row, task) or [songs_button()]), remove_button(row.id)])
 
 
 def _once_more(row: Notification, task: Task | None) -> list[discord.ui.Button[Any]]:
@@ -147,6 +128,16 @@ def finished(buttons: list[discord.ui.Button[Any]]) -> discord.ui.View:
         view.add_item(button)
     view.stop()
     return view
+
+
+def in_direct_message(view: discord.ui.View) -> discord.ui.View:
+    """Return what is left of a message's buttons where no song can be ordered, so that many would only refuse."""
+    left = [item for item in view.children if isinstance(item, discord.ui.Button) and _works_anywhere(item)]
+    return finished(left if len(left) > 1 else [songs_button(), *left])
+
+
+def _works_anywhere(button: discord.ui.Button[Any]) -> bool:
+    return button.url is not None or str(button.custom_id).partition(":")[0] in ("library", "like", "keep", "remove")
 
 
 def variant(song: Song) -> str:

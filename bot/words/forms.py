@@ -89,7 +89,7 @@ def _extension_fields(draft: Draft) -> list[ui.Label[ui.Modal]]:
             Text("Empty: as it was."),
         ),
         _label(
-            Text("From when on"),
+            Text("Where to start"),
             _typed("at", draft.at, AT_LIMIT),
             Text("Seconds, or minutes and seconds such as 1:30. Empty: from its end."),
         ),

@@ -144,7 +144,9 @@ def buttons(notification_id: str, offers: Offers) -> discord.ui.View:
         does.append(version_button(notification_id, offers.other))
     if offers.likes is not None:
         does += [like_button(notification_id, offers.likes), keep_button(notification_id)]
-    # What destroys never stands in a row by itself where there is another.
+    # What destroys never stands alone.
+    if not makes and not does:
+        makes.append(cards.songs_button())
     (does or makes).append(cards.remove_button(notification_id))
     chooses = [picture_button(notification_id, number, is_chosen=number == offers.chosen) for number in offers.pictures]
     return cards.finished([button for row, group in enumerate((makes, does, chooses)) for button in _in(row, group)])

@@ -19,12 +19,15 @@ def name_of(file_name: str, title: str | None) -> str:
     return clean(title or file_name.rpartition(".")[0] or file_name, NAME_LIMIT) or str(Text("Untitled"))
 
 
-def style_form(recording_id: str, name: str) -> ui.Modal:
-    """Make the form that asks in which style a recording is performed."""
+def style_form(recording_id: str, name: str, style: str = "") -> ui.Modal:
+    """Make the form that asks in which style a recording is performed, with what was typed before."""
     form = ui.Modal(title=str(Text("Cover this recording")), custom_id=f"{CUSTOM_ID}{recording_id}", timeout=None)
     form.add_item(ui.TextDisplay(str(yours_to_use(name))))
     field: ui.TextInput[ui.Modal] = ui.TextInput(
-        custom_id="style", style=discord.TextStyle.paragraph, max_length=STYLE_LIMIT
+        custom_id="style",
+        style=discord.TextStyle.paragraph,
+        default=style[:STYLE_LIMIT] or None,
+        max_length=STYLE_LIMIT,
     )
     hint = str(Text("Such as: acoustic folk, female voice"))
     form.add_item(ui.Label(text=str(Text("Style")), description=hint, component=field))
@@ -54,7 +57,7 @@ def nothing_to_cover() -> Text:
 
 def not_audio(name: str) -> Text:
     return Text(
-        "**{title}** is no MP3, WAV, FLAC, Ogg or M4A file by its content, so I cannot have it covered. No credits "
+        "**{title}** is not an MP3, WAV, FLAC, Ogg or M4A file by its content, so I cannot have it covered. No credits "
         "were used.",
         title=name,
     )
@@ -93,5 +96,5 @@ def not_fetched(name: str) -> Text:
     )
 
 
-def form_is_old() -> Text:
-    return Text("This form is too old: I no longer know its recording. No credits were used; choose the file again.")
+def no_longer_known() -> Text:
+    return Text("I no longer know that recording. No credits were used; choose the file again.")

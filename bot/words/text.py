@@ -90,7 +90,7 @@ class Sentences(Text):
         self._texts = texts
 
     def __str__(self) -> str:
-        return " ".join(map(str, self._texts))
+        return " ".join(map(str, self._texts)).replace("。 ", "。")  # as Japanese has it
 
 
 def _n(template: str) -> str:

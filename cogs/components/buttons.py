@@ -7,7 +7,7 @@ from contextlib import suppress
 import discord
 
 from bot.gateway.client import Client
-from bot.songs.orders import Answer, Ordered, Requester
+from bot.songs.orders import Answer
 from bot.words.sentences import answers, errors, limits
 from bot.words.sentences.errors import MemberError
 from cogs.components.items import NOTIFICATION, TRACK, Component, message_id
@@ -20,11 +20,9 @@ class CoverButton(Component, template=rf"cover:{TRACK}"):
         """Do what `/cover` does with the song of this message; a custom id altered by hand changes nothing."""
         use = interaction.client.use_cases
 
-        async def work(requester: Requester) -> Ordered:
-            track = await use.songs.from_post(requester.user_id, message_id(interaction))
-            return await use.covers.cover(requester, track)
-
-        await use.interactions.order(interaction, work)
+        await use.interactions.order(
+            interaction, lambda requester: use.drafts.cover_post(requester, message_id(interaction))
+        )
 
 
 class StopButton(Component, template=rf"stop:{NOTIFICATION}"):

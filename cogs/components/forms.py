@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 import discord
 
 from bot.gateway.client import Client
 from bot.songs.drafts import filled_in
 from bot.songs.orders import Ordered, Requester
-from bot.words import forms
+from bot.words import forms, recordings
 from bot.words.forms import CUSTOM_ID
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
+from cogs.components.fields import fields_of
 from cogs.components.items import NOTIFICATION, TRACK, Component, message_id
 from storage.notifications.drafts import Draft, Making
 
@@ -26,14 +26,18 @@ class _SongFormButton(Component, template=r"(?!)"):
 
     async def press(self, interaction: discord.Interaction[Client]) -> None:
         """Open the form, unless its order would be refused."""
-        use = interaction.client.use_cases
+        await open_form(interaction, self.making, self._match["track"])
 
-        async def make() -> discord.ui.Modal:
-            track = self._match["track"]
-            title = await use.drafts.check_song(interaction.user.id, message_id(interaction), track)
-            return forms.form(Draft(self.making, track=track), title=title)
 
-        await use.interactions.open(interaction, make)
+async def open_form(interaction: discord.Interaction[Client], making: Making, track: str) -> None:
+    """Open the form for an order from a song, unless it would be refused."""
+    use = interaction.client.use_cases
+
+    async def make() -> discord.ui.Modal:
+        title = await use.drafts.check_song(interaction.user.id, message_id(interaction), track)
+        return forms.form(Draft(making, track=track), title=title)
+
+    await use.interactions.open(interaction, make)
 
 
 class StyleButton(_SongFormButton, template=rf"style:{TRACK}"):
@@ -70,6 +74,8 @@ class ChangeButton(Component, template=rf"change:{NOTIFICATION}"):
 
         async def make() -> discord.ui.Modal:
             draft = await use.drafts.to_change(interaction.user.id, self._match["notification"])
+            if draft.making is Making.RECORDING:
+                return recordings.style_form(draft.track or "", draft.title, draft.style)
             return forms.form(draft, after=self._match["notification"])
 
         await use.interactions.open(interaction, make)
@@ -83,8 +89,7 @@ async def take_form(interaction: discord.Interaction[Client], match: re.Match[st
     if match["notification"] is not None and making is not Making.SONG:
         # Which song it is about stands with the order that came to nothing.
         before = await use.drafts.before(interaction.user.id, match["notification"], making)
-    fields = dict(_fields(cast("dict[str, Any]", interaction.data or {}).get("components")))
-    draft = None if before is None else filled_in(before, fields)
+    draft = None if before is None else filled_in(before, fields_of(interaction))
 
     async def work(requester: Requester) -> Ordered:
         if draft is None:
@@ -94,14 +99,6 @@ async def take_form(interaction: discord.Interaction[Client], match: re.Match[st
         return await use.drafts.order(requester, draft)
 
     await use.interactions.order(interaction, work, draft)
-
-
-def _fields(components: Any) -> Iterator[tuple[str, object]]:
-    """Read a form's fields, whatever was sent in their place."""
-    for item in components if isinstance(components, list) else ():
-        field = item.get("component") if isinstance(item, dict) else None
-        if isinstance(field, dict):
-            yield str(field.get("custom_id")), field.get("value")
 
 
 async def setup(client: Client) -> None:

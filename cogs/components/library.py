@@ -11,17 +11,37 @@ from typing import Any, cast
 import discord
 
 from bot.gateway.client import Client
-from bot.songs.orders import Answer, Ordered, Requester
+from bot.songs.orders import Answer
 from bot.words.pages import library as words
 from bot.words.pages.place import Page, Place
 from bot.words.sentences import answers
 from bot.words.text import Text
+from cogs.components.forms import open_form
 from cogs.components.items import TRACK, Component
+from storage.notifications.drafts import Draft, Making
 
 
-def page_answer(page: Page) -> Answer:
-    """Show a page of songs."""
+def _answer(page: Page) -> Answer:
     return Answer("", words.view(page), files=list(page.pictures.values()))
+
+
+async def show_library(interaction: discord.Interaction[Client], place: Place) -> None:
+    """Show a page of the caller's songs, with what can be done with them."""
+    use = interaction.client.use_cases
+    with tempfile.TemporaryDirectory(dir=use.directory, ignore_cleanup_errors=True) as directory:
+
+        async def work() -> Answer:
+            return _answer(await use.library.page(interaction.user.id, place, Path(directory)))
+
+        await use.interactions.reply(interaction, work)
+
+
+class LibraryButton(Component, template="library"):
+    """*My songs*, under a message that says why there is no result."""
+
+    async def press(self, interaction: discord.Interaction[Client]) -> None:
+        """Show the library of whoever presses, to them alone."""
+        await show_library(interaction, Place())
 
 
 class PageItem(
@@ -49,16 +69,14 @@ class SongButton(
     """Does something with a song of the caller's library."""
 
     async def press(self, interaction: discord.Interaction[Client]) -> None:
-        """Play, post, cover or extend the song, take it out of the library, or bring it back there."""
+        """Play, post or cover the song, take it out of the library, or bring it back there.
+
+        Pages from before have a button to extend it, which opens the form as the one of now does.
+        """
         use = interaction.client.use_cases
         action, track = self._match["action"], self._match["track"]
 
-        async def order(requester: Requester) -> Ordered:
-            if action == "post":
-                return await use.library.post(requester, track)
-            if action == "cover":
-                return await use.covers.cover(requester, track)
-            return await use.performances.extend(requester, track, None, None)
+        cover = Draft(Making.COVER, track=track)
 
         if action == "play":
             await _play(interaction, track)
@@ -66,8 +84,12 @@ class SongButton(
             await _redraw(interaction, _place_in(interaction.message), removed=track)
         elif action == "undo":
             await _redraw(interaction, _place_in(interaction.message), restored=track)
+        elif action == "extend":
+            await open_form(interaction, Making.EXTENSION, track)
+        elif action == "cover":
+            await use.interactions.order(interaction, lambda requester: use.drafts.order(requester, cover), cover)
         else:
-            await use.interactions.order(interaction, order)
+            await use.interactions.order(interaction, lambda requester: use.library.post(requester, track))
 
 
 async def _play(interaction: discord.Interaction[Client], track: str) -> None:
@@ -99,7 +121,7 @@ async def _redraw(
             elif restored is not None:
                 words_said, shown = words.brought_back(await use.library.restore(user_id, restored)), restored
             page = await use.library.page(user_id, place, Path(directory), chosen=shown, said=words_said, undo=removed)
-            return page_answer(page)
+            return _answer(page)
 
         await use.interactions.update(interaction, work)
 
@@ -123,4 +145,4 @@ def _custom_ids(components: Any) -> Iterator[str]:
 
 async def setup(client: Client) -> None:
     """Make the buttons and the menu known."""
-    client.add_dynamic_items(PageItem, SongButton)
+    client.add_dynamic_items(LibraryButton, PageItem, SongButton)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, cast
 
 import discord
 
 from bot.gateway.client import Client
-from bot.songs.orders import Ordered, Requester
 from bot.songs.recordings import Upload
 from bot.words import recordings as words
 from bot.words.sentences.errors import MemberError
+from cogs.components.fields import texts_of
+from storage.notifications.drafts import Draft, Making
 
 _SOUND = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac")
 """Names that look like sound; what a file really is, its content says when it is ordered."""
@@ -43,19 +42,8 @@ async def ask_style(interaction: discord.Interaction[Client], attachment: discor
 async def take_style(interaction: discord.Interaction[Client], match: re.Match[str]) -> None:
     """Order what a form was filled in for."""
     use = interaction.client.use_cases
-    style = "".join(_typed(cast("dict[str, Any]", interaction.data or {}).get("components") or ()))
-
-    async def work(requester: Requester) -> Ordered:
-        return await use.recordings.perform_asked(requester, match["recording"], style)
-
-    await use.interactions.order(interaction, work)
-
-
-def _typed(components: Any) -> Iterator[str]:
-    for item in components:
-        field = item.get("component") or {}
-        if field.get("custom_id") == "style" and isinstance(field.get("value"), str):
-            yield field["value"]
+    draft = Draft(Making.RECORDING, match["recording"], style=texts_of(interaction).get("style", ""))
+    await use.interactions.order(interaction, lambda requester: use.drafts.order(requester, draft))
 
 
 async def setup(client: Client) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any, cast
 
 import discord
@@ -14,6 +13,7 @@ from bot.words.pages import panel
 from bot.words.pages.panel import CUSTOM_ID, SWITCHES
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
+from cogs.components.fields import texts_of
 from cogs.components.items import Component
 from storage.servers.settings import RoleLimits
 
@@ -82,7 +82,7 @@ async def _form(interaction: discord.Interaction[Client], name: str, values: lis
 async def take_form(interaction: discord.Interaction[Client], match: re.Match[str]) -> None:
     """Set what was typed into a form, and show the panel anew."""
     use = interaction.client.use_cases
-    typed = dict(_typed(cast("dict[str, Any]", interaction.data or {}).get("components") or ()))
+    typed = texts_of(interaction)
 
     async def work() -> Answer:
         guild_id, user_id = require_manager(interaction), interaction.user.id
@@ -99,13 +99,6 @@ async def take_form(interaction: discord.Interaction[Client], match: re.Match[st
         return await show_panel(interaction, interaction.client)
 
     await use.interactions.update(interaction, work)
-
-
-def _typed(components: Any) -> Iterator[tuple[str, str]]:
-    for item in components:
-        field = item.get("component") or {}
-        if isinstance(field.get("value"), str):
-            yield str(field.get("custom_id")), field["value"]
 
 
 async def setup(client: Client) -> None:

@@ -28,10 +28,11 @@ _LIMITS = {
 
 
 class Making(StrEnum):
-    """What an order makes: a new song, a performance in another style, a continuation, or a cover."""
+    """What an order makes: a song, a version in another style of one or of a recording, a continuation, or a cover."""
 
     SONG = "song"
     STYLE = "style"
+    RECORDING = "recording"
     EXTENSION = "extension"
     COVER = "cover"
 
@@ -45,8 +46,8 @@ class Making(StrEnum):
 class Draft:
     """An order as it was typed.
 
-    `track` is the song that it is made from; left out: the member's newest. `at` is the second from which a song goes
-    on, as it was typed. What was tried again once is `used`.
+    `track` is the song that it is made from; left out: the member's newest. Of a recording it is that one's id, and
+    `title` its name. `at` is the second from which a song goes on, as it was typed. What was tried again is `used`.
     """
 
     making: Making

@@ -26,7 +26,8 @@ files = Table(
 )
 """The files of a finished task, in VidGo's order, and what of them is in the archive.
 
-`archive_at` is when the archive tries to get what it lacks.
+`archive_at` is when the archive tries to get what it lacks. At the position 1000 stands, until the task ends, the
+member's own recording that it is made from.
 """
 
 Index("ix_files_archive_due", files.c.archive_at, **only(text("archive_at IS NOT NULL")))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 
 from storage.database import Snapshot, Transaction
 from storage.quick import quick, unless_there
@@ -33,9 +33,17 @@ class File:
     holder: str | None = None
 
 
+RECORDING = 1000
+"""In the place of a variant's number: the member's own recording that a task is made from, for as long as it lives."""
+
 _ADD = quick(unless_there(files))
 _ONE = quick(select(files).where(files.c.task_id == bindparam("task_id"), files.c.position == bindparam("position")))
-_OF = quick(select(files).where(files.c.task_id == bindparam("task_id")).order_by(files.c.position))
+_OF = quick(
+    select(files)
+    .where(files.c.task_id == bindparam("task_id"), files.c.position != RECORDING)
+    .order_by(files.c.position)
+)
+_DROP_RECORDING = quick(delete(files).where(files.c.task_id == bindparam("of_task"), files.c.position == RECORDING))
 
 
 def _file(row: Any) -> File:
@@ -58,3 +66,8 @@ async def one(snapshot: Snapshot, task_id: str, position: int) -> File | None:
 async def of(snapshot: Snapshot, task_id: str) -> list[File]:
     """Return the files of a task in VidGo's order."""
     return [_file(row) for row in await snapshot.execute(_OF, {"task_id": task_id})]
+
+
+async def drop_recording(transaction: Transaction, task_id: str) -> None:
+    """Forget the recording that a task was to be made from; the archive removes it when it tidies up."""
+    await transaction.execute(_DROP_RECORDING, {"of_task": task_id})

@@ -1,4 +1,4 @@
-"""Members' own recordings for which a form asks the style: where Discord has them. What they sound like is not kept."""
+"""Members' own recordings of the last hour: where Discord has them, to ask for a style and to try an order again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from storage.quick import quick
 from storage.schema import recordings
 
 RECORDING_SECONDS = 3600.0
-"""How long a form for a recording can be open."""
+"""How long a form for a recording can be open, and its order be tried again."""
 
 
 @dataclass(frozen=True, slots=True)

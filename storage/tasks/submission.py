@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import bindparam, case, exists, func, insert, null, select, update
+from sqlalchemy import Integer, bindparam, case, exists, func, insert, null, select, update
 
 from storage import planned
 from storage.database import Snapshot, Transaction
@@ -22,7 +22,7 @@ class Ahead:
     is_held_up: bool
 
 
-# An expression instead of the id itself, for which SQLite would look at everything older instead of all that is live.
+# Expressions instead of the id itself, for which SQLite would look at everything older instead of all that is live.
 _AHEAD = select(func.count(), func.coalesce(func.max(tasks.c.tries), 0)).where(
     IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id")
 )
@@ -42,6 +42,12 @@ _FIRST_IN_LINE = (
 )
 _STAND_BACK = change(
     TaskStatus.QUEUED, poll_at=POLL_AT, tries=case((tasks.c.tries == 0, 1), else_=tasks.c.tries), holder=None
+)
+_IN_LINE = (
+    select(tasks.c.id, tasks.c.tries)
+    .where(IS_LIVE, tasks.c.status == TaskStatus.QUEUED)
+    .order_by(tasks.c.id + "")
+    .limit(bindparam("most", type_=Integer))
 )
 _ADD = quick(insert(tasks))
 # One that VidGo had no room for waits on as it is.
@@ -102,6 +108,17 @@ async def stand_back(transaction: Transaction, task_id: str, poll_at: float) -> 
     """Stay `queued` behind those for whom VidGo has had no room."""
     transaction.wakes(Queue.POLLER)
     return await changed(transaction, _STAND_BACK, task_id, new_poll_at=poll_at)
+
+
+async def in_line(snapshot: Snapshot, most: int) -> list[tuple[str, bool]]:
+    """Return the ids of the first queued tasks in the order in which they were asked for, each with whether VidGo had
+    no room for it or for one before it.
+    """
+    found, is_held_up = [], False
+    for task_id, tries in await snapshot.execute(_IN_LINE, {"most": most}):
+        is_held_up = is_held_up or tries > 0
+        found.append((task_id, is_held_up))
+    return found
 
 
 async def add(transaction: Transaction, task: Task) -> None:

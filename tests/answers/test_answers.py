@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.discord.faults import EDITS, FIRST_ANSWERS, FOLLOW_UPS, When
-from tests.end_to_end.music import open_library
+from tests.end_to_end.music import fill_in, open_library
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
 
@@ -134,7 +134,8 @@ async def test_a_button_that_is_pressed_twice_in_a_moment_orders_once(tmp_path: 
         ada = room.person("ada")
         await ada.imports("Sea")
         page = await open_library(ada)
-        calls = await asyncio.gather(*(room.discord.press(ada.member, page, "Extend") for _ in range(2)))
+        forms = await asyncio.gather(*(room.discord.press(ada.member, page, "Extend…") for _ in range(2)))
+        calls = await asyncio.gather(*(fill_in(ada, form) for form in forms))
         words = sorted([(await call.reply()).content for call in calls])
         assert "is being made already; you get it too" in words[0]
         assert "Extending **Sea**" in words[1]
@@ -209,7 +210,7 @@ async def test_a_refusal_that_discord_does_not_take_as_a_follow_up_comes_directl
         ada = room.person("ada")
         await an_unknown_song(room, ada)
         await room.until(lambda: directly(room, ada))
-        assert "I know no song" in directly(room, ada)[0].content
+        assert "I do not know a song" in directly(room, ada)[0].content
         await closed(room)
 
 
@@ -270,7 +271,7 @@ async def test_a_thread_that_is_locked_before_a_refusal_leaves_the_direct_messag
             room.discord.lock_thread(thread)
         room.advance(5)
         await room.until(lambda: directly(room, ada))
-        assert "I know no song" in directly(room, ada)[0].content
+        assert "I do not know a song" in directly(room, ada)[0].content
 
 
 async def test_a_thread_that_is_locked_before_a_private_answer_leaves_the_direct_message(tmp_path: Path) -> None:

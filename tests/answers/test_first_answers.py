@@ -204,7 +204,7 @@ async def test_words_that_discord_does_not_take_are_said_without_the_members(tmp
         room.discord.refuse("POST", FIRST_ANSWERS, 200000, status=400, times=refused)
         call = await ada.use("music generate", prompt="the sea")
         reply = await call.reply()
-        assert reply.content == "I have your order and post the result here."
+        assert reply.content == "I have your order and will post the result here."
         assert reply.ephemeral == (refused == 2)
         await room.pass_until(lambda: posts(ada))
         assert len(room.vidgo.submissions) == 1

@@ -99,6 +99,13 @@ async def says(message: Message, words: str) -> None:
     await message.channel.wait_for(lambda one: one is message and words in one.content)
 
 
+async def fill_in(person: Person, call: Call, **values: Any) -> Call:
+    """Fill in the form that a call was answered with, and send it."""
+    await call.acknowledged()
+    assert call.modal is not None
+    return await person.world.discord.submit_modal(person.member, call, values)
+
+
 async def private_word(call: Call) -> str:
     """Return the one private sentence that a press was answered with."""
     reply = await call.reply()

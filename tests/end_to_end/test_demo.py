@@ -29,6 +29,7 @@ WIDTH = 100
 SONGS = {
     "Harbour_Lights.mp3": 20,
     "Harbour_Lights_acoustic_slow.mp3": 20,
+    "Hummed_brass_band.mp3": 12,
     "Harvest_Moon.mp3": 18,
     "Paper_Boats.mp3": 16,
 }
@@ -80,13 +81,14 @@ def check_transcript(shown: str) -> None:
     assert "\x1b" not in shown
     lines = shown.splitlines()
     assert max(map(len, lines)) <= WIDTH
-    assert len(lines) <= 100
+    assert len(lines) <= 120
     assert not [line for line in lines if line != line.rstrip()]
     assert "@ada here is your cover of Harbour Lights, in a new version." in shown
     assert "@ada here is a new version: Harbour Lights (acoustic, slow)." in shown
+    assert "@ada here is a new version of your recording Hummed." in shown
     assert "Your songs and covers · 1 to 5 of 6 with “harbour” in the title" in shown
     assert re.search(r"Covering Harvest Moon – started .*\(answered in \d+ ms\)", " ".join(shown.split()))
-    assert "covers asked for, ordered, paid and posted: 4 each. Nothing was lost" in shown
+    assert "covers asked for, ordered, paid and posted: 5 each. Nothing was lost" in shown
     assert re.search(r"\d+ requests to Discord, none of them refused", shown)
     assert not re.search(r"<t:|<@|\*\*|\\", shown)
 

@@ -75,7 +75,7 @@ TOO_LARGE = "its file is larger than any that I take"
         ("not_found", "HTTP 404", GONE),
         ("endless", f"larger than {LIMIT} bytes", TOO_LARGE),
         ("too_large", f"larger than {LIMIT} bytes", TOO_LARGE),
-        ("disguised", "where audio was promised", "is no music that I can post"),
+        ("disguised", "where audio was promised", "is not music that I can post"),
     ],
 )
 async def test_a_result_whose_audio_will_never_be_had_is_explained(
@@ -99,7 +99,7 @@ async def test_a_result_whose_audio_will_never_be_had_is_explained(
     [
         ({"kind": "not_found"}, "HTTP 404", GONE),
         ({"kind": "endless"}, "larger than", TOO_LARGE),
-        ({"kind": "bytes", "data": bytes(2000)}, "no picture that can be shown", "is no picture that I can show"),
+        ({"kind": "bytes", "data": bytes(2000)}, "no picture that can be shown", "is not a picture that I can show"),
     ],
     ids=["404", "endless", "zeros"],
 )
@@ -125,7 +125,7 @@ async def test_an_original_that_is_gone_leaves_the_artwork(bounded: World) -> No
     await ada.brings_in(song)
     result = await ada.covered()
     assert "New artwork" in result.content
-    assert "no longer to be had" in result.content
+    assert "no longer available" in result.content
     assert result.attachments == []
     assert [file.filename for file in result.files] == ["cover.png", "cover2.png"]
     # There is no song that one of them could be chosen for, and none that could be made anew.

@@ -12,8 +12,10 @@ from tests.end_to_end.music import (
     EXTEND,
     PERFORM,
     answers_noted,
+    fill_in,
     forge,
     noted,
+    open_library,
     open_music,
     post_again,
     press,
@@ -58,12 +60,6 @@ async def open_form(person: Person, call: Call) -> dict[str, Any]:
     return {field["custom_id"]: field.get("value") or field.get("default") for field in fields}
 
 
-async def submit(person: Person, call: Call, **values: Any) -> Call:
-    """Fill in a form and send it."""
-    await call.acknowledged()
-    return await person.world.discord.submit_modal(person.member, call, values)
-
-
 async def told(call: Call) -> Message:
     """Return the private message that refuses something."""
     reply = await call.reply()
@@ -82,7 +78,7 @@ async def test_without_a_prompt_a_form_opens_and_is_an_order(world: World) -> No
     ada = world.person("ada")
     call = await ada.use("music generate", style="folk")
     assert await open_form(ada, call) == {"prompt": None, "style": "folk", "title": None, "instrumental": False}
-    sent = await submit(ada, call, prompt="a song of the sea", title="Sea", instrumental=True)
+    sent = await fill_in(ada, call, prompt="a song of the sea", title="Sea", instrumental=True)
     result = await ada.result(sent)
     assert "here is your song **Sea**" in result.content
     assert orders(world)[-1].input["instrumental"] is True
@@ -99,7 +95,7 @@ async def test_other_style_under_a_post_opens_a_form(world: World, who: str) -> 
     assert await open_form(person, call) == {"style": None}
     assert call.modal is not None
     assert call.modal["title"] == f"Other style: Styled by {who}"
-    sent = await submit(person, call, style="slow waltz")
+    sent = await fill_in(person, call, style="slow waltz")
     assert "new version" in (await person.result(sent)).content
     assert orders(world, PERFORM)[-1].input["prompt"] == "slow waltz"
 
@@ -110,7 +106,7 @@ async def test_extend_opens_a_form_and_takes_minutes_and_seconds(world: World) -
     post = await post_again(ada, "Long Road")
     call = await press(ada, post, "Extend…")
     assert await open_form(ada, call) == {"prompt": None, "at": None}
-    sent = await submit(ada, call, prompt="and home again", at="1:10")
+    sent = await fill_in(ada, call, prompt="and home again", at="1:10")
     assert "extended" in (await ada.result(sent)).content
     assert orders(world, EXTEND)[-1].input["continue_at"] == 70
 
@@ -121,20 +117,20 @@ async def test_a_moment_that_is_none_comes_back_with_what_was_typed(world: World
     [choice] = await ada.type_track("Short Road")
     page = await post_again(ada, "Short Road")
     before = len(orders(world, EXTEND))
-    sent = await submit(ada, await forge(ada, page, f"lengthen:{choice.value}"), prompt="on and on", at="the end")
+    sent = await fill_in(ada, await forge(ada, page, f"lengthen:{choice.value}"), prompt="on and on", at="the end")
     refused = await told(sent)
-    assert "“the end” is no moment of a song" in refused.content
+    assert "“the end” is not a moment of a song" in refused.content
     again = await press(ada, refused, CHANGE)
     assert await open_form(ada, again) == {"prompt": "on and on", "at": "the end"}
     assert len(orders(world, EXTEND)) == before
-    assert "extended" in (await ada.result(await submit(ada, again, at=""))).content
+    assert "extended" in (await ada.result(await fill_in(ada, again, at=""))).content
 
 
 async def test_a_form_that_arrives_twice_is_one_order(world: World) -> None:
     ada = world.person("ada")
     before = len(orders(world))
     call = await ada.use("music generate")
-    sent = await submit(ada, call, prompt="only once")
+    sent = await fill_in(ada, call, prompt="only once")
     world.discord.deliver_again(sent)
     await ada.result(sent)
     assert len(orders(world)) == before + 1
@@ -150,7 +146,7 @@ async def test_what_vidgo_refuses_comes_back_filled_in_over_a_restart(world: Wor
     if by == "command":
         call = await ada.use("music generate", prompt="rude words", style="punk", title="Rude")
     else:
-        call = await submit(ada, await ada.use("music generate"), prompt="rude words", style="punk", title="Rude")
+        call = await fill_in(ada, await ada.use("music generate"), prompt="rude words", style="punk", title="Rude")
     refused = await noted(world, await ada.failure(call))
     assert refused.content == (
         "VidGo did not make **Rude**: its rules do not allow some of the words. Change them and try again. "
@@ -164,7 +160,7 @@ async def test_what_vidgo_refuses_comes_back_filled_in_over_a_restart(world: Wor
     assert await open_form(ada, again) == {
         "prompt": "rude words", "style": "punk", "title": "Rude", "instrumental": False,
     }  # fmt: skip
-    result = await ada.result(await submit(ada, again, prompt="kind words"))
+    result = await ada.result(await fill_in(ada, again, prompt="kind words"))
     assert "here is your song **Rude**" in result.content
     assert orders(world)[-1].input["prompt"] == "kind words"
 
@@ -223,6 +219,49 @@ async def test_a_failed_cover_can_be_tried_again_and_has_no_words(world: World) 
     notification = world.rows("SELECT id FROM notifications WHERE message_id = ?", failed.id)[0]["id"]
     changed = await forge(ada, failed, f"change:{notification}")
     assert "something I no longer know" in await private_word(changed)
+
+
+@pytest.mark.parametrize("what", [SONG, PERFORM, EXTEND])
+async def test_again_that_comes_to_nothing_comes_back_filled_in(world: World, what: str) -> None:
+    ada = world.person("ada")
+    bob = world.person("bob", ada.channel)
+    if what == SONG:
+        call = await ada.use("music generate", prompt="over the sea", style="folk", title="Sailing")
+        expected = {"prompt": "over the sea", "style": "folk", "title": "Sailing", "instrumental": False}
+    else:
+        await ada.imports(f"Ground of {what}", seconds=20)
+        options = {"style": "jazz"} if what == PERFORM else {"prompt": "and home", "at": 12}
+        call = await ada.use("cover" if what == PERFORM else "music extend", **options)
+        expected = {"style": "jazz"} if what == PERFORM else {"prompt": "and home", "at": "12"}
+    post = await noted(world, await ada.result(call))
+    world.vidgo.set_failure(what, "no", times=1)
+    failed = await noted(world, await bob.failure(await press(bob, post, "Again")))
+    assert [button.label for button in failed.buttons] == [TRY, CHANGE]
+    changed = await press(bob, failed, CHANGE)
+    assert await open_form(bob, changed) == expected
+    before = len(orders(world, what))
+    assert (await bob.result(await press(bob, failed, TRY))).attachments
+    assert (await bob.result(await fill_in(bob, changed, **expected))).attachments
+    assert len(orders(world, what)) == before + 2
+
+
+@pytest.mark.parametrize("by", ["under a post", "in the library", "in the menu"])
+async def test_a_cover_by_a_button_that_fails_can_be_tried_again(world: World, by: str) -> None:
+    ada = world.person("ada")
+    song = await ada.imports(f"Pressed {by}")
+    world.vidgo.set_failure(COVER, "no paint", times=1)
+    if by == "in the library":
+        call = await press(ada, await open_library(ada), "Cover")
+    else:
+        post = await post_again(ada, f"Pressed {by}")
+        if by == "under a post":
+            call = await press(ada, post, "Cover")
+        else:
+            call = await world.discord.message_menu(ada.member, post, "Cover this track")
+    failed = await noted(world, await ada.failure(call))
+    assert [button.label for button in failed.buttons] == [TRY]
+    assert "New artwork" in (await ada.result(await press(ada, failed, TRY))).content
+    assert world.submitted(song) == 2
 
 
 async def test_nobody_else_may_press_and_nothing_made_up_orders_anything(world: World) -> None:

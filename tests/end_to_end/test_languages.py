@@ -22,7 +22,7 @@ CHAT_INPUT = 1
 EXPECTED = {
     "de": {
         "unknown": "Ich kenne keinen Song „Nirgendwo“. Wähle einen aus der Liste, die beim Tippen erscheint, oder "
-        "importiere ihn mit `/music import`.",
+        "importiere ihn mit `/music import`. Es wurden keine Credits verbraucht.",
         "imported": "**Leuchtturm** ist in deiner Bibliothek. Mit `/cover` kannst du den Song covern.",
         "covering": "**Leuchtturm** wird gecovert – begonnen <t:",
         "stop": "Nicht posten",
@@ -33,14 +33,14 @@ EXPECTED = {
     },
     "ja": {
         "unknown": "「Nirgendwo」という曲は見つかりません。入力中に表示される一覧から選ぶか、`/music import` で"
-        "取り込んでください。",
+        "取り込んでください。クレジットは使われていません。",
         "imported": "**Leuchtturm** がライブラリに入りました。`/cover` でカバーできます。",
         "covering": "**Leuchtturm** をカバー中です（開始: <t:",  # noqa: RUF001 (Japanese is written so)
         "stop": "投稿しない",
         "result": "さん、🎨 **Leuchtturm** の新しいアートワークができました。新しく歌い直してみませんか？",  # noqa: RUF001 (Japanese is written so)
         "remove": "削除",
         "done": "** が完成しました: https://discord.com/channels/",
-        "refused": "VidGoは **something rude** の内容を拒否しました。VidGoの説明：「",  # noqa: RUF001 (Japanese is written so)
+        "refused": "VidGo は **something rude** の内容を拒否しました。VidGo の説明：「",  # noqa: RUF001 (Japanese is written so)
     },
 }
 
@@ -97,7 +97,7 @@ async def test_members_of_one_channel_each_read_their_own_language(polling: Worl
     assert [(await call.reply()).content for call in calls] == [
         "Du wartest gerade auf nichts.",
         "今、待っているものはありません。",
-        "You are waiting for nothing at the moment.",
+        "You are not waiting for anything at the moment.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Limits of a day against the real program: they hold when everybody orders at once, and over its death."""
+"""Daily limits against the real program: they hold when everybody orders at once, and over its death."""
 
 from __future__ import annotations
 

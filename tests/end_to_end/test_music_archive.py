@@ -248,7 +248,7 @@ async def test_a_performance_is_no_replacement_for_lost_music(keeping: World) ->
     keeping.vidgo.expire_files(song)
     path.unlink()
     result = await ada.covered("Unlike Too")
-    assert "The original's audio is no longer to be had" in result.content
+    assert "The original's audio is no longer available" in result.content
     assert result.attachments == []
     assert artwork_shown(result).content_type == "image/png"
 

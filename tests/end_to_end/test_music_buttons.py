@@ -226,7 +226,6 @@ async def test_a_forged_custom_id_is_told_so_and_changes_nothing(world: World) -
         (acknowledgement, own_removal.replace("remove", "stop")),
         (post, f"song:post:{track}"),
         (post, f"song:remove:{track}"),
-        (post, f"song:extend:{track}.7"),
         (post, f"song:post:{track}.999"),
         (post, f"forget:{ada.member.id}"),
         (post, f"forget:{'9' * 20}"),

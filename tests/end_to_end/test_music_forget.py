@@ -209,7 +209,7 @@ async def test_a_song_that_is_being_covered_is_covered_first(world: World) -> No
 async def test_what_is_not_there_cannot_be_forgotten(world: World, track: str) -> None:
     ada = world.person("ada")
     await ada.imports("Safe")
-    assert "I know no song" in (await forget(ada, track)).content
+    assert "I do not know a song" in (await forget(ada, track)).content
     assert titles(await open_library(ada)) == ["Safe"]
 
 

@@ -18,6 +18,7 @@ from tests.end_to_end.music import (
     cards,
     choose,
     eventually,
+    fill_in,
     forge,
     lines,
     menu,
@@ -202,7 +203,7 @@ async def test_each_kind_is_named_with_when_it_was_made(world: World) -> None:
         for title, card in ((card.splitlines()[0].partition(". ")[2].rstrip("*"), card) for card in shown)
     ]
     assert found[0] == ("Kinds", "extended song", "Made")
-    assert found[2] == ("Kinds (jazz)", "new performance", "Made")
+    assert found[2] == ("Kinds (jazz)", "new version", "Made")
     assert found[-2:] == [("Kinds", "cover", "Made"), ("Kinds", "song", "Added")]
     # A cover of a cover is no choice.
     await turn(ada, page, "Newer")
@@ -221,7 +222,7 @@ async def test_a_song_is_posted_covered_and_extended_by_its_buttons(world: World
     assert chosen(page) == "1. Newer One"
     await choose(ada, page, 2)
     assert chosen(page) == "2. Pressed"
-    assert labels(page) == ["Play for me", "Post", "Cover", "Extend", "Remove"]
+    assert labels(page) == ["Play for me", "Post", "Cover", "Extend…", "Remove"]
 
     call = await press(ada, page, "Post")
     assert "Here comes **Pressed**" in said(await call.reply())
@@ -234,7 +235,7 @@ async def test_a_song_is_posted_covered_and_extended_by_its_buttons(world: World
     assert "New artwork for **Pressed**" in cover.content
     assert world.submitted(song) == 1
 
-    extended = await ada.result(await press(ada, page, "Extend"))
+    extended = await ada.result(await fill_in(ada, await press(ada, page, "Extend…")))
     assert "**Pressed**, extended" in extended.content
     assert listen(extended.attachments[0].data).seconds == pytest.approx(5, abs=0.3)
     [submission] = [one for one in world.vidgo.accepted(EXTEND) if one.input["audio_id"] == song.variants[0].audio_id]
@@ -269,6 +270,18 @@ async def test_a_song_that_nobody_has_any_more_cannot_be_played(world: World) ->
     world.vidgo.expire_files(song)
     path.unlink()
     assert "Nobody has the audio of **Silent** any more" in await private_word(await press(ada, page, "Play for me"))
+
+
+async def test_a_song_that_discord_does_not_take_is_not_played(world: World) -> None:
+    ada = world.person("ada")
+    await ada.imports("Heavy", seconds=60)
+    page = await open_library(ada)
+    before, world.guild.upload_limit = world.guild.upload_limit, 20_000
+    try:
+        word = await private_word(await press(ada, page, "Play for me"))
+    finally:
+        world.guild.upload_limit = before
+    assert word == "**Heavy** is too large for Discord to take it here, so I cannot play it."
 
 
 async def test_removing_a_song_from_the_library_concerns_only_oneself_and_can_be_undone(world: World) -> None:

@@ -194,7 +194,7 @@ async def test_a_failed_performance_is_told_with_its_reason_and_may_be_tried_aga
     assert "new version" in (await ada.result(await perform(ada, "jazz"))).content
 
 
-@pytest.mark.parametrize(("style", "words"), [("   ", "in which style"), ("\u200b", "in which style")])
+@pytest.mark.parametrize(("style", "words"), [("   ", "which style you want"), ("\u200b", "which style you want")])
 async def test_a_style_of_nothing_is_refused(hidden: World, style: str, words: str) -> None:
     ada = hidden.person("ada")
     song = await ada.imports("Plain")

@@ -261,7 +261,8 @@ async def test_a_deleted_channel_sends_the_result_to_its_requester(world: World)
     assert result.pings == {ada.member.id}
     await world.bot.wait_log("cannot be changed", after=log)
     assert set(refusals(world)) == {("POST", 10003), ("PATCH", 10003)}
-    # Its buttons work there too.
+    # Its buttons work there too; those that order something, which would only refuse, are not there.
+    assert [button.label for button in result.buttons] == ["Like", "Keep", "Remove"]
     call = await world.discord.press(ada.member, result, "Remove")
     await world.discord.wait_until(lambda: result.deleted)
     assert call.followups == []

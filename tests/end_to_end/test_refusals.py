@@ -79,19 +79,19 @@ async def test_a_song_of_somebody_else_is_refused(polling: World) -> None:
     [choice] = await ada.type_track("")
     for track in (choice.value, f"{choice.value}.1", song.id):
         assert "not in your library" in await eve.refusal(await eve.cover(track))
-    assert (await eve.refusal(await eve.cover("Ada's Own"))).startswith("I know no song")
+    assert (await eve.refusal(await eve.cover("Ada's Own"))).startswith("I do not know a song")
     assert polling.submitted(song) == 0
 
 
 @pytest.mark.parametrize(
     ("track", "words"),
     [
-        ("NOSUCHTASK000001", "I know no song “NOSUCHTASK000001”"),
-        ("the one with the chorus", "I know no song “the one with the chorus”"),
-        ("0123456789abcdefghjkmnpq", "I know no song"),
-        ("..", "I know no song"),
-        ("😀" * 100, "I know no song"),
-        ("@everyone <@&1> **x**", "I know no song “@\u200beveryone \\<@\u200b&1\\> \\*\\*x\\*\\*”"),
+        ("NOSUCHTASK000001", "I do not know a song “NOSUCHTASK000001”"),
+        ("the one with the chorus", "I do not know a song “the one with the chorus”"),
+        ("0123456789abcdefghjkmnpq", "I do not know a song"),
+        ("..", "I do not know a song"),
+        ("😀" * 100, "I do not know a song"),
+        ("@everyone <@&1> **x**", "I do not know a song “@\u200beveryone \\<@\u200b&1\\> \\*\\*x\\*\\*”"),
     ],
 )
 async def test_an_unknown_track_is_refused(polling: World, track: str, words: str) -> None:
@@ -146,11 +146,11 @@ async def test_a_failed_song_is_refused(polling: World) -> None:
 async def test_what_is_no_song_is_refused(polling: World, model: str) -> None:
     ada = polling.person("ada")
     other = polling.vidgo.add_song("Only Words", model=model)
-    assert "is no music" in await ada.refusal(await ada.cover(other.id))
+    assert "is not music" in await ada.refusal(await ada.cover(other.id))
     call = await ada.use("music import", task_id=other.id)
     reply = await call.reply()
     assert reply.ephemeral
-    assert "is no music" in reply.content
+    assert "is not music" in reply.content
     assert polling.submitted(other) == 0
 
 
@@ -161,7 +161,7 @@ async def test_a_cover_is_no_song_to_cover(polling: World) -> None:
     [row] = polling.rows("SELECT id, vidgo_id FROM tasks WHERE model = ? AND title = 'Original'", COVER)
     before = len(polling.vidgo.submissions)
     for track in (row["id"], row["vidgo_id"]):
-        assert "is no music" in await ada.refusal(await ada.cover(track))
+        assert "is not music" in await ada.refusal(await ada.cover(track))
     assert len(polling.vidgo.submissions) == before
     assert polling.submitted(song) == 1
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from bot.answers.interactions import DECIDE_SECONDS
 from sandbox import music
 from tests.faults.harness import COVER, Point
+from tests.faults.members import again, choose_picture, heart
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from sandbox.discord import Member
     from sandbox.vidgo import Task
-    from tests.faults.harness import Stage
+    from tests.faults.harness import Order, Stage
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,38 @@ async def recording(stage: Stage, _: object = None) -> None:
     """Have a recording of one's own covered."""
     member, channel = stage.guild.add_member("singer"), stage.channels[0]
     file = stage.discord.attach("hummed.mp3", music.compose("Hummed", style="folk", seconds=1))
-    call = await stage.discord.slash(member, channel, "cover", file=file, style="folk")
-    stage.note("recording", member, channel, file.url, call)
+    style = f"folk, number {next(stage.numbers)}"
+    call = await stage.discord.slash(member, channel, "cover", file=file, style=style)
+    stage.note("recording", member, channel, style, call)
+
+
+async def posted_song(stage: Stage) -> Order:
+    """Have a song posted."""
+    order = await stage.generate()
+    await stage.settle()
+    return order
+
+
+async def posted_cover(stage: Stage) -> Order:
+    """Have new artwork posted, in two pictures."""
+    order = await stage.cover(stage.song())
+    await stage.settle()
+    return order
+
+
+async def ordered_again(stage: Stage, order: Order) -> None:
+    """Press *Again* under a song."""
+    await again(stage, order)
+
+
+async def liked(stage: Stage, order: Order) -> None:
+    """Press the heart under a song."""
+    await heart(stage, order)
+
+
+async def chosen_picture(stage: Stage, order: Order) -> None:
+    """Choose the second of two pictures."""
+    await choose_picture(stage, order, 2)
 
 
 async def bring_in(stage: Stage) -> tuple[Task, list[Member]]:
@@ -136,6 +167,10 @@ FLOWS = (
     Flow("cover, polling", cover, callbacks=False),
     Flow("new song", generate),
     Flow("a recording", recording),
+    Flow("a recording, polling", recording, callbacks=False),
+    Flow("again", ordered_again, prepare=posted_song),
+    Flow("a heart", liked, prepare=posted_song),
+    Flow("a picture", chosen_picture, prepare=posted_cover),
     Flow("two for one song", same_song, callbacks=False, prepare=bring_in),
     Flow("VidGo fails", failure),
     Flow("refused", refusal),
@@ -145,6 +180,7 @@ FLOWS = (
     Flow("made elsewhere", taken_over, callbacks=False),
     Flow("don't post", not_wanted),
     Flow("a queue", queue, settings=SLOWLY),
+    Flow("restart, a recording", recording, first=SUBMITTED),
     Flow("restart, acknowledged", cover, first=ACKNOWLEDGED),
     Flow("restart, submitted", cover, first=SUBMITTED),
     Flow("restart, posted", cover, first=POSTED),

@@ -23,6 +23,9 @@ IN_DOUBT = (
 )
 
 
+NOT_MADE = "VidGo could not make **Sea Song** and gives no reason. Try again later."
+
+
 def change(stage: Stage, query: str, *values: object, count: int = 1) -> None:
     """Change the database as only a bug could."""
     with closing(sqlite3.connect(stage.database)) as connection:
@@ -179,7 +182,7 @@ def host_answers(stage: Stage, order: Order, status: int, seconds: tuple[float, 
 def music_called_none(_stage: Stage, order: Order) -> None:
     whisper(
         order,
-        "**Sea Song** is finished, but the file that VidGo delivered is no music that I can post. The owner finds the "
+        "**Sea Song** is finished, but the file that VidGo delivered is not music that I can post. The owner finds the "
         "reason in the log.",
     )
 

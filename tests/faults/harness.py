@@ -33,16 +33,17 @@ COVER = "generate-music-cover"
 SONG = "generate-music"
 EXTENSION = "extend-music"
 PERFORMANCE = "upload-and-cover-audio"
-MODELS = {COVER: "task_id", SONG: "prompt", EXTENSION: "audio_id", PERFORMANCE: "upload_url"}
-"""What is ordered here, with the field of a request by which one order is told from another."""
+MODELS = {COVER: ("task_id",), SONG: ("prompt",), EXTENSION: ("audio_id",), PERFORMANCE: ("prompt", "style")}
+"""What is ordered here, with the field by which one order is told from another, in VidGo's words or ours."""
 
 SETTLE_SECONDS = 40.0
 LOOK_SECONDS = 0.05
 """How often the database is read while the harness waits for it; nothing tells it of a commit."""
 
 OPEN = ("asked", "due", "sending", "waiting")
-Kind = Literal["cover", "generate", "refused", "import", "extend", "post", "library", "forget", "recording"]
-ORDERED: dict[Kind, str] = {"cover": COVER, "generate": SONG, "extend": EXTENSION, "recording": PERFORMANCE}
+Kind = Literal["cover", "generate", "again", "refused", "import", "extend", "post", "library", "forget", "recording"]
+ORDERED: dict[Kind, str] = {"cover": COVER, "generate": SONG, "again": SONG, "extend": EXTENSION}
+ORDERED["recording"] = PERFORMANCE
 LIVE = ("queued", "submitting", "waiting", "running")
 
 
@@ -56,8 +57,8 @@ _ENDPOINTS: dict[str, Endpoint] = {
 
 def key_of(model: object, fields: object) -> tuple[str, str]:
     """Return by what an order is known, of VidGo's name for what is made and the fields of the request."""
-    name = MODELS.get(str(model), "")
-    return str(model), str(fields.get(name) if isinstance(fields, dict) else None)
+    known: dict[str, object] = fields if isinstance(fields, dict) else {}
+    return str(model), str(next((known[name] for name in MODELS.get(str(model), ()) if name in known), None))
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,8 @@ class Stage:
     reader: Reader
     orders: list[Order] = field(default_factory=list)
     presses: list[Call] = field(default_factory=list)
+    pressed: list[tuple[Order, int, Call]] = field(default_factory=list)
+    """What was pressed under the post of an order: the number of a picture, or 0 for its heart, by each member once."""
     numbers: itertools.count[int] = field(default_factory=itertools.count)
     wire: Point | None = None
     wire_trail: list[Point] = field(default_factory=list)
@@ -304,6 +307,8 @@ class Stage:
             wanted = self.rows("SELECT id, state, ack_wanted FROM notifications WHERE ack_wanted > ''")
             if open_rows or wanted:
                 return f"notifications {open_rows or wanted}"
+            if pictures := self.rows("SELECT id FROM notifications WHERE picture_wanted IS NOT NULL"):
+                return f"pictures of {pictures}"
             if archiving := self.rows("SELECT task_id FROM files WHERE archive_at <= ?", self.program.clock):
                 return f"files to archive {archiving}"
         except Unreadable as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.faults.harness import EXTENSION, SETTLE_SECONDS, Order
 
 if TYPE_CHECKING:
-    from sandbox.discord import Channel, Member, Message
+    from sandbox.discord import Call, Channel, Member, Message
     from sandbox.vidgo import Task
     from tests.faults.harness import Stage
 
@@ -56,11 +56,45 @@ async def _page(stage: Stage, order: Order) -> Message:
 
 
 async def extend(stage: Stage, member: Member, song: Task, page: Message) -> Order:
-    """Press *Extend* under a song of a page of the library."""
+    """Press *Extend…* under a song of a page of the library, and send the form as it is."""
     stage.vidgo.hold(EXTENSION)
-    button = next(one.custom_id for one in page.buttons if (one.custom_id or "").startswith("song:extend:"))
-    call = await stage.discord.press_custom_id(member, page, str(button))
+    button = next(one.custom_id for one in page.buttons if (one.custom_id or "").startswith("lengthen:"))
+    form = await stage.discord.press_custom_id(member, page, str(button))
+    await form.acknowledged()
+    call = await stage.discord.submit_modal(member, form, {})
     return stage.note("extend", member, page.channel, song.variants[0].audio_id, call)
+
+
+async def again(stage: Stage, order: Order) -> Order:
+    """Let a new member press *Again* under the post of an order."""
+    member = stage.guild.add_member(f"member{next(stage.numbers)}")
+    call = await _press(stage, order, member, "again:")
+    return stage.note("again", member, order.channel, order.key, call)
+
+
+async def heart(stage: Stage, order: Order) -> None:
+    """Let a new member press the heart under the post of an order, and wait for what comes of it."""
+    member = stage.guild.add_member(f"member{next(stage.numbers)}")
+    call = await _press(stage, order, member, "like:")
+    stage.pressed.append((order, 0, call))
+    await stage.until(lambda: call.updated or not stage.program.is_whole, "heart")
+
+
+async def choose_picture(stage: Stage, order: Order, number: int) -> None:
+    """Let the requester of a cover choose one of its pictures, and wait for what comes of it."""
+    call = await _press(stage, order, order.member, "picture:", str(number))
+    stage.pressed.append((order, number, call))
+    wanted = "SELECT 1 FROM notifications WHERE user_id = ? AND coalesce(picture_wanted, picture) = ?"
+    await stage.until(
+        lambda: not stage.program.is_whole or bool(stage.rows(wanted, order.member.id, number - 1)), "choice"
+    )
+
+
+async def _press(stage: Stage, order: Order, member: Member, begins: str, ends: str = "") -> Call:
+    [post] = stage.posts(order)
+    found = [str(one.custom_id) for one in post.buttons]
+    button = next(one for one in found if one.startswith(begins) and one.endswith(ends))
+    return await stage.discord.press_custom_id(member, post, button)
 
 
 async def forget(stage: Stage, member: Member, channel: Channel) -> Message:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from sandbox.discord.messages import delete_message
 from tests.faults import forging
 from tests.faults.audit import audit
 from tests.faults.audit.conditions import INTENT_SECONDS
@@ -145,6 +146,37 @@ async def test_a_sentence_that_could_not_be_recorded_is_excused_once(stage: Stag
     verdict = await audit(stage)
     verdict.subtract(before)
     assert list(verdict.kinds) == ["twice"]
+
+
+async def test_what_was_taken_back_in_private_is_no_falsehood(stage: Stage, before: Verdict, order: Order) -> None:
+    forging.whisper(order, forging.NOT_MADE)
+    verdict = await audit(stage)
+    verdict.subtract(before)
+    assert "falsehood" in verdict.kinds
+    delete_message(order.call.followups[-1])
+    verdict = await audit(stage)
+    verdict.subtract(before)
+    assert verdict.damages == []
+
+
+async def test_hearts_and_pictures_are_held_against_what_was_pressed(
+    stage: Stage, before: Verdict, order: Order
+) -> None:
+    call = order.call  # any of its member's will do
+    assert not call.updated
+    stage.pressed.append((order, 0, call))  # the program may have died on the way
+    verdict = await audit(stage)
+    verdict.subtract(before)
+    assert verdict.damages == []
+    call.updated = True
+    verdict = await audit(stage)
+    verdict.subtract(before)
+    assert set(verdict.kinds) == {"lost", "falsehood"}  # no like is noted, and none is shown
+    stage.pressed[-1] = (order, 2, call)
+    verdict = await audit(stage)
+    verdict.subtract(before)
+    assert list(verdict.kinds) == ["falsehood"]  # nothing is shown as chosen
+    stage.pressed.clear()
 
 
 async def test_a_post_is_never_excused(stage: Stage, before: Verdict, order: Order) -> None:

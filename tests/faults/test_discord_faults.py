@@ -148,7 +148,7 @@ async def test_a_server_error(stage: Stage, status: int, when: Literal["before",
         stage.discord.fail(method, path, status, when=when)
     cover, refused = await stage.cover(stage.song()), await stage.refused()
     assert "New artwork" in await posted(stage, cover)
-    assert "I know no song" in await told(stage, refused)
+    assert "I do not know a song" in await told(stage, refused)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -177,7 +177,7 @@ async def test_a_private_sentence_whose_answer_is_lost_may_be_said_again(stage: 
     order = await refused_late(stage)
     verdict = await assert_sound(stage)
     assert verdict.repeated == 1
-    assert "I know no song" in order.sentences[0].content
+    assert "I do not know a song" in order.sentences[0].content
 
 
 @pytest.mark.parametrize("how", ["500", "lost"])
@@ -190,7 +190,7 @@ async def test_a_private_first_answer_whose_answer_is_lost_is_said_once(stage: S
     verdict = await assert_sound(stage)
     assert verdict.repeated == 0
     [message] = order.sentences
-    assert "I know no song" in message.content
+    assert "I do not know a song" in message.content
 
 
 # The token

@@ -26,6 +26,7 @@ VALUES = {
     "bring": "</music import:1>",
     "cover": "`/cover`",
     "generate": "</music generate:1>",
+    "library": "</music library:1>",
 }
 TITLES = ["Sea Song", "**A** is done: no", "I have forgotten you.", "ein *Lied* - [x](https://x)"]
 

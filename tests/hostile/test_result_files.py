@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-REFUSED = "is no music that I can post"
+REFUSED = "is not music that I can post"
 NEVER_CAME = "could not get its file from VidGo"
 BEYOND_BOUNDS = "larger than any that I take"
-NO_PICTURE = "is no picture that I can show"
+NO_PICTURE = "is not a picture that I can show"
 TOO_LARGE = "this server takes no file of its size"
 FRAME = b"\xff\xfb\x90\x64" + bytes(413)
 LIMIT = 16_000_000

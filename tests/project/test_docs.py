@@ -192,7 +192,7 @@ def shown_buttons() -> Iterator[discord.ui.Button[Any]]:
         for item in view.walk_children():
             if isinstance(item, discord.ui.Button):
                 yield item
-    yield from (forms.retry_button(task), forms.change_button(task))
+    yield from (forms.retry_button(task), forms.change_button(task), cards.songs_button())
 
 
 async def test_every_button_is_documented_and_no_other(client: Client) -> None:

@@ -219,8 +219,8 @@ async def test_artwork_whose_host_is_down_is_never_said_to_be_gone(desk: Desk) -
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("503 Service Unavailable", "could not be got in a form that plays"),
-        ("404 Not Found", "is no longer to be had"),
+        ("503 Service Unavailable", "could not be fetched in a form that plays"),
+        ("404 Not Found", "is no longer available"),
     ],
 )
 async def test_new_artwork_comes_without_the_original_when_that_cannot_be_had(
@@ -240,7 +240,7 @@ async def test_an_original_that_vidgo_deleted_long_ago_holds_nothing_up(desk: De
     async with origin(status("404 Not Found")) as site, origin(saying(answer(PNG))) as gallery:
         original, _ = await desk.song(audio_url=site.url(), finished_at=NOW - 30 * 24 * HOUR)
         post = await desk.compose(await desk.artwork(original, gallery.url()))
-    assert "is no longer to be had" in post.content
+    assert "is no longer available" in post.content
 
 
 async def test_an_old_song_outlives_artwork_that_hangs_and_a_composer_that_is_stopped(desk: Desk) -> None:

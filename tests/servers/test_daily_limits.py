@@ -1,4 +1,4 @@
-"""Limits of a day: what counts against them, what is given back, and what a member is told."""
+"""Daily limits: what counts against them, what is given back, and what a member is told."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_nobody_orders_what_is_not_allowed_and_a_server_has_a_limit_too(tm
         ada, bob = room.person("ada"), room.person("bob")
         song = await ada.imports("Sea Song")
         assert await ada.refusal(await ada.cover(song.id)) == (
-            "Covers are not allowed to you in this server. No credits were used."
+            "You may not order covers in this server. No credits were used."
         )
         call = await ada.use("music generate", prompt="the sea")
         # Where the server's limit leaves less than the member's, it is the one that is told.

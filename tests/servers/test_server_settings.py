@@ -86,7 +86,7 @@ async def test_limits_are_set_for_the_server_and_by_role(tmp_path: Path) -> None
             assert "today" not in (await (await bob.use("music generate", prompt=words)).reply()).content
         # What is no number changes nothing.
         refused = await fill(room, mia, await press(room, mia, panel, "limits"), songs="many")
-        assert "“many” is no limit" in (await refused.reply()).content
+        assert "“many” is not a limit" in (await refused.reply()).content
         assert "1 new songs" in shown(panel)
         # A role is taken back by leaving both empty.
         call = await room.discord.select(mia.member, panel, "settings:role", [fans])

@@ -55,7 +55,7 @@ def _steps(mention: Mention) -> list[str]:
 
 def _commands() -> list[tuple[str, Text]]:
     return [
-        ("cover", Text("covers a song; without a choice the newest")),
+        ("cover", Text("covers a song, without a choice the newest, or a recording of yours")),
         ("music generate", Text("makes a new song")),
         ("music extend", Text("continues a song")),
         ("music import", Text("imports a song by its VidGo id")),
@@ -68,6 +68,10 @@ def _commands() -> list[tuple[str, Text]]:
 def _buttons() -> list[tuple[Text, Text]]:
     return [
         (labels.cover(), Text("under a song: covers it for you")),
+        (labels.other_style(), Text("under a song: makes a new version in the style that you give")),
+        (labels.lengthen(), Text("under a song: continues it as you say")),
+        (labels.again(), Text("under a song: orders the same once more")),
+        (labels.keep(), Text("under a song: takes it into your library")),
         (labels.stop(), Text("while you wait: nothing is posted")),
         (labels.remove(), Text("under a post of yours: deletes it")),
         (labels.download(), Text("where a file is too large to be posted: fetches it")),
@@ -79,7 +83,7 @@ def _limits(left: Sequence[Left], starts_anew: float) -> str:
     lines += [str(limits.left_in_server(one.in_server)) for one in left if one.in_server is not None]
     lines = list(dict.fromkeys(lines))  # the server's is said once
     if any(one.limit != NO_LIMIT or one.in_server is not None for one in left):
-        lines.append(str(Text("Limits start anew {when}.", when=Raw(f"<t:{int(starts_anew)}:R>"))))
+        lines.append(str(Text("Limits reset {when}.", when=Raw(f"<t:{int(starts_anew)}:R>"))))
     lines.append(str(Text("A cover with a style counts as a song. What fails is given back.")))
     return "\n".join(lines)
 

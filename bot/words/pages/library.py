@@ -7,6 +7,7 @@ from typing import Any
 import discord
 from discord import ui
 
+from bot.words import posted
 from bot.words.cards import COLOUR, in_minutes, track_value, variant
 from bot.words.commands import mention
 from bot.words.pages.place import Page, Place
@@ -25,7 +26,7 @@ _OPTION_LIMIT = 100
 _KEPT_LATER_SECONDS = 60.0
 """What came into a library this long after it was made was added there."""
 
-_SIGNS = {"play": "🎧", "post": "📣", "cover": "🎨", "extend": "⏭️", "remove": "🗑️", "undo": "↩️"}
+_SIGNS = {"play": "🎧", "post": "📣", "cover": "🎨", "remove": "🗑️", "undo": "↩️"}
 
 Items = list[ui.Item[ui.LayoutView]]
 
@@ -59,7 +60,7 @@ def brought_back(title: str) -> Text:
 
 def too_late_to_undo() -> Text:
     return Text(
-        "That song cannot be brought back any more. Bring it in anew with {bring}, or make it anew.",
+        "That song cannot be brought back any more. Import it again with {bring}, or make it again.",
         bring=mention("music import"),
     )
 
@@ -142,8 +143,11 @@ def _menu(page: Page) -> ui.Select[Any]:
 
 
 def _actions(song: Song) -> list[ui.Button[Any]]:
-    names = ("play", "post", "cover", "extend", "remove") if song.kind == "song" else ("play", "post", "remove")
-    return [_action(name, track_value(song)) for name in names]
+    track = track_value(song)
+    if song.kind != "song":
+        return [_action(name, track) for name in ("play", "post", "remove")]
+    made = [_action(name, track) for name in ("play", "post", "cover")]
+    return [*made, posted.lengthen_button(track), _action("remove", track)]
 
 
 def _action(name: str, track: str) -> ui.Button[Any]:

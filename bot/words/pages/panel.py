@@ -198,12 +198,12 @@ def _button(name: str) -> ui.Button[ui.LayoutView]:
 def limits_form(server: Server) -> ui.Modal:
     """Make the form for the limits of members."""
     given = RoleLimits(server.covers_per_user, server.songs_per_user)
-    return _limits_form("limits", str(Text("Limits of a day")), given)
+    return _limits_form("limits", str(Text("Daily limits")), given)
 
 
 def role_form(role: int, given: RoleLimits) -> ui.Modal:
     """Make the form for the limits of members with a role."""
-    return _limits_form(f"role:{role}", str(Text("Limits of a day, for a role")), given)
+    return _limits_form(f"role:{role}", str(Text("Daily limits for a role")), given)
 
 
 def welcome_form(server: Server) -> ui.Modal:

@@ -30,7 +30,7 @@ def removed(title: str) -> Text:
 
 
 def nothing_running() -> Text:
-    return Text("You are waiting for nothing at the moment.")
+    return Text("You are not waiting for anything at the moment.")
 
 
 def song_forgotten(title: str) -> Text:

@@ -12,12 +12,21 @@ from storage.tasks import Task
 
 
 class MemberError(Exception):
-    """Something a member has to be told, privately; carries the sentence, and the buttons under it if it has any."""
+    """Something a member has to be told, privately; carries the sentence, and the buttons under it if it has any.
 
-    def __init__(self, text: Text, view: discord.ui.View | None = None) -> None:
+    It may be said of another order than the one that it refuses, which may have cost something: `of_another`.
+    """
+
+    def __init__(self, text: Text, view: discord.ui.View | None = None, *, of_another: bool = False) -> None:
         super().__init__(text.template)
         self.text = text
         self.view = view
+        self._says_all = of_another or view is not None or reasons.nothing_used().template[:-1] in text.template
+
+    @property
+    def refusal(self) -> Text:
+        """Return what is told where it ends an order: with that nothing was paid, where that is news."""
+        return self.text if self._says_all else Sentences(self.text, reasons.nothing_used())
 
 
 def no_songs() -> Text:
@@ -30,7 +39,8 @@ def no_songs() -> Text:
 
 def unknown_track(track: str) -> Text:
     return Text(
-        "I know no song “{track}”. Pick one from the list that appears while you type, or import it with {bring}.",
+        "I do not know a song “{track}”. Pick one from the list that appears while you type, or import it with "
+        "{bring}.",
         track=track,
         bring=mention("music import"),
     )
@@ -52,7 +62,7 @@ def failed_track(title: str) -> Text:
 
 
 def not_a_song() -> Text:
-    return Text("What VidGo made under that id is no music. Use the id of a song.")
+    return Text("What VidGo made under that id is not music. Use the id of a song.")
 
 
 def not_again(title: str) -> Text:
@@ -127,7 +137,7 @@ def too_long(title: str, minutes: int) -> Text:
 
 
 def no_style() -> Text:
-    return Text("Say in which style, such as: acoustic folk, female voice.")
+    return Text("Say which style you want, such as: acoustic folk, female voice.")
 
 
 def source_out_of_reach(title: str, *, kept: bool) -> Text:
@@ -142,7 +152,7 @@ def source_out_of_reach(title: str, *, kept: bool) -> Text:
 
 def audio_not_now(title: str) -> Text:
     return Text(
-        "The audio of **{title}** cannot be had at the moment. No credits were used; try again later.", title=title
+        "I cannot get the audio of **{title}** at the moment. No credits were used; try again later.", title=title
     )
 
 
@@ -187,13 +197,11 @@ def managers_only() -> Text:
 
 
 def not_a_limit(typed: str) -> Text:
-    return Text("“{typed}” is no limit. Type a number from 0 to 1000000, -1 for no limit, or nothing.", typed=typed)
+    return Text("“{typed}” is not a limit. Type a number from 0 to 1000000, -1 for no limit, or nothing.", typed=typed)
 
 
 def too_many_roles(most: int) -> Text:
-    return Text(
-        "At most {limit} roles can have limits of their own. Take those of another role back first.", limit=most
-    )
+    return Text("At most {limit} roles can have limits of their own. Clear those of another role first.", limit=most)
 
 
 def not_in_this_channel(channels: list[int]) -> Text:
@@ -239,7 +247,7 @@ def too_much_typed(limit: int) -> Text:
 
 def not_a_moment(typed: str) -> Text:
     return Text(
-        "“{typed}” is no moment of a song. Type seconds, or minutes and seconds such as 1:30. No credits were used.",
+        "“{typed}” is not a moment of a song. Type seconds, or minutes and seconds such as 1:30. No credits were used.",
         typed=typed,
     )
 

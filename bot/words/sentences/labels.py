@@ -10,7 +10,7 @@ from storage.songs.library import Song
 def kind_of(song: Song) -> Text:
     if song.model == CoverAudio.model:
         # Translators: what a song in the library is.
-        return Text("new performance")
+        return Text("new version")
     if song.model == ExtendMusic.model:
         return Text("extended song")
     if song.kind == "cover":
@@ -23,7 +23,6 @@ _ACTIONS = {
     "play": _n("Play for me"),
     "post": _n("Post"),
     "cover": _n("Cover"),
-    "extend": _n("Extend"),
     "remove": _n("Remove"),
     "undo": _n("Undo"),
 }
@@ -110,6 +109,11 @@ def original_music() -> Text:
     return Text("The music is the original's.")
 
 
+def songs() -> Text:
+    # Translators: a button under a message that says why there is no result; it opens the presser's own library
+    return Text("My songs")
+
+
 def remove() -> Text:
     # Translators: a button under a posted message
     return Text("Remove")
@@ -135,10 +139,6 @@ def forget() -> Text:
 def cancel() -> Text:
     # Translators: a button beside one that does something which cannot be undone
     return Text("Cancel")
-
-
-def duration() -> Text:
-    return Text("Duration")
 
 
 def untitled() -> Text:

@@ -46,20 +46,18 @@ class Left:
 def reached(kind: Kind, limit: int, starts_anew: float) -> Text:
     if limit == 0:
         if kind is Kind.COVER:
-            return Text("Covers are not allowed to you in this server. No credits were used.")
-        return Text("New songs are not allowed to you in this server. No credits were used.")
+            return Text("You may not order covers in this server. No credits were used.")
+        return Text("You may not order new songs in this server. No credits were used.")
     when, until = Raw(f"<t:{int(starts_anew)}:R>"), Raw(f"<t:{int(starts_anew)}:t>")
     if kind is Kind.COVER:
         return Text(
-            "Your limit of covers for today ({limit}) is reached. It starts anew {when}, at {until}. No credits "
-            "were used.",
+            "Your limit of covers for today ({limit}) is reached. It resets {when}, at {until}. No credits were used.",
             limit=limit,
             when=when,
             until=until,
         )
     return Text(
-        "Your limit of new songs for today ({limit}) is reached. It starts anew {when}, at {until}. No credits "
-        "were used.",
+        "Your limit of new songs for today ({limit}) is reached. It resets {when}, at {until}. No credits were used.",
         limit=limit,
         when=when,
         until=until,
@@ -68,9 +66,9 @@ def reached(kind: Kind, limit: int, starts_anew: float) -> Text:
 
 def reached_by_server(limit: int, starts_anew: float) -> Text:
     if limit == 0:
-        return Text("No songs may be made in this server at the moment.")
+        return Text("No songs may be made in this server at the moment. No credits were used.")
     return Text(
-        "This server's limit of orders for today ({limit}) is reached. It starts anew {when}, at {until}. No credits "
+        "This server's limit of orders for today ({limit}) is reached. It resets {when}, at {until}. No credits "
         "were used.",
         limit=limit,
         when=Raw(f"<t:{int(starts_anew)}:R>"),

@@ -99,7 +99,7 @@ def first_steps() -> Text:
 
 
 def nowhere(server: str) -> Text:
-    return Text("I may write in no channel of **{server}**, so I tell you instead.", server=server)
+    return Text("I may not write in any channel of **{server}**, so I tell you instead.", server=server)
 
 
 def lacking(channels: list[str], more: int, names: list[str]) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.vidgo import CoverArt, CoverAudio, ExtendMusic
+from bot.words.commands import mention
 from bot.words.text import Raw, Text
 from storage.tasks import Task
 
@@ -25,11 +26,11 @@ def result(task: Task, title: str, *, artwork_only: bool, user_id: int) -> Text:
 def artwork_alone(title: str, *, is_gone: bool) -> Text:
     if is_gone:
         return Text(
-            "🎨 New artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.",
+            "🎨 New artwork for **{title}**. The original's audio is no longer available, so it comes alone.",
             title=title,
         )
     return Text(
-        "🎨 New artwork for **{title}**. The original's audio could not be got in a form that plays, so it comes "
+        "🎨 New artwork for **{title}**. The original's audio could not be fetched in a form that plays, so it comes "
         "alone.",
         title=title,
     )
@@ -53,7 +54,7 @@ def file_lost(title: str) -> Text:
 
 def file_refused(title: str) -> Text:
     return Text(
-        "**{title}** is finished, but the file that VidGo delivered is no music that I can post. The owner finds the "
+        "**{title}** is finished, but the file that VidGo delivered is not music that I can post. The owner finds the "
         "reason in the log.",
         title=title,
     )
@@ -61,8 +62,8 @@ def file_refused(title: str) -> Text:
 
 def artwork_refused(title: str) -> Text:
     return Text(
-        "**{title}** is finished, but the artwork that VidGo delivered is no picture that I can show. The owner finds "
-        "the reason in the log.",
+        "**{title}** is finished, but the artwork that VidGo delivered is not a picture that I can show. The owner "
+        "finds the reason in the log.",
         title=title,
     )
 
@@ -93,9 +94,10 @@ def address_refused(title: str) -> Text:
 
 def post_refused(title: str) -> Text:
     return Text(
-        "**{title}** is finished, but Discord refuses its message. It is in your `/music library`; the owner of this "
+        "**{title}** is finished, but Discord refuses its message. It is in your {library}; the owner of this "
         "bot finds the reason in the log.",
         title=title,
+        library=mention("music library"),
     )
 
 

@@ -121,12 +121,17 @@ def has_reason(task: Task) -> bool:
     return task.error_kind in _WITH_REASON
 
 
+def nothing_used() -> Text:
+    """Say that an order that was refused cost nothing."""
+    return Text("No credits were used.")
+
+
 def charge(task: Task) -> Text | None:
     """Say whether an order that nothing came of was charged, where its end does not say so itself."""
     if task.error_kind in _SAY_IT:
         return None
     if task.error_kind in _NEVER_TAKEN and task.tries == 0:
-        return Text("No credits were used.")
+        return nothing_used()
     if task.error_kind == "failed":
         return Text("VidGo charges nothing for what it could not make.")
     return Text("VidGo may have charged for it.")

@@ -85,7 +85,7 @@ def acknowledgement(task: Task, subject: str, *, joined: bool, usual: float) -> 
 
 def plain() -> Text:
     """Acknowledge without any word of the member's, which Discord may have refused."""
-    return Text("I have your order and post the result here.")
+    return Text("I have your order and will post the result here.")
 
 
 def held_up(subject: str, ahead: int) -> Text:
@@ -100,7 +100,7 @@ def held_up(subject: str, ahead: int) -> Text:
 def unanswered(subject: str) -> Text:
     """Acknowledge a task that VidGo may have taken."""
     return Text(
-        "VidGo has not confirmed the order for **{title}** yet. I tell you here what comes of it.", title=subject
+        "VidGo has not confirmed the order for **{title}** yet. I will tell you here what comes of it.", title=subject
     )
 
 

@@ -18,6 +18,7 @@ from tests.faults.audit.forgetting import audit_forgetting
 from tests.faults.audit.ledgers import Ledgers
 from tests.faults.audit.owner import audit_owner
 from tests.faults.audit.payments import audit_payments, audit_tasks
+from tests.faults.audit.presses import audit_hearts, audit_pictures
 from tests.faults.audit.promptness import audit_promptness
 from tests.faults.audit.spinning import audit_spinning
 from tests.faults.audit.truths import audit_doubts, audit_sentences
@@ -38,6 +39,8 @@ RULES = (
     audit_tasks,
     audit_sentences,
     audit_doubts,
+    audit_hearts,
+    audit_pictures,
     audit_promptness,
     audit_forgetting,
     audit_owner,

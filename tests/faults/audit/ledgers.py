@@ -45,6 +45,7 @@ class Ledgers:
         self.files: list[Row] = stage.rows("SELECT * FROM files")
         self.media: list[Row] = stage.rows("SELECT * FROM media")
         self.library: list[Row] = stage.rows("SELECT * FROM library")
+        self.likes: list[Row] = stage.rows("SELECT * FROM likes")
         self.task_of = {row["id"]: row for row in self.tasks}
         self.row_of: dict[Order, Row] = {}
         """The notification of each order's result."""

@@ -92,7 +92,7 @@ OWNED: dict[str, Owned] = {
     "What I had given up on has come after all.": _answered(200),
     HELLO: _anything,
     "Begin with {generate}, or import a song with {bring}. Then {cover} makes a cover of it.": (_anything),
-    "I may write in no channel of **{server}**, so I tell you instead.": _anything,
+    "I may not write in any channel of **{server}**, so I tell you instead.": _anything,
     "In {channels} I lack {names}. Whoever manages the server can grant it.": _anything,
     "In {channels} and in {count} more channels I lack {names}. Whoever manages the server can grant it.": _anything,
 }

@@ -26,6 +26,7 @@ _SHAPES = {
     "bring": _COMMAND,
     "cover": _COMMAND,
     "generate": _COMMAND,
+    "library": _COMMAND,
     "title": r"(?:\\.|[^*\\])+?",
     "link": r"https://discord\.com/channels/\S+",
     "when": r"<t:-?\d+(?::\w)?>",
@@ -55,7 +56,7 @@ def templates() -> dict[str, str]:
     found: dict[str, str] = {}
     for file, _, template, *_ in extract_from_dir(WORDS, keywords=dict.fromkeys(MARKERS)):
         assert isinstance(template, str)
-        found.setdefault(template, file.removesuffix(".py"))
+        found.setdefault(template, Path(file).stem)
     return found
 
 

@@ -41,6 +41,11 @@ class Shown:
         return self.message.interaction_call
 
     @property
+    def taken_back(self) -> bool:
+        """Return whether it was a sentence for one member alone that is not there any more, as it was true no more."""
+        return self.message.ephemeral and self.message.deleted and not self.files
+
+    @property
     def has_audio(self) -> bool:
         """Return whether there is something to hear."""
         return any(name.lower().endswith(AUDIO) for name in self.files)

@@ -127,10 +127,10 @@ RESULTS: dict[str, Condition] = {
     "here is a new version of your recording **{title}**.": with_music,
     "here is **{title}**, extended.": with_music,
     "here is your song **{title}**.": with_music,
-    "🎨 New artwork for **{title}**. The original's audio is no longer to be had, so it comes alone.": all_of(
+    "🎨 New artwork for **{title}**. The original's audio is no longer available, so it comes alone.": all_of(
         with_artwork, source_gone
     ),
-    "🎨 New artwork for **{title}**. The original's audio could not be got in a form that plays, so it comes "
+    "🎨 New artwork for **{title}**. The original's audio could not be fetched in a form that plays, so it comes "
     "alone.": all_of(with_artwork, source_unusable),
     "🎨 New artwork for **{title}**. Want it sung anew?": all_of(
         with_artwork, demand(lambda case: case.shown.has_audio, "the post has no music")
@@ -154,9 +154,9 @@ WAITING: dict[str, Condition] = {
     ),
     "Extending **{title}** – started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
     "Making **{title}** – started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
-    "I have your order and post the result here.": under_way,
+    "I have your order and will post the result here.": under_way,
     "VidGo has no room for **{title}** yet; it is {place} in line.": queued,
-    "VidGo has not confirmed the order for **{title}** yet. I tell you here what comes of it.": unconfirmed,
+    "VidGo has not confirmed the order for **{title}** yet. I will tell you here what comes of it.": unconfirmed,
     "**{title}** is finished, but I cannot get its file yet. I keep trying, and post it as soon as I have "
     "it.": not_to_be_had,
     "**{title}** is finished, but I still cannot get its file. VidGo keeps files for about a day: until then I "
@@ -212,10 +212,10 @@ FAILED: dict[str, Condition] = {
     "VidGo could not make **{title}** and says: “{reason}”.": all_of(failed, not_made),
     "VidGo could not make **{title}** and gives no reason. Try again later.": all_of(failed, not_made),
     "**{title}** is finished, but VidGo no longer has its file, so I cannot post it.": file_gone,
-    "**{title}** is finished, but the file that VidGo delivered is no music that I can post. The owner finds the "
+    "**{title}** is finished, but the file that VidGo delivered is not music that I can post. The owner finds the "
     "reason in the log.": no_music,
-    "**{title}** is finished, but Discord refuses its message. It is in your `/music library`; the owner of this bot "
-    "finds the reason in the log.": _refused_by_discord,
+    "**{title}** is finished, but Discord refuses its message. It is in your {library}; the owner of this bot finds "
+    "the reason in the log.": _refused_by_discord,
     "**{title}** is finished, but this server takes no file of its size. The button fetches it until {until}.": (
         too_large
     ),
@@ -229,8 +229,8 @@ FAILED: dict[str, Condition] = {
     "post it.": never_came,
     "**{title}** is finished, but its file is larger than any that I take, so I cannot post it. The owner finds its "
     "size in the log.": too_large,
-    "**{title}** is finished, but the artwork that VidGo delivered is no picture that I can show. The owner finds the "
-    "reason in the log.": no_picture,
+    "**{title}** is finished, but the artwork that VidGo delivered is not a picture that I can show. The owner finds "
+    "the reason in the log.": no_picture,
 }
 """Why there is no result."""
 
@@ -239,7 +239,7 @@ RECORDING_REFUSED = (
     "In this server recordings that members upload may not be covered. No credits were used.",
     "That message carries no song of mine that I still know, and no audio file.",
     (
-        "**{title}** is no MP3, WAV, FLAC, Ogg or M4A file by its content, so I cannot have it covered. No credits "
+        "**{title}** is not an MP3, WAV, FLAC, Ogg or M4A file by its content, so I cannot have it covered. No credits "
         "were used."
     ),
     "I cannot tell how long **{title}** is; its file may be damaged. No credits were used; try another file.",
@@ -247,7 +247,7 @@ RECORDING_REFUSED = (
     "**{title}** is longer than {minutes} minutes, the longest that VidGo takes. No credits were used.",
     "**{title}** is larger than {megabytes} MB, the most that I take. No credits were used.",
     "I could not get **{title}** from Discord. No credits were used; try again, or upload it anew.",
-    "This form is too old: I no longer know its recording. No credits were used; choose the file again.",
+    "I no longer know that recording. No credits were used; choose the file again.",
 )
 """Why a recording was not covered."""
 
@@ -285,34 +285,33 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "I post songs in channels of servers that I am a member of. Use this command there.": nothing_ordered,
     "Songs are made in other channels of this server: {names}. No credits were used.": nothing_ordered,
     "In this server only whoever asked for a song can cover its post. No credits were used.": nothing_ordered,
-    "Covers are not allowed to you in this server. No credits were used.": nothing_ordered,
-    "New songs are not allowed to you in this server. No credits were used.": nothing_ordered,
-    "Your limit of covers for today ({limit}) is reached. It starts anew {when}, at {until}. No credits were used.": (
+    "You may not order covers in this server. No credits were used.": nothing_ordered,
+    "You may not order new songs in this server. No credits were used.": nothing_ordered,
+    "Your limit of covers for today ({limit}) is reached. It resets {when}, at {until}. No credits were used.": (
         nothing_ordered
     ),
-    "Your limit of new songs for today ({limit}) is reached. It starts anew {when}, at {until}. No credits were "
+    "Your limit of new songs for today ({limit}) is reached. It resets {when}, at {until}. No credits were "
     "used.": nothing_ordered,
-    "No songs may be made in this server at the moment.": nothing_ordered,
-    "This server's limit of orders for today ({limit}) is reached. It starts anew {when}, at {until}. No credits were "
+    "No songs may be made in this server at the moment. No credits were used.": nothing_ordered,
+    "This server's limit of orders for today ({limit}) is reached. It resets {when}, at {until}. No credits were "
     "used.": nothing_ordered,
     "You have no songs here yet. Make one with {generate}, or import one with {bring}.": all_of(
         no_songs, nothing_ordered
     ),
-    "I know no song “{track}”. Pick one from the list that appears while you type, or import it with {bring}.": all_of(
-        song_is(), nothing_ordered
-    ),
+    "I do not know a song “{track}”. Pick one from the list that appears while you type, or import it with "
+    "{bring}.": all_of(song_is(), nothing_ordered),
     "That song is not in your library. Import it with {bring} and its VidGo id first.": nothing_ordered,
     "**{title}** is still being made. Try again when it is finished.": unfinished,
     "**{title}** was never finished, so there is nothing to cover. Pick another song.": unfinished,
-    "What VidGo made under that id is no music. Use the id of a song.": is_cover,
+    "What VidGo made under that id is not music. Use the id of a song.": is_cover,
     "**{title}** is longer than a minute, the longest song that VidGo makes a new version of.": nothing_ordered,
     "**{title}** is longer than {minutes} minutes, the longest song that VidGo makes a new version of.": (
         nothing_ordered
     ),
-    "Say in which style, such as: acoustic folk, female voice.": nothing_ordered,
+    "Say which style you want, such as: acoustic folk, female voice.": nothing_ordered,
     "Say what the song is about, or type its lyrics. No credits were used.": nothing_ordered,
     "That is longer than the {limit} characters that fit there. No credits were used.": nothing_ordered,
-    "“{typed}” is no moment of a song. Type seconds, or minutes and seconds such as 1:30. No credits were used.": (
+    "“{typed}” is not a moment of a song. Type seconds, or minutes and seconds such as 1:30. No credits were used.": (
         nothing_ordered
     ),
     "This form belongs to something I no longer know. No credits were used.": nothing_ordered,
@@ -330,7 +329,7 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "VidGo gave no id for the audio of **{title}**, so it cannot be extended.": nothing_ordered,
     "**{title}** is only {seconds} seconds long. Choose an earlier moment.": nothing_ordered,
     "That message carries no song of mine that I still know.": nothing_ordered,
-    "The audio of **{title}** cannot be had at the moment. No credits were used; try again later.": nothing_ordered,
+    "I cannot get the audio of **{title}** at the moment. No credits were used; try again later.": nothing_ordered,
     "This command belongs to another version of me. Restart your Discord app and try again; if that does not help, "
     "wait some minutes.": nothing_ordered,
     "VidGo names an address for that song that cannot be used. Try again later, or use the id of another "
@@ -359,7 +358,7 @@ ANSWERS: dict[str, Condition] = {
         "there is such a song",
     ),
     "**{title}** is no longer in your library.": always,
-    "You are waiting for nothing at the moment.": waits_for_nothing,
+    "You are not waiting for anything at the moment.": waits_for_nothing,
     SONG_FORGOTTEN: _forgotten,
     "This removes everything I keep about you: your library, the files that nobody else needs, and what you are still "
     "waiting for. It cannot be undone. What I posted stays in its channels until somebody removes it, and VidGo keeps "
@@ -367,11 +366,11 @@ ANSWERS: dict[str, Condition] = {
     ALL_FORGOTTEN: _forgotten,
     "**{title}**, for you alone.": demand(lambda case: case.shown.has_audio, "there is nothing to hear"),
     "**{title}** is too large for Discord to take it here, so I cannot play it.": always,
-    "That song cannot be brought back any more. Bring it in anew with {bring}, or make it anew.": always,
+    "That song cannot be brought back any more. Import it again with {bring}, or make it again.": always,
     "Nothing was forgotten.": always,
     "Only members with the permission Manage Server can do that.": always,
-    "“{typed}” is no limit. Type a number from 0 to 1000000, -1 for no limit, or nothing.": always,
-    "At most {limit} roles can have limits of their own. Take those of another role back first.": always,
+    "“{typed}” is not a limit. Type a number from 0 to 1000000, -1 for no limit, or nothing.": always,
+    "At most {limit} roles can have limits of their own. Clear those of another role first.": always,
     "This button belongs to something I no longer know.": always,
     "Only the member who asked for it can choose its picture.": always,
     "A picture can be chosen under a post in a channel. Post it there from your {library}.": always,
@@ -427,7 +426,7 @@ def audit_doubts(ledgers: Ledgers, verdict: Verdict) -> None:
 
 
 def audit_sentences(ledgers: Ledgers, verdict: Verdict) -> None:
-    """Hold each sentence that was ever shown against what the ledgers say."""
+    """Hold each sentence that was ever shown against what the ledgers say, but for what was taken back in private."""
     for shown, addressed, said in ledgers.said:
         if said is None:
             verdict.note("falsehood", f"nobody has written: {shown.text}")
@@ -442,7 +441,7 @@ def audit_sentences(ledgers: Ledgers, verdict: Verdict) -> None:
                     verdict.note("falsehood", f"the owner was told “{shown.text}”, but {why}")
             elif condition is None:
                 verdict.note("falsehood", f"nobody knows when this is true: {sentence.template}")
-            elif order is not None:
+            elif order is not None and not shown.taken_back:
                 why = condition(Case(ledgers, shown, order, sentence.values))
                 if why is not None:
                     verdict.note("falsehood", f"{ledgers.name(order)} was told “{shown.text}”, but {why}")

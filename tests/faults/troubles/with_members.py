@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def a_button_is_pressed_twice(stage: Stage, scale: int) -> None:
-    """Press *Extend* twice in a moment."""
+    """Press *Extend…* twice in a moment, and send both forms."""
     for number in range(scale):
         song = stage.song()
         member = await stage.bring_in(song)

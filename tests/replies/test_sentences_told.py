@@ -1,0 +1,122 @@
+"""Sentences that members read seldom, each as it comes out of the whole program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.end_to_end.music import fill_in, open_library, press
+from tests.end_to_end.world import COVER, SONG
+from tests.tasks.room import open_room
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.asyncio
+
+NOT_READY: dict[str, Any] = {"code": 404, "error": {"message": "task not found", "type": "resource_not_found_error"}}
+
+
+@pytest.mark.parametrize(
+    ("model", "fault", "words"),
+    [
+        (
+            COVER,
+            {"status": 404, "body": NOT_READY},
+            "VidGo says that **Sea** is not ready to be covered yet. Try again in a few minutes. No credits were used.",
+        ),
+        (
+            SONG,
+            {"status": 302, "body": {}},
+            (
+                "VidGo gave an answer that I cannot read, so I do not know what became of **the sea**. Ask again in a "
+                "while. VidGo may have charged for it."
+            ),
+        ),
+    ],
+)
+async def test_what_vidgo_says_of_an_order_is_told_in_private(
+    tmp_path: Path, model: str, fault: dict[str, Any], words: str
+) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea")
+        room.vidgo.fault("submit", "status", model=model, **fault)
+        call = await (ada.cover() if model == COVER else ada.use("music generate", prompt="the sea"))
+        told, _ = await room.pass_until(lambda: next((one for one in call.followups if one.ephemeral), None))
+        assert told.content == words
+
+
+async def test_a_cover_that_somebody_else_has_comes_again_and_ends_in_one_small_line(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        bob = room.person("bob", ada.channel)
+        song = await ada.imports("Sea")
+        await bob.brings_in(song)
+        first, again = "Covering **Sea** – started <t:", "**Sea** was covered before. Here it comes again."
+        for person, words in ((ada, first), (bob, again)):
+            call = await person.cover()
+            acknowledgement = await call.reply()
+            assert "\n".join([*acknowledgement.edits, acknowledgement.content]).startswith(words)
+            await room.pass_until(lambda said=acknowledgement: "is done" in said.content)  # type: ignore[misc]
+            [post] = [one for one in ada.channel.messages if one.reference == acknowledgement.id]
+            place = f"{room.guild.id}/{ada.channel.id}/{post.id}"
+            assert acknowledgement.content == f"-# **Sea** is done: https://discord.com/channels/{place}"
+            assert acknowledgement.buttons == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "duration"),
+    [(20, "half a minute"), (60, "a minute"), (90, "1½ minutes"), (150, "2½ minutes"), (420, "7 minutes")],
+)
+async def test_it_is_told_how_long_it_usually_takes(tmp_path: Path, seconds: float, duration: str) -> None:
+    async with open_room(tmp_path, vidgo_seconds=seconds) as room:
+        ada = room.person("ada")
+        for number in range(4):
+            call = await ada.use("music generate", prompt=f"wave {number}")
+            first = (await call.reply()).content
+            await room.pass_until(lambda call=call: call.original is not None and "is done" in call.original.content)  # type: ignore[misc]
+        assert f"usually takes about {duration}." in first
+
+
+async def test_a_form_says_what_each_field_is_for(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea")
+        song = await ada.use("music generate")
+        page = await open_library(ada)
+        extension = await press(ada, page, "Extend…")
+        recording = await ada.use("cover", file=room.discord.attach("hum.mp3", b""))
+        for call, title, fields in (
+            (song, "A new song", {"What it is about, or its lyrics", "Style", "Title", "Without singing"}),
+            (extension, "Extend: Sea", {"How it goes on, or more lyrics", "Where to start"}),
+            (recording, "Cover this recording", {"Style"}),
+        ):
+            await call.acknowledged()
+            assert call.modal is not None
+            assert call.modal["title"] == title
+            labels = [one for one in call.modal["components"] if one["type"] == 18]
+            assert {one["label"] for one in labels} == fields
+            hints = [one.get("description") for one in labels]
+            assert any(hint and hint.endswith((".", "voice")) for hint in hints)
+        # Without a word the song goes on from its end, as it was.
+        sent = await fill_in(ada, extension)
+        assert "Extending **Sea**" in (await sent.reply()).content
+
+
+async def test_what_comes_to_nothing_and_has_no_words_leads_to_ones_songs(tmp_path: Path) -> None:
+    """A cover whose audio is VidGo's and whose file nobody will ever have."""
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea")
+        room.vidgo.set_result(COVER, "audio")
+        room.vidgo.set_song_files("not_found", model=COVER)
+        call = await ada.cover()
+        await room.pass_until(lambda: [one for one in ada.channel.messages if one.reference], limit=90_000)
+        [told] = [one for one in ada.channel.messages if call.original and one.reference == call.original.id]
+        assert "so I cannot post it" in told.content
+        assert [one.label for one in told.buttons] == ["My songs", "Remove"]
+        page = await (await press(ada, told, "My songs")).reply()
+        assert page.ephemeral
+        assert "Sea" in str(page.components)
