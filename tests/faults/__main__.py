@@ -43,6 +43,9 @@ ROUNDS = 200
 TASKS = 20
 SHARED_ROUNDS = 200
 SHARED_TASKS = 12
+SHARED_KINDS = (("callbacks", True, False), ("polling", False, False), ("stand-by", True, True))
+"""The rounds with three processes, each kind with whether there are callbacks, and whether one hears for all."""
+
 QUEUED = 10
 """One of so many rounds is played with orders that have to wait for their turn."""
 
@@ -187,11 +190,11 @@ async def _together(
     lane = seeds.start % LANES
     if not options.no_points:
         await _points(nursery, directory, SHARED_FLOWS[lane::LANES], report, "three: ", together(server))
-    for callbacks in (True, False):
-        name = f"three: random, {'callbacks' if callbacks else 'polling'}"
-        half = seeds[0 if callbacks else 1 :: 2]
-        told = partial(report.played, name)
-        await play_shared_rounds(nursery, directory, server, half, SHARED_TASKS, told, callbacks=callbacks)
+    for number, (name, callbacks, stand_by) in enumerate(SHARED_KINDS):
+        part, told = seeds[number :: len(SHARED_KINDS)], partial(report.played, f"three: random, {name}")
+        await play_shared_rounds(
+            nursery, directory, server, part, SHARED_TASKS, told, callbacks=callbacks, stand_by=stand_by
+        )
 
 
 async def _points(

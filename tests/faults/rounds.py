@@ -102,10 +102,10 @@ async def _die(stage: Stage, seconds: float) -> None:
     await stage.died()
 
 
-async def member(stage: Stage, seed: int, shared: list[Task]) -> None:
-    """Be somebody who asks for one thing, by chance, and may not want it any more."""
+async def member(stage: Stage, seed: int, shared: list[Task], arrival: float = ARRIVAL_SECONDS) -> None:
+    """Be somebody who asks for one thing, by chance, within some seconds, and may not want it any more."""
     chance = random.Random(seed)
-    await asyncio.sleep(chance.uniform(0, ARRIVAL_SECONDS))
+    await asyncio.sleep(chance.uniform(0, arrival))
     what = chance.random()
     if what < 0.35:
         await stage.generate()

@@ -14,9 +14,11 @@ from tests.faults.processes.disasters import (
     crash_server,
     deafen,
     hand_over,
+    hand_over_shards,
     kill,
     kill_all,
     kill_and_restart,
+    kill_who_hears,
     suspend,
 )
 from tests.faults.processes.rounds import play_rounds
@@ -43,11 +45,14 @@ def server() -> Iterator[PostgreSQL]:
     own.close()
 
 
+STANDING_BY = "who hears dies, and hands over"
+
 ORDER: dict[str, tuple[Disaster, ...]] = {
     "killed": (kill, kill_and_restart, kill_all),
     "stopped for longer than its lease": (suspend,),
     "the server dies": (crash_server,),
     "handed over, and not heard": (hand_over, deafen),
+    STANDING_BY: (kill_who_hears, hand_over_shards),
 }
 
 
@@ -66,7 +71,15 @@ async def test_nothing_is_lost_or_done_twice_by_several(
         return tmp_path_factory.mktemp("shared")
 
     await play_rounds(
-        nursery, directory, server, [seed], TASKS, played.append, callbacks=seed % 2 == 0, disasters=ORDER[name]
+        nursery,
+        directory,
+        server,
+        [seed],
+        TASKS,
+        played.append,
+        callbacks=seed % 2 == 0,
+        disasters=ORDER[name],
+        stand_by=name == STANDING_BY,
     )
     assert {one.seed: str(one.verdict) for one in played if one.verdict.damages} == {}
     show(f"{sum(one.deaths for one in played)} deaths")

@@ -66,13 +66,31 @@ async def suspend(stage: SharedStage, chance: random.Random) -> None:
         one.resume()
 
 
+async def kill_who_hears(stage: SharedStage, _chance: random.Random) -> None:
+    """Kill the process that runs the shards, so that nobody hears what is typed until one that stands by does."""
+    if (one := stage.shard_holder) is not None and not one.is_suspended:
+        one.kill()
+        await one.ended()
+        stage.deaths += 1
+
+
+async def hand_over_shards(stage: SharedStage, _chance: random.Random) -> None:
+    """Ask the process that runs the shards to end, and start it again."""
+    if (one := stage.shard_holder) is not None and not one.is_suspended:
+        await _hand_over(one)
+
+
 async def hand_over(stage: SharedStage, chance: random.Random) -> None:
     """Ask a process to end while everything is under way, and start it again."""
     if (one := _somebody(stage, chance)) is not None:
-        one.terminate()
-        code = await one.ended()
-        assert code in (0, -signal.SIGTERM), f"{one.name} ended with {code}:\n{one.log[-4000:]}"
-        await one.launch()
+        await _hand_over(one)
+
+
+async def _hand_over(one: Member) -> None:
+    one.terminate()
+    code = await one.ended()
+    assert code in (0, -signal.SIGTERM), f"{one.name} ended with {code}:\n{one.log[-4000:]}"
+    await one.launch()
 
 
 async def restart_server(stage: SharedStage, _chance: random.Random) -> None:
@@ -125,3 +143,6 @@ DISASTERS: tuple[Disaster, ...] = (
     deafen,
 )
 """What may happen, as often as it stands here."""
+
+WITH_SHARDS: tuple[Disaster, ...] = (*DISASTERS, kill_who_hears, kill_who_hears, kill_who_hears, hand_over_shards)
+"""What may happen where one hears for all."""

@@ -18,16 +18,18 @@ import aiohttp
 from aiohttp.client_reqrep import ClientRequest
 from yarl import URL
 
+from bot.gateway import client, shards
 from bot.replies.posting import Posting
 from bot.tasks import reading, submission
 from bot.tasks.submission import Submission
 from storage.notifications import Notification
 from storage.postgresql import listener
-from storage.processes import leases, process
+from storage.processes import blocks, leases, process
 from storage.processes.process import Process
 from tests.faults.crashing import Launch, Strike, be, striker, wire_place
 
 LEASE_SECONDS = 4.0
+BLOCK_SECONDS = 3.0
 CONFIRM_SECONDS = 5.0
 """Instead of five minutes: here no time is let pass at once, as leases run by the server's clock."""
 
@@ -51,6 +53,9 @@ class SharedLaunch(Launch):
 def _shorten() -> None:
     leases.LEASE_SECONDS = LEASE_SECONDS
     process.RENEW_SECONDS, process.RETRY_SECONDS, process.MARGIN_SECONDS = 0.5, 0.2, 1.0
+    blocks.BLOCK_SECONDS = BLOCK_SECONDS
+    shards.RENEW_SECONDS, shards.RETRY_SECONDS, shards.MARGIN_SECONDS = 0.5, 0.2, 0.8
+    client.IDENTIFY_SECONDS = 0.5  # the stand-in lets sessions begin as soon as they like
     listener.PING_SECONDS = listener.PONG_SECONDS = listener.UNHEARD_SECONDS = 1.0
     submission.CONFIRM_SECONDS = CONFIRM_SECONDS
     setattr(reading, "CONFIRM_SECONDS", CONFIRM_SECONDS)  # noqa: B010 (imported there from elsewhere)

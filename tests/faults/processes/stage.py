@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tests.faults.program import Nursery
     from tests.postgresql import PostgreSQL
 
+_SHARD_HOLDER = "SELECT name FROM processes JOIN shard_blocks ON shard_blocks.holder = processes.id"
+
 NAMES = ("one", "two", "three")
 AN_HOUR = 3600.0
 """How far the clock of the last process's host is off."""
@@ -100,6 +102,19 @@ class SharedStage(Stage):
         await asyncio.to_thread(self.server.start)
         self.program.outages.append(self.time.now())
 
+    @property
+    def shard_holder(self) -> Member | None:
+        """Return the process that has the lease of the shards, None where none has it or nobody can tell."""
+        with suppress(Unreadable):
+            names = {row["name"] for row in self.rows(_SHARD_HOLDER)}
+            return next((one for one in self.program.members if one.name in names and one.alive), None)
+        return None
+
+    @property
+    def is_heard(self) -> bool:
+        """Tell whether anybody gets what members type."""
+        return any(one.complete and one.connection is not None for one in self.discord.gateway.sessions)
+
     async def mend(self) -> None:
         """Let everything work and everybody live again."""
         for way in self.ways:
@@ -107,6 +122,7 @@ class SharedStage(Stage):
         for one in self.program.members:
             one.resume()
         assert await self.program.start(), f"they do not start again:\n{self.program.log}"
+        await self.until(lambda: self.is_heard, "process that runs the shards")
 
     def _heard(self, wire: str, method: str, path: str, phase: str) -> None:
         """Pass over moments on the wires: each process dies at those of its own."""
@@ -122,8 +138,12 @@ async def open_shared_stage(
     trail: bool = False,
     channels: int = 4,
     settings: Mapping[str, str] | None = None,
+    stand_by: bool = False,
 ) -> AsyncIterator[SharedStage]:
-    """Start the stand-ins and three processes on an empty database; at the end all are killed."""
+    """Start the stand-ins and three processes on an empty database; at the end all are killed.
+
+    Everybody hears every interaction, or one does and the others `stand_by`.
+    """
     clock = Time()
     async with (
         DiscordStandIn(token=TOKEN, openapi=None) as discord,
@@ -159,9 +179,8 @@ async def open_shared_stage(
                 "ARCHIVE_DIR": f"{directory}/media",
                 "PUBLIC_URL": f"http://127.0.0.1:{front.port}" if callbacks else "",
                 "PROCESS_NAME": name,
-                # Everybody hears every interaction.
                 "SHARD_COUNT": "1",
-                "SHARD_IDS": "0",
+                **({} if stand_by else {"SHARD_IDS": "0"}),
                 **(settings or {}),
             }
             home = directory / name
