@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import random
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,14 +18,15 @@ from tests.faults.audit import KINDS, Verdict
 from tests.faults.flows import FLOWS, SLOWLY
 from tests.faults.points import alone, die_at_each, find_points
 from tests.faults.processes.points import SHARED_FLOWS, together
+from tests.faults.processes.rounds import ROUNDS_PER_STAGE as SHARED_ROUNDS_PER_STAGE
 from tests.faults.processes.rounds import play_rounds as play_shared_rounds
 from tests.faults.program import open_nursery
-from tests.faults.rounds import play_rounds
+from tests.faults.rounds import ROUNDS_PER_STAGE, play_rounds
 from tests.faults.troubles import TROUBLES, play
 from tests.postgresql import PostgreSQL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.faults.flows import Flow
     from tests.faults.points import Opening, Outcome
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     Directories = Callable[[], Path]
 
 LANES = 2
-"""How much runs beside each other."""
-
 ROUNDS = 200
 TASKS = 20
 SHARED_ROUNDS = 200
@@ -79,6 +77,7 @@ class Report:
     def __init__(self) -> None:
         self.lines: dict[str, Line] = {}
         self.unreached: list[str] = []
+        self.broken: list[str] = []
 
     def died(self, outcome: Outcome, who: str = "") -> None:
         """Take in a death at a named point."""
@@ -94,6 +93,17 @@ class Report:
     def lived_through(self, trouble: Trouble, deaths: int, verdict: Verdict) -> None:
         """Take in a trouble."""
         self._add(trouble.name, deaths, verdict, f"{SCALE} times as much")
+
+    @contextmanager
+    def part(self, *names: str) -> Iterator[None]:
+        """Play a part and show its lines; one that breaks off is told at the end, and does not stop the others."""
+        try:
+            yield
+        except (AssertionError, OSError, LookupError) as error:
+            self.broken.append(f"{names[0]}: {type(error).__name__}: {error}")
+            say(f"!! broken off: {self.broken[-1]}")
+        for name in filter(self.lines.__contains__, names):
+            say(self.lines[name].show())
 
     def _add(self, name: str, deaths: int, verdict: Verdict, where: str) -> None:
         self.lines.setdefault(name, Line(name)).add(deaths, verdict)
@@ -117,7 +127,9 @@ class Report:
             "unconfirmed: paid, but VidGo's answer was lost and nobody called back, so the requester was told that.\n"
             "No protocol closes these two windows, see docs/reliability.md."
         )
-        return not total.total.damages
+        for why in self.broken:
+            say(f"broken off: {why}")
+        return not total.total.damages and not self.broken
 
 
 def row(name: str, *cells: str) -> str:
@@ -144,15 +156,8 @@ async def main(options: argparse.Namespace) -> bool:
             if not options.processes:
                 await _alone(nursery, directory, report, options, seed)
                 say(f"one process done after {time.monotonic() - started:.0f} s")
-            servers = [stack.enter_context(closing(PostgreSQL())) for _ in range(LANES)]
-            say(f"{options.shared_rounds} random rounds with three processes from seed {seed} on")
-            last = seed + options.shared_rounds
-            await asyncio.gather(
-                *(
-                    _together(nursery, directory, server, report, options, range(seed + lane, last, LANES))
-                    for lane, server in enumerate(servers)
-                )
-            )
+            if not options.alone:
+                await _all_together(nursery, directory, report, options, seed)
         fine = report.show()
     say(f"{time.monotonic() - started:.0f} s")
     return fine
@@ -162,20 +167,45 @@ async def _alone(
     nursery: Nursery, directory: Directories, report: Report, options: argparse.Namespace, seed: int
 ) -> None:
     """Break the one process of an SQLite file."""
+    lanes = range(options.lanes)
     if not options.no_points:
-        lanes = (FLOWS[number::LANES] for number in range(LANES))
-        await asyncio.gather(*(_points(nursery, directory, lane, report) for lane in lanes))
+        flows = (FLOWS[lane :: options.lanes] for lane in lanes)
+        await asyncio.gather(*(_points(nursery, directory, lane, report) for lane in flows))
     if not options.no_troubles:
-        halves = (TROUBLES[number::LANES] for number in range(LANES))
-        await asyncio.gather(*(_troubles(nursery, directory, half, report) for half in halves))
+        troubles = (TROUBLES[lane :: options.lanes] for lane in lanes)
+        await asyncio.gather(*(_troubles(nursery, directory, lane, report) for lane in troubles))
     say(f"{options.rounds} random rounds of {options.tasks} commands from seed {seed} on")
     queued, last = range(seed, seed + options.rounds // QUEUED), seed + options.rounds
     even, odd = (range(first, last, 2) for first in (queued.stop, queued.stop + 1))
+    tasks = options.tasks
+
+    async def rounds(name: str, seeds: range, *, callbacks: bool, settings: Mapping[str, str] | None = None) -> None:
+        for part in _stages(seeds, ROUNDS_PER_STAGE):
+            with report.part(name):
+                told = partial(report.played, name)
+                await play_rounds(nursery, directory, part, tasks, told, callbacks=callbacks, settings=settings)
+
     await asyncio.gather(
-        _rounds(nursery, directory, even, report, options.tasks, callbacks=True),
-        _rounds(nursery, directory, odd, report, options.tasks, callbacks=False),
-        _rounds(nursery, directory, queued, report, options.tasks, callbacks=True, settings=SLOWLY),
+        rounds("random, callbacks", even, callbacks=True),
+        rounds("random, polling", odd, callbacks=False),
+        rounds("random, queued", queued, callbacks=True, settings=SLOWLY),
     )
+
+
+async def _all_together(
+    nursery: Nursery, directory: Directories, report: Report, options: argparse.Namespace, seed: int
+) -> None:
+    """Break three processes on one server, each lane on its own."""
+    say(f"{options.shared_rounds} random rounds with three processes from seed {seed} on")
+    last = seed + options.shared_rounds
+    with ExitStack() as stack:
+        servers = [stack.enter_context(closing(PostgreSQL())) for _ in range(options.lanes)]
+        await asyncio.gather(
+            *(
+                _together(nursery, directory, server, report, options, lane, range(seed + lane, last, options.lanes))
+                for lane, server in enumerate(servers)
+            )
+        )
 
 
 async def _together(
@@ -184,17 +214,20 @@ async def _together(
     server: PostgreSQL,
     report: Report,
     options: argparse.Namespace,
+    lane: int,
     seeds: range,
 ) -> None:
-    """Break three processes on one server, with the flows and the rounds of this lane."""
-    lane = seeds.start % LANES
     if not options.no_points:
-        await _points(nursery, directory, SHARED_FLOWS[lane::LANES], report, "three: ", together(server))
-    for number, (name, callbacks, stand_by) in enumerate(SHARED_KINDS):
-        part, told = seeds[number :: len(SHARED_KINDS)], partial(report.played, f"three: random, {name}")
-        await play_shared_rounds(
-            nursery, directory, server, part, SHARED_TASKS, told, callbacks=callbacks, stand_by=stand_by
-        )
+        flows = SHARED_FLOWS[lane :: options.lanes]
+        await _points(nursery, directory, flows, report, "three: ", together(server))
+    for number, (kind, callbacks, stand_by) in enumerate(SHARED_KINDS):
+        name = f"three: random, {kind}"
+        for part in _stages(seeds[number :: len(SHARED_KINDS)], SHARED_ROUNDS_PER_STAGE):
+            with report.part(name):
+                told = partial(report.played, name)
+                await play_shared_rounds(
+                    nursery, directory, server, part, SHARED_TASKS, told, callbacks=callbacks, stand_by=stand_by
+                )
 
 
 async def _points(
@@ -206,36 +239,20 @@ async def _points(
     opening: Opening = alone,
 ) -> None:
     for flow in flows:
-        points = await find_points(nursery, directory(), flow, opening)
-        await die_at_each(nursery, directory(), flow, points, partial(report.died, who=who), opening)
-        say(f"{who}{flow.name}: died at {len(points)} points")
+        with report.part(f"{who}{flow.name}"):
+            points = await find_points(nursery, directory(), flow, opening)
+            await die_at_each(nursery, directory(), flow, points, partial(report.died, who=who), opening)
 
 
 async def _troubles(nursery: Nursery, directory: Directories, troubles: Sequence[Trouble], report: Report) -> None:
     for trouble in troubles:
-        report.lived_through(trouble, *await play(nursery, directory(), trouble, SCALE))
-        say(f"{trouble.name}: played")
+        with report.part(trouble.name):
+            report.lived_through(trouble, *await play(nursery, directory(), trouble, SCALE))
 
 
-async def _rounds(
-    nursery: Nursery,
-    directory: Directories,
-    seeds: range,
-    report: Report,
-    tasks: int,
-    *,
-    callbacks: bool,
-    settings: Mapping[str, str] | None = None,
-) -> None:
-    name = "random, queued" if settings else f"random, {'callbacks' if callbacks else 'polling'}"
-    count = itertools.count(1)
-
-    def told(played: Played) -> None:
-        report.played(name, played)
-        if (number := next(count)) % 10 == 0:
-            say(f"{name}: {number} rounds")
-
-    await play_rounds(nursery, directory, seeds, tasks, told, callbacks=callbacks, settings=settings)
+def _stages(seeds: range, size: int) -> Iterator[range]:
+    """Divide seeds into those that are played on one database."""
+    return (seeds[first : first + size] for first in range(0, len(seeds), size))
 
 
 def _options() -> argparse.Namespace:
@@ -243,6 +260,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--tasks", type=int, default=TASKS, help="commands in each round")
     parser.add_argument("--seed", type=int, help="of the first round; decides who asks for what, and when it dies")
+    parser.add_argument("--lanes", type=int, default=LANES, help="how much is played beside each other")
+    parser.add_argument("--alone", action="store_true", help="leave out the three processes")
     parser.add_argument("--processes", action="store_true", help="break three processes on one PostgreSQL alone")
     parser.add_argument("--shared-rounds", type=int, default=SHARED_ROUNDS, help="random rounds with three processes")
     parser.add_argument("--no-points", action="store_true", help="leave out the named points")
