@@ -112,10 +112,10 @@ def _slowly(stage: Stage) -> None:
     stage.vidgo.fault("detail", "slow", seconds=1.5 * DECIDE_SECONDS)
 
 
-async def late_cover(stage: Stage, _: object = None) -> None:
+async def late_cover(stage: Stage, _: object = None, *, title: str = "Harbour Lights") -> None:
     """Order a cover whose acknowledgement has to be put off."""
     _slowly(stage)
-    await stage.cover(stage.song())
+    await stage.cover(stage.song(title))
 
 
 async def late_refusal(stage: Stage, _: object = None) -> None:

@@ -67,8 +67,8 @@ KEYLESS = (401, 403)
 PENNILESS = (402, 429)
 BUSY = (429, 430, 455, 503)
 
-ON_THE_WAY = 3
-"""How many orders may be between their turn and the wire at once."""
+ON_THE_WAY = 4
+"""How many orders may be between their turn and the wire at once: as many as the rate of `SLOWLY` lets go together."""
 
 NO_SENTENCES = {"forms", "guide", "labels", "library", "panel", "usage"}
 """Files of words that stand on buttons and in fields; what of them is a sentence is in the table all the same."""

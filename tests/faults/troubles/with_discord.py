@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from sandbox.discord.faults import POSTS
-from tests.faults.flows import late_refusal
+from sandbox.discord.faults import EDITS, POSTS
+from tests.faults.flows import late_cover, late_refusal
 from tests.faults.harness import COVER, SONG
 from tests.faults.members import ended, under_way
 from tests.faults.passing import pass_time, sleep
@@ -61,6 +61,9 @@ async def automod_refuses_an_acknowledgement(stage: Stage, _scale: int) -> None:
     """Let AutoMod refuse every edit that names a song; its post is another matter."""
     stage.discord.automod("edits", "Sea Song")
     due(await stage.generate(), patience=60)
+    # One that was put off names its song by an edit.
+    await late_cover(stage, title="Sea Song")
+    due(stage.orders[-1], patience=60)
 
 
 async def a_thread_is_locked(stage: Stage, _scale: int) -> None:
@@ -110,8 +113,9 @@ async def a_word_of_delay_meets_the_end(stage: Stage, _scale: int) -> None:
     stage.vidgo.hold(SONG)
     order = due(await stage.generate())
     await under_way(stage, order)
-    fault = stage.discord.fail("POST", POSTS, 503, times=TRIES)
-    await pass_time(stage, 120, lambda: fault.over)
+    # Whether those words are a message or the edit of one.
+    faults = [stage.discord.fail(*request, 503, times=TRIES) for request in (("POST", POSTS), ("PATCH", EDITS))]
+    await pass_time(stage, 120, lambda: any(fault.over for fault in faults))
     stage.vidgo.release()
     await stage.settle(5)
 
