@@ -31,11 +31,11 @@ def audit_promptness(ledgers: Ledgers, verdict: Verdict) -> None:
         if (late := _patience_ended(ledgers, order)) is not None and not _result_by(ledgers, order, late):
             verdict.note("held up", f"{name} came later than {order.patience:g} s after its end")
         if (since := _unconfirmed_since(ledgers, order)) is not None:
-            until = since + UNCONFIRMED_SECONDS + SLACK_SECONDS
+            until = _until(ledgers, since, UNCONFIRMED_SECONDS)
             if until < ledgers.now and not any(since < at <= until for at in told[1:]):
                 verdict.note("held up", f"{name} was not told within five minutes that nothing was confirmed")
         if (since := _trouble_since(ledgers, order)) is not None:
-            until = since + TROUBLE_SECONDS + SLACK_SECONDS
+            until = _until(ledgers, since, TROUBLE_SECONDS)
             if until < ledgers.now and not any(since - 1 < at <= until for at in told[1:]):
                 verdict.note("held up", f"{name} was not told within half a minute that its file does not come")
 
@@ -58,7 +58,7 @@ def _unconfirmed_since(ledgers: Ledgers, order: Order) -> float | None:
     exists = order.model == COVER and submissions[-1:] and submissions[-1].status in (400, 409)
     if not submissions or (submissions[-1].status is not None and not exists):
         return None
-    return _alive_since(ledgers, submissions[-1].at)
+    return submissions[-1].at
 
 
 def _trouble_since(ledgers: Ledgers, order: Order) -> float | None:
@@ -67,10 +67,14 @@ def _trouble_since(ledgers: Ledgers, order: Order) -> float | None:
         media = "audio" if ledgers.has_audio(task) else "image"
         failed = (one.at for one in ledgers.file_answers(task, media, ledgers.now) if one.status != 200)
         if (first := next(failed, None)) is not None:
-            return _alive_since(ledgers, first)
+            return first
     return None
 
 
-def _alive_since(ledgers: Ledgers, at: float) -> float:
-    """Return from when on the program could tell somebody what happened at a time: not while it was dead."""
-    return max(at, *(end for end in ledgers.stage.program.ends if end > at), at)
+def _until(ledgers: Ledgers, since: float, seconds: float) -> float:
+    """Return until when somebody has to be told what has been so since a time: whoever died meanwhile begins anew."""
+    until = since + seconds + SLACK_SECONDS
+    for end in sorted(ledgers.stage.program.ends):
+        if since < end <= until:
+            until = end + seconds + SLACK_SECONDS
+    return until
