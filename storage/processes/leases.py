@@ -40,6 +40,7 @@ _BEGIN = insert(processes).values(
     id=_ME, name=bindparam("called"), version=bindparam("of_version"), started_at=_NOW, lease_until=_UNTIL
 )
 _RENEW = update(processes).where(processes.c.id == _ME).values(lease_until=_UNTIL).returning(processes.c.id)
+_ANY_DEAD = select(exists().where(processes.c.lease_until < _NOW))
 _BURY = delete(processes).where(processes.c.lease_until < _NOW).returning(processes.c.name)
 _LIVING = (
     select(processes.c.name, processes.c.version).where(processes.c.lease_until >= _NOW).order_by(processes.c.name)
@@ -105,13 +106,23 @@ async def renew(transaction: Transaction, me: str) -> bool:
     return (await transaction.execute(_RENEW, {"me": me, "seconds": LEASE_SECONDS})).first() is not None
 
 
+async def any_dead(snapshot: Snapshot) -> bool:
+    """Tell whether a process's lease has ended."""
+    return bool((await snapshot.execute(_ANY_DEAD)).scalar_one())
+
+
 async def bury(transaction: Transaction) -> list[str]:
     """Delete the processes whose leases have ended, and return their names."""
     return list((await transaction.execute(_BURY)).scalars())
 
 
 async def free(transaction: Transaction) -> None:
-    """Let everybody have what was held by a process that lives no more."""
+    """Let everybody have what was held by a process that lives no more.
+
+    Nobody begins to live meanwhile. A statement that has to wait for a row sees who holds it now, and who lives as it
+    was before: it would take from somebody who has just begun.
+    """
+    await transaction.alone("who lives")
     for statement in _FREE:
         await transaction.execute(statement)
     transaction.wakes(Queue.POLLER, Queue.DELIVERY, Queue.ACKNOWLEDGEMENTS, Queue.ARCHIVER)

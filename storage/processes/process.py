@@ -63,7 +63,7 @@ class Process:
 
     async def join(self) -> None:
         """Begin to live, and take over from those who do not."""
-        await self._begin()
+        await self._begin(self.id)
         await self._turn()
         self._task = asyncio.create_task(self._renew(), name="lease")
 
@@ -80,13 +80,15 @@ class Process:
         except (SQLAlchemyError, TimeoutError) as error:
             log.warning("the others take over within %g s: %s", leases.LEASE_SECONDS, type(error).__name__)
 
-    async def _begin(self) -> None:
+    async def _begin(self, me: str) -> None:
         began_at = time.monotonic()
         async with self._write() as transaction:
-            await leases.begin(transaction, self.id, self._name, self._version)
+            await leases.begin(transaction, me, self._name, self._version)
             # What an earlier life has written after it was thought dead.
             await leases.free(transaction)
-        self._until = began_at + leases.LEASE_SECONDS - MARGIN_SECONDS
+        # Not before it is written down: what is held by somebody of whom nobody knows is free for all.
+        self.id, self._until = me, began_at + leases.LEASE_SECONDS - MARGIN_SECONDS
+        self._turns = 0  # what the earlier life was writing just then is looked for soon
 
     async def _renew(self) -> None:
         while True:
@@ -104,21 +106,36 @@ class Process:
         async with self._write() as transaction:
             is_renewed = await leases.renew(transaction, self.id)
             if is_renewed:
-                dead = await leases.bury(transaction)
-                if dead or self._turns % _SWEEP_TURNS == 0:
-                    await leases.free(transaction)
+                must_sweep = await leases.any_dead(transaction) or self._turns % _SWEEP_TURNS == 0
                 leads = await leases.lead(transaction, self.id)
         if not is_renewed:
             # Others have taken over; whatever is still under way here finds that its rows are not its own any more.
             log.warning("this process was silent for too long, and begins anew")
             self._leads = False
-            self.id = new_id(time.time())
-            await self._begin()
+            await self._begin(new_id(time.time()))
             return
         self._until = began_at + leases.LEASE_SECONDS - MARGIN_SECONDS
         self._turns += 1
         if leads != self._leads:
             log.info("this process %s", "leads" if leads else "leads no longer")
         self._leads = leads
+        if must_sweep:
+            await self._take_over()
+
+    async def _take_over(self) -> None:
+        """Let everybody have what the dead have held, unless somebody else is at it or holds a row of it.
+
+        It is apart from the renewal: a host that was lost may hold rows until the server notices, and nobody else's
+        lease may end by that.
+        """
+        try:
+            # So long that the next renewal is not late.
+            async with asyncio.timeout(leases.LEASE_SECONDS / 3), self._write() as transaction:
+                dead = await leases.bury(transaction)
+                await leases.free(transaction)
+        except TimeoutError:
+            log.warning("what the dead have held cannot be taken over yet: their rows are still locked")
+            self._turns = 0
+            return
         for name in dead:
             log.warning("process %s has died; what it held is taken over", name)

@@ -185,6 +185,10 @@ class Stage:
         """Return every file in the archive's folders."""
         return sorted(self.archive.glob("*/*"))
 
+    def ends(self) -> list[float]:
+        """Return when the program died, or as good as died for others."""
+        return self.program.ends
+
     def broken_history(self) -> list[str]:
         """Return what is wrong with who held what, where there are several who might."""
         return []

@@ -27,6 +27,9 @@ SECONDS = 0.3
 PACES = (1.0, 3.0, 0.1, 5.0)
 """How much longer VidGo takes in each play of a flow until it comes past a point, as some hang on who is quicker."""
 
+TRIES = 3
+"""How often a flow is played until the program dies where its recovery is to begin."""
+
 DEATH_SECONDS = 10.0
 """How long the news of a death may take."""
 
@@ -100,7 +103,11 @@ async def _die(stage: Stage, flow: Flow, point: Point) -> bool:
     prepared = await flow.prepare(stage) if flow.prepare is not None else None
     if flow.first is None:
         return await _play(stage, flow, point, prepared)
-    await _play(stage, flow, flow.first, prepared, recover=False)
+    for _ in range(TRIES):  # where a command comes too late to be answered, nothing comes of it
+        if await _play(stage, flow, flow.first, prepared, recover=False):
+            break
+    else:
+        return False
     stage.arm(point)
     await stage.program.start()
     return await _recover_if_dead(stage, point)

@@ -76,6 +76,8 @@ class Program:
         self._nursery = nursery
         self._discord = discord
         self._launch = launch
+        self.outages: list[float] = []
+        """When the database was away, which it is where it is a server."""
         self.ends: list[float] = []
         """When each life ended, by the true time."""
         self.was_wrong = False

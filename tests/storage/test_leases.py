@@ -289,3 +289,72 @@ async def test_the_clock_is_the_servers_whatever_this_host_says(
     clock = database.clock(time.time)
     assert abs(clock() - float(await owner.fetchval("SELECT extract(epoch FROM clock_timestamp())"))) < 30
     await database.close()
+
+
+async def _locked(owner: asyncpg.Connection, row: Notification) -> asyncpg.transaction.Transaction:
+    """Hold a row as a host does that was lost in the middle of a transaction."""
+    transaction = owner.transaction()
+    await transaction.start()
+    await owner.execute("UPDATE notifications SET error = 'held' WHERE id = $1", row.id)
+    return transaction
+
+
+async def _put_of_the_dead(database: PostgreSQLDatabase) -> Notification:
+    """Put a notification that is held by somebody who lives no more."""
+    task = in_status(TaskStatus.FINISHED)
+    row = in_state(NotificationState.DUE, task)
+    await put(database, [task, row])
+    async with database.write() as transaction:
+        transaction.me = "somebody"
+        await notifications.send(transaction, row.id, NOW, NOW)
+    return row
+
+
+async def test_nobody_begins_to_live_while_others_take_from_those_who_do_not(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase], owner: asyncpg.Connection, address: str
+) -> None:
+    first, second = pair
+    row = await _put_of_the_dead(first)
+    lost = await _locked(owner, row)
+    taking = asyncio.create_task(lease(second)._take_over())
+    watching = await asyncpg.connect(address)
+
+    async def waits(count: int) -> bool:
+        return bool(await watching.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") >= count)
+
+    await until(lambda: waits(1))
+    before = lease(first).id
+    await dies(first, watching)
+    await watching.execute("DELETE FROM processes WHERE id = $1", before)
+    beginning = asyncio.create_task(lease(first)._turn())
+    await until(lambda: waits(2))
+    # Until it is written down nobody knows the new name, and nothing is held by it.
+    assert lease(first).id == before
+    await lost.rollback()
+    await asyncio.gather(taking, beginning)
+    assert lease(first).id != before
+    assert await watching.fetchval("SELECT count(*) FROM processes WHERE id = $1", lease(first).id) == 1
+    await watching.close()
+
+
+async def test_a_lease_is_renewed_whatever_somebody_who_was_lost_still_holds(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase],
+    owner: asyncpg.Connection,
+    address: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = pair
+    row = await _put_of_the_dead(first)
+    await dies(first, owner)
+    lost = await _locked(owner, row)
+    watching = await asyncpg.connect(address)
+    query = "SELECT lease_until FROM processes WHERE id = $1"
+    until_when = await watching.fetchval(query, lease(second).id)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 3.0)
+    await lease(second)._turn()
+    assert await watching.fetchval(query, lease(second).id) != until_when
+    assert await watching.fetchval("SELECT holder FROM notifications WHERE id = $1", row.id) == "somebody"
+    await lost.rollback()
+    await lease(second)._turn()
+    assert await watching.fetchval("SELECT holder FROM notifications WHERE id = $1", row.id) is None
+    await watching.close()

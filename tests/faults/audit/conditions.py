@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults.audit.ledgers import is_closed
 from tests.faults.harness import COVER, LIVE
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +23,11 @@ STAYS_SECONDS = 120.0
 STAYS_TIMES = 3
 """Only what was said so often, over so long a time, by the same side, is taken for its last word."""
 
-INTENT_SECONDS = 1.0
+INTENT_SECONDS = patient(1.0)
 """How long before its death the program may have noted an order that it did not come to send."""
+
+OUTAGE_SECONDS = 30.0
+"""For how long after the database was away somebody may hear of it."""
 
 KNOWN_SECONDS = 2.0
 """How long something may have been so before everybody has to know."""
@@ -115,22 +119,28 @@ def nothing_ordered(case: Case) -> str | None:
     return None
 
 
+def went_wrong(case: Case) -> str | None:
+    """Demand that nothing was ordered, unless the database was away: who says it could not know, and does not say."""
+    outages = [at for at in case.ledgers.stage.program.outages if at <= case.shown.at <= at + OUTAGE_SECONDS]
+    return None if outages else nothing_ordered(case)
+
+
 def in_doubt(case: Case) -> str | None:
     """Demand that VidGo saw the order, or that the program died in the moment in which it was to send it."""
-    ends = case.ledgers.stage.program.ends
+    ends = case.ledgers.ends
     for one in case.before:
         if one.accepted and one.status == 200 and not any(one.at <= end <= one.at + KNOWN_SECONDS for end in ends):
             return f"VidGo had confirmed {one.task_id}"
     return None if case.before or died_on_the_way(case.ledgers, case.order) else "VidGo was never sent it"
 
 
-def died_on_the_way(ledgers: Ledgers, order: Order) -> float | None:
-    """Return at which of its deaths the program may have been about to send an order that VidGo never saw."""
+def died_on_the_way(ledgers: Ledgers, order: Order, by: float = float("inf")) -> float | None:
+    """Return at which of its deaths the program may have been about to send what VidGo had not seen `by` some time."""
     row = ledgers.task_row(order)
     sent = row["submitted_at"] if row is not None else None
-    if sent is None or ledgers.submissions(order):
+    if sent is None or any(one.at <= by for one in ledgers.submissions(order)):
         return None
-    return next((end for end in ledgers.stage.program.ends if sent <= end <= sent + INTENT_SECONDS), None)
+    return next((end for end in ledgers.ends if sent <= end <= sent + INTENT_SECONDS), None)
 
 
 def under_way(case: Case) -> str | None:
@@ -336,8 +346,9 @@ def usual(case: Case) -> str | None:
 def unconfirmed(case: Case) -> str | None:
     """Demand that the last order that VidGo was sent was not confirmed by then."""
     if not case.before:
-        return "VidGo was never sent it"
-    last, ends = case.before[-1], case.ledgers.stage.program.ends
+        died = died_on_the_way(case.ledgers, case.order, case.shown.at)
+        return "VidGo was never sent it" if died is None else None
+    last, ends = case.before[-1], case.ledgers.ends
     confirmed = last.accepted and last.status == 200 and not any(last.at <= end for end in ends)
     return "VidGo had confirmed it" if confirmed and last.at < case.shown.at - KNOWN_SECONDS else None
 

@@ -53,6 +53,11 @@ class Ledgers:
         """Whose each notification is, by its id."""
         self._match()
 
+    @cached_property
+    def ends(self) -> list[float]:
+        """Return when the program died, or as good as died for others."""
+        return self.stage.ends()
+
     # Orders and their rows
 
     def _match(self) -> None:

@@ -74,7 +74,7 @@ def _trouble_since(ledgers: Ledgers, order: Order) -> float | None:
 def _until(ledgers: Ledgers, since: float, seconds: float) -> float:
     """Return until when somebody has to be told what has been so since a time: whoever died meanwhile begins anew."""
     until = since + seconds + SLACK_SECONDS
-    for end in sorted(ledgers.stage.program.ends):
+    for end in sorted(ledgers.ends):
         if since < end <= until:
             until = end + seconds + SLACK_SECONDS
     return until

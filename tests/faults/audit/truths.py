@@ -40,6 +40,7 @@ from tests.faults.audit.conditions import (
     unknown_to_vidgo,
     usual,
     waits_for_nothing,
+    went_wrong,
     without_files,
 )
 from tests.faults.audit.conditions_of_files import (
@@ -276,7 +277,7 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "I may not answer in that channel or thread: it is locked, or closed to me. No credits were used; use the command "
     "where I may write.": nothing_ordered,
     "Something went wrong on my side. Please try again in a moment; if it happens again, tell the owner of this bot "
-    "the reference {reference}.": nothing_ordered,
+    "the reference {reference}.": went_wrong,
     "VidGo is busy or out of reach at the moment. No credits were used; please try again in a few minutes.": (
         nothing_ordered
     ),

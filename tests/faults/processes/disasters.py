@@ -26,6 +26,9 @@ PAST_LEASE_SECONDS = (1.2 * LEASE_SECONDS, 2 * LEASE_SECONDS)
 
 SILENT_SECONDS = 3.0
 
+SESSIONS_SECONDS = 0.2
+"""Within which time the server ends all sessions where one of them has died."""
+
 
 def _somebody(stage: SharedStage, chance: random.Random) -> Member | None:
     there = [one for one in stage.program.members if one.alive and not one.is_suspended]
@@ -112,6 +115,9 @@ async def kill_session(stage: SharedStage, chance: random.Random) -> None:
         stage.program.outages.append(stage.time.now())
         os.kill(chance.choice(sessions or children).pid, signal.SIGKILL)
         stage.deaths += 1
+        with suppress(TimeoutError):  # the others end a moment later
+            await stage.until(lambda: not stage.is_readable, "end of the sessions", SESSIONS_SECONDS)
+        stage.program.outages.append(stage.time.now())
 
 
 async def cut_ears(stage: SharedStage, _chance: random.Random) -> None:

@@ -89,6 +89,9 @@ WHERE kind = 'notification' AND is_left AND was_state IN ('asked', 'sending') AN
 """
 """How often a notification was taken over whose holder may have told somebody something and not written it down."""
 
+BURIED = "SELECT at FROM history.events WHERE kind = 'process' AND until IS NULL"
+"""When somebody's lease was taken out."""
+
 _EVENTS = "SELECT * FROM history.events ORDER BY number"
 
 

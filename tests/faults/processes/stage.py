@@ -19,7 +19,7 @@ from tests.faults.passing import Time
 from tests.faults.processes.entry import SharedLaunch
 from tests.faults.processes.history import check
 from tests.faults.processes.proxy import open_proxy
-from tests.faults.processes.recording import RECORD, UNTOLD, read_history
+from tests.faults.processes.recording import BURIED, RECORD, UNTOLD, read_history
 from tests.faults.processes.several import Member, Processes
 from tests.faults.program import KEY, TOKEN, settings_of
 from tests.faults.reading import PostgreSQLReader, Unreadable
@@ -68,6 +68,10 @@ class SharedStage(Stage):
         """Return every whole file: what the dead have begun goes within the hour, as others might still be at it."""
         return [path for path in super().archived if not path.name.startswith(".")]
 
+    def ends(self) -> list[float]:
+        """Return when somebody died, could not write anything down, or was thought dead."""
+        return sorted([*self.program.ends, *(row["at"] for row in self.rows(BURIED))])
+
     def broken_history(self) -> list[str]:
         """Return what is wrong with who held what, and when."""
         return check(read_history(self))
@@ -99,6 +103,7 @@ class SharedStage(Stage):
         """Stop the server, in order or as a crash would, and start it again."""
         self.program.outages.append(self.time.now())
         await asyncio.to_thread(self.server.stop, number)
+        self.program.outages.append(self.time.now())
         await asyncio.to_thread(self.server.start)
         self.program.outages.append(self.time.now())
 
@@ -109,6 +114,14 @@ class SharedStage(Stage):
             names = {row["name"] for row in self.rows(_SHARD_HOLDER)}
             return next((one for one in self.program.members if one.name in names and one.alive), None)
         return None
+
+    @property
+    def is_readable(self) -> bool:
+        """Tell whether the server answers."""
+        try:
+            return bool(self.rows("SELECT 1 AS one"))
+        except Unreadable:
+            return False
 
     @property
     def is_heard(self) -> bool:
