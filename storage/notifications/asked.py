@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Boolean, bindparam, case, null, update
 from sqlalchemy.exc import IntegrityError
 
+from storage import planned
 from storage.database import Transaction
 from storage.notifications.rows import (
     ADD,
@@ -41,7 +42,8 @@ _TIE = quick(
     )
     .returning(*notifications.c)
 )
-_LEAVE = change(ASKED, attempt_at=NOW, holder=None)
+# Not where others have taken it over already, who would find it free once more.
+_LEAVE = change(ASKED, attempt_at=NOW, holder=None).where(planned.mine(notifications.c.holder))
 _ABANDON = quick(
     update(notifications)
     .where(notifications.c.id == bindparam("row_id"), notifications.c.state == ASKED, notifications.c.task_id.is_(None))
@@ -86,7 +88,7 @@ async def tie(
 async def leave(transaction: Transaction, notification_id: str, now: float) -> Notification:
     """Let the delivery answer an `asked` notification, in the place of who could not."""
     transaction.wakes(Queue.DELIVERY)
-    return await changed(transaction, _LEAVE, notification_id, now=now)
+    return await changed(transaction, _LEAVE, notification_id, now=now, me=transaction.me)
 
 
 async def abandon(transaction: Transaction, notification_id: str) -> Notification:

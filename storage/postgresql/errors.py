@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from storage.database import DatabaseError
 
-UNREACHABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What connecting raises; a time that is over is an `OSError`."""
+UNREACHABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What connecting raises, and a connection that ends within a question; a time that is over is an `OSError`."""
 
 _ITS_OWN_FAULT = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.SyntaxOrAccessError)
 """What a statement can never do, however often it is tried."""

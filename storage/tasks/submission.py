@@ -68,14 +68,18 @@ _ACCEPT = change(
     tries=0,
     holder=None,
 )
-_HOLD = change(TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=POLL_AT, tries=tasks.c.tries + 1, holder=None)
+_MINE = planned.mine(tasks.c.holder)
+# These two not where others have taken it over, and may be sending it: then what they hear counts.
+_HOLD = change(
+    TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=POLL_AT, tries=tasks.c.tries + 1, holder=None
+).where(_MINE)
 _UNANSWERED = change(
     TaskStatus.SUBMITTING,
     # Its callback may have brought the id meanwhile; then it is read, and nobody has to send or confirm it.
     poll_at=case((tasks.c.vidgo_id.is_(None), POLL_AT), else_=tasks.c.poll_at),
     tries=tasks.c.tries + 1,
     holder=None,
-)
+).where(_MINE)
 _DROP = change(
     TaskStatus.QUEUED, status=TaskStatus.FAILED, error_kind="cancelled", finished_at=NOW, poll_at=None, holder=None
 )
@@ -152,13 +156,13 @@ async def accept(transaction: Transaction, task_id: str, vidgo_id: str, now: flo
 async def hold(transaction: Transaction, task_id: str, poll_at: float) -> Task:
     """From `submitting` back to `queued`: VidGo certainly has not taken it, and has no room."""
     transaction.wakes(Queue.POLLER)
-    return await changed(transaction, _HOLD, task_id, new_poll_at=poll_at)
+    return await changed(transaction, _HOLD, task_id, new_poll_at=poll_at, me=transaction.me)
 
 
 async def unanswered(transaction: Transaction, task_id: str, poll_at: float) -> Task:
     """Stay in `submitting`, for VidGo may have taken it."""
     transaction.wakes(Queue.POLLER)
-    return await changed(transaction, _UNANSWERED, task_id, new_poll_at=poll_at)
+    return await changed(transaction, _UNANSWERED, task_id, new_poll_at=poll_at, me=transaction.me)
 
 
 async def drop(transaction: Transaction, task_id: str, now: float) -> Task:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 KEPT_SECONDS = 86400.0
 """How long VidGo keeps files; what is older may be gone at the first look."""
 
+SLOW_SECONDS = 10.0
+"""How long a file may be on its way until its member is told that it has not come yet."""
+
 _NO_MEDIA = {"html", "empty", "not_found"}
 _SLOW = {"trickle", "hang", "reset", "lying_length", "short_length", "url"}
 _UNUSABLE = {"disguised", "broken", "endless", "too_large", "private", "redirect_loop"}
@@ -68,6 +71,11 @@ def bad_address(case: Case) -> str | None:
 
 
 def not_to_be_had(case: Case) -> str | None:
+    """Demand that a file was asked for in vain, or took long to come."""
+    return None if case.finished(SLOW_SECONDS) else _in_vain(case)
+
+
+def _in_vain(case: Case) -> str | None:
     """Demand that a file of the finished result, or of the song it is made from, was asked for in vain."""
     tasks = [*case.finished(), *filter(None, [case.ledgers.source(case.order)])]
     asked = [one for task in tasks for media in ("audio", "image") for one in _answers(case, task, media)]
@@ -79,7 +87,7 @@ def not_to_be_had(case: Case) -> str | None:
 
 def never_came(case: Case) -> str | None:
     """Demand that nothing that can be used came for long."""
-    if not_to_be_had(case) is not None:
+    if _in_vain(case) is not None:
         return "every file came when it was asked for"
     return None if case.finished(STAYS_SECONDS) else "it was young"
 

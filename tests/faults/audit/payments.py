@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 UNCONFIRMED = {"lost", "duplicate", "nonsense", "time", "unknown", "no_files"}
 """Ends of a task in which the requester is told that VidGo may have made it all the same."""
 
-QUEUED_SECONDS = STEP_SECONDS + 3.0
+QUEUED_SECONDS = 2 * STEP_SECONDS + 3.0
 """How long before its arrival at VidGo an order may be recorded as sent: not while it waits for its turn."""
 
 

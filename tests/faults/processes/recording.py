@@ -6,6 +6,7 @@ What a trigger writes is part of the transaction that it records. What is rolled
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from tests.faults.processes.history import Acted, Changed, Died, Lived, Promised
@@ -104,15 +105,20 @@ def read_history(stage: SharedStage) -> list[Event]:
 def _of_database(stage: SharedStage) -> Iterator[Event]:
     ids: dict[str, str] = {}
     """Who has a name, at that time."""
+    earlier: dict[str, set[str]] = defaultdict(set)
+    """Who had it before, and may be writing still."""
     for row in stage.rows(_EVENTS):
         who = ids.get(row["writer"], row["writer"])
         if row["kind"] == "process" and row["until"] is None:
             yield Died(row["at"], row["row"], by_itself=who == row["row"])
         elif row["kind"] == "process":
+            earlier[row["state"]].add(ids.get(row["state"], row["row"]))
             ids[row["state"]] = row["row"]
             yield Lived(row["at"], row["row"], row["until"])
         else:
             name = f"{row['kind']} {row['row']}"
+            if row["holder"] in earlier[row["writer"]]:
+                who = row["holder"]
             yield Changed(row["at"], who, name, row["was_holder"], row["holder"], row["was_state"], row["state"])
 
 

@@ -174,6 +174,9 @@ async def what_was_given_up_comes(stage: Stage, scale: int) -> None:
     await under_way(stage, *orders)
     await pass_time(stage, 400, lambda: all(map(stage.ended, orders)))
     stage.vidgo.release()
+    # Nothing but VidGo's callbacks shows that there is something to come.
+    with suppress(TimeoutError):
+        await stage.until(lambda: all(any(one.files for one in stage.posts(order)) for order in orders), "posts", 10)
 
 
 async def files_come_after_the_end(stage: Stage, scale: int) -> None:
