@@ -67,7 +67,7 @@ from bot.tasks.submission import Submission
 from bot.vidgo import VidGo
 from bot.vidgo.answers import Question
 from bot.vidgo.client import Seen
-from bot.vidgo.errors import outcome_of
+from bot.vidgo.errors import Withheld, outcome_of
 from bot.web.addresses import show_address
 from bot.web.figures import Exposition
 from bot.web.listener import Listener
@@ -270,7 +270,7 @@ def _guarded(trace: aiohttp.TraceConfig, database: Database, settings: Settings)
 
     async def check(*_: object) -> None:
         if not database.may_act:
-            raise ConnectionAbortedError(errno.ECONNABORTED, "this process could not renew its lease")
+            raise Withheld(errno.ECONNABORTED, "this process could not renew its lease")
 
     if is_postgresql(settings.database_url):
         trace.on_request_start.append(check)

@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from bot.vidgo.answers import Answer, Question, refusal
-from bot.vidgo.errors import AnswerLost, Busy, Duplicate, Nonsense, UnknownTask, VidGoError
+from bot.vidgo.errors import AnswerLost, Busy, Duplicate, Nonsense, UnknownTask, VidGoError, Withheld
 from bot.vidgo.pace import MAX_PAUSE, OwnPace, Pace
 from bot.vidgo.reading import identifier, number, one_line, task_id_of
 from bot.vidgo.requests import SubmitRequest
@@ -213,6 +213,8 @@ class VidGo:
                     retry_after=response.headers.get("Retry-After"),
                     received_at=self._clock(),
                 )
+        except Withheld as e:
+            failure = Busy(f"not sent: {e.strerror}")
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as e:
             failure = Busy(f"no connection to the API ({type(e).__name__})")
         except TimeoutError:

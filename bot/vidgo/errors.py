@@ -9,7 +9,7 @@ VidGoError
 ├── VersionRefused    VidGo does not take the model version that was asked for (400, 404 or 422 that names it)
 ├── ContentRefused    VidGo will not make this (moderation)
 ├── InvalidRequest    VidGo refuses the request for another reason (other 4xx)
-├── Busy              ask again later (429, 430, 455, 503; no connection could be made)
+├── Busy              ask again later (429, 430, 455, 503; no connection could be made, or nothing was let out)
 ├── AnswerLost        no usable answer (timeout, broken connection, 408, 500, 502, 504, unreadable body)
 └── Nonsense          a readable answer that is not one of VidGo's
 
@@ -35,6 +35,10 @@ def outcome_of(error: BaseException | None) -> str:
     if isinstance(error, Busy) and error.code == 429:
         return "rate_limited"
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
+
+
+class Withheld(ConnectionAbortedError):
+    """What whoever watches a session raises to let no request out: it was certainly not sent."""
 
 
 class VidGoError(Exception):

@@ -73,7 +73,7 @@ FORGED = {
         "the dead hold nothing",
     ),
     "held by one that is dead": (
-        [*honest()[:13], change(10.3, "A", TASK, (None, "A"), ("waiting", "waiting"))],
+        [*honest()[:13], change(10.9, "A", TASK, (None, "A"), ("waiting", "waiting"))],
         "the dead hold nothing",
     ),
     "left to one that is dead": (

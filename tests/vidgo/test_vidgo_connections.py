@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import socket
 
@@ -17,6 +18,7 @@ from bot.vidgo import (
     NoCredits,
     VidGo,
 )
+from bot.vidgo.errors import Withheld
 from tests.vidgo.service import (
     ACCEPTED,
     CALLBACK,
@@ -34,6 +36,17 @@ async def test_a_refused_connection_was_certainly_not_taken(session: aiohttp.Cli
         vidgo = VidGo(session, f"http://127.0.0.1:{unused.getsockname()[1]}", KEY)
         with pytest.raises(Busy, match="no connection"):
             await submit(vidgo, COVER, CALLBACK)
+
+
+async def test_what_is_not_let_out_was_certainly_not_taken() -> None:
+    async def withhold(*_: object) -> None:
+        raise Withheld(errno.ECONNABORTED, "not now")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(withhold)
+    async with aiohttp.ClientSession(trace_configs=[trace]) as session:
+        with pytest.raises(Busy, match="not sent: not now"):
+            await submit(VidGo(session, "http://127.0.0.1:9", KEY), COVER, CALLBACK)
 
 
 async def test_an_unknown_host_was_certainly_not_asked() -> None:

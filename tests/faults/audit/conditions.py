@@ -29,7 +29,7 @@ INTENT_SECONDS = patient(1.0)
 OUTAGE_SECONDS = 30.0
 """For how long after the database was away somebody may hear of it."""
 
-KNOWN_SECONDS = 2.0
+KNOWN_SECONDS = patient(2.0)
 """How long something may have been so before everybody has to know."""
 
 QUEUE_SECONDS = 30.0

@@ -41,6 +41,9 @@ OVER = {
 }
 """In which states a row may be at the end of a history."""
 
+STATEMENT_SECONDS = 0.5
+"""How long a statement may take on a busy machine: it sees who lived when it began."""
+
 SAME_MOMENT_SECONDS = 0.05
 """By how much two clocks of one machine, and the moments at which they are read, may differ."""
 
@@ -161,7 +164,7 @@ def _check_holder(rows: _Rows, event: Changed) -> None:
 
 def _check_dead_holder(rows: _Rows, event: Changed) -> None:
     """Let one that does not know yet that it was thought dead go a step on with a row; it claims none."""
-    has_just_died = event.at < rows.died_at.get(event.holder or "", 0.0) + SAME_MOMENT_SECONDS
+    has_just_died = event.at < rows.died_at.get(event.holder or "", 0.0) + STATEMENT_SECONDS
     goes_on = event.by == event.holder and event.state != event.was_state
     if not has_just_died and not goes_on:
         rows.refuse(event, "the dead hold nothing")
