@@ -63,7 +63,7 @@ FORGED = {
     "died twice": ([*honest(), Died(12.0, "B")], "it did not live"),
     "an order by who does not hold it": ([*honest()[:5], Acted(1.3, TASK, "B")], "A holds it"),
     "a post by nobody's holder": ([*honest()[:17], Acted(10.55, POST, "B")], "None holds it"),
-    "a post after the lease": ([*honest()[:20], Acted(19.5, POST, "B")], "its lease had ended"),
+    "a post after the lease": ([*honest()[:20], Acted(19.9, POST, "B")], "its lease had ended"),
     "an order by one that went on after it was stopped": (
         [*honest()[:13], Acted(10.25, TASK, "A")],
         "None holds it",

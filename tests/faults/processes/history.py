@@ -42,7 +42,7 @@ OVER = {
 """In which states a row may be at the end of a history."""
 
 STATEMENT_SECONDS = 0.5
-"""How long a statement may take on a busy machine: it sees who lived when it began."""
+"""How long a busy machine may take for a statement, which sees who lived when it began, or until a request leaves."""
 
 SAME_MOMENT_SECONDS = 0.05
 """By how much two clocks of one machine, and the moments at which they are read, may differ."""
@@ -189,7 +189,7 @@ def _check_act(rows: _Rows, event: Acted) -> None:
     until = rows.until.get(event.process)
     if rows.holder.get(event.row) != event.process:
         rows.refuse(event, f"{rows.holder.get(event.row)} holds it")
-    elif until is None or event.at > until + SAME_MOMENT_SECONDS:
+    elif until is None or event.at > until + STATEMENT_SECONDS:
         rows.refuse(event, "its lease had ended")
 
 
