@@ -228,7 +228,8 @@ class FakeChannel:
             if one.channel_id == self._id and one.id > after.id and not one.deleted and one.to is None:
                 row = discord.ActionRow.__new__(discord.ActionRow)
                 row.children = [SimpleNamespace(custom_id=button) for button in one.buttons]  # type: ignore[misc]  # a stand-in
-                yield SimpleNamespace(id=one.id, components=[row], embeds=[one], attachments=[])
+                flags = SimpleNamespace(loading=False, ephemeral=False)
+                yield SimpleNamespace(id=one.id, components=[row], embeds=[one], attachments=[], flags=flags)
 
 
 class FakeClient:
