@@ -64,7 +64,7 @@ const TAKE = {
     world.messages = new Map(place.messages.map((message) => [message.id, message]));
     if (!place.channels.some((one) => one.id === world.channel)) world.channel = place.channels[0].id;
     choices(byId("person"), place.people.map((one) => [one.id, one.name]), place.me);
-    const named = new Intl.DisplayNames(["en"], { type: "language" });
+    const named = new Intl.DisplayNames(["en"], { type: "language", style: "short" });
     choices(byId("language"), place.languages.map((code) => [code, named.of(code)]), place.language);
     byId("server").textContent = place.server;
     showChannel();
