@@ -22,6 +22,7 @@ TOKEN = "demo.discord.token"  # noqa: S105 (the stand-in's own)
 KEY = "demo-vidgo-key"
 COVER = "generate-music-cover"
 RESTYLE = "upload-and-cover-audio"
+RECORDING_MENU = "Cover this track"
 
 
 class StepFailedError(Exception):
@@ -106,11 +107,12 @@ class Steps:
     async def _order(self, choice: Choice, **options: Any) -> Message:
         typed = "".join(f" {name}: {value}" for name, value in options.items())
         self._transcript.types("ada", f"/cover track: {choice.name}{typed}")
-        call = await self._discord.slash(self._ada, self._channel, "cover", track=choice.value, **options)
-        return await self._acknowledged(call)
+        return await self._acknowledged(
+            await self._discord.slash(self._ada, self._channel, "cover", track=choice.value, **options)
+        )
 
     async def _acknowledged(self, call: Call) -> Message:
-        """Show the acknowledgement of an order, and wait until VidGo has it."""
+        """Wait until an order is acknowledged, and until VidGo has it."""
         milliseconds = await self._bot.during(call.acknowledged(EVENT_SECONDS))
         reply = await self._bot.during(call.reply(EVENT_SECONDS))
         self._transcript.message(reply, remark=f"(answered in {milliseconds:.0f} ms)")

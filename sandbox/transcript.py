@@ -157,6 +157,19 @@ class Transcript:
         for part in parts[1:]:
             self._say("", part)
 
+    def form(self, modal: Mapping[str, Any], filled: Mapping[str, str]) -> None:
+        """Write a form that opens before a person, and what they fill in."""
+        self._say("", Text.assemble(("▤ ", "blue"), (modal["title"], "bold")))
+        for part in modal["components"]:
+            field = part.get("component")
+            if part["type"] == TEXT_DISPLAY:
+                self._say("", self._shown(part["content"]))
+            elif field is not None:
+                hint = f" ({part['description']})" if part.get("description") else ""
+                typed = filled.get(field["custom_id"], field.get("value") or "")
+                self._say("", Text.assemble((f"{part['label']}{hint}: ", "bold"), (typed, "green")))
+        self._say("", Text("[Submit]", "bold"))
+
     def note(self, text: str) -> None:
         """Write what happened where nobody in the channel sees it."""
         self._say("", Text(f"· {text}", "dim"))

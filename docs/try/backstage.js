@@ -53,7 +53,7 @@ export class Backstage {
     byId("kill").disabled = life === "dead";
     byId("start").disabled = life !== "dead";
     if (focused === byId("kill") && life === "dead") byId("start").focus();
-    if (focused === byId("start") && life === "alive") byId("kill").focus();
+    if (focused === byId("start") && life !== "dead") byId("kill").focus();
   }
 
   showPermissions() {

@@ -12,6 +12,9 @@ Json = dict[str, Any]
 UNSEEN = frozenset({"id", "custom_id", "type", "nonce", "url", "icon_url", "proxy_url", "proxy_icon_url", "filename"})
 """Texts under these keys are for programs."""
 
+_WRAPPERS = {1, 2}
+"""The types of options that are a subcommand, or a group of them."""
+
 
 @dataclass(eq=False)
 class Attachment:
@@ -105,3 +108,9 @@ def texts(body: Any) -> Iterator[str]:
     elif isinstance(body, list):
         for value in body:
             yield from texts(value)
+
+
+def full_name(used: Json) -> str:
+    """Return a used command's name with that of its subcommand, as people read it over the answer."""
+    inner = next((one for one in used.get("options") or () if one["type"] in _WRAPPERS), None)
+    return f"{used['name']} {full_name(inner)}" if inner else str(used["name"])

@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 from sandbox.discord.clock import snowflake_seconds
-from sandbox.discord.content import Attachment
+from sandbox.discord.content import Attachment, full_name
 from sandbox.discord.model import (
     COMMAND,
     COMPONENT,
@@ -381,7 +381,7 @@ def interaction_metadata(call: Call) -> Json:
     if call.original is not None and not call.original.deleted:
         data["original_response_message_id"] = str(call.original.id)
     if call.kind == COMMAND:
-        data["name"] = call.data["name"]
+        data["name"] = full_name(call.data)
         data["command_type"] = call.data["type"]
     return data
 

@@ -41,8 +41,8 @@ function say(text, failed = false) {
 }
 
 function context() {
-  const { place, names } = world;
-  return { place, names, me: place.me, bot: place.bot, menus: place.menus, language: place.language, act, dismiss };
+  const { place, names, messages } = world;
+  return { place, names, messages, me: place.me, bot: place.bot, menus: place.menus, language: place.language, act, dismiss };
 }
 
 function dismiss(id) {
@@ -64,14 +64,14 @@ const TAKE = {
     world.messages = new Map(place.messages.map((message) => [message.id, message]));
     if (!place.channels.some((one) => one.id === world.channel)) world.channel = place.channels[0].id;
     choices(byId("person"), place.people.map((one) => [one.id, one.name]), place.me);
-    const named = new Intl.DisplayNames(["en"], { type: "language" });
+    const named = new Intl.DisplayNames(["en"], { type: "language", style: "short" });
     choices(byId("language"), place.languages.map((code) => [code, named.of(code)]), place.language);
     byId("server").textContent = place.server;
     showChannel();
   },
   message({ message }) {
     world.messages.set(message.id, message);
-    if (message.channel_id === world.channel) showMessage(message);
+    if (message.channel_id === world.channel) [message, ...answers(message)].forEach(showMessage);
     else if (!world.unread.has(message.channel_id)) { world.unread.add(message.channel_id); showChannels(); }
   },
   gone({ id }) {
@@ -115,6 +115,9 @@ function showChannel() {
   wanted.forEach((message) => showMessage(message));
   backstage.showPermissions();
 }
+
+// The messages whose first line shows the beginning of this one.
+const answers = ({ id }) => [...world.messages.values()].filter((one) => shown.has(one.id) && one.message_reference?.message_id === id);
 
 function showMessage(message) {
   if (world.dismissed.has(message.id)) return;

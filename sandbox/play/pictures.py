@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import expect
 
+from sandbox.play import gallery
 from sandbox.play.film import Film, NoBrowserError, open_browser, webp
 from sandbox.play.server import PageServer
 from sandbox.play.stage import COVER, open_stage
@@ -102,7 +103,7 @@ async def _moving_picture(page: Page, stage: Stage) -> None:
     await page.keyboard.press("Enter")
     await film.shoot(0.6)
     await page.keyboard.press("Enter")
-    await expect(page.get_by_text("Covering Harbour Lights.")).to_be_visible()
+    await expect(page.get_by_text("Covering Harbour Lights – started")).to_be_visible()
     await expect(page.locator("#count-ordered")).to_have_text("1")
     await film.shoot(2.0)
     await page.get_by_role("button", name="Kill the bot").click()
@@ -155,25 +156,26 @@ async def _stills(page: Page, stage: Stage) -> None:
     await _still(await _use(page, "coverbot settings", "Settings in this server"), "panel")
 
 
-async def draw() -> None:
-    """Play a session with the real bot, and write the pictures of it."""
+async def draw() -> dict[str, bytes]:
+    """Play a session with the real bot, write the pictures of it, and return the files of the gallery."""
     async with open_browser() as browser, open_stage(COVER_SECONDS) as stage:
         server = PageServer(stage, 0)
         async with server.open():
             stage.start()
             await _moving_picture(await _open(browser, server.address), stage)
             await _stills(await _open(browser, server.address, sharpness=SHARPNESS, height=2400), stage)
+        return await gallery.draw(browser)
 
 
 def main() -> int:
-    """Draw the pictures of the README and of the docs."""
+    """Draw the pictures of the README and of the docs, and the gallery."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
-        asyncio.run(draw())
+        gallery.save(asyncio.run(draw()))
     except NoBrowserError as error:
         sys.stderr.write(f"No pictures: {error}\n")
         return 1
-    sys.stdout.write(f"Drawn: {', '.join(sorted(str(path) for path in FOLDER.iterdir()))}\n")
+    sys.stdout.write(f"Drawn: {', '.join(sorted(str(path) for path in FOLDER.iterdir()))}, {gallery.PAGE}\n")
     return 0
 
 

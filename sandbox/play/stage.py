@@ -51,7 +51,9 @@ class Stage:
     Whoever has to know when that changes is called through `onlookers`.
     """
 
-    def __init__(self, discord: DiscordStandIn, vidgo: VidGoStandIn, bot: BotProcess, port: int) -> None:
+    def __init__(
+        self, discord: DiscordStandIn, vidgo: VidGoStandIn, bot: BotProcess, port: int, settings: dict[str, str]
+    ) -> None:
         self.discord, self.vidgo = discord, vidgo
         self.life: Life = "dead"
         self.reason = "it has not been started"
@@ -72,7 +74,7 @@ class Stage:
             # A callback that is lost shall cost seconds here.
             "POLL_MIN_SECONDS": "1",
             "POLL_MAX_SECONDS": "2",
-        }
+        } | settings
         self._run: asyncio.Task[None] | None = None
 
     @property
@@ -85,6 +87,20 @@ class Stage:
         if self.life == "dead":
             self._turn("starting")
             self._run = asyncio.get_running_loop().create_task(self._live())
+
+    async def come_alive(self) -> None:
+        """Start the bot and wait until it lives; raises `BotEndedError` where it dies."""
+        turned = asyncio.Event()
+        self.onlookers.append(turned.set)
+        try:
+            self.start()
+            while self.life == "starting":
+                turned.clear()
+                await turned.wait()
+        finally:
+            self.onlookers.remove(turned.set)
+        if self.life == "dead":
+            raise BotEndedError(self.reason)
 
     async def kill(self) -> None:
         """End the bot at once, as a power cut would."""
@@ -151,8 +167,11 @@ def _people_a_server(discord: DiscordStandIn) -> Guild:
 
 
 @asynccontextmanager
-async def open_stage(seconds: float) -> AsyncIterator[Stage]:
-    """Open the stand-ins, where VidGo takes so many seconds for a task; nothing is left behind at the end."""
+async def open_stage(seconds: float, **settings: str) -> AsyncIterator[Stage]:
+    """Open the stand-ins, where VidGo takes so many seconds for a task; nothing is left behind at the end.
+
+    `settings` are the bot's, beside those that it needs here.
+    """
     with tempfile.TemporaryDirectory(prefix="coverbot-play-") as directory, reserved_port() as port:
         async with (
             DiscordStandIn(token=TOKEN) as discord,
@@ -160,7 +179,7 @@ async def open_stage(seconds: float) -> AsyncIterator[Stage]:
         ):
             vidgo.set_result(COVER, "audio_one")
             vidgo.tells_credits = True
-            stage = Stage(discord, vidgo, BotProcess(Path(directory)), port)
+            stage = Stage(discord, vidgo, BotProcess(Path(directory)), port, settings)
             try:
                 yield stage
             finally:

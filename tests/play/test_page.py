@@ -72,7 +72,8 @@ async def test_a_song_is_chosen_while_typing_ordered_and_heard_to_its_end(play: 
         post = page.get_by_role("listitem").filter(has_text="here is your cover of Harbour Lights")
         await expect(post).to_have_count(1)
         await expect(post.locator(".words .mention", has_text="@ada")).to_be_visible()
-        await expect(post.locator(".asked")).to_contain_text("Coverbot")
+        # What it answers has been edited since, and its first line shows that.
+        await expect(post.locator(".asked")).to_contain_text("Coverbot Harbour Lights is done")
         await expect(post.get_by_role("img")).to_have_js_property("complete", True)
         heard = await play_to_end(post.locator("audio"))
         assert heard == pytest.approx(10, abs=0.3)
@@ -118,6 +119,7 @@ async def test_each_person_sees_what_is_theirs_in_their_language(play: Play, bro
         await page.keyboard.press("Enter")
         library = page.get_by_role("listitem").filter(has_text="Tin Roof").last
         await expect(library).to_contain_text(re.compile(r"1 bis \d+ von"))
+        await expect(library.locator(".asked")).to_have_text("ben used /music library")
         await expect(library).to_contain_text("Only you, ben, can see this.")
         assert await violations(page) == []
         await library.get_by_role("button", name="Dismiss message").click()
@@ -149,6 +151,7 @@ async def test_a_bot_that_is_killed_while_it_works_still_delivers_once(play: Pla
         await page.keyboard.press("Enter")
         await expect(page.get_by_text("The application did not respond.")).to_be_visible()
         await page.get_by_role("button", name="Start the bot").click()
+        await expect(page.get_by_role("button", name="Kill the bot")).to_be_focused()
         await expect(page.get_by_text("The bot is alive.")).to_be_visible()
         await expect(page.get_by_role("alert")).to_have_count(0)
         await expect(page.get_by_text("here is your cover of Harvest Moon")).to_have_count(1)

@@ -27,7 +27,9 @@ export function update(element, message, context) {
   const { parts } = element;
   const lookedUp = [context.language, [...names.channels]];
 
-  fill(parts.asked, [message.referenced_message?.content, message.message_reference, lookedUp], () => asked(message, names));
+  // What is answered may have been edited since.
+  const target = context.messages.get(message.message_reference?.message_id) || message.referenced_message;
+  fill(parts.asked, [target?.content, message.message_reference, lookedUp], () => asked(message, target, names));
   fill(parts.head, [message.author.id, context.menus, context.language], () => head(message, context));
   fill(parts.words, [message.content, thinking, Boolean(message.edited_timestamp), lookedUp], () => words(message, thinking, names));
   const files = message.flags & LAYOUT ? [] : message.attachments;
@@ -38,12 +40,11 @@ export function update(element, message, context) {
   for (const part of Object.values(parts)) part.hidden = !part.hasChildNodes();
 }
 
-function asked(message, names) {
+function asked(message, target, names) {
   if (message.message_reference) {
-    const target = message.referenced_message;
     if (!target) return [h("span", {}, "↱ a message that is gone")];
     // A preview is words alone: a link must hold no other link.
-    const text = h("span", {}, inline(target.content.split("\n")[0], names)).textContent || "a message without words";
+    const text = h("span", {}, inline(target.content.split("\n")[0].replace(/^(-#|#{1,3}|>) /, ""), names)).textContent || "a message without words";
     return [h("a", { href: `#message-${target.id}` }, "↱ ", h("b", {}, target.author.username), ` ${text}`)];
   }
   const used = message.interaction_metadata;

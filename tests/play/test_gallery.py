@@ -1,0 +1,124 @@
+"""Every screen as the bot sends it now against `docs/gallery`: the same words in the same order, nothing cut off.
+
+Fonts differ between machines, so pictures are not compared, but what a screen reader says and what holds of any layout.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import product
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from sandbox.play import screens
+from sandbox.play.gallery import FOLDER, HEAD, PAGE, SCHEMES, SECONDS, WIDTHS, Width, drawn, page
+from sandbox.play.server import PageServer
+from sandbox.play.stage import open_stage
+from tests.play.browser import needs_browser, violations
+from tests.project.pages import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import Browser
+
+    from sandbox.play.film import Scheme
+    from sandbox.play.screens import Tour
+
+LARGEST = 4_000_000
+Tours = tuple[str, dict[str, "Tour"]]
+
+languages = pytest.mark.parametrize("language", screens.LANGUAGES)
+everywhere = pytest.mark.parametrize(
+    ("width", "scheme"), list(product(WIDTHS, SCHEMES)), ids=lambda one: getattr(one, "name", one)
+)
+in_a_loop = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def toured() -> AsyncIterator[Tours]:
+    """Every screen of every language, and the address of a page that can show them."""
+    async with open_stage(SECONDS, **screens.SETTINGS) as stage:
+        server = PageServer(stage, 0)
+        async with server.open():
+            await stage.come_alive()
+            tours = await screens.gather(stage)
+            assert stage.discord.violations == []
+            assert stage.discord.refusals == []
+            yield server.address, {tour.language: tour for tour in tours}
+
+
+def regions(heard: str) -> dict[str, list[str]]:
+    """Return what is heard of each screen, without what differs from run to run: numbers, times, late pictures."""
+    found: dict[str, list[str]] = {}
+    for line in heard.splitlines():
+        begins = re.match(r"  - region \"?(.+?)\"?:$", line)
+        if begins:
+            lines = found[begins[1]] = []
+        elif found and not re.match(r"\s*- img\b", line):
+            lines.append(re.sub(r"- time: .*|\d+", "N", line))
+    return found
+
+
+def halves(tour: Tour) -> set[str]:
+    """Return the screens of posts that came with one version, as they do where a machine is too busy for the other."""
+    return {one.name for one in tour.screens if '"version:' in json.dumps(one.shown)}
+
+
+def test_the_page_shows_every_sheet_and_is_soon_loaded() -> None:
+    assert (ROOT / PAGE).read_text("utf-8") == page(), "`make pictures`"
+    shown = set(re.findall(r"\((gallery/[\w.-]+)\)", page()))
+    assert {ROOT / "docs" / name for name in shown} == set((ROOT / FOLDER).iterdir())
+    assert len(shown) == len(screens.LANGUAGES) * (len(WIDTHS) * len(SCHEMES) + 1)
+    assert sum(path.stat().st_size for path in (ROOT / FOLDER).iterdir()) < LARGEST
+    assert HEAD in page()
+
+
+@needs_browser
+@in_a_loop
+@languages
+async def test_each_screen_says_what_the_gallery_says(toured: Tours, browser: Browser, language: str) -> None:
+    address, tours = toured
+    async with drawn(browser, address, tours[language], WIDTHS[0], "light") as sheet:
+        heard = await sheet.heard()
+    now, then = regions(heard), regions((ROOT / FOLDER / f"{language}.yaml").read_text("utf-8"))
+    assert list(now) == list(then) == [screen.name for screen in tours[language].screens]
+    for name in now.keys() - halves(tours[language]):
+        assert now[name] == then[name], f"{name}: look at what has changed; where it is meant: `make pictures`"
+
+
+@needs_browser
+@in_a_loop
+@everywhere
+async def test_nothing_is_cut_off_or_lies_over_another(
+    toured: Tours, browser: Browser, width: Width, scheme: Scheme
+) -> None:
+    address, tours = toured
+    wrong = []
+    for language, tour in tours.items():
+        async with drawn(browser, address, tour, width, scheme) as sheet:
+            wrong += [f"{language}: {what}" for what in sheet.wrong]
+            ground = await sheet.page.evaluate("getComputedStyle(document.querySelector('main')).backgroundColor")
+            assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 384) is (scheme == "dark")
+    assert wrong == []
+
+
+@needs_browser
+@in_a_loop
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_everything_has_a_name_and_can_be_read(toured: Tours, browser: Browser, scheme: Scheme) -> None:
+    address, tours = toured
+    async with drawn(browser, address, tours["en-US"], WIDTHS[0], scheme) as sheet:
+        assert await violations(sheet.page) == []
+
+
+@needs_browser
+@in_a_loop
+async def test_a_layout_that_is_broken_is_found(toured: Tours, browser: Browser) -> None:
+    address, tours = toured
+    narrow = Width("ruler", "a ruler", 120, 390, 1)
+    async with drawn(browser, address, tours["de"], narrow, "light") as sheet:
+        assert any("runs out of the screen" in what for what in sheet.wrong)
