@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pytest
 import yaml
 
@@ -151,8 +151,8 @@ def composed() -> dict[str, Any]:
 
 def unfit(composed: object) -> list[str]:
     """Return what of a Compose file is not as the specification has it."""
-    found = jsonschema.Draft202012Validator(COMPOSE_SCHEMA).iter_errors(composed)
-    return [f"{error.json_path}: {error.message}" for error in found]
+    found = jsonschema_rs.Draft202012Validator(COMPOSE_SCHEMA).iter_errors(composed)
+    return [f"{error.instance_path}: {error.message}" for error in found]
 
 
 @pytest.mark.parametrize("file", COMPOSE_FILES, ids=lambda file: file.name)
