@@ -14,7 +14,8 @@ COPY sandbox sandbox
 RUN /opt/coverbot/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
  && /opt/coverbot/bin/pip check \
  && /opt/coverbot/bin/coverbot --version \
- && rm -r /opt/coverbot/lib/python3.*/site-packages/pip
+ && rm -r /opt/coverbot/lib/python3.*/site-packages/pip \
+ && rm -rf /opt/coverbot/lib/python3.*/site-packages/setuptools /opt/coverbot/lib/python3.*/site-packages/pkg_resources
 
 FROM ${BASE}
 RUN useradd --uid 10001 --create-home coverbot \

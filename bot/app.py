@@ -75,7 +75,7 @@ from bot.worker import Worker
 from storage.archive.archive import Archive
 from storage.archive.store import StoreRefused
 from storage.database import Database, DatabaseError, is_postgresql
-from storage.sqlite.opening import hold_alone
+from storage.sqlite.opening import hold_alone, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -397,7 +397,7 @@ async def _open_archive(database: Database, settings: Settings, clock: Callable[
     except StoreRefused as error:
         raise SettingsError(f"ARCHIVE_URL cannot be used: {error}") from None
     except OSError as error:
-        raise SettingsError(f"ARCHIVE_DIR cannot be used: {error.strerror or error}") from error
+        raise SettingsError(f"ARCHIVE_DIR cannot be used: {reason_of(error)}") from error
     return archive
 
 
@@ -421,7 +421,7 @@ def _folder(settings: Settings, stack: ExitStack) -> Path:
         setting, directory = "DATABASE_URL", database.with_name(f"{database.name}-posting")
         return emptied(directory)
     except OSError as error:
-        raise SettingsError(f"{setting}: its directory cannot be used: {directory}: {error.strerror}") from error
+        raise SettingsError(f"{setting}: its directory cannot be used: {directory}: {reason_of(error)}") from error
 
 
 def _not_ready(parts: _Parts) -> dict[str, str]:

@@ -56,7 +56,7 @@ def read_environment(known: Collection[str], environ: Mapping[str, str], file: P
     is no text.
     """
     lines, hints = _read_file(file, known)
-    searched = f"the environment and {file.absolute()}" + ("" if lines is not None else ", which is not there")
+    searched = f"the environment and {file.absolute()}" + ("" if lines is not None else _absence(file))
     values: dict[str, str] = {}
     origins: dict[str, str] = {}
     others: dict[str, str] = {}
@@ -145,6 +145,20 @@ def _read_file(file: Path, known: Collection[str]) -> tuple[dict[str, str | None
         line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
         hints.append(f"line {line} of {file.name} is left out, for it does not read {name}=value")
     return dotenv_values(stream=io.StringIO("".join(good))), hints
+
+
+def _absence(file: Path) -> str:
+    """Say that a file is not there, and what is in its place or may have been meant for it."""
+    if file.is_dir():  # so Docker makes what it shall mount and does not find
+        return ", which is a folder"
+    if file.is_symlink():
+        return ", which is a link to nothing"
+    bare = file.name.removeprefix(".")
+    # Editors put an ending behind the name, and some systems take off what is before it.
+    for name in (f"{file.name}.txt", bare, f"{bare}.txt"):
+        if file.with_name(name).is_file():
+            return f", which is not there, but {name} is; rename it to {file.name}"
+    return ", which is not there"
 
 
 def _decode(data: bytes) -> str:

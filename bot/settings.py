@@ -362,4 +362,5 @@ def _explain(error: ValidationError, environment: Environment) -> SettingsError:
         problems.append(f"{name}{where} {reason}")
     if missing:
         hints.insert(0, f"looked for in {environment.searched}")
+        hints.append("`coverbot setup` asks for what is missing")
     return SettingsError(*problems, hints=hints)

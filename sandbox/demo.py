@@ -109,7 +109,7 @@ class Session(Steps):
         show = self._transcript
         show.text("The real bot, with a stand-in Discord and a stand-in VidGo. No account, no network.", "bold")
         show.text(f"Here a cover takes {COVER_SECONDS:g} s; at VidGo it takes a minute or two.")
-        self._vidgo.tells_credits = True
+        self._vidgo.tells_credits = ("finished",)
         add = self._vidgo.add_song
         harbour = add("Harbour Lights", tags="folk, warm", seconds=20)
         harvest = add("Harvest Moon", tags="piano ballad", seconds=18, variants=1)

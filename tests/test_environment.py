@@ -16,6 +16,7 @@ from tests.killed import die_at_each_step
 
 TOKEN = "MTA5.a-token.of-nobody"
 KEY = "vg-a-key"
+SETUP = "`coverbot setup` asks for what is missing"
 KEYS = f"DISCORD_TOKEN={TOKEN}\nVIDGO_API_KEY={KEY}\n"
 SECRETS = ("discord_token", "vidgo_api_key", "vidgo_webhook_secret")
 LIBRARY = ("Input should", "validation", "pydantic", "Field required", "Value error", "decode")
@@ -218,16 +219,29 @@ def test_all_that_is_wrong_is_said_at_once_with_where_it_stands(folder: Path, mo
         "POLL_MAX_SECONDS must not be below POLL_MIN_SECONDS",
         "LOG_LEVEL in the environment must be DEBUG, INFO, WARNING, ERROR or CRITICAL",
     ]
-    assert caught.value.hints == [f"looked for in the environment and {folder}/.env"]
+    assert caught.value.hints == [f"looked for in the environment and {folder}/.env", SETUP]
 
 
 def test_a_file_that_is_not_there_is_named(folder: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings()
-    assert caught.value.hints == [f"looked for in the environment and {folder}/.env, which is not there"]
+    assert caught.value.hints == [f"looked for in the environment and {folder}/.env, which is not there", SETUP]
     (folder / ".env").mkdir()
-    with pytest.raises(SettingsError, match="which is not there"):
+    with pytest.raises(SettingsError, match=r"/\.env, which is a folder;"):
         load_settings()
+    (folder / ".env").rmdir()
+    (folder / ".env").symlink_to(folder / "nowhere")
+    with pytest.raises(SettingsError, match=r"/\.env, which is a link to nothing;"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", [".env.txt", "env", "env.txt"])
+def test_a_file_whose_name_an_editor_has_changed_is_named(folder: Path, name: str) -> None:
+    (folder / name).write_text(f"DISCORD_TOKEN={TOKEN}\nVIDGO_API_KEY={KEY}\n", "utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    where = f"{folder}/.env, which is not there, but {name} is; rename it to .env"
+    assert caught.value.hints == [f"looked for in the environment and {where}", SETUP]
 
 
 def test_names_that_are_nearly_right_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +255,7 @@ def test_names_that_are_nearly_right_are_told(folder: Path, monkeypatch: pytest.
     assert caught.value.hints[1:] == [
         "PUBLIC_URI in the environment is no setting; did you mean PUBLIC_URL?",
         "DISCORD_TOKN in .env is no setting; did you mean DISCORD_TOKEN?",
+        SETUP,
     ]
     monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
     assert load_settings()[1] == ["PUBLIC_URI in the environment is no setting; did you mean PUBLIC_URL?"]

@@ -31,7 +31,7 @@ from bot.settings import Settings
 from storage.archive.disk import Disk
 from storage.archive.store import StoreError
 from storage.database import Database, DatabaseError
-from storage.sqlite.opening import hold_to_migrate
+from storage.sqlite.opening import hold_to_migrate, reason_of
 
 LARGEST_SKEW = 60.0
 """By how many seconds a clock may be off."""
@@ -142,7 +142,7 @@ def _archive_on_disk(directory: Path, most: int) -> str:
             file.write(b"check")
             file.flush()
     except OSError as error:
-        raise Wrong(f"ARCHIVE_DIR cannot be used: {error.strerror}") from None
+        raise Wrong(f"ARCHIVE_DIR cannot be used: {reason_of(error)}") from None
     free, kept = shutil.disk_usage(directory).free, _size(directory)
     if kept + free < most:
         raise Hint(

@@ -28,7 +28,7 @@ async def migrate_database(settings: Settings, to: str, say: Callable[[str], Non
         raise SettingsError(f"--to {error}") from None
     path = path_of(settings.database_url)
     if not path.is_file():
-        raise SettingsError(f"DATABASE_URL: there is no database {path}")
+        raise SettingsError(f"DATABASE_URL: there is no database {path.absolute()}")
     async with AsyncExitStack() as stack:
         try:
             stack.enter_context(hold_alone(settings.database_url))

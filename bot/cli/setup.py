@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import sys
 import warnings
 from collections.abc import Callable, Coroutine
@@ -82,6 +83,8 @@ def setup(answers: Answers, run: Run, say: Callable[[str], None]) -> bool:
     settings = make_settings(others | {TOKEN.lower(): "unknown", KEY.lower(): "unknown"}, environment)
     for hint in environment.hints:
         say(f"hint   {hint}")
+    if any(environment.origins.get(name, FILE.name) == FILE.name for name in (TOKEN, KEY)):
+        _see_that_it_can_be_written()
     token = _answer(
         _Question(
             TOKEN,
@@ -208,6 +211,15 @@ async def _try_key(settings: Settings, key: str) -> str:
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
         credits_left = await ask_balance(session, settings, key)
     return f"{credits_left:g} credits" + ("; top up the account, nothing can be ordered" if credits_left <= 0 else "")
+
+
+def _see_that_it_can_be_written() -> None:
+    """Raise `SettingsError` before anything is asked whose answer could not be kept."""
+    folder = FILE.resolve().parent
+    if FILE.is_dir():
+        raise SettingsError(f"{FILE.absolute()} is a folder; remove it")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingsError(f"{FILE.name} cannot be written: nothing can be made in {folder} by this user")
 
 
 def _write(keys: dict[str, str], environment: Environment, say: Callable[[str], None]) -> None:

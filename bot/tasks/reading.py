@@ -191,6 +191,10 @@ class Reading:
             with suppress(Gone):
                 async with self._database.write(durable=False) as transaction:
                     await rows.run(transaction, task.id)
+        if report.credits is not None and task.credits is None:  # the result may not say it any more
+            with suppress(Gone):
+                async with self._database.write(durable=False) as transaction:
+                    await rows.quote(transaction, task.id, report.credits)
         await self._still_unfinished(task, TIME, None)
 
     async def _still_unfinished(self, task: Task, doubt: str, reason: str | None, *, pause: float = 0.0) -> None:

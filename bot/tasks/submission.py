@@ -16,6 +16,7 @@ from bot.settings import Settings
 from bot.tasks.ending import Ending
 from bot.tasks.schedule import Schedule
 from bot.vidgo import (
+    Accepted,
     AnswerLost,
     Busy,
     ContentRefused,
@@ -192,23 +193,23 @@ class Submission:
 
     async def _ask(self, task: Task, turn: Turn, *, again: bool, says_so: bool) -> None:
         try:
-            vidgo_id = await self._vidgo.submit(load_request(task.model, task.request), self._callback_url(task), turn)
+            accepted = await self._vidgo.submit(load_request(task.model, task.request), self._callback_url(task), turn)
         except VidGoError as error:
             await self._database.retry(partial(self._refused, task, error, again=again))
         else:
-            await self._database.retry(partial(self._accept, task, vidgo_id, says_so=says_so))
+            await self._database.retry(partial(self._accept, task, accepted, says_so=says_so))
 
     def _callback_url(self, task: Task) -> str | None:
         if self._settings.public_url is None:
             return None
         return f"{self._settings.public_url}/callbacks/vidgo/{task.id}/{task.token}"
 
-    async def _accept(self, task: Task, vidgo_id: str, *, says_so: bool = False) -> None:
-        now = self._clock()
+    async def _accept(self, task: Task, accepted: Accepted, *, says_so: bool = False) -> None:
+        now, vidgo_id = self._clock(), accepted.task_id
         delay = await self._schedule.delay(task)
         try:
             async with self._database.write() as transaction:
-                await rows.accept(transaction, task.id, vidgo_id, now, now + delay)
+                await rows.accept(transaction, task.id, vidgo_id, now, now + delay, accepted.credits)
                 if says_so:
                     await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
         except IntegrityError:
@@ -287,7 +288,7 @@ class Submission:
                 await (self._unanswered if again else self._hold)(task, unclear)
                 return
             else:
-                await self._accept(task, vidgo_id, says_so=task.tries > 0)
+                await self._accept(task, Accepted(vidgo_id), says_so=task.tries > 0)
                 return
         if not again:
             await self._ending.fail(task.id, "duplicate", error.reason)

@@ -17,10 +17,11 @@ from bot.vidgo.errors import (
     VidGoError,
 )
 from bot.vidgo.requests import CoverArt, CoverAudio, ExtendMusic, GenerateMusic, SubmitRequest, load_request
-from bot.vidgo.results import Report, ResultFile, Status, parse_callback
+from bot.vidgo.results import Accepted, Report, ResultFile, Status, parse_callback
 from bot.vidgo.signature import verify_signature
 
 __all__ = [
+    "Accepted",
     "AnswerLost",
     "Busy",
     "ContentRefused",

@@ -19,7 +19,7 @@ from bot.vidgo.errors import AnswerLost, Busy, Duplicate, Nonsense, UnknownTask,
 from bot.vidgo.pace import MAX_PAUSE, OwnPace, Pace
 from bot.vidgo.reading import identifier, number, one_line, task_id_of
 from bot.vidgo.requests import SubmitRequest
-from bot.vidgo.results import Report, Status, report_of
+from bot.vidgo.results import Accepted, Report, Status, credits_of, report_of
 
 MAX_BODY = 1024 * 1024
 CONNECT_TIMEOUT = 10.0
@@ -102,15 +102,15 @@ class VidGo:
             self._in_line.discard(task)
         return Turn()
 
-    async def submit(self, request: SubmitRequest, callback_url: str | None, _turn: Turn) -> str:
-        """Submit a request once, in a turn that was waited for, and return VidGo's id of the task.
+    async def submit(self, request: SubmitRequest, callback_url: str | None, _turn: Turn) -> Accepted:
+        """Submit a request once, in a turn that was waited for, and return what VidGo calls the task.
 
         Raises `AnswerLost` if VidGo may have taken it all the same, another `VidGoError` if it has not.
         """
         with self._watched(Question.SUBMIT_ON_SOURCE if request.needs_source else Question.SUBMIT):
             return await self._submit(request, callback_url)
 
-    async def _submit(self, request: SubmitRequest, callback_url: str | None) -> str:
+    async def _submit(self, request: SubmitRequest, callback_url: str | None) -> Accepted:
         secrets = [self._key]
         body: dict[str, Any] = {"model": request.model, "input": request.input()}
         if callback_url is not None:
@@ -121,7 +121,7 @@ class VidGo:
         answer = await self._send(self._orders, "POST", "api/generate/submit", json=body)
         task_id = task_id_of(answer.task)
         if answer.ok and task_id is not None:
-            return task_id
+            return Accepted(task_id, credits_of(answer.task))
         question = Question.SUBMIT_ON_SOURCE if request.needs_source else Question.SUBMIT
         error = self._note(refusal(answer, question, secrets, version=body["input"].get("mv")))
         if isinstance(error, Duplicate) and error.task_id == body["input"].get("task_id"):

@@ -92,6 +92,14 @@ class ResultFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """VidGo's answer to an order that it takes. ``credits`` is what it will cost, where VidGo tells it already."""
+
+    task_id: str
+    credits: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What VidGo says about a task now.
 
@@ -151,12 +159,13 @@ def report_of(task: dict[str, Any], task_id: str, secrets: Iterable[str] = ()) -
         error_message=_error_message(task, secrets),
         raw_status=raw_status,
         unusable=tuple(islice((one for file in entries for one in file.unusable), MAX_FILES)),
-        credits=_credits(task.get("credits_amount")),
+        credits=credits_of(task),
     )
 
 
-def _credits(value: object) -> float | None:
-    amount = number(value)
+def credits_of(task: dict[str, Any]) -> float | None:
+    """Return what a task object says that the task costs."""
+    amount = number(task.get("credits_amount"))
     return amount if amount is not None and 0 <= amount <= _MAX_CREDITS else None
 
 

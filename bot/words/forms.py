@@ -7,6 +7,7 @@ from typing import Any
 import discord
 from discord import ui
 
+from bot.words.sentences import labels
 from bot.words.text import Raw, Text, clean
 from storage.notifications.drafts import AT_LIMIT, PROMPT_LIMIT, STYLE_LIMIT, TITLE_LIMIT, Draft, Making
 
@@ -23,13 +24,13 @@ CUSTOM_ID = rf"form:(?P<making>song|style|extension)(?::(?P<track>{TRACK})|@(?P<
 def retry_button(notification_id: str) -> ui.Button[Any]:
     """Make the *Try again* button, under what came to nothing."""
     return ui.Button(
-        label=str(Text("Try again")), custom_id=f"retry:{notification_id}", style=discord.ButtonStyle.primary
+        label=str(labels.try_again()), custom_id=f"retry:{notification_id}", style=discord.ButtonStyle.primary
     )
 
 
 def change_button(notification_id: str) -> ui.Button[Any]:
     """Make the *Change the words…* button, under what came to nothing."""
-    return ui.Button(label=str(Text("Change the words…")), custom_id=f"change:{notification_id}")
+    return ui.Button(label=str(labels.change_words()), custom_id=f"change:{notification_id}")
 
 
 def form(draft: Draft, *, title: str | None = None, after: str | None = None) -> ui.Modal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 import sqlite3
@@ -70,13 +71,14 @@ async def _use(page: Page, command: str, answer: str) -> Locator:
     return messages.last
 
 
-async def _still(message: Locator, name: str) -> None:
-    """Photograph a message, once its pictures are there."""
+async def _still(message: Locator, name: str) -> list[str]:
+    """Photograph a message, once its pictures are there, and return the lines that it shows."""
     for picture in await message.get_by_role("img").all():
         await expect(picture).to_have_js_property("complete", value=True)
     await message.scroll_into_view_if_needed()
     png = await message.screenshot(animations="disabled")
     (FOLDER / f"{name}.webp").write_bytes(webp([(png, 1.0)]))
+    return (await message.inner_text()).split("\n")
 
 
 async def _type(page: Page, film: Film, text: str) -> None:
@@ -142,18 +144,20 @@ def _order_for_a_month(path: Path, stage: Stage) -> None:
 
 
 async def _stills(page: Page, stage: Stage) -> None:
-    """What members, managers and newcomers see."""
+    """What members, managers and newcomers see; the words of it beside it, so that a test sees when they are old."""
+    shown = {}
     await _still(page.get_by_role("listitem").filter(has_text="here is your cover of Harbour Lights"), "cover")
     await _still(await _use(page, "music library", "Paper Boats"), "library")
-    await _still(await _use(page, "help", "A cover in three steps"), "help")
+    shown["help"] = await _still(await _use(page, "help", "A cover in three steps"), "help")
     await stage.kill()
     await expect(page.get_by_role("alert")).to_be_visible()
     _order_for_a_month(stage.directory / "coverbot.db", stage)
     stage.start()
     await expect(page.get_by_text("The bot is alive.")).to_be_visible()
     await _be(page, "cleo")
-    await _still(await _use(page, "coverbot usage", "What was ordered here"), "usage")
-    await _still(await _use(page, "coverbot settings", "Settings in this server"), "panel")
+    shown["usage"] = await _still(await _use(page, "coverbot usage", "What was ordered here"), "usage")
+    shown["panel"] = await _still(await _use(page, "coverbot settings", "Settings in this server"), "panel")
+    (FOLDER / "shown.json").write_text(json.dumps(shown, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 async def draw() -> dict[str, bytes]:

@@ -178,7 +178,7 @@ async def open_stage(seconds: float, **settings: str) -> AsyncIterator[Stage]:
             VidGoStandIn(key=KEY, seconds=seconds, credits=CREDITS, audio_seconds=8) as vidgo,
         ):
             vidgo.set_result(COVER, "audio_one")
-            vidgo.tells_credits = True
+            vidgo.tells_credits = ("finished",)
             stage = Stage(discord, vidgo, BotProcess(Path(directory)), port, settings)
             try:
                 yield stage

@@ -124,8 +124,7 @@ class Api:
         self._record_submission(request, body, status=200, task=task)
         if vidgo.callback_faults.before_answer:
             await self._runner.finish_and_deliver(task)
-        answer = {"task_id": task.id, "status": "not_started", "created_time": task.created_time}
-        return self._success(answer)
+        return self._success(vidgo.accepted_payload(task))
 
     async def _detail(self, request: web.Request) -> web.StreamResponse:
         task_id = request.query.get("task_id")

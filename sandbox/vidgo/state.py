@@ -10,7 +10,7 @@ from sandbox.vidgo.records import CallbackFaults, Changes
 from sandbox.vidgo.results import payload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from sandbox.vidgo.records import Delivery, Json, RequestRecord, Submission
     from sandbox.vidgo.results import Task
@@ -43,7 +43,7 @@ class State:
         self.success_code: int | str | None = 200
         self.status_words: dict[str, str] = {}  # e.g. {"finished": "SUCCESS"}
         self.noise = True  # progress and credits_amount come and go in answers
-        self.tells_credits: bool | None = None  # credits_amount always or never; None: as the noise has it
+        self.tells_credits: Collection[str] | None = None  # which of order, running, finished; None: by chance
         self.detail_lag = 0.0
         self.files_lag = 0.0  # seconds for which a finished task has no files yet
         self.detail_unknown_for = 0.0  # seconds after the submission in which detail does not know the task
@@ -107,6 +107,11 @@ class State:
             return None
         return task
 
+    def accepted_payload(self, task: Task) -> Json:
+        """Return `data` of the answer to an order that is taken."""
+        found: Json = {"task_id": task.id, "status": "not_started", "created_time": task.created_time}
+        return found | self._credits(task, "order")
+
     def detail_payload(self, task: Task) -> Json:
         """Return `data` of a detail answer, with the lag and the noise that are set."""
         if task.final and self.clock() >= task.visible_at:
@@ -123,14 +128,13 @@ class State:
         return payload(task, status=status, files=files, error_message=task.error_message, extra=extra)
 
     def _noise(self, task: Task, *, done: bool) -> Json:
-        found = self._by_chance(task, done=done) if self.noise else {}
-        if self.tells_credits is not None:
-            found.pop("credits_amount", None)
-            found |= {"credits_amount": float(task.price)} if self.tells_credits else {}
-        return found
-
-    def _by_chance(self, task: Task, *, done: bool) -> Json:
         # A finished result with progress 0 was captured from the real service.
         progress = self._random.choice((0, 100)) if done else self._random.choice((0, 0, 37, "42%"))
-        every = {"progress": progress, "credits_amount": float(task.price)}
-        return {name: value for name, value in every.items() if self._random.random() < 0.5}
+        found = {"progress": progress} if self.noise and self._random.random() < 0.5 else {}
+        return found | self._credits(task, "finished" if done else "running")
+
+    def _credits(self, task: Task, at: str) -> Json:
+        """Return what an answer says of a task's price."""
+        by_chance = self.noise and self._random.random() < 0.5
+        tells = by_chance if self.tells_credits is None else at in self.tells_credits
+        return {"credits_amount": float(task.price)} if tells else {}

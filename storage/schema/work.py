@@ -46,7 +46,8 @@ tasks = Table(
 `order_key` is the same for orders that would make the same. `tries` counts submissions without a yes or no. `rereads`
 counts the reads left after a callback whose detail still lagged behind. A bad word about a task is a `doubt` until it
 was repeated: which one, since when, when last, and how often. `counted_on` is the day (of 86,400 s since 1970) whose
-limits it counts against, or nothing where it does not, or not any more. `credits` is what it cost, where that is known.
+limits it counts against, or nothing where it does not, or not any more. `credits` is what it
+costs, where that is known; only what is finished is charged.
 `holder` is the process that works on it, where there are several. `recording` is the name of the member's own file that
 it is made from.
 """

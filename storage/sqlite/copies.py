@@ -69,7 +69,9 @@ def back_up(url: str, target: Path, *, replace: bool) -> Contents:
     """
     source = _file_of(url)
     if not source.is_file():
-        raise DatabaseError(f"there is no database {source}")
+        raise DatabaseError(f"there is no database {source.absolute()}")
+    if target.is_dir():
+        raise DatabaseError(f"{target} is a folder; name a file in it")
     if any(_is_same(target, source.with_name(source.name + ending)) for ending in COMPANIONS):
         raise DatabaseError(f"{target} belongs to the database itself; choose another name")
     with _written(target):

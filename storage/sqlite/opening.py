@@ -57,6 +57,10 @@ def reason_of(error: Exception) -> str:
     cause = error.orig if isinstance(error, DBAPIError) else error
     if (code := primary_code(cause)) in _REASONS:
         return f"{_REASONS[code]} ({getattr(cause, 'sqlite_errorname', code)})"
+    if isinstance(cause, FileExistsError):
+        return f"{cause.filename} is a file, where a folder is needed"
+    if isinstance(cause, NotADirectoryError):
+        return f"{cause.filename} lies in something that is no folder"
     return str(cause.strerror if isinstance(cause, OSError) else cause)
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import Float, bindparam, func, update
+from sqlalchemy import bindparam, func, update
 
 from storage.database import Transaction
 from storage.quick import quick
 from storage.schema import LIVE_TASKS, TaskStatus, tasks
-from storage.tasks.rows import ENDED_BADLY, NO_DOUBT, NOW, Task, change, changed
+from storage.tasks.rows import CREDITS, ENDED_BADLY, NO_DOUBT, NOW, Task, change, changed
 
-_CREDITS: Any = bindparam("new_credits", type_=Float)
 _FINISH = change(
     *LIVE_TASKS,
     *ENDED_BADLY,
@@ -22,13 +19,13 @@ _FINISH = change(
     error=None,
     error_kind=None,
     vidgo_id=func.coalesce(tasks.c.vidgo_id, bindparam("new_vidgo_id")),
-    credits=_CREDITS,
+    credits=func.coalesce(CREDITS, tasks.c.credits),
     **NO_DOUBT,
 )
 _PRICE = quick(
     update(tasks)
     .where(tasks.c.id == bindparam("row_id"), tasks.c.status == TaskStatus.FINISHED, tasks.c.credits.is_(None))
-    .values(credits=_CREDITS)
+    .values(credits=CREDITS)
     .returning(*tasks.c)
 )
 _END = change(

@@ -13,7 +13,7 @@ from storage.database import Snapshot, Transaction
 from storage.planned import Due
 from storage.quick import quick
 from storage.schema import IS_LIVE, LIVE_TASKS, TaskStatus, tasks
-from storage.tasks.rows import ENDED_BADLY, NO_DOUBT, NOW, POLL_AT, Task, change, changed
+from storage.tasks.rows import CREDITS, ENDED_BADLY, NO_DOUBT, NOW, POLL_AT, Task, change, changed
 from storage.wakeups import Queue
 
 DURATIONS = 50
@@ -38,6 +38,7 @@ _CLAIM = planned.claim(_DUE, tasks.c.holder)
 _CLAIM = replace(_CLAIM, release=_CLAIM.release.where(tasks.c.status != TaskStatus.SUBMITTING))
 _NEXT_DUE = planned.next_due(tasks.c.id, tasks.c.poll_at, IS_LIVE).where(planned.mine(tasks.c.holder))
 _RUN = change(TaskStatus.WAITING, status=TaskStatus.RUNNING)
+_QUOTE = change(*LIVE_TASKS, credits=CREDITS)
 _LATE = quick(
     update(tasks)
     .where(tasks.c.id == bindparam("row_id"), tasks.c.status.in_(LIVE_TASKS), tasks.c.late_at.is_(None))
@@ -119,6 +120,11 @@ async def next_due(snapshot: Snapshot, skip: Collection[str]) -> float | None:
 async def run(transaction: Transaction, task_id: str) -> Task:
     """From `waiting` to `running`."""
     return await changed(transaction, _RUN, task_id)
+
+
+async def quote(transaction: Transaction, task_id: str, credits: float) -> Task:  # noqa: A002  (the API's word)
+    """Note what a live task will cost by VidGo's word; it counts once the task is finished."""
+    return await changed(transaction, _QUOTE, task_id, new_credits=credits)
 
 
 async def late(transaction: Transaction, task_id: str, now: float) -> Task:

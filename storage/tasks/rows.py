@@ -72,6 +72,7 @@ async def changed(transaction: Transaction, statement: Update, task_id: str, **v
 
 
 NOW: Any = bindparam("now", type_=Float)
+CREDITS: Any = bindparam("new_credits", type_=Float)
 POLL_AT: Any = bindparam("new_poll_at", type_=Float)
 NO_DOUBT = {"doubt": None, "doubt_since": None, "doubt_at": None, "doubts": 0}
 

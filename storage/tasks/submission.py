@@ -10,7 +10,7 @@ from storage import planned
 from storage.database import Snapshot, Transaction
 from storage.quick import quick
 from storage.schema import IS_LIVE, TaskStatus, tasks
-from storage.tasks.rows import ENDED_BADLY, NOW, POLL_AT, Task, change, changed, from_row
+from storage.tasks.rows import CREDITS, ENDED_BADLY, NOW, POLL_AT, Task, change, changed, from_row
 from storage.wakeups import Queue
 
 
@@ -67,6 +67,7 @@ _ACCEPT = change(
     poll_at=case((tasks.c.rereads > 0, NOW), else_=POLL_AT),
     tries=0,
     holder=None,
+    credits=CREDITS,
 )
 _MINE = planned.mine(tasks.c.holder)
 # These two not where others have taken it over, and may be sending it: then what they hear counts.
@@ -146,11 +147,19 @@ async def submit_again(transaction: Transaction, task_id: str, poll_at: float) -
     return await changed(transaction, _SUBMIT_AGAIN, task_id, new_poll_at=poll_at, me=transaction.me)
 
 
-async def accept(transaction: Transaction, task_id: str, vidgo_id: str, now: float, poll_at: float) -> Task:
+async def accept(
+    transaction: Transaction,
+    task_id: str,
+    vidgo_id: str,
+    now: float,
+    poll_at: float,
+    credits: float | None = None,  # noqa: A002  (the API's word)
+) -> Task:
     """From `submitting` to `waiting`: VidGo has it; raises `IntegrityError` where another task has that id."""
     await transaction.execute(_RELEASE_VIDGO_ID, {"taken_id": vidgo_id, "row_id": task_id})
     transaction.wakes(Queue.POLLER)
-    return await changed(transaction, _ACCEPT, task_id, new_vidgo_id=vidgo_id, now=now, new_poll_at=poll_at)
+    values = {"new_vidgo_id": vidgo_id, "new_poll_at": poll_at, "new_credits": credits}
+    return await changed(transaction, _ACCEPT, task_id, now=now, **values)
 
 
 async def hold(transaction: Transaction, task_id: str, poll_at: float) -> Task:

@@ -140,6 +140,12 @@ async def test_an_archive_that_cannot_be_written_or_cannot_grow_is_told(checked:
     assert list((tmp_path / "media").iterdir()) == []
     verdict, said = await checked.says("Archive", archive_dir="/proc/self/fdinfo")
     assert (verdict, said.startswith("ARCHIVE_DIR cannot be used: ")) == ("WRONG", True)
+    (tmp_path / "letter").touch()
+    verdict, said = await checked.says("Archive", archive_dir=f"{tmp_path}/letter")
+    assert (verdict, said) == (
+        "WRONG",
+        f"ARCHIVE_DIR cannot be used: {tmp_path}/letter is a file, where a folder is needed",
+    )
     kept = tmp_path / "media" / "ab" / ("ab" * 32)
     kept.parent.mkdir()
     kept.write_bytes(b"x" * 1234)

@@ -191,3 +191,11 @@ async def test_what_the_environment_says_is_not_written_down(desk: Desk) -> None
     done = await desk.set_up("--yes", *desk.keys(), DISCORD_TOKEN=WRONG_TOKEN)
     assert "hint   DISCORD_TOKEN is set in the environment too, to something else" in done.out
     assert f"DISCORD_TOKEN={TOKEN}" in desk.written
+
+
+async def test_nothing_is_asked_whose_answer_could_not_be_kept(desk: Desk) -> None:
+    desk.file.mkdir()
+    async with at_terminal(desk.folder, desk.settings, "setup") as (terminal, process):
+        await terminal.reads(r"coverbot: .*/\.env is a folder; remove it")
+        assert await ended(process) == 2
+        assert "Paste" not in terminal.screen

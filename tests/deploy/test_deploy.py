@@ -8,8 +8,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import jsonschema_rs
 import pytest
 import yaml
 
@@ -18,11 +20,11 @@ from bot.settings import Settings
 from bot.shutdown import SECONDS
 from tests.project.pages import DOCS, ROOT
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 UNIT = ROOT / "deploy" / "coverbot.service"
 COMPOSE = ROOT / "deploy" / "compose.yaml"
+COMPOSE_FILES = [COMPOSE, ROOT / "deploy" / "compose.scale.yaml"]
+COMPOSE_SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("compose.json").read_text("utf-8"))
+PROFILES = [[], ["caddy"], ["metrics"], ["caddy", "metrics"]]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 
 MOST_EXPOSED = 3.0
@@ -47,6 +49,19 @@ def run(*command: str, **variables: str) -> str:
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def docker_compose() -> list[str]:
+    """Return the command of Docker Compose 2, nothing where there is none; version 1 was another program."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]):
+            done = subprocess.run([*command, "version", "--short"], capture_output=True, text=True, check=False)
+            if done.returncode == 0 and not done.stdout.startswith("1."):
+                return command
+    return []
+
+
+DOCKER_COMPOSE = docker_compose()
 
 
 def test_every_file_to_deploy_with_is_described() -> None:
@@ -132,6 +147,52 @@ def test_no_page_names_the_program_twice_behind_the_image() -> None:
 
 def composed() -> dict[str, Any]:
     return dict(yaml.safe_load(COMPOSE.read_text("utf-8")))
+
+
+def unfit(composed: object) -> list[str]:
+    """Return what of a Compose file is not as the specification has it."""
+    found = jsonschema_rs.Draft202012Validator(COMPOSE_SCHEMA).iter_errors(composed)
+    return [f"{error.instance_path}: {error.message}" for error in found]
+
+
+@pytest.mark.parametrize("file", COMPOSE_FILES, ids=lambda file: file.name)
+def test_a_compose_file_is_as_the_specification_has_it(file: Path) -> None:
+    assert unfit(yaml.safe_load(file.read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("enviroment", {}),
+        ("read_only", []),
+        ("depends_on", {"caddy": {"condition": "service_well"}}),
+        ("ports", "8080"),
+    ],
+)
+def test_a_slip_in_a_compose_file_is_found(name: str, value: object) -> None:
+    whole = composed()
+    whole["services"]["coverbot"][name] = value
+    assert any("coverbot" in problem for problem in unfit(whole))
+
+
+@pytest.mark.skipif(not DOCKER_COMPOSE, reason="Docker Compose 2 is not on this machine")
+@pytest.mark.parametrize("file", COMPOSE_FILES, ids=lambda file: file.name)
+def test_docker_compose_itself_takes_a_file(tmp_path: Path, file: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    copied = Path(shutil.copy(file, tmp_path / "deploy"))
+    settings = {"DISCORD_TOKEN": "a.b.c", "VIDGO_API_KEY": "abc", "PUBLIC_URL": "https://covers.example.com"}
+    settings |= {"POSTGRES_PASSWORD": "abc", "STORE_HOST": "https://songs.example.com"}
+    settings |= {"AWS_ACCESS_KEY_ID": "abc", "AWS_SECRET_ACCESS_KEY": "abcabcabc"}
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()), "utf-8")
+    for profiles in PROFILES:
+        chosen = [f"--profile={profile}" for profile in profiles]
+        said = run(
+            *DOCKER_COMPOSE, f"--env-file={tmp_path}/.env", "-f", str(copied), *chosen, "config", "--format=json"
+        )
+        services = json.loads(said)["services"]
+        assert services["coverbot"]["environment"]["DISCORD_TOKEN"] == "a.b.c"
+        if file == COMPOSE:
+            assert {profile for one in services.values() for profile in one.get("profiles", [])} == set(profiles)
 
 
 def inline(name: str) -> str:

@@ -75,7 +75,7 @@ def audio(message: Message) -> list[str]:
 
 async def test_a_card_says_who_what_how_and_how_long(world: World) -> None:
     ada = world.person("ada")
-    world.vidgo.tells_credits = True
+    world.vidgo.tells_credits = ("finished",)
     post = await generated(ada, "[Verse]\nLanterns *on* the water\nand more", style="folk, <@1>", title="Sea Song")
     [embed] = post.embeds
     assert embed["title"] == "Sea Song"

@@ -189,6 +189,7 @@ async def test_check_lists_all_that_is_wrong_and_what_looks_like_a_slip(tmp_path
         "hint   Settings: line 3 of .env is left out, for it does not read LOG_LEVEL=value",
         "hint   Settings: DISCORD_TOKN in .env is no setting; did you mean DISCORD_TOKEN?",
         "hint   Settings: .env can be opened by every user of this machine (mode 644); chmod 600 .env",
+        "hint   Settings: `coverbot setup` asks for what is missing",
     ]
     assert_one_line(ended, "DISCORD_TOKEN is not set; LISTEN_PORT")
 

@@ -21,7 +21,7 @@ from bot.gateway.client import COGS, PERMISSIONS, Client, UseCases
 from bot.metrics import Metrics
 from bot.settings import Settings, SettingsError, load_settings
 from bot.words import cards, forms, posted
-from bot.words.pages import library, panel
+from bot.words.pages import guide, library, panel
 from bot.words.pages.panel import Panel
 from bot.words.pages.place import Page, Place
 from bot.words.posted import Offers
@@ -165,6 +165,10 @@ async def test_every_command_is_documented_with_its_options_and_no_other(client:
     assert {name: documented_options(cells[0]) for name, cells in table.items()} == known | menus
 
 
+HELP_ITSELF = ("help", "coverbot")
+SPEAKS_FOR_ITSELF = r"(settings|forget|songs?):"
+"""Buttons whose page says what they do."""
+
 ALL_OFFERS = [
     Offers("0" * 24, cover=True, lengthen=True, again=True, likes=0, other=2, link="https://example.com/song.mp3"),
     Offers("0" * 24, anew=True, likes=3, pictures=[1], chosen=1),
@@ -204,6 +208,20 @@ async def test_every_button_is_documented_and_no_other(client: Client) -> None:
     labels.discard("")  # a number alone
     table = rows(COMMANDS, "| Button | Where |")
     assert {label for first in table for label in re.findall(r"\*\*(.+?)\*\*", first)} == labels
+
+
+async def test_help_says_what_each_command_and_button_of_members_does(client: Client) -> None:
+    told = guide.page(lambda name: f"/{name}", [], 0.0, welcome=None).description or ""
+    for command in client.tree.walk_commands():
+        # Its own page, and what only managers see.
+        if isinstance(command, app_commands.Command) and command.qualified_name.partition(" ")[0] not in HELP_ITSELF:
+            assert f"/{command.qualified_name} " in told
+    for menu in client.tree.get_commands(type=discord.AppCommandType.message):
+        assert f"**{menu.name}** " in told
+    for button in shown_buttons():
+        if button.custom_id and not re.match(SPEAKS_FOR_ITSELF, button.custom_id):
+            label = (button.label or "").lstrip(string.digits + " ")
+            assert not label or f"**{label}** " in told, label
 
 
 def test_the_page_of_installing_names_the_permissions_that_the_invitation_asks_for() -> None:

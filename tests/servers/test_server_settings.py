@@ -226,7 +226,7 @@ async def test_help_says_what_there_is_and_what_is_left(tmp_path: Path) -> None:
 
 async def test_usage_shows_who_ordered_how_much(tmp_path: Path) -> None:
     async with open_room(tmp_path, vidgo_seconds=BRIEF) as room:
-        room.vidgo.tells_credits = True
+        room.vidgo.tells_credits = ("finished",)
         mia, ada, bob = manager(room), room.person("ada"), room.person("bob")
         song = await ada.imports("Sea Song")
         await (await ada.cover(song.id)).reply()

@@ -55,7 +55,7 @@ def asked(room: Room) -> int:
 
 async def test_what_a_result_says_is_kept_and_asks_for_no_balance(tmp_path: Path) -> None:
     async with open_room(tmp_path, **SETTINGS) as room:
-        room.vidgo.tells_credits = True
+        room.vidgo.tells_credits = ("finished",)
         ada = room.person("ada")
         await pass_time(room, LONG_ENOUGH)
         before = asked(room)
@@ -68,9 +68,34 @@ async def test_what_a_result_says_is_kept_and_asks_for_no_balance(tmp_path: Path
         assert (costs(room), spent(room, ada), asked(room)) == ([20, 1], 21, before)
 
 
+@pytest.mark.parametrize("at", ["order", "running"])
+async def test_what_only_an_answer_before_the_result_says_is_kept_too(tmp_path: Path, at: str) -> None:
+    async with open_room(tmp_path, **SETTINGS) as room:
+        room.vidgo.tells_credits = (at,)
+        ada = room.person("ada")
+        await pass_time(room, LONG_ENOUGH)
+        before = asked(room)
+        room.vidgo.hold(SONG)
+        await (await ada.use("music generate", prompt="the sea")).reply()
+        await room.pass_until(lambda: costs(room) == [20])
+        # Only what is finished is charged.
+        assert spent(room, ada) is None
+        room.vidgo.release(SONG)
+        await room.pass_until(lambda: room.tasks("finished") == 1)
+        assert (costs(room), spent(room, ada)) == ([20], 20)
+        room.vidgo.hold(SONG)
+        await (await ada.use("music generate", prompt="the shore")).reply()
+        await room.pass_until(lambda: costs(room) == [20, 20])
+        room.vidgo.finish(list(room.vidgo.tasks.values())[-1], error_message="the choir was ill")
+        await room.pass_until(lambda: room.tasks("failed") == 1)
+        assert spent(room, ada) == 20
+        await pass_time(room, LONG_ENOUGH)
+        assert (spent(room, ada), asked(room)) == (20, before)
+
+
 async def test_what_a_result_does_not_say_the_balance_does_once_nothing_is_under_way(tmp_path: Path) -> None:
     async with open_room(tmp_path, **SETTINGS) as room:
-        room.vidgo.tells_credits = False
+        room.vidgo.tells_credits = ()
         ada, bob = room.person("ada"), room.person("bob")
         await pass_time(room, LONG_ENOUGH)
         await order(room, ada, "the sea")
@@ -89,11 +114,11 @@ async def test_what_a_result_does_not_say_the_balance_does_once_nothing_is_under
 
 async def test_what_is_told_is_taken_off_what_the_balance_tells(tmp_path: Path) -> None:
     async with open_room(tmp_path, **SETTINGS) as room:
-        room.vidgo.tells_credits = True
+        room.vidgo.tells_credits = ("finished",)
         ada = room.person("ada")
         await pass_time(room, LONG_ENOUGH)
         await order(room, ada, "the sea")
-        room.vidgo.tells_credits = False
+        room.vidgo.tells_credits = ()
         await (await ada.cover()).reply()
         await room.pass_until(lambda: costs(room) == [20, 1])
         assert spent(room, ada) == 21
@@ -102,7 +127,7 @@ async def test_what_is_told_is_taken_off_what_the_balance_tells(tmp_path: Path) 
 @pytest.mark.parametrize("spoilt", ["two models", "a failure", "topped up"])
 async def test_where_the_balance_cannot_tell_nothing_is_made_up(tmp_path: Path, spoilt: str) -> None:
     async with open_room(tmp_path, **SETTINGS) as room:
-        room.vidgo.tells_credits = False
+        room.vidgo.tells_credits = ()
         ada = room.person("ada")
         await pass_time(room, LONG_ENOUGH)
         await order(room, ada, "the sea")

@@ -141,6 +141,8 @@ async def test_a_backup_that_cannot_be_made_says_why_and_leaves_nothing(
         back_up(url_of(path), tmp_path / "nowhere" / "made.db", replace=False)
     with pytest.raises(DatabaseError, match=r"there is no database .*/other.db"):
         back_up(url_of(tmp_path / "other.db"), folder / "made.db", replace=False)
+    with pytest.raises(DatabaseError, match="folder is a folder; name a file in it"):
+        back_up(url_of(path), folder, replace=True)
     (tmp_path / "letter.db").write_text("This is a letter. " * 1000)
     with pytest.raises(DatabaseError, match=r"letter\.db cannot be read: it is no SQLite database"):
         back_up(url_of(tmp_path / "letter.db"), folder / "made.db", replace=False)

@@ -192,3 +192,10 @@ def test_two_programs_do_not_share_it(tmp_path: Path) -> None:
         pass
     with hold_alone(url):
         pass
+
+
+def test_a_file_where_a_folder_is_needed_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "data"
+    file.touch()
+    assert refused(file / "coverbot.db").endswith(f": {file} is a file, where a folder is needed")
+    assert refused(file / "inner" / "coverbot.db").endswith("lies in something that is no folder")

@@ -74,6 +74,7 @@ OF_TASKS = [
         (POLLER,),
     ),
     Transition("run", {WAITING: RUNNING}, lambda t, row: tasks.run(t, row.id)),
+    Transition("quote", stays(*LIVE_TASKS), lambda t, row: tasks.quote(t, row.id, 20.0)),
     Transition("plan", stays(*LIVE_TASKS), lambda t, row: tasks.plan(t, row.id, LATER, rereads=0), (POLLER,)),
     Transition("late", stays(*LIVE_TASKS), lambda t, row: tasks.late(t, row.id, NOW)),
     Transition("doubt", stays(*LIVE_TASKS), lambda t, row: tasks.doubt(t, row.id, "time", NOW, repeated=False)),

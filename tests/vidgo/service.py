@@ -76,7 +76,7 @@ class Clock:
 
 async def submit(vidgo: VidGo, request: SubmitRequest, callback_url: str | None) -> str:
     """Wait for the turn and submit, as the program does."""
-    return await vidgo.submit(request, callback_url, await vidgo.turn())
+    return (await vidgo.submit(request, callback_url, await vidgo.turn())).task_id
 
 
 async def read_request(reader: asyncio.StreamReader) -> None:

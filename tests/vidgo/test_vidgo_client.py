@@ -204,6 +204,18 @@ async def test_a_hostile_task_id_stays_inside_its_parameter(vidgo: VidGo, servic
 
 
 @pytest.mark.parametrize(
+    ("said", "costs"),
+    [({}, None), ({"credits_amount": 20}, 20.0), ({"credits_amount": "1.5"}, 1.5), ({"credits_amount": -1}, None)],
+)
+async def test_an_order_may_name_its_price(
+    vidgo: VidGo, service: Service, said: dict[str, object], costs: float | None
+) -> None:
+    service.say({"code": 200, "data": {"task_id": "AAAA", "status": "not_started", **said}})
+    accepted = await vidgo.submit(COVER, None, await vidgo.turn())
+    assert (accepted.task_id, accepted.credits) == ("AAAA", costs)
+
+
+@pytest.mark.parametrize(
     ("body", "credits_left"),
     [
         ({"code": 200, "data": {"email": "me@example.com", "credits_amount": 480}}, 480.0),

@@ -24,6 +24,7 @@ def page(mention: Mention, left: Sequence[Left], starts_anew: float, *, welcome:
         "",
         str(Text("**Commands**")),
         *(f"{mention(name)} {text}" for name, text in _commands()),
+        "**{}** {}".format(*_menu()),
         "",
         str(Text("**Buttons**")),
         *(f"**{label}** {text}" for label, text in _buttons()),
@@ -65,13 +66,26 @@ def _commands() -> list[tuple[str, Text]]:
     ]
 
 
+def _menu() -> tuple[Text, Text]:
+    # Translators: about the entry "Cover this track" in the menu of a message
+    how = Text("in a message's menu, under Apps: covers its song, or its audio file in a style that you type")
+    return Text("Cover this track"), how
+
+
 def _buttons() -> list[tuple[Text, Text]]:
     return [
         (labels.cover(), Text("under a song: covers it for you")),
-        (labels.other_style(), Text("under a song: makes a new version in the style that you give")),
-        (labels.lengthen(), Text("under a song: continues it as you say")),
-        (labels.again(), Text("under a song: orders the same once more")),
+        (labels.other_style(), Text("under a song: makes a new version in a style that you type")),
+        (labels.new_version(), Text("under new artwork: the same")),
+        (labels.lengthen(), Text("under a song: asks how it goes on, and continues it")),
+        (labels.again(), Text("under a song: makes another one of the same words")),
+        (labels.version(2), Text("under a song: posts the other version that was made")),
+        (labels.like(), Text("under a post: gives it a heart, or takes yours back")),
         (labels.keep(), Text("under a song: takes it into your library")),
+        (labels.use_picture(1), Text("under two pictures: gives the song that one")),
+        (labels.post_again(), Text("where you have a cover already: posts it once more")),
+        (labels.try_again(), Text("where nothing came of an order: orders the same once more")),
+        (labels.change_words(), Text("where nothing came of an order: opens the form with your words")),
         (labels.stop(), Text("while you wait: nothing is posted")),
         (labels.remove(), Text("under a post of yours: deletes it")),
         (labels.download(), Text("where a file is too large to be posted: fetches it")),

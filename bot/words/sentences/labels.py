@@ -97,6 +97,16 @@ def post_again() -> Text:
     return Text("Post again")
 
 
+def try_again() -> Text:
+    # Translators: a button under what came to nothing; it orders the same once more
+    return Text("Try again")
+
+
+def change_words() -> Text:
+    # Translators: a button under what came to nothing; it opens the form with what was typed
+    return Text("Change the words…")
+
+
 def credits_used(number: float) -> Text:
     # Translators: stands beside the length of a song: what it has cost
     if number == 1:
