@@ -149,6 +149,8 @@ class Worker:
             await self._release(done)
             self._claimed -= done
         found = await self._work.claim({*self._running, *self._resting}, free)
+        if len(found) < free:
+            self._forget({due.id for due in found})
         if self._release is not None:
             self._claimed.update(due.id for due in found)
         for due in found:
@@ -160,6 +162,11 @@ class Worker:
             return 0.0  # those that rest now stood before others
         at = await self._work.next_due({*self._running, *self._resting})
         return IDLE_SECONDS if at is None else min(max(at - self._clock(), 0.001), IDLE_SECONDS)
+
+    def _forget(self, found: set[str]) -> None:
+        """Forget what was done and is not due any more: when that becomes due for the same time once more, it is news."""
+        for item in self._done.keys() - found - self._running.keys() - self._resting:
+            del self._done[item]
 
     def _comes_again(self, due: Due) -> bool:
         """Tell whether an id is due again although what was done has changed nothing, and let it rest once for that."""

@@ -226,6 +226,20 @@ async def test_what_is_planned_anew_each_time_never_rests(caplog: pytest.LogCapt
     assert caplog.records == []
 
 
+async def test_what_is_wanted_once_more_after_it_was_done_with_is_news(caplog: pytest.LogCaptureFixture) -> None:
+    work = Items({})
+    async with running(work) as worker:
+        for times in range(1, 10):
+            work.due["one"] = 0.0
+            worker.wakeups.ring([Queue.POLLER])
+            await until(lambda: len(work.done) == times and not worker.taken)  # noqa: B023 (awaited in this turn)
+            claims = len(work.claims)
+            worker.wakeups.ring([Queue.POLLER])
+            await until(lambda: len(work.claims) > claims)  # noqa: B023 (awaited in this turn)
+    assert worker.rests == []
+    assert caplog.records == []
+
+
 async def test_what_spins_keeps_nobody_from_the_only_place() -> None:
     async def do(item: str) -> None:
         if item != "spins":

@@ -166,8 +166,8 @@ async def test_every_command_is_documented_with_its_options_and_no_other(client:
 
 
 HELP_ITSELF = ("help", "coverbot")
-SPEAKS_FOR_ITSELF = r"(settings|forget|songs?):"
-"""Buttons whose page says what they do."""
+SPEAKS_FOR_ITSELF = r"(settings|forget|songs?):|library$"
+"""Buttons whose page says what they do, or which open one that /help tells of."""
 
 ALL_OFFERS = [
     Offers("0" * 24, cover=True, lengthen=True, again=True, likes=0, other=2, link="https://example.com/song.mp3"),

@@ -59,7 +59,7 @@ async def test_a_cover_that_somebody_else_has_comes_again_and_ends_in_one_small_
             call = await person.cover()
             acknowledgement = await call.reply()
             assert "\n".join([*acknowledgement.edits, acknowledgement.content]).startswith(words)
-            await room.pass_until(lambda said=acknowledgement: "is done" in said.content)  # type: ignore[misc]
+            await room.pass_until(lambda said=acknowledgement: "is done" in said.content)  # type: ignore[misc]  # a lambda with a default
             [post] = [one for one in ada.channel.messages if one.reference == acknowledgement.id]
             place = f"{room.guild.id}/{ada.channel.id}/{post.id}"
             assert acknowledgement.content == f"-# **Sea** is done: https://discord.com/channels/{place}"
@@ -76,7 +76,7 @@ async def test_it_is_told_how_long_it_usually_takes(tmp_path: Path, seconds: flo
         for number in range(4):
             call = await ada.use("music generate", prompt=f"wave {number}")
             first = (await call.reply()).content
-            await room.pass_until(lambda call=call: call.original is not None and "is done" in call.original.content)  # type: ignore[misc]
+            await room.pass_until(lambda call=call: call.original is not None and "is done" in call.original.content)  # type: ignore[misc]  # a lambda with a default
         assert f"usually takes about {duration}." in first
 
 
