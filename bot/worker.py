@@ -164,7 +164,7 @@ class Worker:
         return IDLE_SECONDS if at is None else min(max(at - self._clock(), 0.001), IDLE_SECONDS)
 
     def _forget(self, found: set[str]) -> None:
-        """Forget what was done and is not due any more: when that becomes due for the same time once more, it is news."""
+        """Forget what was done and is not due any more: should it become due for the same time once more, it is news."""
         for item in self._done.keys() - found - self._running.keys() - self._resting:
             del self._done[item]
 

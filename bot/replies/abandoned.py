@@ -113,8 +113,12 @@ class Abandoned:
         log.info("interaction %s was never answered; nothing is ordered for it", row.id)
 
     async def _close(self, row: Notification) -> None:
-        async with self._database.write() as transaction:
-            await notifications.answer(transaction, row.id)
+        async def close() -> None:
+            async with self._database.write() as transaction:
+                await notifications.answer(transaction, row.id)
+
+        # What was said is not said again because the database was away in that moment.
+        await self._database.retry(close)
 
     async def _explain(self, row: Notification) -> None:
         # From here on nothing can be ordered for it any more, so the sentence is true whatever comes.

@@ -206,7 +206,7 @@ async def the_database_fails(world: World) -> None:
         status, _ = await world.get("/metrics")
         assert status == 200  # what is not known is left out
         async with world.http.post(world.url + "/callbacks/vidgo/" + "0" * 24 + "/x", json={}) as response:
-            assert response.status == 500
+            assert response.status == 503
 
 
 async def discord_fails(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot.vidgo import AnswerLost, Busy, Duplicate, Report, ResultFile, Status, Turn, UnknownTask
+from bot.vidgo import Accepted, AnswerLost, Busy, Duplicate, Report, ResultFile, Status, Turn, UnknownTask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -71,7 +71,7 @@ class FakeVidGo:
     def stop(self) -> None:
         """Do nothing: nobody waits."""
 
-    async def submit(self, request: SubmitRequest, callback_url: str | None, _turn: Turn) -> str:
+    async def submit(self, request: SubmitRequest, callback_url: str | None, _turn: Turn) -> Accepted:
         """Take an order, or lose the answer before or after that."""
         self.sent.append((request.model, request.input()))
         self.fate.moment()
@@ -88,7 +88,7 @@ class FakeVidGo:
         self.fate.moment()
         if self.fate.trouble == "lost after":
             raise AnswerLost("the line broke")
-        return one.id
+        return Accepted(one.id)
 
     async def detail(self, task_id: str) -> Report:
         """Say how a task stands."""
