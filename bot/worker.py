@@ -148,9 +148,11 @@ class Worker:
         if self._release is not None and (done := self._claimed - self._running.keys() - self._resting):
             await self._release(done)
             self._claimed -= done
-        found = await self._work.claim({*self._running, *self._resting}, free)
+        skip = {*self._running, *self._resting}
+        looked_for = self._done.keys() - skip  # not what ends meanwhile, which may still be due
+        found = await self._work.claim(skip, free)
         if len(found) < free:
-            self._forget({due.id for due in found})
+            self._forget(looked_for - {due.id for due in found})
         if self._release is not None:
             self._claimed.update(due.id for due in found)
         for due in found:
@@ -163,10 +165,10 @@ class Worker:
         at = await self._work.next_due({*self._running, *self._resting})
         return IDLE_SECONDS if at is None else min(max(at - self._clock(), 0.001), IDLE_SECONDS)
 
-    def _forget(self, found: set[str]) -> None:
-        """Forget what was done and is not due any more: should it become due for the same time once more, it is news."""
-        for item in self._done.keys() - found - self._running.keys() - self._resting:
-            del self._done[item]
+    def _forget(self, items: set[str]) -> None:
+        """Forget what was done and is not due any more: due for the same time once more, it is news."""
+        for item in items:
+            self._done.pop(item, None)
 
     def _comes_again(self, due: Due) -> bool:
         """Tell whether an id is due again although what was done has changed nothing, and let it rest once for that."""

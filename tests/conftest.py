@@ -28,7 +28,19 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 
-LONG = ("faults", "model", "benchmarks", "hostile", "tasks", "end_to_end", "formats", "play", "replies", "media")
+LONG = (
+    "faults",
+    "model",
+    "benchmarks",
+    "hostile",
+    "tasks",
+    "end_to_end",
+    "formats",
+    "play",
+    "answers",
+    "replies",
+    "media",
+)
 """The directories with the longest files; the short ones come last, so that no worker is left alone with a long one."""
 
 

@@ -40,7 +40,7 @@ class Places:
         async with self._database.read() as snapshot:
             line = await rows.in_line(snapshot, MOST_TOLD)
         has_room = self._submission.has_room
-        places = {task_id: place for place, (task_id, is_held_up) in enumerate(line, 1) if is_held_up or not has_room}
+        places = {task_id: place for task_id, place, is_held_up in line if is_held_up or not has_room}
         stale = [task_id for task_id, place in places.items() if _is_news(self._told.get(task_id), place)]
         self._told = {task_id: self._told.get(task_id, place) for task_id, place in places.items()}
         if stale:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Integer, bindparam, case, exists, func, insert, null, select, update
+from sqlalchemy import Integer, and_, bindparam, case, exists, func, insert, null, or_, select, update
 
 from storage import planned
 from storage.database import Snapshot, Transaction
@@ -22,9 +22,13 @@ class Ahead:
     is_held_up: bool
 
 
+_IS_QUEUED = tasks.c.status == TaskStatus.QUEUED
+# Also while VidGo is asked again, and may say once more that it has no room: nobody's place changes by that.
+_IS_ASKED_AGAIN = and_(tasks.c.status == TaskStatus.SUBMITTING, tasks.c.tries > 0, tasks.c.vidgo_id.is_(None))
+_STANDS_IN_LINE = or_(_IS_QUEUED, _IS_ASKED_AGAIN)
 # Expressions instead of the id itself, for which SQLite would look at everything older instead of all that is live.
-_AHEAD = select(func.count(), func.coalesce(func.max(tasks.c.tries), 0)).where(
-    IS_LIVE, tasks.c.status == TaskStatus.QUEUED, tasks.c.id + "" < bindparam("id")
+_AHEAD = select(func.count(), func.coalesce(func.max(case((_IS_QUEUED, tasks.c.tries))), 0)).where(
+    IS_LIVE, _STANDS_IN_LINE, tasks.c.id + "" < bindparam("id")
 )
 # Whoever is working on one of them is about to send it.
 _FIRST_IN_LINE = (
@@ -44,8 +48,8 @@ _STAND_BACK = change(
     TaskStatus.QUEUED, poll_at=POLL_AT, tries=case((tasks.c.tries == 0, 1), else_=tasks.c.tries), holder=None
 )
 _IN_LINE = (
-    select(tasks.c.id, tasks.c.tries)
-    .where(IS_LIVE, tasks.c.status == TaskStatus.QUEUED)
+    select(tasks.c.id, tasks.c.status, tasks.c.tries)
+    .where(IS_LIVE, _STANDS_IN_LINE)
     .order_by(tasks.c.id + "")
     .limit(bindparam("most", type_=Integer))
 )
@@ -98,7 +102,7 @@ _RELEASE_VIDGO_ID = quick(
 
 
 async def ahead_of(snapshot: Snapshot, task_id: str) -> Ahead:
-    """Return who is queued and was asked for before a task."""
+    """Return who stands in line and was asked for before a task."""
     count, tries = (await snapshot.execute(_AHEAD, {"id": task_id})).one()
     return Ahead(int(count), is_held_up=tries > 0)
 
@@ -115,14 +119,15 @@ async def stand_back(transaction: Transaction, task_id: str, poll_at: float) -> 
     return await changed(transaction, _STAND_BACK, task_id, new_poll_at=poll_at)
 
 
-async def in_line(snapshot: Snapshot, most: int) -> list[tuple[str, bool]]:
-    """Return the ids of the first queued tasks in the order in which they were asked for, each with whether VidGo had
-    no room for it or for one before it.
+async def in_line(snapshot: Snapshot, most: int) -> list[tuple[str, int, bool]]:
+    """Return the ids of the first queued tasks in the order in which they were asked for, each with its place, and with
+    whether VidGo had no room for it or for one before it.
     """
     found, is_held_up = [], False
-    for task_id, tries in await snapshot.execute(_IN_LINE, {"most": most}):
-        is_held_up = is_held_up or tries > 0
-        found.append((task_id, is_held_up))
+    for place, (task_id, status, tries) in enumerate(await snapshot.execute(_IN_LINE, {"most": most}), 1):
+        if status == TaskStatus.QUEUED:
+            is_held_up = is_held_up or tries > 0
+            found.append((task_id, place, is_held_up))
     return found
 
 

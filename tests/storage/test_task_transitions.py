@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from storage import tasks
 from storage.database import Database
+from storage.ids import new_id
 from storage.planned import Gone
 from storage.schema import TaskStatus
 from storage.tasks import Task
@@ -154,3 +155,19 @@ async def test_a_finished_task_has_no_error_and_no_bad_word_and_keeps_its_id(dat
         0,
     )
     assert (one_finished.vidgo_id, other.vidgo_id) == ("VG1", "VG2")
+
+
+@pytest.mark.parametrize(
+    ("tries", "before"), [(2, 1), (0, 0)], ids=["which had no room for it", "which takes it, most likely"]
+)
+async def test_places_in_line_stay_while_vidgo_is_asked_again_about_the_first(
+    database: Database, tries: int, before: int
+) -> None:
+    first = a_task(id=new_id(NOW), status=TaskStatus.SUBMITTING, tries=tries)
+    second, third = (a_task(id=new_id(NOW + place), tries=1) for place in (1, 2))
+    await add(database, [first, second, third])
+    async with database.read() as snapshot:
+        line = await tasks.in_line(snapshot, 9)
+        assert line == [(second.id, before + 1, True), (third.id, before + 2, True)]
+        assert await tasks.ahead_of(snapshot, second.id) == tasks.Ahead(before, is_held_up=False)
+        assert await tasks.ahead_of(snapshot, third.id) == tasks.Ahead(before + 1, is_held_up=True)
