@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from bot.answers.interactions import DECIDE_SECONDS
 from sandbox import music
-from tests.faults.harness import COVER, Point
+from tests.faults.harness import Point
 from tests.faults.members import again, choose_picture, heart
+from tests.faults.orders import COVER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from sandbox.discord import Member
     from sandbox.vidgo import Task
-    from tests.faults.harness import Order, Stage
+    from tests.faults.harness import Stage
+    from tests.faults.orders import Order
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from sandbox.discord.model import EPHEMERAL, LOADING
 from sandbox.discord.rest import Request
 from sandbox.vidgo.records import RequestRecord, Submission
 from tests.faults.audit.ledgers import ALL_FORGOTTEN
-from tests.faults.harness import SONG
+from tests.faults.orders import SONG
 from tests.faults.watching import WORKED
 
 if TYPE_CHECKING:
-    from tests.faults.harness import Order, Stage
+    from tests.faults.harness import Stage
+    from tests.faults.orders import Order
 
 IN_DOUBT = (
     "VidGo never confirmed the order for **Sea Song**, so I cannot tell whether it was taken. I did not order it "

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tests.faults.harness import EXTENSION, SETTLE_SECONDS, Order
+from tests.faults.harness import SETTLE_SECONDS
+from tests.faults.orders import EXTENSION, Order
 
 if TYPE_CHECKING:
     from sandbox.discord import Call, Channel, Member, Message

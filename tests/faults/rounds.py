@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from tests.faults.audit import Verdict, audit
 from tests.faults.crashing import Launch
-from tests.faults.harness import COVER, SONG, Stage, open_stage
+from tests.faults.harness import Stage, open_stage
+from tests.faults.orders import COVER, SONG
 from tests.faults.passing import settle_in_time
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from tests.faults import forging
 from tests.faults.audit import audit
 from tests.faults.audit.conditions import INTENT_SECONDS
 from tests.faults.audit.truths import ON_THE_WAY
-from tests.faults.harness import Order, Stage, open_stage
+from tests.faults.harness import Stage, open_stage
+from tests.faults.orders import Order
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -12,13 +12,14 @@ import pytest_asyncio
 
 from tests.faults.audit import assert_sound
 from tests.faults.flows import ACKNOWLEDGED, POSTED, SUBMITTED, UNACKNOWLEDGED
-from tests.faults.harness import COVER, SONG, Stage, open_stage
+from tests.faults.harness import Stage, open_stage
+from tests.faults.orders import COVER, SONG
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.faults.harness import Order
+    from tests.faults.orders import Order
     from tests.faults.program import Nursery
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

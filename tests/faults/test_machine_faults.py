@@ -19,7 +19,8 @@ from tests.end_to_end.process import SHUTDOWN_SECONDS, Bot
 from tests.faults.audit import assert_sound, audit
 from tests.faults.crashing import Launch
 from tests.faults.flows import POSTED
-from tests.faults.harness import COVER, SONG, Stage, open_stage
+from tests.faults.harness import Stage, open_stage
+from tests.faults.orders import COVER, SONG
 from tests.patience import idle_seconds
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import pytest_asyncio
 from sandbox.vidgo.records import CallbackFaults
 from tests.faults.audit import assert_sound
 from tests.faults.crashing import Launch
-from tests.faults.harness import COVER, SONG, Order, Stage, open_stage
+from tests.faults.harness import Stage, open_stage
 from tests.faults.members import finished
+from tests.faults.orders import COVER, SONG, Order
 from tests.faults.passing import pass_time, settle_in_time
 from tests.faults.troubles.playing import PATIENT, due
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.faults.audit.ledgers import is_closed
-from tests.faults.harness import COVER, LIVE
+from tests.faults.harness import LIVE
+from tests.faults.orders import COVER
 from tests.patience import patient
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from sandbox.vidgo import RequestRecord, Submission, Task
     from tests.faults.audit.ledgers import Ledgers, Row
     from tests.faults.audit.shown import Shown
-    from tests.faults.harness import Order
+    from tests.faults.orders import Order
 
 STAYS_SECONDS = 120.0
 STAYS_TIMES = 3

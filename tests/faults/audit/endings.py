@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sandbox.discord import Message
     from tests.faults.audit.ledgers import Ledgers, Row
     from tests.faults.audit.verdict import Verdict
-    from tests.faults.harness import Order
+    from tests.faults.orders import Order
 
 
 def audit_endings(ledgers: Ledgers, verdict: Verdict) -> None:

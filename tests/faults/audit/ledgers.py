@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.faults.audit.sentences import Sentence, parse
 from tests.faults.audit.shown import Shown, read_shown
-from tests.faults.harness import key_of
+from tests.faults.orders import key_of
 from tests.faults.reading import numbered
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from sandbox.discord import Channel, Message
     from sandbox.vidgo import RequestRecord, Submission, Task
-    from tests.faults.harness import Order, Stage
+    from tests.faults.harness import Stage
+    from tests.faults.orders import Order
 
 Row = dict[str, Any]
 

@@ -6,7 +6,8 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tests.faults.harness import COVER, LIVE, MODELS, SONG, key_of
+from tests.faults.harness import LIVE
+from tests.faults.orders import COVER, MODELS, SONG, key_of
 from tests.faults.passing import STEP_SECONDS
 
 if TYPE_CHECKING:

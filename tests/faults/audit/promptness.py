@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.faults.harness import COVER
+from tests.faults.orders import COVER
 
 if TYPE_CHECKING:
     from tests.faults.audit.ledgers import Ledgers
     from tests.faults.audit.verdict import Verdict
-    from tests.faults.harness import Order
+    from tests.faults.orders import Order
 
 UNCONFIRMED_SECONDS = 300.0
 """Within which time a member learns that VidGo never confirmed an order."""

@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 from tests.faults.audit import audit
-from tests.faults.harness import COVER, SONG
+from tests.faults.orders import COVER, SONG
 from tests.faults.processes.disasters import DISASTERS, WITH_SHARDS
 from tests.faults.processes.stage import SharedStage, open_shared_stage
 from tests.faults.rounds import ARRIVAL_SECONDS, Played, member

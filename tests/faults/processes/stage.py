@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
-    from tests.faults.harness import Order
+    from tests.faults.orders import Order
     from tests.faults.processes.proxy import Proxy
     from tests.faults.program import Nursery
     from tests.postgresql import PostgreSQL

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tests.faults.audit import Verdict, audit
 from tests.faults.crashing import Launch
-from tests.faults.harness import Order, Stage, open_stage
+from tests.faults.harness import Stage, open_stage
+from tests.faults.orders import Order
 from tests.faults.passing import settle_in_time
 
 if TYPE_CHECKING:

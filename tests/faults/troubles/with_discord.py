@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sandbox.discord.faults import EDITS, POSTS
 from tests.faults.flows import late_cover, late_refusal
-from tests.faults.harness import COVER, SONG
 from tests.faults.members import ended, under_way
+from tests.faults.orders import COVER, SONG
 from tests.faults.passing import pass_time, sleep
 from tests.faults.troubles.playing import PATIENCE, Trouble, due
 

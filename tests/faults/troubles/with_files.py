@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from sandbox.artwork import paint
 from tests.faults.audit import audit
-from tests.faults.harness import COVER, SONG
 from tests.faults.members import ended, finished, forget, under_way
+from tests.faults.orders import COVER, SONG
 from tests.faults.passing import pass_time, settle_in_time, sleep
 from tests.faults.troubles.playing import PATIENCE, Trouble, due
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from sandbox.discord import Member, Message
     from sandbox.vidgo import Task
     from sandbox.vidgo.files import FileKind
-    from tests.faults.harness import Order, Stage
+    from tests.faults.harness import Stage
+    from tests.faults.orders import Order
 
 EMPTYING_SECONDS = 2.0
 PREFIXES = [f"{number:02x}" for number in range(256)]

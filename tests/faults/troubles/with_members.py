@@ -6,8 +6,8 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tests.faults.harness import EXTENSION, SONG
 from tests.faults.members import acknowledged, extend, forget, library
+from tests.faults.orders import EXTENSION, SONG
 from tests.faults.troubles.playing import Trouble, due
 
 if TYPE_CHECKING:

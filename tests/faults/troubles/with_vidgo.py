@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from sandbox.vidgo.records import CallbackFaults
 from tests.faults.flows import SUBMITTED
-from tests.faults.harness import COVER, SONG
 from tests.faults.members import acknowledged, ended, under_way
+from tests.faults.orders import COVER, SONG
 from tests.faults.passing import pass_time, sleep
 from tests.faults.troubles.playing import PATIENCE, Trouble, due
 
 if TYPE_CHECKING:
     from sandbox.vidgo import Task
-    from tests.faults.harness import Order, Stage
+    from tests.faults.harness import Stage
+    from tests.faults.orders import Order
 
 DAY = 86400.0
 HASTY = {"TASK_TIMEOUT_SECONDS": "60", "TASK_GIVE_UP_SECONDS": "120"}
