@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-_OF_THE_MOMENT = re.compile(r"[AP]M$|start anew|^\d\d-\d\d|\d\d-\d\d$|^$")
+_OF_THE_MOMENT = re.compile(r"[AP]M$|^Limits reset in |^\d\d-\d\d|\d\d-\d\d$|^$")
 """Lines that say when it is."""
 
 
