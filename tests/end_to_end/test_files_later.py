@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-NOT_YET, STILL_NOT = "I cannot get its file yet", "I still cannot get its file"
+NOT_YET, STILL_NOT = "I do not have its file yet", "I still cannot get its file"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

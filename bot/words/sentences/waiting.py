@@ -111,8 +111,9 @@ def late(task: Task) -> Text:
 
 
 def not_yet(title: str) -> Text:
+    """Say that a file has not come; why is left open, because it may only be slow."""
     return Text(
-        "**{title}** is finished, but I cannot get its file yet. I keep trying, and post it as soon as I have it.",
+        "**{title}** is finished, but I do not have its file yet. I keep trying, and post it as soon as I have it.",
         title=title,
     )
 

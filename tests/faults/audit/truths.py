@@ -158,7 +158,7 @@ WAITING: dict[str, Condition] = {
     "I have your order and will post the result here.": under_way,
     "VidGo has no room for **{title}** yet; it is {place} in line.": queued,
     "VidGo has not confirmed the order for **{title}** yet. I will tell you here what comes of it.": unconfirmed,
-    "**{title}** is finished, but I cannot get its file yet. I keep trying, and post it as soon as I have "
+    "**{title}** is finished, but I do not have its file yet. I keep trying, and post it as soon as I have "
     "it.": not_to_be_had,
     "**{title}** is finished, but I still cannot get its file. VidGo keeps files for about a day: until then I "
     "keep trying, and post it as soon as I have it.": not_to_be_had,
