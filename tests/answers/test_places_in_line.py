@@ -32,8 +32,10 @@ async def test_a_place_is_told_anew_while_the_line_gets_shorter(tmp_path: Path) 
     async with open_room(tmp_path) as room:
         ada = room.person("ada")
         room.vidgo.fault("submit", "busy_retry_after", seconds=200, times=1000, model=SONG)
-        calls = [await ada.use("music generate", prompt=f"wave {number}") for number in range(3)]
-        messages = [await call.reply() for call in calls]
+        messages = []
+        for number in range(3):
+            messages.append(await (await ada.use("music generate", prompt=f"wave {number}")).reply())
+            room.advance(1)  # what is asked for in one moment stands in line in any order
         await room.pass_until(lambda: [place(one) for one in messages] == [1, 2, 3])
         # Whoever is not wanted any more leaves the line; the others move up, though VidGo has taken nothing.
         await room.discord.press(ada.member, messages[0], "Don't post")

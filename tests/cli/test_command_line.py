@@ -76,7 +76,7 @@ def test_the_exit_code_stands_where_nothing_can_be_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"])
 def test_streams_that_are_closed_change_nothing(tmp_path: Path, closed: str) -> None:
-    words = "" if "2>" in closed else "coverbot: there is no database data/coverbot.db\n"
+    words = "" if "2>" in closed else f"coverbot: there is no database {tmp_path}/data/coverbot.db\n"
     assert run_in_shell(tmp_path, f"export 12345 {closed}") == (1, "", words)
 
 

@@ -49,7 +49,7 @@ async def test_a_hundred_requests_at_once_are_as_many_orders_as_are_allowed(
         await asyncio.gather(*(call.settled(60) for call in calls))
         private = [call.replies[0].content for call in calls if call.replies[0].ephemeral]
         assert len(private) == REQUESTS - LIMIT
-        assert {text.partition(" It starts")[0] for text in private} == {
+        assert {text.partition(" It resets")[0] for text in private} == {
             f"Your limit of new songs for today ({LIMIT}) is reached."
         }
         await asyncio.gather(*(ada.result(call, 60) for call in calls if not call.replies[0].ephemeral))

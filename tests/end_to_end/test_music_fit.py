@@ -269,5 +269,5 @@ async def test_a_file_that_cannot_be_decoded_is_explained_not_linked(hidden: Wor
     await bring(ada, "Noise", rubbish, 10, "audio/flac")
     post = await post_again(ada, "Noise")
     assert post.files == []
-    assert "no music that I can post" in post.content
+    assert "not music that I can post" in post.content
     assert hidden.bot.errors() != []

@@ -265,7 +265,7 @@ async def test_everything_about_a_member_goes_after_a_confirmation(world: World)
     assert "no longer know" in await private_word(await forge(ada, acknowledgement, button.custom_id or ""))
     assert "You have no songs here yet" in lines(await open_library(ada))[0]
     assert await ada.type_track("") == []
-    assert "nothing" in (await (await ada.use("music status")).reply()).content
+    assert "not waiting for anything" in (await (await ada.use("music status")).reply()).content
     world.vidgo.expire_files(shared)
     again = await bob.cover("Ours")
     assert (await bob.result(again)).attachments

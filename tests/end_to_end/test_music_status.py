@@ -38,7 +38,7 @@ async def test_the_status_shows_what_runs_and_since_when(world: World) -> None:
     ada = world.person("ada")
     bob = world.person("bob")
     await ada.imports("Waiting For Artwork", seconds=3)
-    assert "nothing" in await status(ada)
+    assert "not waiting for anything" in await status(ada)
     world.vidgo.hold(COVER)
     world.vidgo.hold(SONG)
     calls = [await ada.cover(), await ada.use("music generate", prompt="rain", title="Waiting For Rain")]
@@ -52,11 +52,11 @@ async def test_the_status_shows_what_runs_and_since_when(world: World) -> None:
         since = re.search(r"started <t:(\d+):R>", line)
         assert since is not None
         assert time.time() - 600 < int(since[1]) <= time.time()
-    assert "nothing" in await status(bob)
+    assert "not waiting for anything" in await status(bob)
     world.vidgo.release()
     for call in calls:
         await ada.result(call)
-    assert "nothing" in await status(ada)
+    assert "not waiting for anything" in await status(ada)
 
 
 async def test_what_vidgo_has_no_room_for_is_shown_as_queued(world: World) -> None:

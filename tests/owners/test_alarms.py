@@ -281,7 +281,7 @@ async def test_whoever_owner_ids_names_is_told_in_their_language(tmp_path: Path)
         room.vidgo.revoke_key()
         await ada.use("music generate", prompt="the sea")
         await room.pass_until(lambda: told(room, ada.member.user))
-        assert "weist den Schlüssel dieses Bots ab" in told(room, ada.member.user)[0]
+        assert "den Schlüssel dieses Bots ab" in told(room, ada.member.user)[0]
         await room.until(lambda: "the owner 17 takes no direct message" in room.bot.log, "the other one's line")
         assert told(room) == []
 

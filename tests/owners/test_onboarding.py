@@ -128,7 +128,7 @@ async def test_where_it_may_write_nowhere_whoever_brought_it_or_the_owner_is_tol
         guild = room.discord.add_guild("Pier", channels=["lobby"], prepare=prepare)
         channel, text = await greeted(room)
         assert channel.recipient is (ada.user if readable else room.discord.state.owner)
-        assert "I may write in no channel of **Pier**" in text
+        assert "I may not write in any channel of **Pier**" in text
         assert f"In <#{guild.channels[0].id}> I lack **Send Messages**." in text
 
 

@@ -46,7 +46,7 @@ async def test_a_hundred_requests_at_once_lead_to_as_many_orders_as_are_allowed(
         told = [call.replies[0] for call in calls]
         private = [message.content for message in told if message.ephemeral]
         assert len(private) == 95
-        assert {text.partition(" It starts")[0] for text in private} == {
+        assert {text.partition(" It resets")[0] for text in private} == {
             "Your limit of new songs for today (5) is reached."
         }
         assert counted(room, ada) == (0, 5, 0)
@@ -65,7 +65,7 @@ async def test_a_member_is_told_what_is_left_and_when_it_starts_anew(tmp_path: P
         assert (await call.reply()).content.endswith("0 of 2 songs left today.")
         midnight = int((room.now() // DAY + 1) * DAY)
         assert await refused(ada, prompt="the shore") == (
-            f"Your limit of new songs for today (2) is reached. It starts anew <t:{midnight}:R>, at "
+            f"Your limit of new songs for today (2) is reached. It resets <t:{midnight}:R>, at "
             f"<t:{midnight}:t>. No credits were used."
         )
         assert await ada.refusal(await ada.use("cover", style="folk")) == await refused(ada, prompt="the dunes")

@@ -41,6 +41,7 @@ OTHER_WRITES = {
     "storage.notifications.drafts.keep",
     "storage.notifications.drafts.expire",
     "storage.songs.files.add",
+    "storage.songs.files.drop_recording",
     "storage.songs.library.add",
     "storage.songs.recordings.add",
     "storage.songs.recordings.expire",
