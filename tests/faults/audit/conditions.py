@@ -120,10 +120,14 @@ def nothing_ordered(case: Case) -> str | None:
     return None
 
 
+def _was_away(case: Case) -> bool:
+    """Tell whether the database was away a while before it was said."""
+    return any(at <= case.shown.at <= at + OUTAGE_SECONDS for at in case.ledgers.stage.program.outages)
+
+
 def went_wrong(case: Case) -> str | None:
     """Demand that nothing was ordered, unless the database was away: who says it could not know, and does not say."""
-    outages = [at for at in case.ledgers.stage.program.outages if at <= case.shown.at <= at + OUTAGE_SECONDS]
-    return None if outages else nothing_ordered(case)
+    return None if _was_away(case) else nothing_ordered(case)
 
 
 def in_doubt(case: Case) -> str | None:
@@ -204,9 +208,9 @@ def joined(case: Case) -> str | None:
 
 
 def made_before(case: Case) -> str | None:
-    """Demand that VidGo had finished it before the member asked."""
-    asked = case.ledgers.asked_at(case.order)
-    return None if case.ledgers.finished(case.order, asked) else "it was not made before"
+    """Demand that VidGo had finished it before the member asked; while the database is away it is decided later."""
+    by = case.shown.at if _was_away(case) else case.ledgers.asked_at(case.order)
+    return None if case.ledgers.finished(case.order, by) else "it was not made before"
 
 
 def stopped(case: Case) -> str | None:
