@@ -159,6 +159,12 @@ class Delivery:
         if may_be_there and (posted := await self._posting.find(row)) is not None:
             await self._delivered(row, task, posted.id, has_result=bool(posted.embeds or posted.attachments))
             return
+        # A channel that had refused it may be open again.
+        if row.state is NotificationState.SENDING and (sent := await self._posting.find_directly(row)) is not None:
+            has_result = bool(sent.embeds or sent.attachments) or task.status is not TaskStatus.FINISHED
+            says = Acknowledgement.ELSEWHERE if has_result else Acknowledgement.FAILED
+            await self._delivered(row, task, sent.id, says, has_result=has_result)
+            return
         if task.status is not TaskStatus.FINISHED and await self._tell_failure(row, task):
             return
         with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:

@@ -107,6 +107,17 @@ class Posting:
             log.info("notification %s cannot be looked for: %s", row.id, explain(error))
         return None
 
+    async def find_directly(self, row: Notification) -> discord.Message | None:
+        """Return the direct message that this notification was sent as, if it was."""
+        try:
+            channel = await self._client.create_dm(discord.Object(row.user_id))
+            return await _find_in(channel, row, cards.remove_id(row.id))
+        except discord.HTTPException as error:
+            if meaning_of(error) is Refusal.LATER:
+                raise
+            log.info("notification %s cannot be looked for directly: %s", row.id, explain(error))
+        return None
+
     async def take_back(self, row: Notification, message_id: int) -> None:
         """Remove a message that nobody wants any more, as far as Discord lets us."""
         channel = self._client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
@@ -129,7 +140,10 @@ class Posting:
 
 async def find_by_button(client: discord.Client, row: Notification, custom_id: str) -> discord.Message | None:
     """Return the message of a notification in its channel that has a button; raises what Discord says."""
-    channel = client.get_partial_messageable(row.channel_id, guild_id=row.guild_id)
+    return await _find_in(client.get_partial_messageable(row.channel_id, guild_id=row.guild_id), row, custom_id)
+
+
+async def _find_in(channel: discord.abc.Messageable, row: Notification, custom_id: str) -> discord.Message | None:
     async for message in channel.history(after=_sent_after(row), limit=LOOK_BACK, oldest_first=True):
         for component in message.components:
             if isinstance(component, discord.ActionRow) and any(

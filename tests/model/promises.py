@@ -71,11 +71,8 @@ async def _ordered_by(snapshot: Snapshot) -> set[int]:
 
 
 def _said(discord: FakeDiscord, asked: Asked) -> Iterator[str]:
-    # Whether something went out privately is not looked for, so after a death in between the channel may get it too.
-    posted = Counter(
-        (button, one.to) for one in discord.messages for button in one.buttons if button.startswith("remove:")
-    )
-    yield from (f"{button} was posted {times} times" for (button, _), times in posted.items() if times > 1)
+    posted = Counter(button for one in discord.messages for button in one.buttons if button.startswith("remove:"))
+    yield from (f"{button} was posted {times} times" for button, times in posted.items() if times > 1)
     for one in discord.messages:
         if parse(one.content)[1] is None:
             yield f"nobody has written: {one.content}"

@@ -225,7 +225,7 @@ class FakeChannel:
         """Return later messages."""
         self._wire._trouble()
         for one in list(self._wire.messages):
-            if one.channel_id == self._id and one.id > after.id and not one.deleted and one.to is None:
+            if one.channel_id == self._id and one.id > after.id and not one.deleted and one.to == self._to:
                 row = discord.ActionRow.__new__(discord.ActionRow)
                 row.children = [SimpleNamespace(custom_id=button) for button in one.buttons]  # type: ignore[misc]  # a stand-in
                 flags = SimpleNamespace(loading=False, ephemeral=False)
