@@ -11,6 +11,7 @@ from bot.gateway.client import Client
 from bot.songs.orders import Ordered, Requester
 from bot.words import recordings as words
 from bot.words.sentences.errors import MemberError
+from cogs.components.items import post_message
 from cogs.components.recordings import ask_style, audio_of, upload_of
 from cogs.options import Style, Track
 from storage.notifications.drafts import Draft, Making
@@ -76,7 +77,7 @@ class Cover(commands.Cog):
             return
 
         await self._use.interactions.order(
-            interaction, lambda requester: self._use.drafts.cover_post(requester, message.id)
+            interaction, lambda requester: self._use.drafts.cover_post(requester, post_message(message))
         )
 
 

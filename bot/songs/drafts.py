@@ -20,6 +20,7 @@ from storage import tasks as rows
 from storage.database import Database
 from storage.notifications import Notification, drafts
 from storage.notifications.drafts import AT_LIMIT, PROMPT_LIMIT, STYLE_LIMIT, TITLE_LIMIT, Draft, Making
+from storage.notifications.posts import PostMessage
 from storage.schema import TaskStatus
 from storage.tasks import Task
 
@@ -68,15 +69,15 @@ class Drafts:
             return await self._performances.perform(requester, draft.track, draft.style)
         return await self._performances.extend(requester, draft.track, draft.prompt.strip() or None, _seconds(draft.at))
 
-    async def order_from_post(self, requester: Requester, message_id: int, draft: Draft) -> Ordered:
+    async def order_from_post(self, requester: Requester, message: PostMessage, draft: Draft) -> Ordered:
         """Order what was typed for the song of a post, or of the member's library; raises `MemberError`."""
-        if await self._songs.is_post(message_id):
-            draft = replace(draft, track=await self._songs.from_post(requester.user_id, message_id, draft.track))
+        if await self._songs.is_post(message):
+            draft = replace(draft, track=await self._songs.from_post(requester.user_id, message, draft.track))
         return await self.order(requester, draft)
 
-    async def cover_post(self, requester: Requester, message_id: int) -> Ordered:
+    async def cover_post(self, requester: Requester, message: PostMessage) -> Ordered:
         """Order the cover of the song that a post carries, which can be tried again; raises `MemberError`."""
-        draft = Draft(Making.COVER, track=await self._songs.from_post(requester.user_id, message_id))
+        draft = Draft(Making.COVER, track=await self._songs.from_post(requester.user_id, message))
         await self._keep(requester, draft)
         return await self.order(requester, draft)
 
@@ -115,10 +116,10 @@ class Drafts:
             return None
         return replace(row.draft, used=False)
 
-    async def check_song(self, user_id: int, message_id: int, track: str) -> str:
+    async def check_song(self, user_id: int, message: PostMessage, track: str) -> str:
         """Return the title of the song that a form is for; raises `MemberError` where its order would be refused."""
-        if await self._songs.is_post(message_id):
-            return await self._songs.title_of_post(user_id, message_id, track)
+        if await self._songs.is_post(message):
+            return await self._songs.title_of_post(user_id, message, track)
         return (await self._songs.find(user_id, track)).title
 
 

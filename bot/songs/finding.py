@@ -34,6 +34,7 @@ from storage import tasks as rows
 from storage.database import Database, Snapshot
 from storage.ids import is_id
 from storage.notifications import Notification, posts
+from storage.notifications.posts import PostMessage
 from storage.schema import TaskStatus
 from storage.servers import settings as servers
 from storage.songs import files as file_rows
@@ -142,33 +143,33 @@ class Songs:
             found = [await library.find(transaction, user_id, known.id, file.position) for file in files]
         return [song for song in found if song is not None]
 
-    async def from_post(self, user_id: int, message_id: int, track: str | None = None) -> str:
+    async def from_post(self, user_id: int, message: PostMessage, track: str | None = None) -> str:
         """Return the value of the song that a post of the bot carries, which is now in the member's library too.
 
         Of several versions it is the one that `track` names. Whoever sees a post may build on it, unless the server's
         managers want it otherwise. Raises `MemberError` then, and where the message carries no song.
         """
         async with self._database.write() as transaction:
-            meant, all_of_it = await self._of_post(transaction, user_id, message_id, track)
+            meant, all_of_it = await self._of_post(transaction, user_id, message, track)
             await library.add(transaction, [user_id], all_of_it, "song", self._clock())
         return cards.track_value(meant)
 
-    async def title_of_post(self, user_id: int, message_id: int, track: str) -> str:
+    async def title_of_post(self, user_id: int, message: PostMessage, track: str) -> str:
         """Return the title of the song that a post carries; raises `MemberError` as `from_post` does."""
         async with self._database.read() as snapshot:
-            return (await self._of_post(snapshot, user_id, message_id, track))[0].title
+            return (await self._of_post(snapshot, user_id, message, track))[0].title
 
-    async def is_post(self, message_id: int) -> bool:
+    async def is_post(self, message: PostMessage) -> bool:
         """Tell whether a message is a post of a finished task, not one that says why there is none."""
         async with self._database.read() as snapshot:
-            row = await posts.by_message(snapshot, message_id)
+            row = await posts.by_message(snapshot, message)
             task = await rows.get(snapshot, row.task_id) if row is not None and row.task_id is not None else None
         return task is not None and task.status is TaskStatus.FINISHED
 
     async def _of_post(
-        self, snapshot: Snapshot, user_id: int, message_id: int, track: str | None
+        self, snapshot: Snapshot, user_id: int, message: PostMessage, track: str | None
     ) -> tuple[File, list[File]]:
-        row, task = await post_of(snapshot, user_id, message_id)
+        row, task = await post_of(snapshot, user_id, message)
         song_id = task.source_id if task.model == CoverArt.model and task.source_id is not None else task.id
         with_audio = [file for file in await file_rows.of(snapshot, song_id) if file.audio_url]
         if not with_audio:
@@ -230,12 +231,12 @@ class Songs:
         return task
 
 
-async def post_of(snapshot: Snapshot, user_id: int, message_id: int) -> tuple[Notification, Task]:
+async def post_of(snapshot: Snapshot, user_id: int, message: PostMessage) -> tuple[Notification, Task]:
     """Return a post and what it carries, for a member who is about to build on it.
 
     Raises `MemberError` where the message is no such post, and where the server's managers do not want that.
     """
-    row = await posts.by_message(snapshot, message_id)
+    row = await posts.by_message(snapshot, message)
     task = await rows.get(snapshot, row.task_id) if row is not None and row.task_id is not None else None
     if row is None or task is None or task.status is not TaskStatus.FINISHED:
         raise MemberError(errors.no_song_here())

@@ -41,6 +41,8 @@ PAGE = 5
 
 STATUS_LIMIT = 20
 
+_ON_ITS_WAY = (NotificationState.DUE, NotificationState.SENDING)
+
 TAKEN_BACK = 100
 """How many acknowledgements of somebody who is forgotten are changed."""
 
@@ -179,7 +181,7 @@ class Library:
         async with self._database.write() as transaction:
             row = await notifications.get(transaction, notification_id)
             # Where the answer to a post was lost, its message is not known yet.
-            sent = row is not None and row.state is NotificationState.SENDING and row.message_id is None
+            sent = row is not None and row.state in _ON_ITS_WAY and row.message_id is None
             if row is None or (row.message_id != message_id and not sent):
                 if not manages:
                     raise MemberError(errors.stale_button())

@@ -17,6 +17,7 @@ from storage import notifications
 from storage.database import Database, Transaction
 from storage.notifications import drafts, pictures, posts
 from storage.notifications.drafts import Draft, Making
+from storage.notifications.posts import PostMessage
 from storage.planned import Gone
 from storage.songs import files as file_rows
 from storage.songs import library, likes
@@ -44,29 +45,29 @@ class Posted:
         self._limits = limits
         self._clock = clock
 
-    async def like(self, user_id: int, notification_id: str, message_id: int) -> None:
+    async def like(self, user_id: int, notification_id: str, message: PostMessage) -> None:
         """Like what a message carries, or take that back; raises `MemberError` where it carries nothing."""
         async with self._database.write() as transaction:
-            row = await posts.by_message(transaction, message_id)
+            row = await posts.by_message(transaction, message)
             if row is None or row.id != notification_id or row.task_id is None:
                 raise MemberError(errors.stale_button())
             await likes.press(transaction, user_id, row.task_id, row.guild_id or 0, self._clock())
 
-    async def likes_of(self, message_id: int) -> int:
+    async def likes_of(self, message: PostMessage) -> int:
         """Return how many like what a message carries."""
         async with self._database.read() as snapshot:
-            row = await posts.by_message(snapshot, message_id)
+            row = await posts.by_message(snapshot, message)
             if row is None or row.task_id is None:
                 return 0
             return await likes.count(snapshot, row.task_id, row.guild_id or 0)
 
-    async def keep(self, user_id: int, notification_id: str, message_id: int) -> tuple[str, int]:
+    async def keep(self, user_id: int, notification_id: str, message: PostMessage) -> tuple[str, int]:
         """Take what a message carries into a member's library; return its title and in how many versions it is there.
 
         Raises `MemberError` where the member may not, or the message carries nothing.
         """
         async with self._database.write() as transaction:
-            task, _ = await self._pressed(transaction, user_id, notification_id, message_id)
+            task, _ = await self._pressed(transaction, user_id, notification_id, message)
             files = await file_rows.of(transaction, task.id)
             kind = "cover" if task.model == CoverArt.model else "song"
             await library.add(transaction, [user_id], files, kind, self._clock())
@@ -77,10 +78,10 @@ class Posted:
                 await library.add(transaction, [user_id], _with_audio(kept), "song", self._clock())
         return task.title, max(len(_with_audio(kept)), 1)
 
-    async def other_version(self, requester: Requester, notification_id: str, message_id: int) -> Ordered:
+    async def other_version(self, requester: Requester, notification_id: str, message: PostMessage) -> Ordered:
         """Post the version that comes second in a message or not at all; raises `MemberError` where there is none."""
         async with self._database.write() as transaction:
-            task, position = await self._pressed(transaction, requester.user_id, notification_id, message_id)
+            task, position = await self._pressed(transaction, requester.user_id, notification_id, message)
             versions = _with_audio(await file_rows.of(transaction, task.id))
             other = next((file for file in versions if file.position != position), None)
             if other is None:
@@ -88,13 +89,13 @@ class Posted:
             await notifications.tie(transaction, requester.notification_id, task.id, other.position, alone=True)
         return Ordered(task, other.title or task.title, joined=False)
 
-    async def choose_picture(self, user_id: int, notification_id: str, message_id: int, number: int) -> None:
+    async def choose_picture(self, user_id: int, notification_id: str, message: PostMessage, number: int) -> None:
         """Have a post, and its requester's library, carry another of its pictures.
 
         Raises `MemberError` for anybody else, and where there is no such picture.
         """
         async with self._database.write() as transaction:
-            row = await posts.by_message(transaction, message_id)
+            row = await posts.by_message(transaction, message)
             if row is None or row.id != notification_id or row.task_id is None:
                 raise MemberError(errors.stale_button())
             if row.user_id != user_id:
@@ -108,13 +109,13 @@ class Posted:
             except Gone:  # removed in this very moment
                 raise MemberError(errors.stale_button()) from None
 
-    async def again(self, requester: Requester, notification_id: str, message_id: int) -> Ordered:
+    async def again(self, requester: Requester, notification_id: str, message: PostMessage) -> Ordered:
         """Order once more what a message carries, in the same words and style, or join whoever does so already.
 
         Raises `MemberError` where nobody knows the words any more, a limit is reached, or VidGo refuses the order.
         """
         async with self._database.write() as transaction:
-            task, _ = await self._pressed(transaction, requester.user_id, notification_id, message_id)
+            task, _ = await self._pressed(transaction, requester.user_id, notification_id, message)
             request = _request_of(task, self._version)
             source: File | None = None
             if isinstance(request, CoverAudio | ExtendMusic) and task.source_id is not None:
@@ -147,10 +148,10 @@ class Posted:
 
     @staticmethod
     async def _pressed(
-        transaction: Transaction, user_id: int, notification_id: str, message_id: int
+        transaction: Transaction, user_id: int, notification_id: str, message: PostMessage
     ) -> tuple[Task, int]:
         """Return what the pressed message carries, and in which version."""
-        row, task = await post_of(transaction, user_id, message_id)
+        row, task = await post_of(transaction, user_id, message)
         if row.id != notification_id:
             raise MemberError(errors.stale_button())
         return task, row.position

@@ -47,6 +47,12 @@ def remove_id(notification_id: str) -> str:
     return f"remove:{notification_id}"
 
 
+def notification_in(custom_id: str | None) -> str | None:
+    """Return the notification that a *Remove* button's custom id names, None where it is another's."""
+    kind, _, notification_id = (custom_id or "").partition(":")
+    return notification_id if kind == "remove" else None
+
+
 def stop_id(notification_id: str) -> str:
     """Return the custom id of the *Don't post* button, by which an acknowledgement is known again after a crash."""
     return f"stop:{notification_id}"

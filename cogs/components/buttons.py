@@ -10,7 +10,7 @@ from bot.gateway.client import Client
 from bot.songs.orders import Answer
 from bot.words.sentences import answers, errors, limits
 from bot.words.sentences.errors import MemberError
-from cogs.components.items import NOTIFICATION, TRACK, Component, message_id
+from cogs.components.items import NOTIFICATION, TRACK, Component, post_message
 
 
 class CoverButton(Component, template=rf"cover:{TRACK}"):
@@ -21,7 +21,7 @@ class CoverButton(Component, template=rf"cover:{TRACK}"):
         use = interaction.client.use_cases
 
         await use.interactions.order(
-            interaction, lambda requester: use.drafts.cover_post(requester, message_id(interaction))
+            interaction, lambda requester: use.drafts.cover_post(requester, post_message(interaction.message))
         )
 
 
@@ -33,7 +33,9 @@ class StopButton(Component, template=rf"stop:{NOTIFICATION}"):
         use = interaction.client.use_cases
 
         async def work() -> None:
-            await use.library.stop(interaction.user.id, self._match["notification"], message_id(interaction))
+            await use.library.stop(
+                interaction.user.id, self._match["notification"], post_message(interaction.message).id
+            )
 
         await use.interactions.update(interaction, work)
 
@@ -71,7 +73,7 @@ class RemoveButton(Component, template=rf"remove:{NOTIFICATION}"):
             await use.library.remove_post(
                 interaction.user.id,
                 self._match["notification"],
-                message_id(interaction),
+                post_message(interaction.message).id,
                 manages=interaction.permissions.manage_messages,
             )
             with suppress(discord.NotFound):

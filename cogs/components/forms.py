@@ -15,7 +15,7 @@ from bot.words.forms import CUSTOM_ID
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
 from cogs.components.fields import fields_of
-from cogs.components.items import NOTIFICATION, TRACK, Component, message_id
+from cogs.components.items import NOTIFICATION, TRACK, Component, post_message
 from storage.notifications.drafts import Draft, Making
 
 
@@ -34,7 +34,7 @@ async def open_form(interaction: discord.Interaction[Client], making: Making, tr
     use = interaction.client.use_cases
 
     async def make() -> discord.ui.Modal:
-        title = await use.drafts.check_song(interaction.user.id, message_id(interaction), track)
+        title = await use.drafts.check_song(interaction.user.id, post_message(interaction.message), track)
         return forms.form(Draft(making, track=track), title=title)
 
     await use.interactions.open(interaction, make)
@@ -95,7 +95,7 @@ async def take_form(interaction: discord.Interaction[Client], match: re.Match[st
         if draft is None:
             raise MemberError(errors.stale_form())
         if match["track"] is not None:
-            return await use.drafts.order_from_post(requester, message_id(interaction), draft)
+            return await use.drafts.order_from_post(requester, post_message(interaction.message), draft)
         return await use.drafts.order(requester, draft)
 
     await use.interactions.order(interaction, work, draft)

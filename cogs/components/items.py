@@ -8,6 +8,8 @@ from typing import Any, Self
 import discord
 
 from bot.gateway.client import Client
+from bot.words import cards
+from storage.notifications.posts import PostMessage
 
 NOTIFICATION = r"(?P<notification>[0-9a-z]{24})"
 """A notification's id in a custom id."""
@@ -39,6 +41,10 @@ class Component(discord.ui.DynamicItem[discord.ui.Item[Any]], template=r"(?!)"):
         raise NotImplementedError
 
 
-def message_id(interaction: discord.Interaction[Client]) -> int:
-    """Return the id of the message that was pressed; 0 where there is none, as with a form of a command."""
-    return interaction.message.id if interaction.message is not None else 0
+def post_message(message: discord.Message | None) -> PostMessage:
+    """Return which message of ours was pressed or chosen; its id is 0 where there is none, as with a command's form."""
+    if message is None:
+        return PostMessage(0)
+    rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
+    named = [cards.notification_in(getattr(child, "custom_id", None)) for row in rows for child in row.children]
+    return PostMessage(message.id, next((one for one in named if one is not None), None))

@@ -12,7 +12,7 @@ from bot.songs.orders import Answer, Ordered, Requester
 from bot.words import posted
 from bot.words.sentences import answers, errors
 from bot.words.sentences.errors import MemberError
-from cogs.components.items import NOTIFICATION, TRACK, Component, message_id
+from cogs.components.items import NOTIFICATION, TRACK, Component, post_message
 
 _turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 """One heart of a message after another, so that the last number that it shows is the one that is so."""
@@ -28,9 +28,10 @@ class LikeButton(Component, template=rf"like:{NOTIFICATION}"):
         async def work() -> None:
             if message is None:
                 return
-            await use.posted.like(interaction.user.id, self._match["notification"], message.id)
+            await use.posted.like(interaction.user.id, self._match["notification"], post_message(message))
             async with _turns.setdefault(message.id, asyncio.Lock()):
-                view = posted.with_likes(message, self._match["notification"], await use.posted.likes_of(message.id))
+                count = await use.posted.likes_of(post_message(message))
+                view = posted.with_likes(message, self._match["notification"], count)
                 await interaction.edit_original_response(view=view)
 
         await use.interactions.update(interaction, work)
@@ -45,7 +46,7 @@ class KeepButton(Component, template=rf"keep:{NOTIFICATION}"):
 
         async def work() -> Answer:
             title, versions = await use.posted.keep(
-                interaction.user.id, self._match["notification"], message_id(interaction)
+                interaction.user.id, self._match["notification"], post_message(interaction.message)
             )
             return Answer(answers.imported([title] * versions))
 
@@ -60,7 +61,7 @@ class AgainButton(Component, template=rf"again:{NOTIFICATION}"):
         use = interaction.client.use_cases
 
         async def work(requester: Requester) -> Ordered:
-            return await use.posted.again(requester, self._match["notification"], message_id(interaction))
+            return await use.posted.again(requester, self._match["notification"], post_message(interaction.message))
 
         await use.interactions.order(interaction, work)
 
@@ -73,7 +74,9 @@ class VersionButton(Component, template=rf"version:{NOTIFICATION}"):
         use = interaction.client.use_cases
 
         async def work(requester: Requester) -> Ordered:
-            return await use.posted.other_version(requester, self._match["notification"], message_id(interaction))
+            return await use.posted.other_version(
+                requester, self._match["notification"], post_message(interaction.message)
+            )
 
         await use.interactions.order(interaction, work)
 
@@ -91,7 +94,9 @@ class PictureButton(Component, template=rf"picture:{NOTIFICATION}:(?P<number>\d{
                 interaction.message is not None and interaction.message.flags.ephemeral
             ):
                 raise MemberError(errors.pictures_in_channels())
-            await use.posted.choose_picture(interaction.user.id, notification_id, message_id(interaction), number)
+            await use.posted.choose_picture(
+                interaction.user.id, notification_id, post_message(interaction.message), number
+            )
 
         await use.interactions.update(interaction, work)
 

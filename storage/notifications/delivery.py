@@ -263,7 +263,10 @@ async def delivered(
     transaction.wakes(Queue.ACKNOWLEDGEMENTS)
     values = {"new_state": DELIVERED, "new_message": message_id, "new_error": None, "me": transaction.me}
     values |= {"keeps_draft": keeps_draft}
-    return await changed(transaction, _END, notification_id, now=now, says=says, **values)
+    row = await changed(transaction, _END, notification_id, now=now, says=says, **values)
+    if row.picture_wanted is not None:
+        transaction.wakes(Queue.PICTURES)
+    return row
 
 
 async def undeliverable(transaction: Transaction, notification_id: str, now: float, error: str) -> Notification:

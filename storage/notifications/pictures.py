@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Float, and_, bindparam, select, update
+from sqlalchemy import Float, and_, bindparam, case, select, update
 
 from storage import planned
 from storage.database import Snapshot, Transaction
@@ -18,10 +18,17 @@ from storage.wakeups import Queue
 _NOW: Any = bindparam("now", type_=Float)
 _POSTED = and_(notifications.c.id == bindparam("row_id"), notifications.c.state == NotificationState.DELIVERED)
 
+# What is on its way may be seen already, and is tried again at its time.
 _WANT = quick(
     update(notifications)
-    .where(_POSTED)
-    .values(picture_wanted=bindparam("new_picture"), attempt_at=_NOW)
+    .where(
+        notifications.c.id == bindparam("row_id"),
+        notifications.c.state.in_([NotificationState.DUE, NotificationState.SENDING, NotificationState.DELIVERED]),
+    )
+    .values(
+        picture_wanted=bindparam("new_picture"),
+        attempt_at=case((notifications.c.state == NotificationState.DELIVERED, _NOW), else_=notifications.c.attempt_at),
+    )
     .returning(*notifications.c)
 )
 _TO_SHOW = quick(
@@ -74,7 +81,7 @@ async def chosen_by(snapshot: Snapshot, user_id: int, task_id: str) -> int | Non
 
 
 async def want(transaction: Transaction, notification_id: str, picture: int, now: float) -> None:
-    """Have a delivered post carry another picture; raises `Gone` where it is not there any more."""
+    """Have a post carry another picture, also one on its way; raises `Gone` where it is not there any more."""
     transaction.wakes(Queue.PICTURES)
     values = {"row_id": notification_id, "new_picture": picture, "now": now}
     if (await transaction.execute(_WANT, values)).first() is None:

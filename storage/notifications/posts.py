@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, Select, and_, bindparam, exists, or_, select, true
 
 from storage import planned
 from storage.database import Snapshot
-from storage.notifications.rows import Notification, from_row
+from storage.notifications.rows import Notification, from_row, get
 from storage.quick import quick
 from storage.schema import HOLDS_COVER, NotificationState, TaskStatus, files, notifications, tasks
+
+
+class PostMessage(NamedTuple):
+    """A message of ours, and the notification that its buttons name, None where they name none."""
+
+    id: int
+    notification_id: str | None = None
+
 
 _BY_MESSAGE = quick(
     select(notifications).where(
@@ -81,7 +89,15 @@ async def cover_for(
     return None if row is None else from_row(row)
 
 
-async def by_message(snapshot: Snapshot, message_id: int) -> Notification | None:
-    """Return the notification that was delivered as a message."""
-    row = (await snapshot.execute(_BY_MESSAGE, {"message_id": message_id})).first()
-    return None if row is None else from_row(row)
+async def by_message(snapshot: Snapshot, message: PostMessage) -> Notification | None:
+    """Return the notification that was delivered as a message.
+
+    Whoever sees a message may press it before we have read Discord's answer to it, or where that was lost. Then only
+    its buttons tell what it is.
+    """
+    row = (await snapshot.execute(_BY_MESSAGE, {"message_id": message.id})).first()
+    if row is not None:
+        return from_row(row)
+    sent = None if message.notification_id is None else await get(snapshot, message.notification_id)
+    is_on_its_way = sent is not None and sent.state in (NotificationState.DUE, NotificationState.SENDING)
+    return sent if sent is not None and is_on_its_way and sent.message_id is None else None

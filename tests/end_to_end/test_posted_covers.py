@@ -106,6 +106,33 @@ async def test_a_picture_that_was_chosen_is_shown_although_the_bot_dies(world: W
     await ada.channel.wait_for(lambda found: found is post and picture_in(found.attachments[0].data) == two.data)
 
 
+async def test_a_post_can_be_pressed_before_the_bot_has_heard_that_it_is_there(world: World) -> None:
+    ada = world.person("ada")
+    bob = world.person("bob", ada.channel)
+    await ada.imports("Just Arrived")
+    world.discord.hang("POST", rf"^/channels/{ada.channel.id}/messages$", 600, when="after")
+    post = await ada.covered()
+    two = next(file for file in post.files if file.url == post.embeds[1]["image"]["url"])
+    assert not world.rows("SELECT 1 FROM notifications WHERE message_id = ?", post.id)
+    await press(bob, post, "Like")
+    await ada.channel.wait_for(lambda found: found is post and "1" in [button.label for button in found.buttons])
+    assert (await private_word(await press(bob, post, "Keep"))).startswith("**Just Arrived** is in your library.")
+    asked = await press(bob, post, "New version…")
+    await asked.acknowledged()
+    assert asked.modal is not None
+    assert "Just Arrived" in asked.modal["title"]
+    covered = await world.discord.message_menu(bob.member, post, "Cover this track")
+    assert "Just Arrived" in (await covered.reply()).content
+    pressed = await press(ada, post, "Use picture 2")
+    await eventually(lambda: world.rows("SELECT 1 FROM notifications WHERE picture_wanted IS NOT NULL"))
+    assert pressed.followups == []
+    await world.bot.kill()
+    await world.bot.start()
+    await ada.channel.wait_for(lambda found: found is post and picture_in(found.attachments[0].data) == two.data)
+    await noted(world, post)
+    assert [button.label for button in post.buttons].count("1") == 1
+
+
 # A cover that one has
 
 

@@ -11,6 +11,7 @@ import pytest
 from storage import notifications
 from storage.members import export, forget
 from storage.notifications import pictures, posts
+from storage.notifications.posts import PostMessage
 from storage.planned import Gone
 from storage.schema import COVER_MODEL, NotificationState, TaskStatus
 from storage.songs import files, library, likes
@@ -137,7 +138,7 @@ async def test_a_post_that_was_removed_wants_no_picture(database: Database) -> N
 async def test_the_post_of_a_cover_is_its_requesters_in_the_same_server(database: Database) -> None:
     row = await posted_cover(database)
     async with database.write() as transaction:
-        task = await posts.by_message(transaction, 7)
+        task = await posts.by_message(transaction, PostMessage(7))
         assert task is not None
         cover = next(iter((await export.export_member(transaction, ADA))["tasks"]))
         source = cover["source_id"]
