@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import coverage
 import pytest
+from hypothesis import settings
 
 REWRITTEN = (
     "tests.end_to_end.process",
@@ -49,6 +50,10 @@ ELSEWHERE = ("faults", "hostile", "end_to_end", "play", "sandbox")
 
 PROGRAM = ("bot.", "cogs.", "storage.")
 
+
+# An example takes as long as the machine lets it.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would each program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

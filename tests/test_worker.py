@@ -15,6 +15,7 @@ from bot import worker as module
 from bot.worker import Worker
 from storage.planned import Due, Gone
 from storage.wakeups import Queue, Wakeups
+from tests.patience import patient
 
 PAUSES = module._PAUSES
 
@@ -384,5 +385,5 @@ async def test_a_worker_that_is_woken_at_its_end_ends_all_the_same() -> None:
     await turn()  # until it rests
     worker.wakeups.ring([Queue.POLLER])
     stopping = asyncio.create_task(worker.stop(asyncio.get_running_loop().time() + 1))
-    done, _ = await asyncio.wait({stopping}, timeout=5)
+    done, _ = await asyncio.wait({stopping}, timeout=patient(5))
     assert done

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.answers import interactions
 from bot.answers.interactions import CROWD
 from sandbox.discord import model
 from sandbox.discord.faults import FIRST_ANSWERS
+from sandbox.discord.model import ANSWER_SECONDS
 from tests.end_to_end.world import SONG
 from tests.patience import patient
 from tests.tasks.room import open_room
@@ -44,6 +46,14 @@ def counted(room: Room) -> int:
     return sum(row["songs"] for row in room.rows("SELECT songs FROM usage WHERE user_id != 0"))
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a decision the time that it takes where others have the processors."""
+    monkeypatch.setattr(model, "ANSWER_SECONDS", patient(model.ANSWER_SECONDS))
+    monkeypatch.setattr(interactions, "DECIDE_SECONDS", patient(interactions.DECIDE_SECONDS))
+
+
+@pytest.mark.usefixtures("unhurried")
 async def test_an_order_is_acknowledged_by_one_request(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         ada = room.person("ada")
@@ -61,6 +71,7 @@ async def test_an_order_is_acknowledged_by_one_request(tmp_path: Path) -> None:
         assert posts(ada)[0].reference == reply.id
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_refusal_is_one_private_request(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         ada = room.person("ada")
@@ -71,6 +82,7 @@ async def test_a_refusal_is_one_private_request(tmp_path: Path) -> None:
         assert (call.ack_type, call.deleted_original) == (SAID, False)
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_private_command_is_one_private_request(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         ada = room.person("ada")
@@ -95,6 +107,7 @@ async def test_what_takes_longer_is_put_off_and_answered_then(tmp_path: Path) ->
         await room.pass_until(lambda: posts(ada))
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_vidgos_answer_holds_up_nobody(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         ada = room.person("ada")
@@ -275,10 +288,9 @@ async def test_who_stops_an_order_before_it_is_known_as_acknowledged_has_nothing
 # Many at once
 
 
-async def test_in_a_crowd_all_first_answers_come_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("unhurried")
+async def test_in_a_crowd_all_first_answers_come_in_time(tmp_path: Path) -> None:
     # The crowd makes work and waits for nobody: what its answers take is processor time, however busy the machine is.
-    limit = model.ANSWER_SECONDS
-    monkeypatch.setattr(model, "ANSWER_SECONDS", patient(limit))
     async with open_room(tmp_path) as room:
         room.vidgo.credits = 1e6
         room.vidgo.hold(SONG)
@@ -286,7 +298,7 @@ async def test_in_a_crowd_all_first_answers_come_in_time(tmp_path: Path, monkeyp
         begun = time.process_time()
         calls = await asyncio.gather(*(one.use("music generate", prompt=one.member.name) for one in people))
         await asyncio.gather(*(call.acknowledged(20) for call in calls))
-        assert time.process_time() - begun < limit
+        assert time.process_time() - begun < ANSWER_SECONDS
         for call in calls:
             assert "Making **" in (await call.reply(60)).content
         await room.until(lambda: len(room.vidgo.submissions) == len(people))

@@ -175,9 +175,11 @@ async def test_at_a_stop_the_successor_is_ready_before_the_sessions_end(tmp_path
         counts: list[int] = []
         stopping = asyncio.create_task(world.bots[0].stop())
         calls: list[Call] = []
+        # At most so many, that their answers are no load of their own where others have the processors.
         while not stopping.done():
             counts.append(len(sessions(world)))
-            calls.append(await world.person(f"member{len(calls)}").use("music status"))
+            if len(calls) < 20:
+                calls.append(await world.person(f"member{len(calls)}").use("music status"))
             await asyncio.sleep(0.1)
         assert await stopping < 10
         assert min(counts) >= 1, "somebody is always there"

@@ -54,7 +54,7 @@ def test_secrets_are_taken_out_of_whatever_is_logged(tmp_path: Path, log_format:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=200,
     )
     assert ended.stderr.count("[secret]") >= 2 * len(words)
     assert "06h07mfgkasdnzetpzj0tevp" in ended.stderr

@@ -13,6 +13,7 @@ import pytest
 from discord.gateway import DiscordWebSocket
 
 from sandbox.discord import DiscordStandIn
+from tests.patience import patient
 from tests.sandbox.discord_bot import Bot, furnish, running
 
 
@@ -198,7 +199,7 @@ async def test_zlib_stream_is_one_stream_flushed_after_each_payload() -> None:
             await socket.send_json({"op": 2, "d": {"token": "T", "intents": 1}})
             events = []
             for _ in range(3):
-                data = await socket.receive_bytes(timeout=5)
+                data = await socket.receive_bytes(timeout=patient(5))
                 assert data.endswith(b"\x00\x00\xff\xff")
                 events.append(json.loads(inflate.decompress(data)))
     assert [(item["op"], item["t"], item["s"]) for item in events] == [
@@ -243,7 +244,7 @@ async def test_two_sessions_of_one_shard_both_get_every_interaction() -> None:
             await standin.wait_until(lambda: len(seen) == 2)
             assert {bot for bot, _ in seen} == {older, newer}
             assert {number for _, number in seen} == {call.id}
-            events = [bot.wait_for("guild_channel_create", timeout=5) for bot in (older, newer)]
+            events = [bot.wait_for("guild_channel_create", timeout=patient(5)) for bot in (older, newer)]
             channel = guild.add_channel("later")
             assert [created.id for created in await asyncio.gather(*events)] == [channel.id] * 2
             await newer.close()

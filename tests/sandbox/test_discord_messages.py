@@ -12,6 +12,7 @@ import pytest
 
 from sandbox.discord import DiscordStandIn
 from sandbox.discord.permissions import BOT_PERMISSIONS
+from tests.patience import patient
 from tests.sandbox.discord_bot import furnish, running
 
 if TYPE_CHECKING:
@@ -261,14 +262,14 @@ async def test_account_application_and_guild_are_readable(scene: Scene) -> None:
 
 async def test_guild_events_reach_the_bot(scene: Scene) -> None:
     guild = scene.standin.add_guild("New", upload_limit=100 * 2**20)
-    joined = await scene.bot.wait_for("guild_join", timeout=5)
+    joined = await scene.bot.wait_for("guild_join", timeout=patient(5))
     assert (joined.id, joined.filesize_limit) == (guild.id, 100 * 2**20)
     channel = guild.add_channel("songs")
-    assert (await scene.bot.wait_for("guild_channel_create", timeout=5)).id == channel.id
+    assert (await scene.bot.wait_for("guild_channel_create", timeout=patient(5))).id == channel.id
     scene.standin.delete_channel(channel)
-    assert (await scene.bot.wait_for("guild_channel_delete", timeout=5)).id == channel.id
+    assert (await scene.bot.wait_for("guild_channel_delete", timeout=patient(5))).id == channel.id
     scene.standin.remove_guild(guild)
-    assert (await scene.bot.wait_for("guild_remove", timeout=5)).id == guild.id
+    assert (await scene.bot.wait_for("guild_remove", timeout=patient(5))).id == guild.id
 
 
 async def test_message_events_only_for_who_asked() -> None:
@@ -278,10 +279,10 @@ async def test_message_events_only_for_who_asked() -> None:
         ada = next(member for member in guild.members.values() if member.name == "ada")
         async with running(standin, intents=discord.Intents(guilds=True, guild_messages=True)) as bot:
             said = standin.post_as(ada, channel, "hello")
-            heard = await bot.wait_for("message", timeout=5)
+            heard = await bot.wait_for("message", timeout=patient(5))
             assert (heard.id, heard.author.id) == (said.id, ada.id)
             standin.delete_message(said)
-            gone = await bot.wait_for("raw_message_delete", timeout=5)
+            gone = await bot.wait_for("raw_message_delete", timeout=patient(5))
             assert gone.message_id == said.id
 
 

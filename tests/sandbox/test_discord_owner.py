@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.discord import DiscordStandIn
 from sandbox.discord.permissions import BOT_PERMISSIONS
+from tests.patience import patient
 from tests.sandbox.discord_bot import furnish, running
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ async def test_a_guild_is_joined_as_it_was_prepared() -> None:
             assert presence is not None
             assert (presence["game"]["type"], presence["game"]["name"]) == (2, "/cover")
             standin.add_guild("Pier", channels=["lobby", "board"], prepare=prepare)
-            joined = await bot.wait_for("guild_join", timeout=5)
+            joined = await bot.wait_for("guild_join", timeout=patient(5))
             lobby, board = joined.text_channels
             assert joined.system_channel == lobby
             assert joined.owner_id == standin.state.owner.id

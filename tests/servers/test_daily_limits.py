@@ -69,7 +69,7 @@ async def test_a_member_is_told_what_is_left_and_when_it_starts_anew(tmp_path: P
             f"<t:{midnight}:t>. No credits were used."
         )
         assert await ada.refusal(await ada.use("cover", style="folk")) == await refused(ada, prompt="the dunes")
-        assert len(room.vidgo.submissions) == 3
+        await room.until(lambda: len(room.vidgo.submissions) == 3)
         await room.pass_until(lambda: room.tasks("finished") == 3)
         # Others have limits of their own, and everybody has new ones on the next day.
         call = await room.person("bob").use("music generate", prompt="the shore")

@@ -208,7 +208,7 @@ def test_an_interrupted_migration_leaves_nothing(path: Path, tmp_path: Path) -> 
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -25,6 +25,7 @@ from sandbox.vidgo import VidGoStandIn
 from tests.databases import lay_database
 from tests.end_to_end.process import Bot
 from tests.end_to_end.world import KEY, TOKEN, WITHOUT_LIMITS, World
+from tests.patience import patient
 
 if TYPE_CHECKING:
     import signal
@@ -33,14 +34,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
+PATIENCE = patient(20.0)
 """How many real seconds a test waits for what should come at once."""
 
 STRIDE = 30.0
 """How far time goes at once, at most."""
 
-HANGS_SECONDS = 0.2
-"""After how many real seconds without a sign of life work is taken to wait for something that time alone brings."""
+LOOK_SECONDS = 0.005
+
+QUIET, HANGS = 10, 40
+"""After how many looks without a sign of life all is quiet, and work is taken to wait for what time alone brings.
+
+They are counted, not timed: where others have the processors, each look comes as late as what it waits for.
+"""
 
 _IN_A_THREAD = "SQLiteConnection."
 """Whose tasks are not broken off: threads die with a program, and here they go on with what they hold."""
@@ -214,13 +220,13 @@ class Room(World):
             self.advance(max(self.bot.loop.until_next(), stride))
         raise TimeoutError(f"not within {limit:g} s; the log says:\n{self.bot.log[-4000:]}")
 
-    async def settle(self, seconds: float = 0.05) -> None:
-        """Return when for so many real seconds nobody asked anybody for anything, and no work is left, or hangs."""
-        seen, since = self._activity(), time.monotonic()
-        while (quiet := time.monotonic() - since) < seconds or (self._works() and quiet < HANGS_SECONDS):
-            await asyncio.sleep(0.005)
-            if (now := self._activity()) != seen:
-                seen, since = now, time.monotonic()
+    async def settle(self) -> None:
+        """Return when for so many looks nobody asked anybody for anything, and no work is left, or hangs."""
+        seen, quiet = self._activity(), 0
+        while quiet < QUIET or (self._works() and quiet < HANGS):
+            await asyncio.sleep(LOOK_SECONDS)
+            now = self._activity()
+            seen, quiet = now, quiet + 1 if now == seen else 0
 
     def _activity(self) -> tuple[int, ...]:
         done = sum(one.status is not None for one in self.discord.requests)
