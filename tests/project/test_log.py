@@ -117,7 +117,8 @@ FIGURES = {
         f"stops {process.MARGIN_SECONDS:.0f} s before its lease ends",
         f"its lease of {blocks.BLOCK_SECONDS:.0f} s, renewed every {shards.RENEW_SECONDS:.0f} s",
         f"This has {shutdown.SECONDS - app.RESERVED_SECONDS - app.COMMAND_SECONDS:g} s",
-        f"end a statement after {pool.STATEMENT_SECONDS} s, and a transaction that does nothing after {pool.IDLE_SECONDS} s",
+        f"end a statement after {pool.STATEMENT_SECONDS} s,",
+        f"a transaction that does nothing after {pool.IDLE_SECONDS} s",
     ],
 }
 
