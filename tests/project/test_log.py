@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from storage.postgresql import pool
 from storage.processes import blocks, leases, process
 from storage.schema import metadata
 from storage.sqlite import connection
-from tests.project.pages import DOCS, OPERATING, PACKAGES, ROOT, rows, written
+from tests.project.pages import DOCS, INSTALL, OPERATING, PACKAGES, ROOT, rows, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,7 @@ def test_every_line_of_the_log_that_is_explained_can_be_there(page: str, heading
     assert sorted(line for line in lines if not any(pattern.fullmatch(line) for pattern in known)) == []
 
 
+@cache
 def texts() -> set[str]:
     """Every text that stands in the code, with "…" where a value goes."""
     trees = [
@@ -71,6 +73,33 @@ def texts() -> set[str]:
     ]
     nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant | ast.JoinedStr)]
     return {written(node) for node in nodes}
+
+
+def is_said(words: str) -> bool:
+    """Tell whether the program says these words, whatever the values in them."""
+    known = {text for text in texts() if len(re.findall("[a-z]", text)) > 5}
+    # What begins otherwise is told apart without a pattern of its own: there are thousands.
+    near = [text.split("…") for text in known if words.startswith(text.partition("…")[0])]
+    return any(re.fullmatch(".+".join(map(re.escape, parts)), words) for parts in near)
+
+
+def test_what_the_page_of_installing_shows_of_check_is_what_it_says() -> None:
+    [shown] = re.findall(r"^A good `check` looks like this:\n\n```text\n(.*?)```", INSTALL, re.MULTILINE | re.DOTALL)
+    lines = [re.fullmatch(r"ok     ([\w ]+): (.+)", line) for line in shown.splitlines()]
+    assert len(lines) > 8
+    parts = list(rows(INSTALL, "| Part | Is wrong where |"))
+    assert [line[1] for line in lines if line] == parts[1:]
+    assert [line and line[2] for line in lines if not (line and is_said(line[2]))] == []
+
+
+def test_what_the_page_of_troubles_quotes_is_said_by_the_program() -> None:
+    first = " ".join(rows((DOCS / "troubleshooting.md").read_text("utf-8"), "| What you see |"))
+    quoted = [one for pair in re.findall(r'"([^"]+)"|coverbot: ([^`]+)`', first) for one in pair if one]
+    everything = "\n".join(texts()).replace("**", "")
+    assert len(quoted) > 8
+    others = {"The application did not respond"}  # Discord's
+    parts = {part.strip() for one in set(quoted) - others for part in one.split("…")}
+    assert [part for part in sorted(parts) if part not in everything and not is_said(part)] == []
 
 
 def test_the_page_of_architecture_has_every_worker_and_how_much_each_does_at_once() -> None:
