@@ -204,7 +204,7 @@ class Worker:
         finally:
             del self._running[due.id]
             self._full_since = None
-            self._wakeups.ring([self._queue])
+            self._wakeups.wake([self._queue])
 
     def _try_later(self, item: str) -> None:
         failures = self._failures.get(item, 0)
@@ -217,7 +217,7 @@ class Worker:
         def end() -> None:
             self._resting.discard(item)
             self._rests.discard(handle)
-            self._wakeups.ring([self._queue])
+            self._wakeups.wake([self._queue])
 
         handle = asyncio.get_running_loop().call_later(seconds, end)
         self._rests.add(handle)

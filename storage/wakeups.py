@@ -36,7 +36,7 @@ class Wakeups:
         self.longest = math.inf
         """For how many seconds at most it is safe to rely on being woken."""
 
-    def ring(self, queues: Iterable[Queue]) -> None:
+    def wake(self, queues: Iterable[Queue]) -> None:
         """Wake who waits for these, now or when they next wait."""
         for queue in queues:
             self._events[queue].set()

@@ -94,7 +94,7 @@ async def test_it_does_as_much_at_once_as_it_has_places_and_nothing_twice_at_a_t
         now[item] += 1
         most = max(most, now.total())
         twice = twice or now[item] > 1
-        worker.wakeups.ring([Queue.POLLER])  # somebody has committed something, again and again
+        worker.wakeups.wake([Queue.POLLER])  # somebody has committed something, again and again
         await turn()
         now[item] -= 1
         del work.due[item]
@@ -114,10 +114,10 @@ async def test_it_asks_again_when_it_is_woken() -> None:
         work.due["new"] = 0.0
         await turn()
         assert work.done == []
-        worker.wakeups.ring([Queue.DELIVERY])
+        worker.wakeups.wake([Queue.DELIVERY])
         await turn()
         assert work.done == []
-        worker.wakeups.ring([Queue.POLLER])
+        worker.wakeups.wake([Queue.POLLER])
         await until(lambda: work.done == ["new"])
 
 
@@ -172,7 +172,7 @@ async def test_what_fails_rests_for_a_growing_pause_and_is_never_left_while_othe
         await until(lambda: "good" not in work.due)
         for number in range(10):  # whatever else there is
             work.due[f"{number}"] = 0.0
-        worker.wakeups.ring([Queue.POLLER])
+        worker.wakeups.wake([Queue.POLLER])
         await until(lambda: not work.due)
     growing = [*PAUSES, *[PAUSES[-1]] * times][: times - 1]
     assert worker.rests == [("bad", pause) for pause in growing]
@@ -232,10 +232,10 @@ async def test_what_is_wanted_once_more_after_it_was_done_with_is_news(caplog: p
     async with running(work) as worker:
         for times in range(1, 10):
             work.due["one"] = 0.0
-            worker.wakeups.ring([Queue.POLLER])
+            worker.wakeups.wake([Queue.POLLER])
             await until(lambda: len(work.done) == times and not worker.taken)  # noqa: B023 (awaited in this turn)
             claims = len(work.claims)
-            worker.wakeups.ring([Queue.POLLER])
+            worker.wakeups.wake([Queue.POLLER])
             await until(lambda: len(work.claims) > claims)  # noqa: B023 (awaited in this turn)
     assert worker.rests == []
     assert caplog.records == []
@@ -335,7 +335,7 @@ async def test_at_its_end_it_takes_nothing_new_and_lets_end_what_is_under_way() 
     stopping = asyncio.create_task(worker.stop(asyncio.get_running_loop().time() + 60))
     await turn()
     work.due["new"] = 0.0
-    worker.wakeups.ring([Queue.POLLER])
+    worker.wakeups.wake([Queue.POLLER])
     await turn()
     assert not stopping.done()
     go_on.set()
@@ -383,7 +383,7 @@ async def test_a_worker_that_is_woken_at_its_end_ends_all_the_same() -> None:
     worker.start()
     await until(lambda: len(work.claims) == 1)
     await turn()  # until it rests
-    worker.wakeups.ring([Queue.POLLER])
+    worker.wakeups.wake([Queue.POLLER])
     stopping = asyncio.create_task(worker.stop(asyncio.get_running_loop().time() + 1))
     done, _ = await asyncio.wait({stopping}, timeout=patient(5))
     assert done

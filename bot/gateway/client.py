@@ -275,7 +275,7 @@ class Client(commands.AutoShardedBot):
     async def on_shard_connect(self, shard_id: int) -> None:
         """Note that a session has begun."""
         self._connected.add(shard_id)
-        self.use_cases.database.wakeups.ring([Queue.SHARDS])
+        self.use_cases.database.wakeups.wake([Queue.SHARDS])
 
     async def launch_shard(self, gateway: URL, shard_id: int, *, initial: bool = False) -> None:
         """Begin a shard's first session, however often that takes.

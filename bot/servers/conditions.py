@@ -141,7 +141,7 @@ class Conditions:
             if self._set(AlarmKind.VIDGO, is_so=True, since=since):
                 log.error("VidGo has given no usable answer for %.0f minutes", (now - since) / 60)
         elif now == self._silent_since:
-            self._wakeups.ring([Queue.WATCH])  # it is asked more often from now on
+            self._wakeups.wake([Queue.WATCH])  # it is asked more often from now on
 
     def _refuse_key(self, question: Question, error: KeyRefused) -> None:
         self._refused_questions.add(question)
@@ -197,7 +197,7 @@ class Conditions:
 
     def _ask(self) -> None:
         self.is_asked_for = True
-        self._wakeups.ring([Queue.WATCH])
+        self._wakeups.wake([Queue.WATCH])
 
     def _set(self, kind: AlarmKind, *, is_so: bool, since: float | None = None, **details: Any) -> bool:
         """Keep what was seen, and tell whether it is news."""
@@ -209,5 +209,5 @@ class Conditions:
         self._known[kind] = self.changed[kind] = condition
         if known is not None and not is_so:
             log.info("%s: that is over", kind)
-        self._wakeups.ring([Queue.WATCH])
+        self._wakeups.wake([Queue.WATCH])
         return True

@@ -116,7 +116,7 @@ class PostgreSQLDatabase(Database):
             yield transaction
             with told("COMMIT"):
                 await connection.commit()
-        self.wakeups.ring(transaction.woken)
+        self.wakeups.wake(transaction.woken)
         self._listener.tell(transaction.woken)
 
     def begin_work(self) -> None:

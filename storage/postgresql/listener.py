@@ -135,7 +135,7 @@ class Listener:
         await connection.add_listener(CHANNEL, self._heard)
         self._connection = connection
         self._wakeups.longest = float("inf")
-        self._wakeups.ring(Queue)
+        self._wakeups.wake(Queue)
         self.tell(())
         while not lost.is_set():
             await self._ping(connection)
@@ -155,4 +155,4 @@ class Listener:
         if sender == connection.get_server_pid():
             return  # whoever works here was woken at once
         with suppress(ValueError):  # of a newer program
-            self._wakeups.ring([Queue(str(name))])
+            self._wakeups.wake([Queue(str(name))])

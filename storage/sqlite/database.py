@@ -99,7 +99,7 @@ class SQLiteDatabase(Database):
             except BaseException:
                 await connection.rollback()
                 raise
-        self.wakeups.ring(transaction.woken)
+        self.wakeups.wake(transaction.woken)
         if durable:
             await self.sync()
 

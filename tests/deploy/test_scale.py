@@ -11,6 +11,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from bot.formats import decoder
 from bot.settings import Settings
 from bot.shutdown import SECONDS
 from tests.deploy.test_deploy import needs, run
@@ -132,6 +133,9 @@ def test_a_pod_is_probed_where_the_program_answers_and_has_time_to_end() -> None
     # A database that is away makes nobody be killed.
     assert paths == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
     assert pod["terminationGracePeriodSeconds"] > SECONDS
+    # What decodes has a bound of its own; a pod whose memory ends before that is killed as a whole.
+    memory = {kind: int(container["resources"][kind]["memory"].removesuffix("Mi")) for kind in ("requests", "limits")}
+    assert memory["limits"] >= memory["requests"] + decoder.CHILDREN * (decoder.MEMORY_BYTES >> 20)
     assert {variable["name"] for variable in container["env"]} <= {name.upper() for name in Settings.model_fields}
     port = container["ports"][0]
     listens = next(one["value"] for one in container["env"] if one["name"] == "LISTEN_PORT")

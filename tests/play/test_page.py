@@ -58,6 +58,26 @@ async def be(page: Page, name: str) -> None:
     await expect(page.locator("#person option:checked")).to_have_text(name)
 
 
+async def test_who_types_more_quickly_than_is_offered_gets_what_they_mean(play: Play, browser: Browser) -> None:
+    async with open_page(browser, play.address) as page:
+        await expect(page.get_by_text("The bot is alive.")).to_be_visible(timeout=patient(SECONDS) * 1000)
+        text = page.get_by_label("Message or command")
+        await choose_song(page, "Harb")  # the commands are there
+        await page.keyboard.press("Escape")
+        await text.press_sequentially("/cover")
+        await page.keyboard.press("Enter")
+        song = page.get_by_role("combobox", name="track")
+        await expect(song).to_be_focused()
+        await song.press_sequentially("Harv")
+        await page.keyboard.press("Enter")
+        await expect(song).to_have_value(re.compile("^Harvest Moon"))
+        await page.keyboard.press("Escape")
+        # What is no command is a message, and as quickly said.
+        await text.press_sequentially("good evening")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("listitem").filter(has_text="good evening")).to_have_count(1)
+
+
 async def test_a_song_is_chosen_while_typing_ordered_and_heard_to_its_end(play: Play, browser: Browser) -> None:
     async with open_page(browser, play.address) as page:
         await expect(page.get_by_text("The bot is alive.")).to_be_visible(timeout=patient(SECONDS) * 1000)

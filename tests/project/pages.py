@@ -33,4 +33,4 @@ def written(node: ast.expr) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
     assert isinstance(node, ast.Constant), f"no fixed text: {ast.unparse(node)}"
-    return re.sub(r"%[-.\d]*[sdrf]", "…", str(node.value))
+    return re.sub(r"%[-.\d]*[sdrfg]", "…", str(node.value))

@@ -102,14 +102,14 @@ async def test_what_is_rolled_back_wakes_nobody(driver: Driver, database: Databa
 
 async def test_a_wake_up_waits_for_who_is_busy_and_several_are_one() -> None:
     wakeups = Wakeups()
-    wakeups.ring([Queue.POLLER, Queue.DELIVERY])
-    wakeups.ring([Queue.POLLER])
+    wakeups.wake([Queue.POLLER, Queue.DELIVERY])
+    wakeups.wake([Queue.POLLER])
     await wakeups.wait(Queue.POLLER, 60)
     again = asyncio.create_task(wakeups.wait(Queue.POLLER, 60))
     await turn()
     assert not again.done()
     await wakeups.wait(Queue.DELIVERY, 60)
-    wakeups.ring([Queue.POLLER])
+    wakeups.wake([Queue.POLLER])
     await again
 
 
@@ -121,7 +121,7 @@ async def test_whoever_is_cancelled_in_the_moment_of_a_wake_up_is_cancelled() ->
     wakeups = Wakeups()
     waiting = asyncio.create_task(wakeups.wait(Queue.POLLER, 60))
     await turn()
-    wakeups.ring([Queue.POLLER])
+    wakeups.wake([Queue.POLLER])
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

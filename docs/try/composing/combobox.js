@@ -8,6 +8,8 @@ const PAUSE = 120;  // milliseconds without a key before it is asked
 export function combobox(input, { search, choose, label }) {
   const list = h("ul", { role: "listbox", id: newId("list"), "aria-label": label, class: "offers", hidden: true });
   let items = [], at = -1, asked = 0, timer = null;
+  // Whether what is shown is of older words, and whether Enter was pressed meanwhile.
+  let isBehind = false, isEntered = false;
   for (const [name, value] of Object.entries({
     role: "combobox", "aria-autocomplete": "list", "aria-controls": list.id, "aria-expanded": "false", autocomplete: "off",
   })) input.setAttribute(name, value);
@@ -35,6 +37,7 @@ export function combobox(input, { search, choose, label }) {
   function close() {
     clearTimeout(timer);
     asked += 1;
+    isBehind = isEntered = false;
     show([]);
   }
 
@@ -47,7 +50,13 @@ export function combobox(input, { search, choose, label }) {
   async function ask() {
     const mine = ++asked;
     const found = await search(input.value);
-    if (mine === asked && document.activeElement === input) show(found);
+    if (mine !== asked || document.activeElement !== input) return;
+    const wasEntered = isEntered;
+    isBehind = isEntered = false;
+    show(found);
+    if (!wasEntered) return;
+    if (items.length) take(at);
+    else input.form.requestSubmit();
   }
 
   function later() {
@@ -56,11 +65,22 @@ export function combobox(input, { search, choose, label }) {
     timer = setTimeout(ask, PAUSE);
   }
 
-  input.addEventListener("input", later);
+  input.addEventListener("input", () => { isBehind = true; isEntered = false; later(); });
   input.addEventListener("focus", later);
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
-    if (list.hidden || event.isComposing) return;
+    if (event.isComposing) return;
+    if (event.key === "Enter" && isBehind) {
+      // Whoever types quickly means what will be offered for the words as they are now.
+      event.preventDefault();
+      if (!isEntered) {
+        isEntered = true;
+        clearTimeout(timer);
+        ask();
+      }
+      return;
+    }
+    if (list.hidden) return;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) mark((at + step + items.length) % items.length);
     else if (event.key === "Enter" || (event.key === "Tab" && !event.shiftKey)) take(at);
