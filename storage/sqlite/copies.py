@@ -26,11 +26,13 @@ from storage.sqlite.opening import (
     OWNER_ONLY,
     hold_alone,
     is_known,
+    lock_of,
     path_of,
     prepare,
     primary_code,
     read_revision,
     reason_of,
+    see_one_name,
 )
 
 _LOGS = ("-wal", "-shm", "-journal")
@@ -70,10 +72,16 @@ def back_up(url: str, target: Path, *, replace: bool) -> Contents:
     source = _file_of(url)
     if not source.is_file():
         raise DatabaseError(f"there is no database {source.absolute()}")
+    target = _behind(target)
     if target.is_dir():
         raise DatabaseError(f"{target} is a folder; name a file in it")
-    if any(_is_same(target, source.with_name(source.name + ending)) for ending in COMPANIONS):
+    if target.exists() and not target.is_file():  # a device, which would be gone for the whole machine
+        raise DatabaseError(f"{target} is no file; name one")
+    own = [source.with_name(source.name + ending) for ending in COMPANIONS]
+    if any(_is_same(target, one) for one in (*own, lock_of(source))):
         raise DatabaseError(f"{target} belongs to the database itself; choose another name")
+    with _explained(source):
+        see_one_name(source)
     with _written(target):
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(descriptor)
@@ -137,6 +145,14 @@ def restore(backup: Path, url: str, *, suffix: str) -> Restored:
         finally:
             _discard(staged)
     return Restored(contents, files, kept)
+
+
+def _behind(target: Path) -> Path:
+    """Return what a link leads to, so that the link stays one; raises `DatabaseError` for one that leads to itself."""
+    try:
+        return target.resolve() if target.is_symlink() else target
+    except (OSError, RuntimeError):  # the second before Python 3.13
+        raise DatabaseError(f"{target} cannot be written: it is a link that leads to itself") from None
 
 
 def _file_of(url: str) -> Path:

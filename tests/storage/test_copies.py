@@ -116,6 +116,22 @@ async def test_what_is_there_is_replaced_only_when_told_to(backup: Path, path: P
     assert left_behind(backup.parent) == {"backup.db"}
 
 
+async def test_a_link_stays_one_and_what_it_leads_to_is_replaced(backup: Path, path: Path) -> None:
+    link = backup.with_name("newest.db")
+    link.symlink_to(backup.name)
+    back_up(url_of(path), link, replace=True)
+    assert link.is_symlink()
+    assert titles(backup) == {"before", "after"}
+    link.unlink()
+    link.symlink_to("to-be-made.db")
+    back_up(url_of(path), link, replace=False)
+    assert titles(backup.with_name("to-be-made.db")) == {"before", "after"}
+    link.unlink()
+    link.symlink_to(link.name)
+    with pytest.raises(DatabaseError, match="it is a link that leads to itself"):
+        back_up(url_of(path), link, replace=False)
+
+
 async def test_a_file_system_without_second_names_will_do(
     backup: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,9 +150,14 @@ async def test_a_backup_that_cannot_be_made_says_why_and_leaves_nothing(
 ) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    for ending in ("", "-wal", "-shm"):
+    for ending in ("", "-wal", "-shm", ".lock"):
         with pytest.raises(DatabaseError, match="belongs to the database itself"):
             back_up(url_of(path), path.with_name(path.name + ending), replace=True)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("/dev/null", str(tmp_path / "pipe")):
+        with pytest.raises(DatabaseError, match="is no file; name one"):
+            back_up(url_of(path), Path(name), replace=True)
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)  # noqa: PTH116 (nothing waits)
     with pytest.raises(DatabaseError, match=r"nowhere/made\.db cannot be written: No such file or directory"):
         back_up(url_of(path), tmp_path / "nowhere" / "made.db", replace=False)
     with pytest.raises(DatabaseError, match=r"there is no database .*/other.db"):
