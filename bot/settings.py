@@ -8,6 +8,7 @@ import socket
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +29,9 @@ from bot.environment import Environment, read_environment
 from storage.database import Server, is_postgresql
 
 MOST_SHARDS = 16_384
+
+SHORTEST_PASSWORD = 12
+"""From how many letters on a password is no word."""
 
 
 class SettingsError(Exception):
@@ -245,6 +249,18 @@ class Settings(BaseModel):
         Field(description="console or json"),
     ] = "console"
     """`console` for people, `json` for machines: one object a line. Both go to stderr."""
+
+    @property
+    def secrets(self) -> list[str]:
+        """Return what nobody else may read: each key, and the passwords of databases as they stand and as they are.
+
+        A password such as "coverbot" is left out, for a log without that word would tell that it is one.
+        """
+        found = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+        for url in (self.database_url, self.database_listen_url):
+            if url is not None and len(password := urlsplit(url).password or "") >= SHORTEST_PASSWORD:
+                found += [password, unquote(password)]
+        return found
 
     @property
     def process(self) -> str:
