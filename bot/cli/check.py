@@ -20,6 +20,7 @@ from bot.cli.accounts import (
     invitation,
     log_in,
     look_at_channel,
+    look_at_commands,
     look_at_gateway,
     look_at_servers,
     open_discord,
@@ -172,6 +173,8 @@ def _size(directory: Path) -> int:
 async def _servers(client: discord.Client, settings: Settings) -> str:
     servers = await servers_of(client, settings.discord_guild_id)
     if servers:
+        if settings.discord_guild_id is not None:
+            await look_at_commands(client, settings.discord_guild_id)
         return await look_at_servers(client, servers)
     if settings.discord_guild_id is not None:
         raise Wrong("DISCORD_GUILD_ID names a server that the bot is not a member of")

@@ -86,6 +86,15 @@ async def test_it_is_told_in_which_channels_the_bot_lacks_what(checked: Checked)
     )
 
 
+async def test_a_server_that_the_bot_was_brought_into_without_its_commands_is_told(checked: Checked) -> None:
+    guild = checked.discord.add_guild("Harbour")
+    guild.add_channel("songs")
+    assert (await checked.says("Server", discord_guild_id=str(guild.id)))[0] == "ok"
+    checked.discord.refuse("GET", f"/guilds/{guild.id}/commands$", 50001)
+    verdict, words = await checked.says("Server", discord_guild_id=str(guild.id))
+    assert (verdict, "in which the bot may have no commands; open the address" in words) == ("WRONG", True)
+
+
 @pytest.mark.parametrize(("ahead", "words"), [(90, "90 s fast"), (-90, "s slow"), (7200, "7,200 s fast")])
 async def test_a_clock_that_is_off_is_told(checked: Checked, ahead: float, words: str) -> None:
     verdict, said = await checked.says("Clock", ahead=ahead)
