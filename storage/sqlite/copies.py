@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -139,7 +140,7 @@ def restore(backup: Path, url: str, *, suffix: str) -> Restored:
                 _sync(staged)
             contents, files = inspect(staged, shown=backup), _archived(staged)
             with _written(path):
-                kept = _set_aside(path, path.with_name(f"{path.name}.replaced-{suffix}"))
+                kept = _set_aside(path, _free_name(path.with_name(f"{path.name}.replaced-{suffix}")))
                 staged.replace(path)
                 _sync(path.parent)
         finally:
@@ -198,6 +199,12 @@ def _publish(part: Path, target: Path, *, replace: bool) -> None:
                 raise FileExistsError(target) from None
             part.replace(target)
     _sync(target.parent)
+
+
+def _free_name(path: Path) -> Path:
+    """Return a path at which nothing is, for a database that was replaced a moment ago shall stay too."""
+    names = chain([path], (path.with_name(f"{path.name}-{number}") for number in count(2)))
+    return next(one for one in names if not any(one.with_name(one.name + ending).exists() for ending in COMPANIONS))
 
 
 def _set_aside(path: Path, kept: Path) -> Path | None:

@@ -218,6 +218,17 @@ async def test_the_database_before_is_kept(database: Database, backup: Path, pat
     assert titles(restored.kept) == {"before", "after"}
 
 
+async def test_two_databases_that_are_replaced_at_once_are_both_kept(
+    database: Database, backup: Path, path: Path
+) -> None:
+    await database.close()
+    first = restore(backup, url_of(path), suffix="now").kept
+    second = restore(backup, url_of(path), suffix="now").kept
+    assert first is not None
+    assert second is not None
+    assert (titles(first), titles(second)) == ({"before", "after"}, {"before"})
+
+
 async def test_a_backup_goes_where_nothing_is(database: Database, backup: Path, tmp_path: Path) -> None:
     await database.close()
     path = tmp_path / "data" / "bot.db"
