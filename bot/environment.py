@@ -149,19 +149,28 @@ def _read_file(file: Path, known: Collection[str]) -> tuple[dict[str, str | None
         return None, []
     good: list[str] = []
     hints = []
+    lines: dict[str, list[int]] = {}
+    spelt: dict[str, str] = {}
     for binding in parse_stream(io.StringIO(decode(file.read_bytes()))):
+        text = binding.original.string
+        line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
         if not binding.error:
-            good.append(binding.original.string)
+            good.append(text)
+            if binding.key is not None and (name := binding.key.upper()) in known:
+                lines.setdefault(name, []).append(line)
+                spelt[name] = binding.key
             continue
         # What else stands in the line may be a secret.
-        text = binding.original.string
         word = re.match(r"\s*(?:export\s+)?(\w+)", text)
         name = word[1].upper() if word is not None and word[1].upper() in known else "NAME"
-        line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
         hints.append(f"line {line} of {file.name} is left out, for it does not read {name}=value")
+    for name, found in lines.items():
+        if len(found) > 1:
+            hints.append(f"{name} stands in lines {', '.join(map(str, found))} of {file.name}; the last one counts")
     text = "".join(good)
     # Looking for references takes a time that grows with the square of the lines.
-    return dotenv_values(stream=io.StringIO(text), interpolate="${" in text), hints
+    values = dotenv_values(stream=io.StringIO(text), interpolate="${" in text)
+    return {name: value for name, value in values.items() if spelt.get(name.upper(), name) == name}, hints
 
 
 def _absence(file: Path) -> str:

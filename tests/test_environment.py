@@ -304,6 +304,15 @@ def test_a_file_full_of_other_names_is_read_at_once(folder: Path) -> None:
     assert len(hints) == 501
 
 
+@pytest.mark.parametrize("later", ["LOG_LEVEL=ERROR", "log_level=ERROR", "Log_Level=DEBUG\nLOG_LEVEL=ERROR"])
+def test_of_a_setting_that_stands_twice_the_last_one_counts_and_that_is_told(folder: Path, later: str) -> None:
+    (folder / ".env").write_text(f"\nLOG_LEVEL=INFO\n{KEYS}\n\n{later}\n")
+    settings, hints = load_settings()
+    assert settings.log_level == "ERROR"
+    where = "2, 7, 8" if "DEBUG" in later else "2, 7"
+    assert hints == [f"LOG_LEVEL stands in lines {where} of .env; the last one counts"]
+
+
 def test_one_setting_may_name_another(folder: Path) -> None:
     (folder / ".env").write_text(KEYS + "PLACE=/srv/bot\nARCHIVE_DIR=${PLACE}/media\n")
     assert load_settings()[0].archive_dir == Path("/srv/bot/media")
