@@ -172,7 +172,8 @@ def _copy(address: str, source: Path, target: Path) -> None:
         with _explained(source):
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         try:
-            connection.execute("VACUUM INTO ?", [str(target)])
+            # As an address, for a name may be no text.
+            connection.execute("VACUUM INTO ?", [target.absolute().as_uri()])
         except sqlite3.Error as error:
             if primary_code(error) not in (*_IS_DAMAGED, *_IS_OPEN):
                 raise

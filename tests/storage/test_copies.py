@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -130,6 +131,13 @@ async def test_a_link_stays_one_and_what_it_leads_to_is_replaced(backup: Path, p
     link.symlink_to(link.name)
     with pytest.raises(DatabaseError, match="it is a link that leads to itself"):
         back_up(url_of(path), link, replace=False)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are text there")
+async def test_a_name_need_not_be_text(backup: Path, path: Path) -> None:
+    made = backup.with_name(os.fsdecode(b"k\xfcste %?#.db"))
+    back_up(url_of(path), made, replace=False)
+    assert inspect(made, shown=made).tasks == 2
 
 
 async def test_a_file_system_without_second_names_will_do(
