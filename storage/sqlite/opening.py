@@ -178,7 +178,7 @@ def see_one_name(path: Path) -> None:
     if there.st_nlink > 1 + sum(one.st_ino == there.st_ino for one in kept):
         raise DatabaseError(
             f"the database {path} has another name too (a hard link), and two programs on one file would damage it; "
-            f"remove the other name (find / -xdev -inum {there.st_ino}), or make it a copy"
+            f"remove the other name (find / -samefile {path.absolute()}), or make it a copy"
         )
 
 
