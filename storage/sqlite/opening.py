@@ -14,7 +14,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import TextIO
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
@@ -105,7 +104,10 @@ def hold_alone(url: str) -> Iterator[None]:
     Raises `DatabaseError` when another one is running on it.
     """
     path = path_of(url)
-    with _open_lock(path) as file:
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = lock_of(path).open("w", encoding="ascii")
+    with file:
         with explained(path):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,20 +119,16 @@ def hold_alone(url: str) -> Iterator[None]:
 
 
 def look_at_lock(url: str) -> None:
-    """Raise `DatabaseError` where `hold_alone` could not hold the file, whether another program does so or not."""
-    with _open_lock(path_of(url)):
-        pass
+    """Raise `DatabaseError` where the lock's file could not be opened; none is made, for it would be the caller's."""
+    path = path_of(url)
+    with explained(path):
+        if lock_of(path).exists():
+            lock_of(path).open("a").close()
 
 
 def lock_of(path: Path) -> Path:
     """Return the file by which one program knows of another on the same database."""
     return path.with_name(f"{path.name}.lock")
-
-
-def _open_lock(path: Path) -> TextIO:
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return lock_of(path).open("w", encoding="ascii")
 
 
 @contextmanager

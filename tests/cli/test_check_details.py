@@ -192,7 +192,7 @@ async def test_what_run_could_not_make_beside_the_database_is_told(checked: Chec
     assert (posting / "song").exists()
     verdict, said = await checked.says("Database", archive_dir=f"{posting}/media")
     assert (verdict, "is emptied at each start; name another folder" in said) == ("WRONG", True)
-    lock.unlink()
+    assert not lock.exists()
     lock.mkdir()
     verdict, said = await checked.says("Database")
     assert (verdict, said.endswith(f"{lock} is a folder, where a file is needed")) == ("WRONG", True)
