@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from yarl import URL
+
 
 def _can_be_host(name: str) -> bool:
     """Tell whether a name can be looked up at all, or is an address; what cannot ends in errors of many libraries."""
@@ -18,20 +20,34 @@ def _can_be_host(name: str) -> bool:
         return False
 
 
-def http_url(value: str) -> str:
-    """Return the address of a server, without the slash at its end."""
+def _see_written_out(path: str) -> None:
+    """Raise `ValueError` for a path that a shell alone would understand; a folder named ~ is removed only once."""
+    if path.startswith(("~", "$")):
+        raise ValueError("must be written out, for nothing but a shell knows what ~ and $HOME are")
+
+
+def link(value: str) -> str:
+    """Return the address of a page as Discord and VidGo take it: in ASCII, whatever was written for a name or path."""
     try:
         parts = urlsplit(value)
-        _ = parts.port  # raises ValueError for a port that is no number
+        port = parts.port  # raises ValueError for a port that is no number
+        url = str(URL(value))
     except ValueError:
         raise ValueError("must be an address such as https://example.com") from None
-    if parts.scheme not in ("http", "https") or not _can_be_host(parts.hostname or "") or re.search(r"\s", value):
+    is_web = parts.scheme in ("http", "https") and port != 0
+    if not is_web or not _can_be_host(parts.hostname or "") or re.search(r"\s", value):
         raise ValueError("must be an address such as https://example.com")
     if "@" in parts.netloc:
         raise ValueError("must not contain a user name or password")
+    return url
+
+
+def http_url(value: str) -> str:
+    """Return the address of a server, without the slash at its end."""
+    url = link(value)
     if "?" in value or "#" in value:
         raise ValueError("must not contain a query or fragment")
-    return value.rstrip("/")
+    return url.rstrip("/")
 
 
 def server_url(value: str) -> str:
@@ -64,7 +80,8 @@ def database_url(value: str) -> str:
         raise ValueError("must look like sqlite:///data/coverbot.db or postgresql://user:password@host/coverbot")
     if rest == "/:memory:":
         raise ValueError("must name a file, for what is kept in memory is gone after each restart")
-    if "?" in rest or not Path(rest[1:]).name:
+    _see_written_out(rest[1:])
+    if "?" in rest or rest.endswith("/") or not Path(rest[1:]).name:
         raise ValueError("must name a file and nothing else, such as sqlite:///data/coverbot.db")
     return value
 
@@ -86,6 +103,7 @@ def archive_url(value: str) -> str:
 
 def folder(value: Path) -> Path:
     """Return the path of a folder that other folders can lie beside."""
+    _see_written_out(str(value))
     if value.name in ("", ".."):
         raise ValueError("must name a folder of its own, such as data/media")
     return value
@@ -99,6 +117,6 @@ def host(value: str) -> str:
             return str(ipaddress.IPv6Address(name))
         except ValueError:
             raise ValueError("must be an address or name alone, the port is LISTEN_PORT") from None
-    if not re.fullmatch(r"[\w.-]+", name):
+    if not _can_be_host(name):
         raise ValueError("must be an address or name such as 127.0.0.1, 0.0.0.0 or ::")
     return name

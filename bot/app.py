@@ -12,12 +12,10 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import discord
-from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from bot.answers.acknowledgements import Acknowledgements, make_acknowledger
@@ -29,7 +27,7 @@ from bot.gateway.pauses import GlobalPause, watch_pauses
 from bot.gateway.shards import Shards, open_shards
 from bot.media.archiver import Archiver, make_archiver
 from bot.media.files import Files
-from bot.media.folders import emptied, one_of_many
+from bot.media.folders import posting_folder
 from bot.media.links import Links
 from bot.media.sources import Sources
 from bot.media.store import make_store
@@ -156,7 +154,7 @@ async def _assemble(
     It is long, for it is one list without a decision: cut in pieces, each piece would hand the same dozen parts on, and
     the order would be seen nowhere.
     """
-    directory = await asyncio.to_thread(_folder, settings, stack.enter_context(ExitStack()))
+    directory = await asyncio.to_thread(posting_folder, settings, stack.enter_context(ExitStack()))
     metrics = Metrics(settings.name_in_metrics)
     conditions = Conditions(database.wakeups, clock, warning=settings.credits_warning)
     vidgo = await _open_vidgo(database, settings, stack, clock, partial(_see, metrics, conditions))
@@ -408,20 +406,6 @@ async def _listen(listener: Listener, settings: Settings) -> None:
         where = show_address(settings.listen_host, settings.listen_port)
         raise SettingsError(f"LISTEN_HOST/LISTEN_PORT: cannot listen on {where}: {error.strerror}") from error
     log.info("listening on %s", show_address(settings.listen_host, port))
-
-
-def _folder(settings: Settings, stack: ExitStack) -> Path:
-    """Make the place where files wait to be posted."""
-    try:
-        if is_postgresql(settings.database_url):
-            # Beside the archive, whose files are then linked and not copied.
-            setting, directory = "ARCHIVE_DIR", settings.archive_dir.with_name(f"{settings.archive_dir.name}-posting")
-            return one_of_many(directory, stack)
-        database = Path(make_url(settings.database_url).database or "coverbot.db")
-        setting, directory = "DATABASE_URL", database.with_name(f"{database.name}-posting")
-        return emptied(directory)
-    except OSError as error:
-        raise SettingsError(f"{setting}: its directory cannot be used: {directory}: {reason_of(error)}") from error
 
 
 def _not_ready(parts: _Parts) -> dict[str, str]:

@@ -19,6 +19,9 @@ from dotenv.parser import parse_stream
 ALIKE = 0.8
 """From which likeness on, of 1, a name is a misspelt one."""
 
+MOST_NAMES = 500
+"""How many names that are no settings are looked at, in the environment and in the file each."""
+
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",  # begins as the next one does
@@ -65,10 +68,14 @@ def read_environment(known: Collection[str], environ: Mapping[str, str], file: P
             setting = name.upper()
             if setting not in known:
                 others.setdefault(name, origin)
-            elif setting not in values and (value := _clean(raw or "")):
+            elif setting not in values and (value := clean_value(raw or "")):
                 values[setting], origins[setting] = value, origin
-    hints.extend(_misspelt(others, [name for name in known if name not in values]))
-    doubts = list(_unknown([name for name, origin in others.items() if origin == file.name], known, file.name, hints))
+    by_origin = [[one for one in others.items() if one[1] == origin] for origin in ("the environment", file.name)]
+    judged = {name: origin for found in by_origin for name, origin in found[:MOST_NAMES]}
+    hints.extend(_misspelt(judged, [name for name in known if name not in values]))
+    doubts = list(_unknown([name for name, origin in judged.items() if origin == file.name], known, file.name, hints))
+    if (more := len(by_origin[1]) - MOST_NAMES) > 0:
+        doubts.append(f"{more:,} more names in {file.name} are no settings of Coverbot's")
     if lines is not None and (mode := stat.S_IMODE(file.stat().st_mode)) & stat.S_IRWXO:
         doubts.append(f"{file.name} can be opened by every user of this machine (mode {mode:o}); chmod 600 {file.name}")
     return Environment(values, origins, hints, doubts, searched)
@@ -80,11 +87,11 @@ def write_environment(values: Mapping[str, str], file: Path) -> None:
     Whoever dies meanwhile leaves the old file or the new one. Raises `OSError`, `UnicodeError` for a file that is no
     text, and `ValueError` where the file would not be read as it was meant.
     """
-    file = file.resolve()  # what a link leads to, not the link
+    file = behind(file)
     before = file.stat() if file.exists() else None
     if before is not None and not stat.S_ISREG(before.st_mode):
         raise ValueError("it is no file")
-    text = _with_values(_decode(file.read_bytes()) if before is not None else "", values)
+    text = _with_values(decode(file.read_bytes()) if before is not None else "", values)
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     part = Path(name)
     try:
@@ -100,6 +107,14 @@ def write_environment(values: Mapping[str, str], file: Path) -> None:
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def behind(file: Path) -> Path:
+    """Return what a link leads to, so that the link stays one; raises `ValueError` for one that leads to itself."""
+    try:
+        return file.resolve()
+    except (OSError, RuntimeError):  # the second before Python 3.13
+        raise ValueError("it is a link that leads to itself") from None
 
 
 def _with_values(text: str, values: Mapping[str, str]) -> str:
@@ -120,7 +135,7 @@ def _with_values(text: str, values: Mapping[str, str]) -> str:
     return joined + "".join(f"{name}={value}{end}" for name, value in missing.items())
 
 
-def _clean(value: str) -> str:
+def clean_value(value: str) -> str:
     """Take off what surrounds a value by accident: spaces, line ends, and quotes that Docker hands on as they are."""
     text = _AROUND.sub("", value)
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
@@ -134,17 +149,28 @@ def _read_file(file: Path, known: Collection[str]) -> tuple[dict[str, str | None
         return None, []
     good: list[str] = []
     hints = []
-    for binding in parse_stream(io.StringIO(_decode(file.read_bytes()))):
+    lines: dict[str, list[int]] = {}
+    spelt: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(decode(file.read_bytes()))):
+        text = binding.original.string
+        line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
         if not binding.error:
-            good.append(binding.original.string)
+            good.append(text)
+            if binding.key is not None and (name := binding.key.upper()) in known:
+                lines.setdefault(name, []).append(line)
+                spelt[name] = binding.key
             continue
         # What else stands in the line may be a secret.
-        text = binding.original.string
         word = re.match(r"\s*(?:export\s+)?(\w+)", text)
         name = word[1].upper() if word is not None and word[1].upper() in known else "NAME"
-        line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
         hints.append(f"line {line} of {file.name} is left out, for it does not read {name}=value")
-    return dotenv_values(stream=io.StringIO("".join(good))), hints
+    for name, found in lines.items():
+        if len(found) > 1:
+            hints.append(f"{name} stands in lines {', '.join(map(str, found))} of {file.name}; the last one counts")
+    text = "".join(good)
+    # Looking for references takes a time that grows with the square of the lines.
+    values = dotenv_values(stream=io.StringIO(text), interpolate="${" in text)
+    return {name: value for name, value in values.items() if spelt.get(name.upper(), name) == name}, hints
 
 
 def _absence(file: Path) -> str:
@@ -161,8 +187,8 @@ def _absence(file: Path) -> str:
     return ", which is not there"
 
 
-def _decode(data: bytes) -> str:
-    """Return a file's text, whatever an editor has saved it as."""
+def decode(data: bytes) -> str:
+    """Return a file's text, whatever an editor has saved it as; raises `UnicodeError`."""
     for mark, encoding in _MARKS.items():
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding)

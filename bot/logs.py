@@ -83,10 +83,7 @@ def _is_own_fault(record: logging.LogRecord) -> bool:
 
 def set_up_logging(settings: Settings) -> None:
     """Send log lines to stderr, as text for people or as one JSON object a line."""
-    secrets = [settings.discord_token.get_secret_value(), settings.vidgo_api_key.get_secret_value()]
-    if settings.vidgo_webhook_secret is not None:
-        secrets.append(settings.vidgo_webhook_secret.get_secret_value())
-    handler = _RedactingHandler(secrets)
+    handler = _RedactingHandler(settings.secrets)
     handler.addFilter(_name_task)
     if settings.log_format == "json":
         from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415 (imported by those who chose it)

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +29,9 @@ from bot.environment import Environment, read_environment
 from storage.database import Server, is_postgresql
 
 MOST_SHARDS = 16_384
+
+SHORTEST_PASSWORD = 12
+"""From how many letters on a password is no word."""
 
 
 class SettingsError(Exception):
@@ -52,13 +56,16 @@ def _size(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        # The library reads `5,000,000` as 5: it looks at the beginning alone.
-        if not re.fullmatch(r"[0-9_]*\.?[0-9]+\s*\w*", value, re.ASCII):
-            raise ValueError("must be a size such as 5GB, 512MB or 5368709120 (bytes)")
-        # `5G` means `5GB`, which the library does not know.
-        return int(TypeAdapter(ByteSize).validate_python(re.sub(r"(?<=[\d\s])([kmgtKMGT])\Z", r"\1B", value)))
+        # The library reads `5,000,000` as 5, for it looks at the beginning alone, and knows bits.
+        if re.fullmatch(r"[0-9_]*\.?[0-9]+\s*([kmgtpe]?i?b|[kmgt])?", value, re.ASCII | re.IGNORECASE):
+            # `5G` means `5GB`, which the library does not know.
+            text = re.sub(r"(?<=[\d\s])([kmgtKMGT])\Z", r"\1B", value)
+            size = int(TypeAdapter(ByteSize).validate_python(text))
+            if size or not re.search("[1-9]", value):  # what is less than a byte is no way to write 0
+                return size
     except ValidationError:
-        raise ValueError("must be a size such as 5GB, 512MB or 5368709120 (bytes)") from None
+        pass
+    raise ValueError("must be a size such as 5GB, 512MB or 5368709120 (bytes)")
 
 
 def _level(value: Any) -> Any:
@@ -93,6 +100,7 @@ def _shard_ids(value: Any) -> Any:
     return tuple(sorted(found))
 
 
+Link = Annotated[str, AfterValidator(addresses.link)]
 HttpUrl = Annotated[str, AfterValidator(addresses.http_url)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 Size = Annotated[int, BeforeValidator(_size)]
@@ -126,7 +134,7 @@ class Settings(BaseModel):
     """Where VidGo's API is, or any server that speaks the same; PoYo's does (`https://api.poyo.ai`)."""
     vidgo_requests_per_second: Annotated[
         float,
-        Field(gt=0, le=1000, allow_inf_nan=False, description="a number above 0 and up to 1000, such as 5 or 0.5"),
+        Field(ge=0.01, le=1000, allow_inf_nan=False, description="a number from 0.01 to 1000, such as 5 or 0.5"),
     ] = 5
     """How many requests a second go to VidGo at most."""
     vidgo_music_version: Annotated[
@@ -214,9 +222,9 @@ class Settings(BaseModel):
     """The same for everything that makes new audio: covers with a style, new songs, continuations."""
     daily_orders_per_server: DailyLimit = -1
     """How many orders all members of one server may make in a day; nobody but you can change it."""
-    support_url: Annotated[
-        HttpUrl | None, Field(max_length=512, description="an address of at most 512 characters")
-    ] = None
+    support_url: Annotated[Link | None, Field(max_length=512, description="an address of at most 512 characters")] = (
+        None
+    )
     """Where members get help; a button under errors and in `/help` leads there."""
     credits_warning: Annotated[
         float, Field(ge=0, le=1e9, allow_inf_nan=False, description="a number of credits such as 100; 0 never warns")
@@ -241,6 +249,18 @@ class Settings(BaseModel):
         Field(description="console or json"),
     ] = "console"
     """`console` for people, `json` for machines: one object a line. Both go to stderr."""
+
+    @property
+    def secrets(self) -> list[str]:
+        """Return what nobody else may read: each key, and the passwords of databases as they stand and as they are.
+
+        A password such as "coverbot" is left out, for a log without that word would tell that it is one.
+        """
+        found = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+        for url in (self.database_url, self.database_listen_url):
+            if url is not None and len(password := urlsplit(url).password or "") >= SHORTEST_PASSWORD:
+                found += [password, unquote(password)]
+        return found
 
     @property
     def process(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,9 @@ def test_what_is_empty_is_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch,
         ("DISCORD_GUILD_ID", "'1234567890'", 1234567890),
         ("POLL_MIN_SECONDS", "0.5", 0.5),
         ("VIDGO_MUSIC_VERSION", "v4_5plus", "V4_5PLUS"),
+        ("PUBLIC_URL", "HTTPS://Bücher.example:443/ü/", "https://xn--bcher-kva.example/%C3%BC"),
+        ("PUBLIC_URL", "https://[2001:DB8::1]:8443/", "https://[2001:db8::1]:8443"),
+        ("SUPPORT_URL", "https://help.example/ask?about=bot#top", "https://help.example/ask?about=bot#top"),
         ("VIDGO_MUSIC_VERSION", "V6", "V6"),
     ],
 )
@@ -130,6 +134,15 @@ def test_values_are_taken_as_they_are_meant(folder: Path, name: str, text: str, 
         ("ARCHIVE_MAX_BYTES", "lots", "must be a size such as 5GB"),
         ("ARCHIVE_MAX_BYTES", "5XB", "must be a size such as 5GB"),
         ("ARCHIVE_MAX_BYTES", "-1", "must be a size such as 5GB"),
+        ("ARCHIVE_MAX_BYTES", "5Gbit", "must be a size such as 5GB"),
+        ("ARCHIVE_MAX_BYTES", "0.1", "must be a size such as 5GB"),
+        ("ARCHIVE_DIR", "~/media", "must be written out"),
+        ("ARCHIVE_DIR", "$HOME/media", "must be written out"),
+        ("DATABASE_URL", "sqlite:///~/coverbot.db", "must be written out"),
+        ("DATABASE_URL", "sqlite:///data/", "must name a file"),
+        ("LISTEN_HOST", "a..b", "must be an address or name"),
+        ("PUBLIC_URL", "https://covers.example:0", "must be an address such as https://example.com"),
+        ("SUPPORT_URL", "mailto:help@example.com", "must be an address such as https://example.com"),
         ("ARCHIVE_MAX_BYTES", "900000TB", "must be a size up to 1PiB"),
         ("MEDIA_MAX_BYTES", "0", "must be a size above 0"),
         ("MEDIA_ALLOW_PRIVATE_HOSTS", "perhaps", "must be true or false"),
@@ -146,7 +159,8 @@ def test_values_are_taken_as_they_are_meant(folder: Path, name: str, text: str, 
         ("POLL_MAX_SECONDS", "inf", "must be a number of seconds"),
         ("POLL_MIN_SECONDS", "61", "POLL_MAX_SECONDS must not be below POLL_MIN_SECONDS"),
         ("TASK_GIVE_UP_SECONDS", "60", "must not be below TASK_TIMEOUT_SECONDS"),
-        ("VIDGO_REQUESTS_PER_SECOND", "0", "must be a number above 0"),
+        ("VIDGO_REQUESTS_PER_SECOND", "0", "must be a number from 0.01 to 1000"),
+        ("VIDGO_REQUESTS_PER_SECOND", "1e-300", "must be a number from 0.01 to 1000"),
         ("VIDGO_MUSIC_VERSION", "4.5", "must be a model version as VidGo writes it, such as V5 or V4_5PLUS"),
         ("VIDGO_MUSIC_VERSION", "newest", "must be a model version as VidGo writes it"),
         ("DAILY_SONGS_PER_USER", "many", "must be a number of orders a day"),
@@ -279,6 +293,31 @@ def test_whoever_looks_closely_is_told_each_other_name_and_who_may_read_the_file
     assert load_settings(thorough=True)[1] == []
 
 
+def test_a_file_full_of_other_names_is_read_at_once(folder: Path) -> None:
+    file = folder / ".env"
+    file.write_text(KEYS + "".join(f"OF_ANOTHER_PROGRAM_{number}=1\n" for number in range(20_000)))
+    file.chmod(0o600)
+    began = time.process_time()
+    hints = load_settings(thorough=True)[1]
+    assert time.process_time() - began < 10  # it was 40 s
+    assert hints[-1] == "19,500 more names in .env are no settings of Coverbot's"
+    assert len(hints) == 501
+
+
+@pytest.mark.parametrize("later", ["LOG_LEVEL=ERROR", "log_level=ERROR", "Log_Level=DEBUG\nLOG_LEVEL=ERROR"])
+def test_of_a_setting_that_stands_twice_the_last_one_counts_and_that_is_told(folder: Path, later: str) -> None:
+    (folder / ".env").write_text(f"\nLOG_LEVEL=INFO\n{KEYS}\n\n{later}\n")
+    settings, hints = load_settings()
+    assert settings.log_level == "ERROR"
+    where = "2, 7, 8" if "DEBUG" in later else "2, 7"
+    assert hints == [f"LOG_LEVEL stands in lines {where} of .env; the last one counts"]
+
+
+def test_one_setting_may_name_another(folder: Path) -> None:
+    (folder / ".env").write_text(KEYS + "PLACE=/srv/bot\nARCHIVE_DIR=${PLACE}/media\n")
+    assert load_settings()[0].archive_dir == Path("/srv/bot/media")
+
+
 def test_lines_that_say_nothing_are_told_without_what_stands_in_them(folder: Path) -> None:
     (folder / ".env").write_text(f"{KEYS}\nPUBLIC_URL: https://a.example\nsome words {TOKEN}\n", "utf-8")
     _, hints = load_settings()
@@ -353,6 +392,10 @@ def test_what_cannot_be_written_as_it_is_meant_changes_nothing(folder: Path) -> 
     file.unlink()
     file.mkdir()
     with pytest.raises(ValueError, match="no file"):
+        write_environment(NEW, file)
+    file.rmdir()
+    file.symlink_to(file.name)
+    with pytest.raises(ValueError, match="a link that leads to itself"):
         write_environment(NEW, file)
 
 

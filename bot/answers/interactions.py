@@ -201,6 +201,9 @@ class Interactions:
             form = await make()
         except MemberError as error:
             text = error.text
+        except SQLAlchemyError as error:
+            log.error("interaction %s failed: %s", reference, told(error))
+            text = errors.internal_error(reference)
         except Exception:
             log.exception("interaction %s failed", reference)
             text = errors.internal_error(reference)

@@ -142,6 +142,21 @@ async def servers_of(client: discord.Client, only: int | None) -> list[discord.G
         raise Wrong(f"{name} cannot be looked at ({explain(error)})") from None
 
 
+async def look_at_commands(client: discord.Client, guild_id: int) -> None:
+    """Raise `Wrong` where the bot may have no commands in a server that it is a member of."""
+    assert client.application_id is not None  # noqa: S101 (known since the login)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await client.http.get_guild_commands(client.application_id, guild_id)
+    except UNREACHABLE as error:
+        if is_not_there(error):
+            raise Wrong(
+                "DISCORD_GUILD_ID names a server in which the bot may have no commands; open the address that "
+                "`coverbot invite` prints, and add it once more"
+            ) from None
+        raise Wrong(f"the commands of DISCORD_GUILD_ID cannot be looked at ({explain(error)})") from None
+
+
 async def look_at_servers(client: discord.Client, servers: list[discord.Guild]) -> str:
     """Say where in these servers the bot may post; raises `Wrong` where there is one in which it may do so nowhere."""
     said, wrong = [], []

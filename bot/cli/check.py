@@ -20,18 +20,20 @@ from bot.cli.accounts import (
     invitation,
     log_in,
     look_at_channel,
+    look_at_commands,
     look_at_gateway,
     look_at_servers,
     open_discord,
     servers_of,
 )
 from bot.cli.reach import look_at_listener, look_at_public_url
+from bot.media.folders import look_at_posting_folder
 from bot.media.store import make_store
-from bot.settings import Settings
+from bot.settings import Settings, SettingsError
 from storage.archive.disk import Disk
 from storage.archive.store import StoreError
-from storage.database import Database, DatabaseError
-from storage.sqlite.opening import hold_to_migrate, reason_of
+from storage.database import Database, DatabaseError, is_postgresql
+from storage.sqlite.opening import hold_to_migrate, look_at_lock, reason_of
 
 LARGEST_SKEW = 60.0
 """By how many seconds a clock may be off."""
@@ -107,6 +109,9 @@ async def _clock(clock: ServerClock) -> str:
 
 async def _database(settings: Settings) -> str:
     try:
+        if not is_postgresql(settings.database_url):
+            look_at_lock(settings.database_url)
+            await _posting_folder(settings)
         with hold_to_migrate(settings.database_url):
             database = await Database.open(settings.database_url, settings.database_server)
     except DatabaseError as error:
@@ -122,7 +127,16 @@ async def _database(settings: Settings) -> str:
     return said
 
 
+async def _posting_folder(settings: Settings) -> None:
+    try:
+        await asyncio.to_thread(look_at_posting_folder, settings)
+    except SettingsError as error:
+        raise Wrong(str(error)) from None
+
+
 async def _archive(settings: Settings) -> str:
+    if is_postgresql(settings.database_url):
+        await _posting_folder(settings)
     if not settings.archive_max_bytes:
         return "switched off"
     try:
@@ -159,6 +173,8 @@ def _size(directory: Path) -> int:
 async def _servers(client: discord.Client, settings: Settings) -> str:
     servers = await servers_of(client, settings.discord_guild_id)
     if servers:
+        if settings.discord_guild_id is not None:
+            await look_at_commands(client, settings.discord_guild_id)
         return await look_at_servers(client, servers)
     if settings.discord_guild_id is not None:
         raise Wrong("DISCORD_GUILD_ID names a server that the bot is not a member of")

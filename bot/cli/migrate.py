@@ -12,7 +12,7 @@ from bot.settings import Settings, SettingsError
 from storage.database import Database, DatabaseError, is_postgresql
 from storage.postgresql.errors import show
 from storage.postgresql.moving import move
-from storage.sqlite.opening import hold_alone, path_of
+from storage.sqlite.opening import existing, hold_alone
 
 
 async def migrate_database(settings: Settings, to: str, say: Callable[[str], None]) -> None:
@@ -26,11 +26,9 @@ async def migrate_database(settings: Settings, to: str, say: Callable[[str], Non
         server_url(to)
     except ValueError as error:
         raise SettingsError(f"--to {error}") from None
-    path = path_of(settings.database_url)
-    if not path.is_file():
-        raise SettingsError(f"DATABASE_URL: there is no database {path.absolute()}")
     async with AsyncExitStack() as stack:
         try:
+            existing(settings.database_url)
             stack.enter_context(hold_alone(settings.database_url))
             source = await Database.open(settings.database_url)
             stack.push_async_callback(source.close)

@@ -30,14 +30,14 @@ from bot.cli.accounts import (
     open_discord,
     servers_of,
 )
-from bot.environment import Environment, write_environment
+from bot.environment import Environment, behind, clean_value, decode, write_environment
 from bot.settings import FILE, Secret, Settings, SettingsError, find_settings, make_settings
 
 PAUSE = 3.0
 """Seconds between two questions whether the bot is in a server now."""
 
 LONGEST_KEY = 10_000
-"""How many characters of a file are read."""
+"""How many bytes of a file are read."""
 
 TOKEN, KEY = "DISCORD_TOKEN", "VIDGO_API_KEY"
 
@@ -171,8 +171,8 @@ def _try_out(question: _Question, value: str) -> str:
 
 def _read(file: Path, option: str) -> str:
     try:
-        with file.open(encoding="utf-8") as opened:
-            value = opened.read(LONGEST_KEY).strip()
+        with file.open("rb") as opened:
+            value = clean_value(decode(opened.read(LONGEST_KEY)))
     except OSError as error:
         # Its name is not repeated: it may be the key itself.
         raise SettingsError(f"{option}: that file cannot be read: {error.strerror}") from None
@@ -195,7 +195,7 @@ def _ask_secret(words: str) -> str:
         with warnings.catch_warnings():
             # Where the terminal cannot hide it, it shall not be typed.
             warnings.simplefilter("error", getpass.GetPassWarning)
-            return getpass.getpass(words).strip()
+            return clean_value(getpass.getpass(words))
     except getpass.GetPassWarning:
         raise SettingsError("this terminal shows what is typed; give the keys in files") from None
     except EOFError:
@@ -215,7 +215,10 @@ async def _try_key(settings: Settings, key: str) -> str:
 
 def _see_that_it_can_be_written() -> None:
     """Raise `SettingsError` before anything is asked whose answer could not be kept."""
-    folder = FILE.resolve().parent
+    try:
+        folder = behind(FILE).parent
+    except ValueError as error:
+        raise SettingsError(f"{FILE.name} cannot be written: {error}") from None
     if FILE.is_dir():
         raise SettingsError(f"{FILE.absolute()} is a folder; remove it")
     if not os.access(folder, os.W_OK | os.X_OK):

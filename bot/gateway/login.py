@@ -86,7 +86,10 @@ async def _register(client: Client, guild_id: int | None, leads: Callable[[], bo
             await (register_commands if is_leader else learn_commands)(client, guild_id)
         except discord.HTTPException as error:
             if guild_id is not None and error.code == MISSING_ACCESS and is_not_there(error):
-                raise SettingsError("DISCORD_GUILD_ID names a server that the bot is not a member of") from error
+                raise SettingsError(
+                    "DISCORD_GUILD_ID names a server that the bot is not a member of or may have no commands in; open "
+                    "the address that `coverbot invite` prints"
+                ) from error
             raise
         is_known = True
         return is_leader

@@ -10,13 +10,14 @@ import discord
 from bot.gateway.client import Client
 from bot.songs.orders import Answer
 from bot.words.pages import panel
-from bot.words.pages.panel import CUSTOM_ID, SWITCHES
+from bot.words.pages.panel import CUSTOM_ID, LANGUAGE_NAMES, OWN_LANGUAGE, SWITCHES
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
 from cogs.components.fields import texts_of
 from cogs.components.items import Component
 from storage.servers.settings import RoleLimits
 
+LANGUAGES = (OWN_LANGUAGE, *LANGUAGE_NAMES)
 MENUS = ("channels", "language")
 FORMS = ("limits", "welcome", "role")
 
@@ -51,7 +52,7 @@ class SettingsItem(
         """Set what was chosen and show the panel anew, or open the form for it."""
         use = interaction.client.use_cases
         name = self._match["name"] or self._match["switch"]
-        values = list(cast("dict[str, Any]", interaction.data or {}).get("values") or ())
+        values = _chosen(interaction)
         if name in FORMS:
             await use.interactions.open(interaction, lambda: _form(interaction, name, values))
             return
@@ -59,14 +60,29 @@ class SettingsItem(
         async def work() -> Answer:
             guild_id, user_id = require_manager(interaction), interaction.user.id
             if name == "channels":
-                await use.servers.set_channels(guild_id, user_id, [int(value) for value in values])
+                await use.servers.set_channels(guild_id, user_id, [_id(value) for value in values])
             elif name == "language":
-                await use.servers.set_language(guild_id, user_id, "".join(values[:1]))
+                if len(values) != 1 or values[0] not in LANGUAGES:
+                    raise MemberError(errors.stale_button())
+                await use.servers.set_language(guild_id, user_id, values[0])
             else:
                 await use.servers.switch(guild_id, user_id, name, on=self._match["wanted"] == "1")
             return await show_panel(interaction, interaction.client)
 
         await use.interactions.update(interaction, work)
+
+
+def _chosen(interaction: discord.Interaction[Client]) -> list[str]:
+    """Return what was chosen in a menu, as text whatever was sent in its place."""
+    values = cast("dict[str, Any]", interaction.data or {}).get("values")
+    return [str(value) for value in values] if isinstance(values, list) else []
+
+
+def _id(text: str) -> int:
+    """Return an id of Discord's; raises `MemberError` for what no menu of the panel has."""
+    if not re.fullmatch(r"[0-9]{1,19}", text) or not 0 < int(text) < 1 << 63:
+        raise MemberError(errors.stale_button())
+    return int(text)
 
 
 async def _form(interaction: discord.Interaction[Client], name: str, values: list[str]) -> discord.ui.Modal:
@@ -75,7 +91,9 @@ async def _form(interaction: discord.Interaction[Client], name: str, values: lis
         return panel.limits_form(server)
     if name == "welcome":
         return panel.welcome_form(server)
-    role = int("".join(values[:1]) or 0)
+    if len(values) != 1:
+        raise MemberError(errors.stale_button())
+    role = _id(values[0])
     return panel.role_form(role, server.roles.get(role, RoleLimits(None, None)))
 
 
@@ -87,7 +105,7 @@ async def take_form(interaction: discord.Interaction[Client], match: re.Match[st
     async def work() -> Answer:
         guild_id, user_id = require_manager(interaction), interaction.user.id
         if match["role"]:
-            role = int(match["role"])
+            role = _id(match["role"])
             there = {one.id for one in interaction.guild.roles} if interaction.guild is not None else set()
             await use.servers.set_role(
                 guild_id, user_id, role, typed.get("covers", ""), typed.get("songs", ""), there=there

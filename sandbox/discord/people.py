@@ -153,13 +153,18 @@ class People:
         message: Message,
         custom_id: str,
         timeout: float = 10.0,
+        *,
+        values: Sequence[object] = (),
     ) -> Call:
         """Send the press of a button by its custom id, whether it is there or not, as a forger would.
 
-        A forged button is shown to the bot as the message's only one, since discord.py looks for it there.
+        A forged button is shown to the bot as the message's only one, since discord.py looks for it there. With
+        `values` it says that it is a menu in which they were chosen.
         """
         await self._session(message.channel, timeout)
-        data = {"custom_id": custom_id, "component_type": BUTTON}
+        data: Json = {"custom_id": custom_id, "component_type": BUTTON}
+        if values:
+            data["values"] = list(values)
         call = Call(self.state, COMPONENT, _actor(who, message.channel), message.channel, data, message)
         if all(button.custom_id != custom_id for button in message.buttons):
             forged = {"type": BUTTON, "id": 2, "style": 2, "label": "forged", "custom_id": custom_id}

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -26,11 +27,13 @@ from storage.sqlite.opening import (
     OWNER_ONLY,
     hold_alone,
     is_known,
+    lock_of,
     path_of,
     prepare,
     primary_code,
     read_revision,
     reason_of,
+    see_one_name,
 )
 
 _LOGS = ("-wal", "-shm", "-journal")
@@ -70,10 +73,16 @@ def back_up(url: str, target: Path, *, replace: bool) -> Contents:
     source = _file_of(url)
     if not source.is_file():
         raise DatabaseError(f"there is no database {source.absolute()}")
+    target = _behind(target)
     if target.is_dir():
         raise DatabaseError(f"{target} is a folder; name a file in it")
-    if any(_is_same(target, source.with_name(source.name + ending)) for ending in COMPANIONS):
+    if target.exists() and not target.is_file():  # a device, which would be gone for the whole machine
+        raise DatabaseError(f"{target} is no file; name one")
+    own = [source.with_name(source.name + ending) for ending in COMPANIONS]
+    if any(_is_same(target, one) for one in (*own, lock_of(source))):
         raise DatabaseError(f"{target} belongs to the database itself; choose another name")
+    with _explained(source):
+        see_one_name(source)
     with _written(target):
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(descriptor)
@@ -131,12 +140,20 @@ def restore(backup: Path, url: str, *, suffix: str) -> Restored:
                 _sync(staged)
             contents, files = inspect(staged, shown=backup), _archived(staged)
             with _written(path):
-                kept = _set_aside(path, path.with_name(f"{path.name}.replaced-{suffix}"))
+                kept = _set_aside(path, _free_name(path.with_name(f"{path.name}.replaced-{suffix}")))
                 staged.replace(path)
                 _sync(path.parent)
         finally:
             _discard(staged)
     return Restored(contents, files, kept)
+
+
+def _behind(target: Path) -> Path:
+    """Return what a link leads to, so that the link stays one; raises `DatabaseError` for one that leads to itself."""
+    try:
+        return target.resolve() if target.is_symlink() else target
+    except (OSError, RuntimeError):  # the second before Python 3.13
+        raise DatabaseError(f"{target} cannot be written: it is a link that leads to itself") from None
 
 
 def _file_of(url: str) -> Path:
@@ -155,7 +172,8 @@ def _copy(address: str, source: Path, target: Path) -> None:
         with _explained(source):
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         try:
-            connection.execute("VACUUM INTO ?", [str(target)])
+            # As an address, for a name may be no text.
+            connection.execute("VACUUM INTO ?", [target.absolute().as_uri()])
         except sqlite3.Error as error:
             if primary_code(error) not in (*_IS_DAMAGED, *_IS_OPEN):
                 raise
@@ -182,6 +200,12 @@ def _publish(part: Path, target: Path, *, replace: bool) -> None:
                 raise FileExistsError(target) from None
             part.replace(target)
     _sync(target.parent)
+
+
+def _free_name(path: Path) -> Path:
+    """Return a path at which nothing is, for a database that was replaced a moment ago shall stay too."""
+    names = chain([path], (path.with_name(f"{path.name}-{number}") for number in count(2)))
+    return next(one for one in names if not any(one.with_name(one.name + ending).exists() for ending in COMPANIONS))
 
 
 def _set_aside(path: Path, kept: Path) -> Path | None:

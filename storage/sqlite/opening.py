@@ -8,6 +8,7 @@ in one sentence.
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -42,9 +43,23 @@ _REASONS = {
 
 
 def path_of(url: str) -> Path:
-    """Return the file that an address names, not a link to it: what lies beside it, its lock above all, is there."""
+    """Return the file that an address names, not a link to it: what lies beside it, its lock above all, is there.
+
+    Raises `DatabaseError` for a link that leads to itself.
+    """
     path = Path(make_url(url).database or "")
-    return path.resolve() if path.is_symlink() else path
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError):  # the second before Python 3.13
+        raise DatabaseError(f"the database {path} cannot be used: it is a link that leads to itself") from None
+
+
+def existing(url: str) -> Path:
+    """Return the file that an address names, where it is there, for none shall be made; raises `DatabaseError`."""
+    path = path_of(url)
+    if not path.is_file():
+        raise DatabaseError(f"there is no database {path.absolute()}")
+    return path
 
 
 def unusable(path: Path, error: Exception) -> DatabaseError:
@@ -58,7 +73,10 @@ def reason_of(error: Exception) -> str:
     if (code := primary_code(cause)) in _REASONS:
         return f"{_REASONS[code]} ({getattr(cause, 'sqlite_errorname', code)})"
     if isinstance(cause, FileExistsError):
-        return f"{cause.filename} is a file, where a folder is needed"
+        what = "a link" if Path(str(cause.filename)).is_symlink() else "a file"
+        return f"{cause.filename} is {what}, where a folder is needed"
+    if isinstance(cause, IsADirectoryError):
+        return f"{cause.filename} is a folder, where a file is needed"
     if isinstance(cause, NotADirectoryError):
         return f"{cause.filename} lies in something that is no folder"
     return str(cause.strerror if isinstance(cause, OSError) else cause)
@@ -88,7 +106,7 @@ def hold_alone(url: str) -> Iterator[None]:
     path = path_of(url)
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(f"{path.name}.lock").open("w", encoding="ascii")
+        file = lock_of(path).open("w", encoding="ascii")
     with file:
         with explained(path):
             try:
@@ -98,6 +116,19 @@ def hold_alone(url: str) -> Iterator[None]:
                     f"the database {path} is in use by another running Coverbot; stop that one first"
                 ) from None
         yield
+
+
+def look_at_lock(url: str) -> None:
+    """Raise `DatabaseError` where the lock's file could not be opened; none is made, for it would be the caller's."""
+    path = path_of(url)
+    with explained(path):
+        if lock_of(path).exists():
+            lock_of(path).open("a").close()
+
+
+def lock_of(path: Path) -> Path:
+    """Return the file by which one program knows of another on the same database."""
+    return path.with_name(f"{path.name}.lock")
 
 
 @contextmanager
@@ -126,12 +157,27 @@ def prepare(path: Path) -> None:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+        see_one_name(path)
         # SQLite gives the files beside it the same permissions.
         _keep_private(path)
         _migrate(path)
         # What version 0.1.0 kept beside the database is in it now.
         path.with_name(f"{path.name}-asked").unlink(missing_ok=True)
         _probe(path)
+
+
+def see_one_name(path: Path) -> None:
+    """Raise `DatabaseError` for a file with a second name: under each, a log and a lock of its own would lie beside it.
+
+    What a restoration that was broken off has left is no such name, for the next one takes it away.
+    """
+    there = path.stat()
+    kept = (one.stat() for one in path.parent.glob(f"{glob.escape(path.name)}.replaced-*"))
+    if there.st_nlink > 1 + sum(one.st_ino == there.st_ino for one in kept):
+        raise DatabaseError(
+            f"the database {path} has another name too (a hard link), and two programs on one file would damage it; "
+            f"remove the other name (find / -samefile {path.absolute()}), or make it a copy"
+        )
 
 
 def _keep_private(path: Path) -> None:

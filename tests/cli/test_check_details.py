@@ -86,6 +86,15 @@ async def test_it_is_told_in_which_channels_the_bot_lacks_what(checked: Checked)
     )
 
 
+async def test_a_server_that_the_bot_was_brought_into_without_its_commands_is_told(checked: Checked) -> None:
+    guild = checked.discord.add_guild("Harbour")
+    guild.add_channel("songs")
+    assert (await checked.says("Server", discord_guild_id=str(guild.id)))[0] == "ok"
+    checked.discord.refuse("GET", f"/guilds/{guild.id}/commands$", 50001)
+    verdict, words = await checked.says("Server", discord_guild_id=str(guild.id))
+    assert (verdict, "in which the bot may have no commands; open the address" in words) == ("WRONG", True)
+
+
 @pytest.mark.parametrize(("ahead", "words"), [(90, "90 s fast"), (-90, "s slow"), (7200, "7,200 s fast")])
 async def test_a_clock_that_is_off_is_told(checked: Checked, ahead: float, words: str) -> None:
     verdict, said = await checked.says("Clock", ahead=ahead)
@@ -163,3 +172,27 @@ async def test_a_database_is_not_brought_up_to_date_under_an_older_program(check
     with closing(sqlite3.connect(tmp_path / "bot.db")) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
     assert await checked.says("Database") == ("ok", "can be read and written")
+
+
+async def test_what_run_could_not_make_beside_the_database_is_told(checked: Checked, tmp_path: Path) -> None:
+    posting, lock = tmp_path / "bot.db-posting", tmp_path / "bot.db.lock"
+    assert await checked.says("Database") == ("ok", "can be read and written")
+    assert not posting.exists()
+    posting.write_text("x")
+    verdict, said = await checked.says("Database")
+    assert (verdict, said.endswith(f"{posting} is a file, where a folder is needed")) == ("WRONG", True)
+    posting.unlink()
+    posting.symlink_to("elsewhere")
+    verdict, said = await checked.says("Database")
+    assert (verdict, said.endswith(f"{posting} is a link, where a folder is needed")) == ("WRONG", True)
+    posting.unlink()
+    posting.mkdir()
+    (posting / "song").write_text("of a program that runs")
+    assert (await checked.says("Database"))[0] == "ok"
+    assert (posting / "song").exists()
+    verdict, said = await checked.says("Database", archive_dir=f"{posting}/media")
+    assert (verdict, "is emptied at each start; name another folder" in said) == ("WRONG", True)
+    assert not lock.exists()
+    lock.mkdir()
+    verdict, said = await checked.says("Database")
+    assert (verdict, said.endswith(f"{lock} is a folder, where a file is needed")) == ("WRONG", True)

@@ -86,7 +86,7 @@ async def test_somebody_is_led_from_two_keys_to_a_bot_that_may_post(desk: Desk) 
         terminal.types(f"{WRONG_TOKEN}\n")
         await terminal.reads("WRONG  DISCORD_TOKEN is refused by Discord")
         await terminal.reads("Enter to try the last one again: ")
-        terminal.types(f"{TOKEN}\n")
+        terminal.types(f' "{TOKEN}" \n')  # copied with its quotes
         await terminal.reads("ok     DISCORD_TOKEN: logged in as Coverbot")
         await terminal.reads("Paste the API key.*: ")
         assert not terminal.echoes
@@ -199,3 +199,18 @@ async def test_nothing_is_asked_whose_answer_could_not_be_kept(desk: Desk) -> No
         await terminal.reads(r"coverbot: .*/\.env is a folder; remove it")
         assert await ended(process) == 2
         assert "Paste" not in terminal.screen
+
+
+@pytest.mark.parametrize(
+    "token", [f'\ufeff"{TOKEN}"\r\n'.encode(), f"{TOKEN}\r\n".encode("utf-16"), b" '%b' " % TOKEN.encode()]
+)
+async def test_a_key_is_understood_however_an_editor_has_saved_it(desk: Desk, token: bytes) -> None:
+    desk.discord.add_guild("Harbour").add_channel("songs")
+    keys = desk.keys()
+    (desk.folder / "token").write_bytes(token)
+    assert (await desk.set_up("--yes", *keys)).code == 0
+    assert f"DISCORD_TOKEN={TOKEN}\n" in desk.written
+    desk.file.unlink()
+    desk.file.symlink_to(desk.file.name)
+    refused = await desk.set_up("--yes", *keys)
+    assert (refused.code, refused.lines) == (2, ["coverbot: .env cannot be written: it is a link that leads to itself"])

@@ -14,6 +14,8 @@ from tests.end_to_end.world import KEY, TOKEN, WEBHOOK_SECRET
 if TYPE_CHECKING:
     from pathlib import Path
 
+AWS_SECRET, AWS_TOKEN = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "AQoDYXdzEPT//////////wEXAMPLE"
+
 CAREFREE = """
 import logging
 from bot.logs import set_up_logging
@@ -39,11 +41,18 @@ def test_secrets_are_taken_out_of_whatever_is_logged(tmp_path: Path, log_format:
         f"POST https://cover.example/callbacks/vidgo/06h07mfgkasdnzetpzj0tevp/{address} HTTP/1.1",
         f"PATCH https://discord.com/api/v10/webhooks/123456789/{interaction}/messages/@original?x=1",
         f"{{'url': '/interactions/123456789/{interaction}/callback'}}",
+        f"{AWS_SECRET}, x-amz-security-token: {AWS_TOKEN}",
+        "connecting as coverbot with a%2Fpass%2Fword1 which is a/pass/word1",
     ]
     settings = {
         "DISCORD_TOKEN": TOKEN,
         "VIDGO_API_KEY": KEY,
         "VIDGO_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "ARCHIVE_URL": "s3://bucket/prefix",
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": AWS_SECRET,
+        "AWS_SESSION_TOKEN": AWS_TOKEN,
+        "DATABASE_URL": "postgresql://coverbot:a%2Fpass%2Fword1@localhost/coverbot",
         "LOG_LEVEL": "DEBUG",
         "LOG_FORMAT": log_format,
     }
@@ -61,5 +70,6 @@ def test_secrets_are_taken_out_of_whatever_is_logged(tmp_path: Path, log_format:
     # The traceback quotes the program, where these words stand; all that follows from them is clean.
     logged = [line for line in ended.stderr.splitlines() if "sending" in line or "ValueError: " in line]
     assert len(logged) >= len(words)
-    for secret in (TOKEN, KEY, WEBHOOK_SECRET, address, interaction):
+    passwords = ("a/pass/word1", "a%2Fpass%2Fword1")
+    for secret in (TOKEN, KEY, WEBHOOK_SECRET, address, interaction, AWS_SECRET, AWS_TOKEN, *passwords):
         assert [line for line in logged if secret in line] == []

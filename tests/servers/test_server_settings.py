@@ -184,6 +184,30 @@ async def test_two_managers_who_see_the_same_and_press_the_same_switch_mean_the_
         await changed(room, panels[1], "**Mentions**: ✗ → ✓")
 
 
+async def test_what_no_menu_of_the_panel_offers_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    async with open_room(tmp_path, vidgo_seconds=BRIEF) as room:
+        mia = manager(room)
+        panel = await open_panel(mia)
+        await room.discord.select(mia.member, panel, "settings:language", ["de"])
+        await changed(room, panel, "· → de")
+        forged: list[tuple[str, list[object]]] = [
+            ("channels", ["everywhere"]),
+            ("channels", [str(1 << 63)]),
+            ("channels", [{"id": "1"}]),
+            ("channels", ["٣"]),
+            ("language", ["xx"]),
+            ("language", []),
+            ("role", []),
+            ("role", ["admins"]),
+            ("role", ["0"]),
+        ]
+        for name, values in forged:
+            call = await room.discord.press_custom_id(mia.member, panel, f"settings:{name}", values=values)
+            assert (await call.reply()).content == "This button belongs to something I no longer know."
+        assert [(row["language"], row["channels"]) for row in room.rows("SELECT * FROM servers")] == [("de", "[]")]
+        assert len(room.rows("SELECT 1 FROM changes")) == 1
+
+
 async def test_nobody_else_opens_or_changes_the_panel(tmp_path: Path) -> None:
     async with open_room(tmp_path, vidgo_seconds=BRIEF) as room:
         mia, ada = manager(room), room.person("ada")

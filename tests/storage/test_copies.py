@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -116,6 +117,29 @@ async def test_what_is_there_is_replaced_only_when_told_to(backup: Path, path: P
     assert left_behind(backup.parent) == {"backup.db"}
 
 
+async def test_a_link_stays_one_and_what_it_leads_to_is_replaced(backup: Path, path: Path) -> None:
+    link = backup.with_name("newest.db")
+    link.symlink_to(backup.name)
+    back_up(url_of(path), link, replace=True)
+    assert link.is_symlink()
+    assert titles(backup) == {"before", "after"}
+    link.unlink()
+    link.symlink_to("to-be-made.db")
+    back_up(url_of(path), link, replace=False)
+    assert titles(backup.with_name("to-be-made.db")) == {"before", "after"}
+    link.unlink()
+    link.symlink_to(link.name)
+    with pytest.raises(DatabaseError, match="it is a link that leads to itself"):
+        back_up(url_of(path), link, replace=False)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are text there")
+async def test_a_name_need_not_be_text(backup: Path, path: Path) -> None:
+    made = backup.with_name(os.fsdecode(b"k\xfcste %?#.db"))
+    back_up(url_of(path), made, replace=False)
+    assert inspect(made, shown=made).tasks == 2
+
+
 async def test_a_file_system_without_second_names_will_do(
     backup: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,9 +158,14 @@ async def test_a_backup_that_cannot_be_made_says_why_and_leaves_nothing(
 ) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    for ending in ("", "-wal", "-shm"):
+    for ending in ("", "-wal", "-shm", ".lock"):
         with pytest.raises(DatabaseError, match="belongs to the database itself"):
             back_up(url_of(path), path.with_name(path.name + ending), replace=True)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("/dev/null", str(tmp_path / "pipe")):
+        with pytest.raises(DatabaseError, match="is no file; name one"):
+            back_up(url_of(path), Path(name), replace=True)
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)  # noqa: PTH116 (nothing waits)
     with pytest.raises(DatabaseError, match=r"nowhere/made\.db cannot be written: No such file or directory"):
         back_up(url_of(path), tmp_path / "nowhere" / "made.db", replace=False)
     with pytest.raises(DatabaseError, match=r"there is no database .*/other.db"):
@@ -195,6 +224,17 @@ async def test_the_database_before_is_kept(database: Database, backup: Path, pat
     await add(again, [a_task(title="later")])
     await again.close()
     assert titles(restored.kept) == {"before", "after"}
+
+
+async def test_two_databases_that_are_replaced_at_once_are_both_kept(
+    database: Database, backup: Path, path: Path
+) -> None:
+    await database.close()
+    first = restore(backup, url_of(path), suffix="now").kept
+    second = restore(backup, url_of(path), suffix="now").kept
+    assert first is not None
+    assert second is not None
+    assert (titles(first), titles(second)) == ({"before", "after"}, {"before"})
 
 
 async def test_a_backup_goes_where_nothing_is(database: Database, backup: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from storage.database import Database, DatabaseError
 from storage.sqlite import opening
+from storage.sqlite.copies import back_up
 from storage.sqlite.opening import hold_alone, prepare
 from tests.end_to_end.process import ROOT, run_program
 
@@ -97,7 +98,7 @@ def test_a_folder_in_its_place_and_a_file_that_is_none_are_told(tmp_path: Path) 
     folder, letter = tmp_path / "folder.db", tmp_path / "letter.db"
     folder.mkdir()
     letter.write_text("This is a letter, not a database. " * 100)
-    assert "Is a directory" in refused(folder)
+    assert refused(folder).endswith("folder.db is a folder, where a file is needed")
     assert "it is no SQLite database" in refused(letter)
 
 
@@ -199,3 +200,31 @@ def test_a_file_where_a_folder_is_needed_is_named(tmp_path: Path) -> None:
     file.touch()
     assert refused(file / "coverbot.db").endswith(f": {file} is a file, where a folder is needed")
     assert refused(file / "inner" / "coverbot.db").endswith("lies in something that is no folder")
+    file.unlink()
+    file.symlink_to("nowhere")
+    assert refused(file / "coverbot.db").endswith(f": {file} is a link, where a folder is needed")
+
+
+async def test_a_link_that_leads_to_itself_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "coverbot.db"
+    path.symlink_to(path.name)
+    settings = {"DISCORD_TOKEN": "a.b.c", "VIDGO_API_KEY": "k", "DATABASE_URL": f"sqlite:///{path}"}
+    said = f"the database {path} cannot be used: it is a link that leads to itself"
+    for command, code in (("run",), 2), (("export", "1234"), 1), (("migrate-database", "--to", "postgresql://h/d"), 2):
+        ended = await run_program(tmp_path, settings, *command)
+        assert (ended.code, len(ended.lines)) == (code, 1)
+        assert ended.err.endswith(f"{said}\n")
+
+
+def test_a_second_name_would_let_two_programs_use_one_file(used: Path) -> None:
+    other = used.with_name("other.db")
+    other.hardlink_to(used)
+    for path in (used, other):
+        with pytest.raises(DatabaseError, match="has another name too") as caught:
+            prepare(path)
+        assert f"(find / -samefile {path})" in str(caught.value)
+    with pytest.raises(DatabaseError, match="has another name too"):
+        back_up(f"sqlite:///{other}", used.with_name("backup.db"), replace=False)
+    # What a restoration that was killed has left does not stand in the way.
+    other.replace(used.with_name(f"{used.name}.replaced-20260101T000000Z"))
+    prepare(used)
