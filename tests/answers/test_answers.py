@@ -9,7 +9,8 @@ import pytest
 
 from bot.answers.acknowledgements import Acknowledgements
 from sandbox.discord.faults import EDITS, FIRST_ANSWERS, FOLLOW_UPS, When
-from tests.end_to_end.music import fill_in, open_library
+from storage import notifications
+from tests.end_to_end.music import fill_in, open_library, press
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
 
@@ -344,6 +345,32 @@ async def test_an_order_is_acknowledged_whatever_fault_of_our_own_comes_in_betwe
         call = await ada.cover()
         await room.pass_until(lambda: posts(ada))
         assert "Something went wrong" not in " ".join(one.content for one in call.replies)
+        await closed(room)
+
+
+async def test_a_form_is_answered_before_it_is_looked_up_what_it_is_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea", seconds=3, variants=1)
+        room.vidgo.set_failure(EXTEND, "no")
+        call = await ada.use("music extend", prompt="more of it")
+        await room.pass_until(lambda: [one for one in call.followups if one.ephemeral])
+        form = await press(ada, call.followups[0], "Change the words…")
+        await form.acknowledged()
+        get, going = notifications.get, asyncio.Event()
+
+        async def late(*given: Any) -> Any:
+            await going.wait()
+            return await get(*given)
+
+        monkeypatch.setattr(notifications, "get", late)
+        again = await fill_in(ada, form, prompt="less of it", at="")
+        await again.acknowledged()
+        going.set()
+        room.vidgo.set_failure(EXTEND, None)
+        await room.pass_until(lambda: posts(ada))
         await closed(room)
 
 
