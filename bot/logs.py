@@ -7,19 +7,24 @@ import re
 import sys
 from contextvars import ContextVar
 from typing import TextIO
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import aiohttp
 import discord
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from discord.gateway import ReconnectWebSocket
+from pydantic import SecretStr
 
 from bot.settings import Settings
 
 SHORTEST_SECRET = 8
 
-_ADDRESS = re.compile(r"(/(?:callbacks/vidgo/[^/\s]+|webhooks/\d+|interactions/\d+)/)[\w-]+")
-"""Addresses whose last part is a credential: VidGo's way to the listener, and the bot's to one interaction."""
+_ADDRESS = re.compile(
+    r"(/(?:callbacks/vidgo/[^/\s]+|webhooks/\d+|interactions/\d+|media/[^/\s]+/\d+/\d+)/|"
+    r"\bX-Amz-(?:Signature|Security-Token)=)[\w%-]+"
+)
+"""Addresses with a part that is a credential: VidGo's way to the listener, the bot's to one interaction, and a file's."""
 
 _PAGE = re.compile(r"<(?:!doctype html|html)\b.*?(?:</html>|\Z)", re.IGNORECASE | re.DOTALL)
 
@@ -81,12 +86,20 @@ def _is_own_fault(record: logging.LogRecord) -> bool:
     return not isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError)
 
 
+def _secrets_of(settings: Settings) -> list[str]:
+    """Return all that no line may hold, passwords of the database as they are written and as they are meant."""
+    values = [getattr(settings, name) for name in type(settings).model_fields]
+    secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+    for url in filter(None, (settings.database_url, settings.database_listen_url)):
+        parts = urlsplit(url)
+        passwords = [parts.password or "", *parse_qs(parts.query).get("password", [])]
+        secrets += [form for password in passwords for form in {password, unquote(password), quote(password, safe="")}]
+    return secrets
+
+
 def set_up_logging(settings: Settings) -> None:
     """Send log lines to stderr, as text for people or as one JSON object a line."""
-    secrets = [settings.discord_token.get_secret_value(), settings.vidgo_api_key.get_secret_value()]
-    if settings.vidgo_webhook_secret is not None:
-        secrets.append(settings.vidgo_webhook_secret.get_secret_value())
-    handler = _RedactingHandler(secrets)
+    handler = _RedactingHandler(_secrets_of(settings))
     handler.addFilter(_name_task)
     if settings.log_format == "json":
         from pythonjsonlogger.json import JsonFormatter  # noqa: PLC0415 (imported by those who chose it)

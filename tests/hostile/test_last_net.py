@@ -14,6 +14,10 @@ from tests.end_to_end.world import KEY, TOKEN, WEBHOOK_SECRET
 if TYPE_CHECKING:
     from pathlib import Path
 
+PASSWORD = "a-long%2Fpassword"
+SIGNATURE = "5f0c" * 16
+STORE_KEY = "a-secret-of-the-store-77"
+
 CAREFREE = """
 import logging
 from bot.logs import set_up_logging
@@ -39,11 +43,20 @@ def test_secrets_are_taken_out_of_whatever_is_logged(tmp_path: Path, log_format:
         f"POST https://cover.example/callbacks/vidgo/06h07mfgkasdnzetpzj0tevp/{address} HTTP/1.1",
         f"PATCH https://discord.com/api/v10/webhooks/123456789/{interaction}/messages/@original?x=1",
         f"{{'url': '/interactions/123456789/{interaction}/callback'}}",
+        f"connecting to postgresql://bot:{PASSWORD}@db.example/coverbot",
+        f"the password is {PASSWORD.replace('%2F', '/')}",
+        f"GET https://cover.example/media/06h07mfgkasdnzetpzj0tevp/0/1790000000/{SIGNATURE}/song.mp3",
+        f"Location: https://s3.example/songs/ab/abcd?X-Amz-Date=1&X-Amz-Signature={SIGNATURE}",
+        f"signing with {STORE_KEY}",
     ]
     settings = {
         "DISCORD_TOKEN": TOKEN,
         "VIDGO_API_KEY": KEY,
         "VIDGO_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "DATABASE_URL": f"postgresql://bot:{PASSWORD}@db.example/coverbot",
+        "ARCHIVE_URL": "s3://songs",
+        "AWS_ACCESS_KEY_ID": "a-key-of-the-store",
+        "AWS_SECRET_ACCESS_KEY": STORE_KEY,
         "LOG_LEVEL": "DEBUG",
         "LOG_FORMAT": log_format,
     }
@@ -61,5 +74,5 @@ def test_secrets_are_taken_out_of_whatever_is_logged(tmp_path: Path, log_format:
     # The traceback quotes the program, where these words stand; all that follows from them is clean.
     logged = [line for line in ended.stderr.splitlines() if "sending" in line or "ValueError: " in line]
     assert len(logged) >= len(words)
-    for secret in (TOKEN, KEY, WEBHOOK_SECRET, address, interaction):
+    for secret in (TOKEN, KEY, WEBHOOK_SECRET, address, interaction, PASSWORD, SIGNATURE, STORE_KEY):
         assert [line for line in logged if secret in line] == []
