@@ -149,10 +149,7 @@ class Sources:
         if other is not None:
             for post, message in await self._posts(file, other, unclear, with_artwork=False):
                 songs = [one for one in message.attachments if (one.content_type or "").startswith("audio/")]
-                if (
-                    len(songs) > 1
-                    and (fetched := await self._posted_audio(post, songs[1], place, unclear)) is not None
-                ):
+                if len(songs) > 1 and (fetched := await self._posted_audio(post, songs[1], place, unclear)) is not None:
                     return fetched
         if unclear:
             raise unclear[0]
@@ -207,7 +204,9 @@ class Sources:
             except FAILURES as error:
                 log.info("task %s: message %s cannot be read: %s", file.task_id, post.message_id, explain(error))
                 if meaning_of(error) is Refusal.LATER:
-                    unclear.append(FetchError(FetchProblem.NETWORK, f"an earlier post cannot be read: {explain(error)}"))
+                    unclear.append(
+                        FetchError(FetchProblem.NETWORK, f"an earlier post cannot be read: {explain(error)}")
+                    )
         return found
 
 

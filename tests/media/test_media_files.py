@@ -299,7 +299,9 @@ async def test_what_an_earlier_post_may_have_is_not_gone_while_that_cannot_be_re
         origin(saying(answer(b"", status="404 Not Found"))) as gone,
     ):
         file = await bench.song(audio_url=gone.url(), image_urls=[gone.url()])
-        await add(bench.database, [a_notification(state=NotificationState.DELIVERED, task_id=file.task_id, message_id=8)])
+        await add(
+            bench.database, [a_notification(state=NotificationState.DELIVERED, task_id=file.task_id, message_id=8)]
+        )
         for get in (bench.files.audio, bench.files.picture):
             with pytest.raises(FetchError) as caught:
                 await get(file, bench.place)
