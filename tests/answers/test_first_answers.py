@@ -310,11 +310,12 @@ async def test_a_press_or_form_that_fails_before_it_is_looked_at_is_answered(
         await room.pass_until(lambda: posts(ada))
         form = await ada.use("music generate")
         # Where the pictures of a page would be.
-        next(tmp_path.glob("*-posting")).rename(tmp_path / "gone")
+        pictures = tmp_path / "coverbot.db-posting"
+        pictures.rename(tmp_path / "gone")
         for call in (await fill_in(ada, form, prompt="the sea"), await forge(ada, posts(ada)[0], "library")):
             reply = await call.reply()
             assert (reply.ephemeral, "Something went wrong on my side" in reply.content) == (True, True)
-        (tmp_path / "gone").rename(tmp_path / "coverbot.db-posting")
+        (tmp_path / "gone").rename(pictures)
 
 
 async def test_a_post_is_removed_where_the_bot_has_lost_the_channel(tmp_path: Path) -> None:

@@ -371,9 +371,13 @@ async def test_a_lease_is_renewed_though_somebody_was_lost_in_the_middle_of_rene
     monkeypatch.setitem(pool._LIMITS, "idle_in_transaction_session_timeout", "300ms")
     lost = await Database.open(address)
     before = lease(second)._until
-    with pytest.raises(OperationalError):
+
+    async def renew() -> None:
         async with lost.write() as transaction:
             await leases.lead(transaction, "somebody")
             await lease(second)._turn()
+
+    with pytest.raises(OperationalError):
+        await renew()
     assert lease(second)._until > before
     await lost.close()
