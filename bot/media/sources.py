@@ -138,7 +138,7 @@ class Sources:
         return Fetched(path, (await asyncio.to_thread(path.stat)).st_size, MediaKind.JPEG)
 
     async def _audio_from_post(self, file: File, place: Path) -> Fetched | None:
-        """Take a file's audio from an earlier post; raises `FetchError` where one may have it and cannot be read now."""
+        """Take a song's audio from earlier posts; raises `FetchError` where one may have it and cannot be read."""
         unclear: list[FetchError] = []
         for post, message in await self._posts(file, file.position, unclear, with_artwork=True):
             for attachment in message.attachments:
