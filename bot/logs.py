@@ -18,8 +18,11 @@ from bot.settings import Settings
 
 SHORTEST_SECRET = 8
 
-_ADDRESS = re.compile(r"(/(?:callbacks/vidgo/[^/\s]+|webhooks/\d+|interactions/\d+)/)[\w-]+")
-"""Addresses whose last part is a credential: VidGo's way to the listener, and the bot's to one interaction."""
+_ADDRESS = re.compile(
+    r"(/(?:callbacks/vidgo/[^/\s]+|webhooks/\d+|interactions/\d+|media/[^/\s]+/\d+/\d+)/|"
+    r"\bX-Amz-(?:Signature|Security-Token)=)[\w%-]+"
+)
+"""Addresses with a part that is a credential: VidGo's way to the listener, the bot's to one interaction, a file's."""
 
 _PAGE = re.compile(r"<(?:!doctype html|html)\b.*?(?:</html>|\Z)", re.IGNORECASE | re.DOTALL)
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -257,9 +257,10 @@ class Settings(BaseModel):
         A password such as "coverbot" is left out, for a log without that word would tell that it is one.
         """
         found = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
-        for url in (self.database_url, self.database_listen_url):
-            if url is not None and len(password := urlsplit(url).password or "") >= SHORTEST_PASSWORD:
-                found += [password, unquote(password)]
+        for parts in map(urlsplit, filter(None, (self.database_url, self.database_listen_url))):
+            for password in (parts.password or "", *parse_qs(parts.query).get("password", [])):
+                if len(password) >= SHORTEST_PASSWORD:
+                    found += {password, unquote(password), quote(password, safe="")}
         return found
 
     @property

@@ -92,32 +92,24 @@ class Interactions:
             return await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
 
         begun = await self._begin(interaction, decide, ephemeral=False, draft=draft)
-        if begun is None:
-            return
+        if begun is not None:
+            await self._see_through(interaction, begun, self._answer_order(interaction, begun))
+
+    async def _answer_order(self, interaction: discord.Interaction, begun: _Begun[Ordered]) -> None:
         try:
             ordered = await begun.decision
         except MemberError as error:
             await self._closing.refuse(interaction, begun.row, error.refusal, error.view, is_deferred=begun.is_deferred)
         except Gone:  # the member has had everything forgotten meanwhile
             await self._closing.refuse(interaction, begun.row, errors.interrupted(), is_deferred=begun.is_deferred)
-        except SQLAlchemyError as error:
-            log.error("interaction %s failed: %s", begun.row.id, told(error))
-            await self._fail(interaction, begun)
-        except Exception:
-            log.exception("interaction %s failed", begun.row.id)
-            await self._fail(interaction, begun)
         else:
-            try:
-                with speaking(begun.row.locale):
-                    if begun.is_deferred:
-                        await self._acknowledgements.acknowledge(interaction, begun.row.id, ordered)
-                        return
-                    sent = await self._acknowledgements.answer_first(interaction, begun.row.id, ordered)
-                if not sent.has_arrived:
-                    await self._closing.not_taken(interaction, begun.row, sent.refusal, errors.closed_here())
-            except SQLAlchemyError as error:  # it is ordered, so the delivery says it once the database answers
-                log.error("interaction %s failed: %s", begun.row.id, told(error))
-                await self._closing.leave(begun.row.id)
+            with speaking(begun.row.locale):
+                if begun.is_deferred:
+                    await self._acknowledgements.acknowledge(interaction, begun.row.id, ordered)
+                    return
+                sent = await self._acknowledgements.answer_first(interaction, begun.row.id, ordered)
+            if not sent.has_arrived:
+                await self._closing.not_taken(interaction, begun.row, sent.refusal, errors.closed_here())
 
     async def check_order(self, interaction: discord.Interaction) -> None:
         """Raise `MemberError` where nothing may be ordered, or its result could not be posted."""
@@ -131,8 +123,10 @@ class Interactions:
             return await work()
 
         begun = await self._begin(interaction, decide, ephemeral=True)
-        if begun is None:
-            return
+        if begun is not None:
+            await self._see_through(interaction, begun, self._answer_privately(interaction, begun))
+
+    async def _answer_privately(self, interaction: discord.Interaction, begun: _Begun[Answer]) -> None:
         row = begun.row
         try:
             answer = await begun.decision
@@ -145,9 +139,10 @@ class Interactions:
             log.exception("interaction %s failed", row.id)
             answer = self._fault(row)
         if answer.files and not begun.is_deferred:  # who knows how long they take
-            begun = await self._put_off(interaction, begun)
-            if begun is None:
+            put_off = await self._put_off(interaction, begun)
+            if put_off is None:
                 return
+            begun = put_off
         if begun.is_deferred:
             try:
                 await first_answers.edit(interaction, answer)
@@ -321,7 +316,20 @@ class Interactions:
 
     # Ending
 
-    async def _fail(self, interaction: discord.Interaction, begun: _Begun[Ordered]) -> None:
+    async def _see_through(
+        self, interaction: discord.Interaction, begun: _Begun[Any], answering: Awaitable[None]
+    ) -> None:
+        """Give an answer; where that fails, nobody is left without one, and no order without an acknowledgement."""
+        try:
+            await answering
+        except SQLAlchemyError as error:
+            log.error("interaction %s failed: %s", begun.row.id, told(error))
+            await self._fail(interaction, begun)
+        except Exception:
+            log.exception("interaction %s failed", begun.row.id)
+            await self._fail(interaction, begun)
+
+    async def _fail(self, interaction: discord.Interaction, begun: _Begun[Any]) -> None:
         """Tell of a fault of our own, unless something was ordered all the same: then that has to be acknowledged."""
         row = begun.row
         is_ordered = True

@@ -23,7 +23,7 @@ from bot import version
 from bot.answers.acknowledgements import Acknowledgements
 from bot.answers.interactions import Interactions
 from bot.gateway import rest
-from bot.refusals import asked_to_wait
+from bot.refusals import FAILURES, asked_to_wait, explain
 from bot.servers.limits import Limits
 from bot.servers.onboarding import Onboarding
 from bot.servers.report import UsageReport
@@ -131,38 +131,43 @@ class _LaunchFailed(Exception):  # noqa: N818 (a word says what happened)
     """A shard's first session could not be begun."""
 
 
+async def tell_of(error: Exception, interaction: discord.Interaction[Client]) -> None:
+    """Answer an interaction whose work failed outside of its own care, in one sentence, and log the error whole."""
+    cause = getattr(error, "original", error)
+    if isinstance(cause, discord.NotFound) and interaction.type is not discord.InteractionType.autocomplete:
+        log.warning("an interaction came too late to be answered: %s", cause.text)
+        return
+    if isinstance(cause, MemberError):
+        text = cause.text
+    elif isinstance(error, app_commands.NoPrivateMessage):
+        text = errors.server_only()
+    elif isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
+        # The commands at Discord are registered when Discord lets the bot, and members' apps keep them for a while.
+        log.warning("a command of another version was used: %s", error)
+        text = errors.stale_command()
+    else:
+        reference = new_id(interaction.created_at.timestamp())
+        log.error("interaction %s failed", reference, exc_info=cause)
+        text = errors.internal_error(reference)
+    if interaction.type is discord.InteractionType.autocomplete:
+        return
+    speak(str(interaction.locale))
+    view = cards.support_view(interaction.client.use_cases.support_url) or discord.utils.MISSING
+    try:
+        if interaction.response.is_done():
+            await interaction.followup.send(str(text), ephemeral=True, view=view)
+        else:
+            await interaction.response.send_message(str(text), ephemeral=True, view=view)
+    except FAILURES as failure:
+        log.warning("a member could not be told of an error: %s", explain(failure))
+
+
 class Tree(app_commands.CommandTree["Client"]):
-    """The commands; an error that reaches it is told to the member in one sentence and logged whole."""
+    """The commands; an error that reaches it is told to the member."""
 
     async def on_error(self, interaction: discord.Interaction[Client], error: app_commands.AppCommandError, /) -> None:
         """Answer an interaction whose command failed outside of its own care."""
-        cause = getattr(error, "original", error)
-        if isinstance(cause, discord.NotFound) and interaction.type is not discord.InteractionType.autocomplete:
-            log.warning("an interaction came too late to be answered: %s", cause.text)
-            return
-        if isinstance(cause, MemberError):
-            text = cause.text
-        elif isinstance(error, app_commands.NoPrivateMessage):
-            text = errors.server_only()
-        elif isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
-            # The commands at Discord are registered when Discord lets the bot, and members' apps keep them for a while.
-            log.warning("a command of another version was used: %s", error)
-            text = errors.stale_command()
-        else:
-            reference = new_id(interaction.created_at.timestamp())
-            log.error("interaction %s failed", reference, exc_info=cause)
-            text = errors.internal_error(reference)
-        if interaction.type is discord.InteractionType.autocomplete:
-            return
-        speak(str(interaction.locale))
-        view = cards.support_view(interaction.client.use_cases.support_url) or discord.utils.MISSING
-        try:
-            if interaction.response.is_done():
-                await interaction.followup.send(str(text), ephemeral=True, view=view)
-            else:
-                await interaction.response.send_message(str(text), ephemeral=True, view=view)
-        except discord.HTTPException as failure:
-            log.warning("a member could not be told of an error: %s", failure.text)
+        await tell_of(error, interaction)
 
 
 class Client(commands.AutoShardedBot):
@@ -314,7 +319,11 @@ class Client(commands.AutoShardedBot):
             for pattern, take in self._forms:
                 if (match := pattern.fullmatch(custom_id)) is not None:
                     # Under a name by which a stop waits for it.
-                    await asyncio.create_task(take(interaction, match), name=f"discord-ui-form-{custom_id}")
+                    taking = asyncio.create_task(take(interaction, match), name=f"discord-ui-form-{custom_id}")
+                    try:
+                        await taking
+                    except Exception as error:
+                        await tell_of(error, interaction)
                     return
             unknown = errors.stale_form()
         elif interaction.type is not discord.InteractionType.component:
@@ -323,8 +332,8 @@ class Client(commands.AutoShardedBot):
             speak(str(interaction.locale))
             try:
                 await interaction.response.send_message(str(unknown), ephemeral=True)
-            except discord.HTTPException as failure:
-                log.warning("a member could not be told that a button is unknown: %s", failure.text)
+            except FAILURES as failure:
+                log.warning("a member could not be told that a button is unknown: %s", explain(failure))
 
     def mention(self, name: str) -> str:
         """Return what names a command so that it can be pressed, or typed while Discord has told no id of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +16,13 @@ LONGEST_WAIT_SECONDS = 30.0
 
 _BODILESS = ("DELETE", "POST", "PUT")
 """Methods to which Discord may answer without a body."""
+
+
+_FORMS = (
+    (re.compile(r"/messages(/(@original|\{message_id\}))?\Z|\A/webhooks/[^/]+/[^/]+\Z"), {"id", "channel_id"}),
+    (re.compile(r"/callback\Z"), {"interaction"}),
+)
+"""What an answer has that is one object, by the path of what was asked: whatever else is JSON is somebody else's."""
 
 
 class UnreadableError(aiohttp.ClientError):
@@ -60,7 +68,7 @@ class Gate(asyncio.Event):
 
 class _Adapter(AsyncWebhookAdapter):
     async def request(self, route: Any, *arguments: Any, **options: Any) -> Any:
-        return await _readable(route.method, super().request(route, *arguments, **options))
+        return await _readable(route, super().request(route, *arguments, **options))
 
 
 def guard(http: HTTPClient) -> None:
@@ -68,17 +76,19 @@ def guard(http: HTTPClient) -> None:
     request: Callable[..., Awaitable[Any]] = http.request
 
     async def guarded(route: Any, **options: Any) -> Any:
-        return await _readable(route.method, request(route, **options))
+        return await _readable(route, request(route, **options))
 
     http.request = guarded  # type: ignore[method-assign]  # discord.py makes its client itself
     async_context.set(_Adapter())  # type: ignore[no-untyped-call]  # discord.py names no type for it
 
 
-async def _readable(method: str, answering: Awaitable[Any]) -> Any:
+async def _readable(route: Any, answering: Awaitable[Any]) -> Any:
     try:
         answer = await answering
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"no answer of Discord's: {type(error).__name__}") from error
-    if not isinstance(answer, dict | list) and (answer or method not in _BODILESS):
+    if not isinstance(answer, dict | list) and (answer or route.method not in _BODILESS):
+        raise UnreadableError("no answer of Discord's")
+    if isinstance(answer, dict) and any(form.search(route.path) and needed - answer.keys() for form, needed in _FORMS):
         raise UnreadableError("no answer of Discord's")
     return answer

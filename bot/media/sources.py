@@ -22,6 +22,7 @@ from bot.formats.kinds import MediaKind
 from bot.formats.lengths import duration_of
 from bot.formats.pictures import image_is_sane, to_jpeg
 from bot.formats.transcode import fit_to
+from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from storage.database import Database
 from storage.notifications import Notification, posts
 from storage.songs import files
@@ -41,7 +42,7 @@ POSTS_TRIED = 3
 _NUMBERED = re.compile(r"/cover(\d{1,3})\.\w+$")
 
 FindPost = Callable[[int, int], Awaitable[discord.Message]]
-"""Reads a message, given the ids of its channel and its own; raises `discord.HTTPException`."""
+"""Reads a message, given the ids of its channel and its own; raises what Discord says."""
 
 # As good as certain, so that another picture's trouble says more about whether it is worth to come again.
 _LASTING = (
@@ -86,9 +87,13 @@ class Sources:
             problems.append(FetchError(FetchProblem.TOO_SLOW, f"not finished within {PICTURE_SECONDS:g} s"))
         for problem in problems:
             log.warning("task %s: a picture cannot be had: %s", file.task_id, problem.reason)
-        found = await self._picture_from_post(file, place)
-        if found is not None:
-            return found
+        try:
+            found = await self._picture_from_post(file, place)
+        except FetchError as error:
+            problems.append(error)
+        else:
+            if found is not None:
+                return found
         problems.append(FetchError(FetchProblem.GONE, "VidGo named no picture"))
         raise next((problem for problem in problems if problem.kind not in _LASTING), problems[0])
 
@@ -133,24 +138,30 @@ class Sources:
         return Fetched(path, (await asyncio.to_thread(path.stat)).st_size, MediaKind.JPEG)
 
     async def _audio_from_post(self, file: File, place: Path) -> Fetched | None:
-        for post, message in await self._posts(file, file.position, with_artwork=True):
+        """Take a song's audio from earlier posts; raises `FetchError` where one may have it and cannot be read."""
+        unclear: list[FetchError] = []
+        for post, message in await self._posts(file, file.position, unclear, with_artwork=True):
             for attachment in message.attachments:
-                if (fetched := await self._posted_audio(post, attachment, place)) is not None:
+                if (fetched := await self._posted_audio(post, attachment, place, unclear)) is not None:
                     return fetched
         # A song's other version comes second in the posts of the first.
         other = await self._comes_along_with(file)
         if other is not None:
-            for post, message in await self._posts(file, other, with_artwork=False):
+            for post, message in await self._posts(file, other, unclear, with_artwork=False):
                 songs = [one for one in message.attachments if (one.content_type or "").startswith("audio/")]
-                if len(songs) > 1 and (fetched := await self._posted_audio(post, songs[1], place)) is not None:
+                if len(songs) > 1 and (fetched := await self._posted_audio(post, songs[1], place, unclear)) is not None:
                     return fetched
+        if unclear:
+            raise unclear[0]
         return None
 
-    async def _posted_audio(self, post: Notification, attachment: discord.Attachment, place: Path) -> Fetched | None:
+    async def _posted_audio(
+        self, post: Notification, attachment: discord.Attachment, place: Path, unclear: list[FetchError]
+    ) -> Fetched | None:
         try:
             fetched = await self._fetcher.fetch(attachment.url, place)
         except FetchError as error:
-            log.info("no audio in message %s: %s", post.message_id, error.reason)
+            _note(error, post, unclear)
             return None
         return fetched if fetched.kind.is_audio else None
 
@@ -163,9 +174,11 @@ class Sources:
         return next(position for position in versions[:2] if position != file.position)
 
     async def _picture_from_post(self, file: File, place: Path) -> Fetched | None:
+        """Take a file's artwork from an earlier post, as `_audio_from_post`."""
+        unclear: list[FetchError] = []
         # Pictures without audio are all artwork of the same song, so a post of any variant shows them.
         position = None if file.audio_url is None else file.position
-        for post, message in await self._posts(file, position, with_artwork=False):
+        for post, message in await self._posts(file, position, unclear, with_artwork=False):
             shown = filter(None, (url for embed in message.embeds for url in (embed.image.url, embed.thumbnail.url)))
             for url in shown:
                 if not _may_be(file, url):
@@ -173,21 +186,35 @@ class Sources:
                 try:
                     return await self._showable(url, place, in_memory=False)
                 except FetchError as error:
-                    log.info("task %s: no picture in message %s: %s", file.task_id, post.message_id, error.reason)
+                    _note(error, post, unclear)
+        if unclear:
+            raise unclear[0]
         return None
 
     async def _posts(
-        self, file: File, position: int | None, *, with_artwork: bool
+        self, file: File, position: int | None, unclear: list[FetchError], *, with_artwork: bool
     ) -> list[tuple[Notification, discord.Message]]:
+        """Return the newest posts that can be read; `unclear` gets why others cannot be read now."""
         async with self._database.read() as snapshot:
             rows = await posts.of(snapshot, file.task_id, position, POSTS_TRIED, with_artwork=with_artwork)
         found = []
         for post in rows:
             try:
                 found.append((post, await self._find_post(post.channel_id, post.message_id or 0)))
-            except discord.HTTPException as error:
-                log.info("task %s: message %s cannot be read: %s", file.task_id, post.message_id, error)
+            except FAILURES as error:
+                log.info("task %s: message %s cannot be read: %s", file.task_id, post.message_id, explain(error))
+                if meaning_of(error) is Refusal.LATER:
+                    unclear.append(
+                        FetchError(FetchProblem.NETWORK, f"an earlier post cannot be read: {explain(error)}")
+                    )
         return found
+
+
+def _note(error: FetchError, post: Notification, unclear: list[FetchError]) -> None:
+    """Note why a post's file cannot be had, in `unclear` where it may be in a moment."""
+    log.info("message %s: its file cannot be had: %s", post.message_id, error.reason)
+    if error.kind not in _LASTING:
+        unclear.append(error)
 
 
 def _may_be(file: File, url: str) -> bool:

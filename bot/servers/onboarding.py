@@ -78,14 +78,17 @@ class Onboarding:
     # The worker's part
 
     async def claim(self, skip: Collection[str], limit: int) -> list[Due]:
-        """Return the servers that are to be greeted, of those whose shards are run here."""
+        """Return the servers that are to be greeted, of those whose shards are run here.
+
+        One that was left while nobody was there to see it is nobody's: whoever looks gives it up in time.
+        """
         now = self._clock()
         self._elsewhere.clear()
         while True:
             async with self._database.read() as snapshot:
                 without = {*skip, *self._elsewhere}
                 found = await rows.claim(snapshot, now, now + 2 * LONGEST_PAUSE_SECONDS, without, limit)
-            here = [due for due in found if self._is_here(int(due.id))]
+            here = [due for due in found if self._is_here(int(due.id)) or now - due.at > GIVE_UP_SECONDS]
             self._elsewhere.update({due.id for due in found} - {due.id for due in here})
             if here or len(found) < limit:
                 return here

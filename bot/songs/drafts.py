@@ -108,13 +108,17 @@ class Drafts:
             raise MemberError(errors.stale_button())
         return draft
 
-    async def before(self, user_id: int, notification_id: str, making: Making) -> Draft | None:
-        """Return what a member had typed before a form was filled in, None where that is forgotten."""
+    async def order_changed(
+        self, requester: Requester, notification_id: str, making: Making, fields: Mapping[str, object]
+    ) -> Ordered:
+        """Order what nothing came of in other words, from the song that stands with it; raises `MemberError`."""
         async with self._database.read() as snapshot:
             row = await notifications.get(snapshot, notification_id)
-        if row is None or row.user_id != user_id or row.draft is None or row.draft.making is not making:
-            return None
-        return replace(row.draft, used=False)
+        if row is None or row.user_id != requester.user_id or row.draft is None or row.draft.making is not making:
+            raise MemberError(errors.stale_form())
+        draft = filled_in(replace(row.draft, used=False), fields)
+        await self._keep(requester, draft)
+        return await self.order(requester, draft)
 
     async def check_song(self, user_id: int, message: PostMessage, track: str) -> str:
         """Return the title of the song that a form is for; raises `MemberError` where its order would be refused."""

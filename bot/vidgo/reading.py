@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-MAX_ID = 256
+MAX_ID = 200
+"""As much as the database takes of an id."""
+
 MAX_REASON = 300
 MAX_URL = 8190
 """As much as common servers read of a request line (Apache's LimitRequestLine, and aiohttp's own)."""

@@ -7,6 +7,7 @@ from contextlib import suppress
 import discord
 
 from bot.gateway.client import Client
+from bot.refusals import Refusal, meaning_of
 from bot.songs.orders import Answer
 from bot.words.sentences import answers, errors, limits
 from bot.words.sentences.errors import MemberError
@@ -78,9 +79,15 @@ class RemoveButton(Component, template=rf"remove:{NOTIFICATION}"):
             )
             with suppress(discord.NotFound):
                 if message is not None and not message.flags.ephemeral:
-                    await message.delete()
-                else:  # only the interaction's own token reaches a message that nobody else sees
-                    await interaction.delete_original_response()
+                    try:
+                        await message.delete()
+                    except discord.HTTPException as error:
+                        if meaning_of(error) is not Refusal.CLOSED:
+                            raise
+                    else:
+                        return
+                # The interaction's own token reaches what nobody else sees, and a channel that the bot has lost.
+                await interaction.delete_original_response()
 
         await use.interactions.update(interaction, work)
 

@@ -12,8 +12,6 @@ from bot.songs.drafts import filled_in
 from bot.songs.orders import Ordered, Requester
 from bot.words import forms, recordings
 from bot.words.forms import CUSTOM_ID
-from bot.words.sentences import errors
-from bot.words.sentences.errors import MemberError
 from cogs.components.fields import fields_of
 from cogs.components.items import NOTIFICATION, TRACK, Component, post_message
 from storage.notifications.drafts import Draft, Making
@@ -83,17 +81,17 @@ class ChangeButton(Component, template=rf"change:{NOTIFICATION}"):
 
 async def take_form(interaction: discord.Interaction[Client], match: re.Match[str]) -> None:
     """Order what was typed into a form."""
-    use = interaction.client.use_cases
+    use, fields = interaction.client.use_cases, fields_of(interaction)
     making = Making(match["making"])
-    before: Draft | None = Draft(making, track=match["track"])
     if match["notification"] is not None and making is not Making.SONG:
         # Which song it is about stands with the order that came to nothing.
-        before = await use.drafts.before(interaction.user.id, match["notification"], making)
-    draft = None if before is None else filled_in(before, fields_of(interaction))
+        await use.interactions.order(
+            interaction, lambda requester: use.drafts.order_changed(requester, match["notification"], making, fields)
+        )
+        return
+    draft = filled_in(Draft(making, track=match["track"]), fields)
 
     async def work(requester: Requester) -> Ordered:
-        if draft is None:
-            raise MemberError(errors.stale_form())
         if match["track"] is not None:
             return await use.drafts.order_from_post(requester, post_message(interaction.message), draft)
         return await use.drafts.order(requester, draft)

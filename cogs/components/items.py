@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import discord
 
-from bot.gateway.client import Client
+from bot.gateway.client import Client, tell_of
 from bot.words import cards
 from storage.notifications.posts import PostMessage
 
@@ -18,7 +19,7 @@ TRACK = r"(?P<track>[0-9a-z]{24}(?:\.\d{1,3})?)"
 """The value of a song in a custom id."""
 
 
-class Component(discord.ui.DynamicItem[discord.ui.Item[Any]], template=r"(?!)"):
+class Component(discord.ui.DynamicItem[discord.ui.Item[Any]], ABC, template=r"(?!)"):
     """A button or menu that was pressed; all that it needs is in its custom id, and whose that is the use case asks."""
 
     def __init__(self, item: discord.ui.Item[Any], match: re.Match[str]) -> None:
@@ -33,12 +34,15 @@ class Component(discord.ui.DynamicItem[discord.ui.Item[Any]], template=r"(?!)"):
         return cls(item, match)
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what was pressed; our own client is the only one there is."""
-        await self.press(interaction)
+        """Do what was pressed, and tell of an error, which discord.py would only log."""
+        try:
+            await self.press(interaction)
+        except Exception as error:
+            await tell_of(error, interaction)
 
+    @abstractmethod
     async def press(self, interaction: discord.Interaction[Client]) -> None:
-        """Do what was pressed."""
-        raise NotImplementedError
+        """Do what was pressed; our own client is the only one there is."""
 
 
 def post_message(message: discord.Message | None) -> PostMessage:

@@ -34,6 +34,7 @@ _NOW = text("SELECT extract(epoch FROM clock_timestamp())::float8")
 _HAS_TABLES = text("SELECT to_regclass('alembic_version') IS NOT NULL")
 _REVISION = text("SELECT version_num FROM alembic_version")
 _TAKE_TIME = text("SELECT set_config('statement_timeout', :time, true)")
+_REST = text("SELECT set_config('idle_in_transaction_session_timeout', '60s', true)")
 _TAKE_LOCK = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(bindparam("lock", _LOCK))
 _PATIENCE = "500ms"
 """How long a migration waits for its tables, while everybody waits for it.
@@ -83,6 +84,7 @@ async def _prepare(engine: AsyncEngine, url: str, clock: ServerClock) -> bool:
             )
         if await connection.run_sync(_revision) != HEAD:
             await connection.execute(_TAKE_TIME, {"time": "0"})
+            await connection.execute(_REST)  # what migrates has to be loaded, on a machine that may be busy
             await connection.execute(_TAKE_LOCK)
             if not await connection.run_sync(_take_tables):
                 return False

@@ -18,10 +18,11 @@ CONNECTIONS = 8
 CONNECT_SECONDS = 10.0
 
 STATEMENT_SECONDS = 30
-IDLE_SECONDS = 60
-"""How long a statement may take, and how long a transaction may do nothing: it would keep dead rows from being removed.
+IDLE_SECONDS = 10
+"""How long a statement may take, and how long a transaction may do nothing; the server ends what takes longer.
 
-The server ends what takes longer.
+A process that was stopped or lost in the middle of a transaction keeps its rows locked until then. Whoever needs one of
+them to renew a lease must not lose that lease over it.
 """
 
 ANSWER_SECONDS = 40.0

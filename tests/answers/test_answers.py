@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bot.answers.acknowledgements import Acknowledgements
 from sandbox.discord.faults import EDITS, FIRST_ANSWERS, FOLLOW_UPS, When
-from tests.end_to_end.music import fill_in, open_library
+from storage import notifications
+from tests.end_to_end.music import fill_in, open_library, press
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
 
@@ -304,6 +306,71 @@ async def test_a_private_answer_that_was_lost_says_nothing_false(tmp_path: Path)
         reply = await call.reply()
         assert "my answer got lost. No credits were used" in reply.content
         assert await ada.type_track("")
+        await closed(room)
+
+
+async def test_an_acknowledgement_that_somebody_else_answers_is_made_good(tmp_path: Path) -> None:
+    """What says that all is well, in JSON, and is no message, ends in an error of discord.py's own."""
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        song = room.vidgo.add_song("Sea")
+        slow = room.vidgo.fault("detail", "slow", seconds=5)
+        call = await ada.cover(song.id)
+        await room.vidgo.wait_fault(slow)
+        await call.acknowledged()
+        edge = room.discord.refuse_at_edge("PATCH", EDITS, 200, code=40333)
+        room.advance(5)
+        await edge.used_up()
+        await room.pass_until(lambda: posts(ada))
+        assert [one.content for one in call.followups] == []
+        await closed(room)
+
+
+@pytest.mark.parametrize("failing", ["words", "_hand_over"])
+async def test_an_order_is_acknowledged_whatever_fault_of_our_own_comes_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    monkeypatch.setattr("tests.end_to_end.world._FORGOTTEN", ())  # the log may tell of it
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea", seconds=1, variants=1)
+        method, faults = getattr(Acknowledgements, failing), [RuntimeError("a fault of our own")]
+
+        async def fail_once(*given: Any, **options: Any) -> Any:
+            if faults:
+                raise faults.pop()
+            return await method(*given, **options)
+
+        monkeypatch.setattr(Acknowledgements, failing, fail_once)
+        call = await ada.cover()
+        await room.pass_until(lambda: posts(ada))
+        assert "Something went wrong" not in " ".join(one.content for one in call.replies)
+        await closed(room)
+
+
+async def test_a_form_is_answered_before_it_is_looked_up_what_it_is_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea", seconds=3, variants=1)
+        room.vidgo.set_failure(EXTEND, "no")
+        call = await ada.use("music extend", prompt="more of it")
+        await room.pass_until(lambda: [one for one in call.followups if one.ephemeral])
+        form = await press(ada, call.followups[0], "Change the words…")
+        await form.acknowledged()
+        get, going = notifications.get, asyncio.Event()
+
+        async def late(*given: Any) -> Any:
+            await going.wait()
+            return await get(*given)
+
+        monkeypatch.setattr(notifications, "get", late)
+        again = await fill_in(ada, form, prompt="less of it", at="")
+        await again.acknowledged()
+        going.set()
+        room.vidgo.set_failure(EXTEND, None)
+        await room.pass_until(lambda: posts(ada))
         await closed(room)
 
 

@@ -13,6 +13,7 @@ from bot.answers.interactions import CROWD
 from sandbox.discord import model
 from sandbox.discord.faults import FIRST_ANSWERS
 from sandbox.discord.model import ANSWER_SECONDS
+from tests.end_to_end.music import fill_in, forge, press
 from tests.end_to_end.world import SONG
 from tests.patience import patient
 from tests.tasks.room import open_room
@@ -307,3 +308,37 @@ async def test_in_a_crowd_all_first_answers_come_in_time(tmp_path: Path) -> None
         call = await people[0].use("music generate", prompt="alone again")
         assert "Making **alone again**" in (await call.reply()).content
         assert call.ack_type == SAID
+
+
+async def test_a_press_or_form_that_fails_before_it_is_looked_at_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.end_to_end.world._FORGOTTEN", ())  # the log may tell of it
+    monkeypatch.setattr("cogs.components.forms.fields_of", {}.__getitem__)
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea", seconds=1, variants=1)
+        await (await ada.cover()).reply()
+        await room.pass_until(lambda: posts(ada))
+        form = await ada.use("music generate")
+        # Where the pictures of a page would be.
+        pictures = tmp_path / "coverbot.db-posting"
+        pictures.rename(tmp_path / "gone")
+        for call in (await fill_in(ada, form, prompt="the sea"), await forge(ada, posts(ada)[0], "library")):
+            reply = await call.reply()
+            assert (reply.ephemeral, "Something went wrong on my side" in reply.content) == (True, True)
+        (tmp_path / "gone").rename(pictures)
+
+
+async def test_a_post_is_removed_where_the_bot_has_lost_the_channel(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea", seconds=1, variants=1)
+        await (await ada.cover()).reply()
+        await room.pass_until(lambda: room.rows("SELECT 1 FROM notifications WHERE message_id IS NOT NULL"))
+        [post] = posts(ada)
+        closed = room.discord.refuse("DELETE", r"^/channels/\d+/messages/\d+$", 50001, times=None)
+        call = await press(ada, post, "Remove")
+        await room.until(lambda: post.deleted)
+        assert closed.struck
+        assert call.replies == []

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+from sqlalchemy import text
+
+from storage.database import Database, DatabaseError
+from storage.postgresql import moving
+from storage.postgresql.moving import move
 from storage.sqlite.opening import hold_alone
 from tests.end_to_end.process import run_program
 from tests.end_to_end.shell import rows
 from tests.end_to_end.world import eventually, open_world
 from tests.postgresql import PASSWORD, shared_server
+from tests.storage.rows import a_task, add
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
 
 async def test_what_was_under_way_goes_on_and_what_was_there_is_there(tmp_path: Path) -> None:
@@ -51,3 +59,21 @@ async def test_what_was_under_way_goes_on_and_what_was_there_is_there(tmp_path: 
         assert (await anna.covered(song.id)).attachments
         assert world.submitted(song) == 1
     await server.drop(url)
+
+
+async def test_what_has_not_become_the_same_is_not_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = [await Database.open(f"sqlite:///{tmp_path}/{name}.db") for name in ("old", "new")]
+    await add(source, [a_task() for _ in range(moving.PAGE + 1)])
+    copy = moving._copy
+
+    async def spoil(snapshot: Any, transaction: Any, table: Any) -> None:
+        await copy(snapshot, transaction, table)
+        await transaction.execute(text("UPDATE tasks SET title = 'Another' WHERE id = (SELECT max(id) FROM tasks)"))
+
+    with monkeypatch.context() as spoiling:
+        spoiling.setattr(moving, "_copy", spoil)
+        with pytest.raises(DatabaseError, match="the table tasks has not become the same"):
+            await move(source, target)
+    assert (await move(source, target))["tasks"] == moving.PAGE + 1
+    for database in (source, target):
+        await database.close()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 AWS_SECRET, AWS_TOKEN = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "AQoDYXdzEPT//////////wEXAMPLE"
+SIGNATURE = "5f0c" * 16
 
 CAREFREE = """
 import logging
@@ -43,6 +44,8 @@ def test_secrets_are_taken_out_of_whatever_is_logged(tmp_path: Path, log_format:
         f"{{'url': '/interactions/123456789/{interaction}/callback'}}",
         f"{AWS_SECRET}, x-amz-security-token: {AWS_TOKEN}",
         "connecting as coverbot with a%2Fpass%2Fword1 which is a/pass/word1",
+        f"GET https://cover.example/media/06h07mfgkasdnzetpzj0tevp/0/1790000000/{SIGNATURE}/song.mp3",
+        f"Location: https://s3.example/songs/ab/abcd?X-Amz-Date=1&X-Amz-Signature={SIGNATURE}",
     ]
     settings = {
         "DISCORD_TOKEN": TOKEN,
@@ -71,5 +74,5 @@ def test_secrets_are_taken_out_of_whatever_is_logged(tmp_path: Path, log_format:
     logged = [line for line in ended.stderr.splitlines() if "sending" in line or "ValueError: " in line]
     assert len(logged) >= len(words)
     passwords = ("a/pass/word1", "a%2Fpass%2Fword1")
-    for secret in (TOKEN, KEY, WEBHOOK_SECRET, address, interaction, AWS_SECRET, AWS_TOKEN, *passwords):
+    for secret in (TOKEN, KEY, WEBHOOK_SECRET, address, interaction, SIGNATURE, AWS_SECRET, AWS_TOKEN, *passwords):
         assert [line for line in logged if secret in line] == []

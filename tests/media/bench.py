@@ -11,7 +11,7 @@ import discord
 from bot.fetching.fetch import Fetcher
 from bot.media.archiver import Archiver
 from bot.media.files import Files
-from bot.media.sources import Sources
+from bot.media.sources import FindPost, Sources
 from bot.metrics import Metrics
 from storage.archive.archive import Archive
 from storage.database import Database
@@ -94,8 +94,10 @@ async def nobody(_channel: int, _message: int) -> NoReturn:
 
 
 @asynccontextmanager
-async def open_bench(tmp_path: Path, archived_in: Place | None = None, **fetching: Any) -> AsyncIterator[Bench]:
-    """Put everything together; `fetching` are options of the fetcher."""
+async def open_bench(
+    tmp_path: Path, archived_in: Place | None = None, *, find_post: FindPost = nobody, **fetching: Any
+) -> AsyncIterator[Bench]:
+    """Put everything together; `find_post` stands in for Discord, `fetching` are options of the fetcher."""
     posting, place = tmp_path / "posting", tmp_path / "place"
     archived_in = archived_in or OnDisk(tmp_path / "media")
     for path in (posting, place):
@@ -105,7 +107,7 @@ async def open_bench(tmp_path: Path, archived_in: Place | None = None, **fetchin
     fetcher = Fetcher(**options)
     clock = Clock()
     archive = Archive(database, archived_in.store(), 1 << 26, clock)
-    files = Files(archive, Sources(database, fetcher, nobody), posting)
+    files = Files(archive, Sources(database, fetcher, find_post), posting)
     metrics = Metrics()
     archiver = Archiver(database, archive, files, directory=posting, clock=clock, metrics=metrics)
     it = Bench(clock, database, archive, files, archiver, metrics, posting, archived_in, place)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import aiohttp
+import discord
 import pytest
 
 from bot.fetching.fetch import FetchError, FetchProblem
@@ -13,10 +16,12 @@ from bot.formats.kinds import MediaKind
 from bot.media import files as files_module
 from bot.media.files import MOST_IN_MEMORY, MOST_PREFETCHED
 from storage.archive.index import AUDIO
+from storage.schema import NotificationState
 from storage.wakeups import Queue
 from tests.media.bench import open_bench
 from tests.media.origins import answer, origin, saying
 from tests.media.samples import picture, sound
+from tests.storage.rows import a_notification, add
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -266,6 +271,61 @@ async def test_the_first_picture_that_can_be_had_is_taken(bench: Bench) -> None:
         with pytest.raises(FetchError) as caught:
             await bench.files.picture(file, bench.place)
     assert caught.value.kind is FetchProblem.NO_FILE
+
+
+def answered(status: int, code: int) -> discord.HTTPException:
+    """Return what discord.py raises for an answer with an error code, 0 for none of Discord's."""
+    response: Any = SimpleNamespace(status=status, reason="Reason", headers={})
+    return discord.HTTPException(response, {"message": "No", "code": code})
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (answered(404, 10008), FetchProblem.GONE),
+        (answered(503, 0), FetchProblem.NETWORK),
+        (discord.RateLimited(40.0), FetchProblem.NETWORK),
+        (aiohttp.ServerDisconnectedError(), FetchProblem.NETWORK),
+    ],
+)
+async def test_what_an_earlier_post_may_have_is_not_gone_while_that_cannot_be_read(
+    tmp_path: Path, error: Exception, problem: FetchProblem
+) -> None:
+    async def find_post(_channel: int, _message: int) -> NoReturn:
+        raise error
+
+    async with (
+        open_bench(tmp_path, find_post=find_post) as bench,
+        origin(saying(answer(b"", status="404 Not Found"))) as gone,
+    ):
+        file = await bench.song(audio_url=gone.url(), image_urls=[gone.url()])
+        await add(
+            bench.database, [a_notification(state=NotificationState.DELIVERED, task_id=file.task_id, message_id=8)]
+        )
+        for get in (bench.files.audio, bench.files.picture):
+            with pytest.raises(FetchError) as caught:
+                await get(file, bench.place)
+            assert caught.value.kind is problem
+
+
+async def test_what_an_earlier_post_has_is_not_gone_while_it_cannot_be_fetched(tmp_path: Path) -> None:
+    async with (
+        origin(saying(answer(b"", status="404 Not Found"))) as gone,
+        origin(saying(answer(b"", status="503 Service Unavailable"))) as away,
+    ):
+
+        async def find_post(_channel: int, _message: int) -> Any:
+            picture_of = SimpleNamespace(image=SimpleNamespace(url=None), thumbnail=SimpleNamespace(url=away.url()))
+            return SimpleNamespace(attachments=[SimpleNamespace(url=away.url())], embeds=[picture_of])
+
+        async with open_bench(tmp_path, find_post=find_post) as bench:
+            file = await bench.song(audio_url=gone.url(), image_urls=[gone.url()])
+            post = a_notification(state=NotificationState.DELIVERED, task_id=file.task_id, message_id=8)
+            await add(bench.database, [post])
+            for get in (bench.files.audio, bench.files.picture):
+                with pytest.raises(FetchError) as caught:
+                    await get(file, bench.place)
+                assert caught.value.kind is FetchProblem.BAD_STATUS
 
 
 async def test_a_decoder_that_cannot_be_started_says_nothing_about_the_file(

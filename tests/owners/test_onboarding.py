@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from bot.gateway.client import PERMISSIONS
+from bot.servers.onboarding import GIVE_UP_SECONDS, Onboarding
 from sandbox.discord.permissions import BOT_PERMISSIONS
+from storage.database import Database
+from storage.servers import greetings as rows
+from tests.postgresql import shared_server
+from tests.storage.rows import NOW
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
@@ -172,3 +178,22 @@ async def test_the_invitation_is_in_the_log_of_a_bot_in_no_server(tmp_path: Path
         assert query["client_id"] == [str(room.discord.state.application_id)]
         room.discord.add_guild("Pier", channels=["lobby"])
         await greeted(room)
+
+
+async def test_a_server_that_no_process_sees_is_given_up_in_the_end() -> None:
+    """Left while none was there to hear of it, it would be looked for as long as the bot lives."""
+    server, now = shared_server(), [NOW]
+    url = await server.new_database()
+    database = await Database.open(url)
+    client: Any = SimpleNamespace(get_guild=lambda _guild_id: None)
+    work = Onboarding(database, client, PERMISSIONS, lambda: now[0])
+    await work.joined(7)
+    assert await work.claim((), 4) == []
+    now[0] += GIVE_UP_SECONDS + 1
+    [due] = await work.claim((), 4)
+    await work.do(due.id)
+    assert await work.claim((), 4) == []
+    async with database.read() as snapshot:
+        assert await rows.next_due(snapshot, ()) is None
+    await database.close()
+    await server.drop(url)

@@ -10,12 +10,14 @@ from dataclasses import asdict, replace
 import asyncpg
 import pytest
 from sqlalchemy import insert
+from sqlalchemy.exc import OperationalError
 
 from storage import notifications, tasks
 from storage.archive import index
 from storage.database import Database, Server, Transaction
 from storage.notifications import Notification
 from storage.planned import Gone
+from storage.postgresql import pool
 from storage.postgresql.database import PostgreSQLDatabase
 from storage.processes import leases
 from storage.processes import process as module
@@ -358,3 +360,24 @@ async def test_a_lease_is_renewed_whatever_somebody_who_was_lost_still_holds(
     await lease(second)._turn()
     assert await watching.fetchval("SELECT holder FROM notifications WHERE id = $1", row.id) is None
     await watching.close()
+
+
+async def test_a_lease_is_renewed_though_somebody_was_lost_in_the_middle_of_renewing(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who leads is written down by everybody who renews, and its row is locked until the server ends the session."""
+    assert module.RENEW_SECONDS + pool.IDLE_SECONDS < leases.LEASE_SECONDS - module.MARGIN_SECONDS
+    _, second = pair
+    monkeypatch.setitem(pool._LIMITS, "idle_in_transaction_session_timeout", "300ms")
+    lost = await Database.open(address)
+    before = lease(second)._until
+
+    async def renew() -> None:
+        async with lost.write() as transaction:
+            await leases.lead(transaction, "somebody")
+            await lease(second)._turn()
+
+    with pytest.raises(OperationalError):
+        await renew()
+    assert lease(second)._until > before
+    await lost.close()

@@ -119,7 +119,7 @@ async def test_a_session_is_held_to_limits_and_prepares_nothing_behind_a_pooler(
     database = await Database.open(address, Server(is_pooled=is_pooled))
     for begin in (database.read, database.write):
         async with begin() as transaction:
-            assert (await transaction.execute(SESSION)).one() == ("30s", "1min")
+            assert (await transaction.execute(SESSION)).one() == ("30s", "10s")
             assert ((await transaction.execute(PREPARED)).scalar_one() == 0) == is_pooled
     await database.close()
 

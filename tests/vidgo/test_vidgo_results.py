@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Column, String
 
 from bot.vidgo import Nonsense, Report, ResultFile, Status, VidGoError, parse_callback
-from bot.vidgo.reading import MAX_URL, http_url, shown_url
+from bot.vidgo.reading import MAX_URL, http_url, identifier, shown_url
 from bot.vidgo.results import Unusable
+from storage.schema import files, tasks
 
 ONE, TWO = "https://cdn.example.net/c/one.png", "https://cdn.example.net/c/two.png"
 MP3, WAV = "https://cdn.example.net/a/one.mp3", "https://cdn.example.net/a/one.wav"
@@ -190,6 +192,14 @@ def test_missing_files_are_no_files(files: object) -> None:
 @pytest.mark.parametrize("files", [{"image_url": ONE}, json.dumps([{"image_url": ONE}]), ONE])
 def test_files_that_are_no_list_still_count(files: object) -> None:
     assert read(files=files).files == (ResultFile(image_urls=(ONE,)),)
+
+
+@pytest.mark.parametrize("column", [tasks.c.vidgo_id, files.c.audio_id])
+def test_an_id_is_none_that_the_database_would_not_take(column: Column[str]) -> None:
+    assert isinstance(column.type, String)
+    longest = column.type.length or 0
+    assert identifier("z" * longest) is not None
+    assert identifier("z" * (longest + 1)) is None
 
 
 @pytest.mark.parametrize("key", ["audio_id", "audioId", "file_id", "fileId", "song_id", "songId", "id"])
