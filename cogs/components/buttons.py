@@ -68,19 +68,24 @@ class RemoveButton(Component, template=rf"remove:{NOTIFICATION}"):
         """Delete the message if the presser asked for it or manages messages here."""
         use = interaction.client.use_cases
         message = interaction.message
+        is_ephemeral = message is None or message.flags.ephemeral
 
         async def work() -> None:
             await use.library.remove_post(
                 interaction.user.id,
                 self._match["notification"],
-                post_message(interaction.message).id,
+                post_message(message).id,
                 manages=interaction.permissions.manage_messages,
+                has_result=message is not None and bool(message.embeds or message.attachments),
+                is_private=is_ephemeral or interaction.guild_id is None,
             )
             with suppress(discord.NotFound):
-                if message is not None and not message.flags.ephemeral:
-                    await message.delete()
-                else:  # only the interaction's own token reaches a message that nobody else sees
-                    await interaction.delete_original_response()
+                if message is not None and not is_ephemeral:
+                    with suppress(discord.Forbidden):
+                        await message.delete()
+                        return
+                # Only the interaction's own token reaches what nobody else sees, or is in a channel that is closed.
+                await interaction.delete_original_response()
 
         await use.interactions.update(interaction, work)
 
