@@ -200,8 +200,17 @@ class Interactions:
             await self._closing.follow_up(interaction, reference, errors.internal_error(reference), directly=False)
         return sent.has_arrived
 
-    async def open(self, interaction: discord.Interaction, make: Callable[[], Awaitable[discord.ui.Modal]]) -> None:
-        """Answer a command or button with a form, which has to come first; `make` may take no time."""
+    async def open(
+        self,
+        interaction: discord.Interaction,
+        make: Callable[[], Awaitable[discord.ui.Modal]],
+        *,
+        is_order: bool = True,
+    ) -> None:
+        """Answer a command or button with a form, which has to come first; `make` may take no time.
+
+        Where `is_order`, a refusal says that nothing was paid.
+        """
         self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
@@ -210,7 +219,7 @@ class Interactions:
         try:
             form = await make()
         except MemberError as error:
-            text = error.text
+            text: Text = error.refusal if is_order else error.text
         except Exception:
             log.exception("interaction %s failed", reference)
             text = errors.internal_error(reference)

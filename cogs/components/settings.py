@@ -53,7 +53,7 @@ class SettingsItem(
         name = self._match["name"] or self._match["switch"]
         values = list(cast("dict[str, Any]", interaction.data or {}).get("values") or ())
         if name in FORMS:
-            await use.interactions.open(interaction, lambda: _form(interaction, name, values))
+            await use.interactions.open(interaction, lambda: _form(interaction, name, values), is_order=False)
             return
 
         async def work() -> Answer:
