@@ -21,6 +21,7 @@ from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.songs.orders import Answer, Ordered
 from bot.tasks.schedule import Schedule
 from bot.tasks.submission import Submission
+from bot.tasks.unwanted import as_left
 from bot.words import cards
 from bot.words.sentences import limits, waiting
 from bot.words.text import Text, speaking
@@ -82,7 +83,7 @@ class Acknowledgements:
             message_id = None if is_private else sent.message_id
             # Whose id was lost is asked for by being said again.
             is_unknown = sent.message_id is None and not is_private
-            await self._hand_over(notification_id, message_id, ordered.task, later=is_unknown)
+            await self._hand_over(interaction.followup, notification_id, message_id, ordered.task, later=is_unknown)
             await self._correct(ordered)
         return sent
 
@@ -92,19 +93,20 @@ class Acknowledgements:
 
     async def seen(self, row: Notification, task: Task, message_id: int | None) -> None:
         """Go on with what somebody else has acknowledged who did not live to note it."""
-        await self._hand_over(row.id, message_id, task)
+        await self._hand_over(webhook_of(self._client, row), row.id, message_id, task)
 
     async def answer(self, row: Notification, task: Task) -> None:
         """Acknowledge in the place of a process that did not live to do it."""
+        webhook = webhook_of(self._client, row)
         if not self._has_token(row):
-            await self._hand_over(row.id, None, task)
+            await self._hand_over(webhook, row.id, None, task)
             return
         with speaking(row.locale):
             if task.status in rows.ENDED_BADLY:
                 text = waiting.ended(task, row.guild_id, row.channel_id, None)
             else:
                 text = await self.words(task, task.title)
-            await self._acknowledge(webhook_of(self._client, row), row.id, text, task, is_over=task.status.is_final)
+            await self._acknowledge(webhook, row.id, text, task, is_over=task.status.is_final)
 
     async def _correct(self, ordered: Ordered) -> None:
         """Have acknowledgements of somebody else's task changed whose turn has come while they were written."""
@@ -141,14 +143,14 @@ class Acknowledgements:
         except FAILURES as error:
             log.info("interaction %s cannot be acknowledged: %s", notification_id, explain(error))
             later = meaning_of(error) is Refusal.LATER
-        await self._hand_over(notification_id, message_id, task, later=later)
+        await self._hand_over(webhook, notification_id, message_id, task, later=later)
 
     async def _hand_over(
-        self, notification_id: str, message_id: int | None, task: Task, *, later: bool = False
+        self, webhook: discord.Webhook, notification_id: str, message_id: int | None, task: Task, *, later: bool = False
     ) -> None:
         """Leave a notification to its task's end, which may have come already; `later` tries the words again.
 
-        From here on the task may be sent.
+        From here on the task may be sent. `webhook` reaches the acknowledgement of whoever is forgotten by now.
         """
 
         async def write() -> None:
@@ -164,9 +166,13 @@ class Acknowledgements:
             if task.status is TaskStatus.QUEUED and not task.tries:
                 self._submission.begin(task.id)
         except Gone:  # stopped or forgotten meanwhile
-            if message_id is not None:
-                async with self._database.write() as transaction:
+            async with self._database.write() as transaction:
+                is_forgotten = await notifications.get(transaction, notification_id) is None
+                if message_id is not None:
                     await notifications.cancelled_after_all(transaction, notification_id, message_id)
+                task = await as_left(transaction, task)
+            if is_forgotten:
+                await self._say_cancelled(webhook, notification_id, task)
 
     async def take_back(self, waited: Sequence[tuple[Notification, Task]]) -> None:
         """Let no acknowledgement of somebody who was just forgotten promise anything.
@@ -178,14 +184,24 @@ class Acknowledgements:
                 await asyncio.gather(*(self._take_back(row, task) for row, task in waited))
 
     async def _take_back(self, row: Notification, task: Task) -> None:
-        if row.ack_message_id is None:
-            return
         with speaking(row.locale):
+            if row.ack_message_id is None:  # it may have arrived, and only its answer has not
+                await self._say_cancelled(webhook_of(self._client, row), row.id, task)
+                return
             text = str(waiting.cancelled(task))
         try:
             await self._edit(row, row.ack_message_id, text, None)
         except FAILURES as error:
             log.info("acknowledgement of %s cannot be changed: %s", row.id, explain(error))
+
+    async def _say_cancelled(self, webhook: discord.Webhook, notification_id: str, task: Task) -> None:
+        """Have the first answer to an interaction say that nothing comes of it."""
+        text = cards.fitting(str(waiting.cancelled(task)))
+        try:
+            async with asyncio.timeout(SHOW_SECONDS):
+                await webhook.edit_message(ORIGINAL, content=text, view=None, allowed_mentions=QUIET)
+        except FAILURES as error:
+            log.info("acknowledgement of %s cannot be changed: %s", notification_id, explain(error))
 
     def _has_token(self, row: Notification) -> bool:
         return row.interaction_token is not None and row.token_expires_at > self._clock()

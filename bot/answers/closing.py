@@ -34,8 +34,10 @@ class Closing:
         self._clock = clock
         self._support_url = support_url
 
-    async def follow_up(self, interaction: discord.Interaction, name: str, text: Text) -> None:
-        """Say privately why a button or form did nothing."""
+    async def follow_up(
+        self, interaction: discord.Interaction, name: str, text: Text | str, *, directly: bool = True
+    ) -> None:
+        """Say privately why a button or form did nothing: `directly` where Discord does not take that here."""
         view = cards.support_view(self._support_url)
         options: dict[str, Any] = {} if view is None else {"view": view}
         try:
@@ -44,7 +46,7 @@ class Closing:
                     cards.fitting(str(text)), ephemeral=True, allowed_mentions=QUIET, **options
                 )
             except discord.HTTPException as error:
-                if meaning_of(error) is Refusal.LATER:
+                if meaning_of(error) is Refusal.LATER or not directly:
                     raise
                 await tell_directly(interaction.client, interaction.user.id, str(text), nonce=name)
         except FAILURES as error:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import discord
 
 from bot.answers.private import QUIET
-from bot.refusals import UNREACHABLE, Refusal, explain, meaning_of
+from bot.refusals import FAILURES, UNREACHABLE, Refusal, explain, meaning_of
 from bot.songs.orders import Answer
 from bot.words import cards
 
@@ -67,6 +67,22 @@ async def edit(interaction: discord.Interaction, answer: Answer) -> None:
         if answer.embeds or files or isinstance(answer.view, discord.ui.LayoutView):
             options["attachments"] = files
         await interaction.edit_original_response(allowed_mentions=QUIET, **options)
+
+
+async def change(interaction: discord.Interaction, name: str, answer: Answer) -> bool:
+    """Put an answer in the place of the pressed message, again where that was lost, and tell whether it is there."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TRYING_SECONDS):
+            for _ in range(TRIES):
+                try:
+                    await edit(interaction, answer)
+                except FAILURES as error:
+                    log.info("interaction %s: its message cannot be changed: %s", name, explain(error))
+                    if meaning_of(error) is not Refusal.LATER:
+                        break
+                else:
+                    return True
+    return False
 
 
 def _content(answer: Answer, stack: ExitStack) -> dict[str, Any]:

@@ -22,12 +22,12 @@ from bot.answers.asked import check_permissions, check_place, record, row_of, to
 from bot.answers.closing import Closing
 from bot.answers.first_answers import Sent
 from bot.answers.private import turn_private
-from bot.refusals import FAILURES, explain
+from bot.refusals import FAILURES, Refusal, explain
 from bot.songs.orders import Answer, Ordered, Requester
 from bot.words import cards
-from bot.words.sentences import errors
+from bot.words.sentences import errors, reasons
 from bot.words.sentences.errors import MemberError
-from bot.words.text import speak, speaking
+from bot.words.text import Sentences, Text, speak, speaking
 from storage import notifications
 from storage.database import Database
 from storage.ids import new_id
@@ -167,26 +167,45 @@ class Interactions:
         reference = new_id(self._clock())
         if not await self._is_first(interaction):
             return
-        if not (await first_answers.defer(interaction, reference)).has_arrived:
-            return  # nothing was done, and Discord itself says so
+        if not await self._is_heard(interaction, reference):
+            return
         try:
             answer = await work()
         except MemberError as error:
-            text = error.text
+            text: Text | str = error.text
+        except FAILURES as error:
+            log.warning("interaction %s failed: %s", reference, explain(error))
+            text = errors.internal_error(reference)
         except Exception:
             log.exception("interaction %s failed", reference)
             text = errors.internal_error(reference)
         else:
-            if answer is not None:
-                try:
-                    await first_answers.edit(interaction, answer)
-                except FAILURES as error:
-                    log.info("interaction %s: its message cannot be changed: %s", reference, explain(error))
-            return
+            if answer is None or await first_answers.change(interaction, reference, answer) or not answer.text:
+                return
+            text = answer.text  # it was done, and nobody would know
         await self._closing.follow_up(interaction, reference, text)
 
-    async def open(self, interaction: discord.Interaction, make: Callable[[], Awaitable[discord.ui.Modal]]) -> None:
-        """Answer a command or button with a form, which has to come first; `make` may take no time."""
+    async def _is_heard(self, interaction: discord.Interaction, reference: str) -> bool:
+        """Acknowledge the press of a button with nothing to be seen, and tell whether Discord has taken that.
+
+        Where it has not, nothing is done, and Discord itself says so. Where nobody knows, we have to say it.
+        """
+        sent = await first_answers.defer(interaction, reference)
+        if sent.refusal is Refusal.LATER:
+            await self._closing.follow_up(interaction, reference, errors.internal_error(reference), directly=False)
+        return sent.has_arrived
+
+    async def open(
+        self,
+        interaction: discord.Interaction,
+        make: Callable[[], Awaitable[discord.ui.Modal]],
+        *,
+        is_order: bool = True,
+    ) -> None:
+        """Answer a command or button with a form, which has to come first; `make` may take no time.
+
+        Where `is_order`, a refusal says that nothing was paid.
+        """
         self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
@@ -195,7 +214,7 @@ class Interactions:
         try:
             form = await make()
         except MemberError as error:
-            text = error.text
+            text: Text = error.refusal if is_order else error.text
         except SQLAlchemyError as error:
             log.error("interaction %s failed: %s", reference, told(error))
             text = errors.internal_error(reference)
@@ -285,7 +304,7 @@ class Interactions:
             log.error("interaction %s cannot be written down: %s", row.id, told(error))
             if sent.has_arrived:
                 with suppress(*FAILURES):
-                    await turn_private(interaction, str(errors.internal_error(row.id)))
+                    await turn_private(interaction, str(_fault(row)))
             return None
         if not sent.has_arrived:
             await self._closing.not_taken(interaction, row, sent.refusal, errors.closed_here())
@@ -306,7 +325,7 @@ class Interactions:
         return None
 
     def _fault(self, row: Notification) -> Answer:
-        return Answer(errors.internal_error(row.id), cards.support_view(self._support_url))
+        return Answer(_fault(row), cards.support_view(self._support_url))
 
     def _answered(self) -> None:
         """Note that one command less waits for its first answer."""
@@ -341,11 +360,15 @@ class Interactions:
             # It may have taken the order before it fell silent.
             log.error("interaction %s: the database does not answer: %s", row.id, told(error))
         if not is_ordered:
-            await self._closing.refuse(
-                interaction, begun.row, errors.internal_error(row.id), is_deferred=begun.is_deferred
-            )
+            await self._closing.refuse(interaction, begun.row, _fault(row), is_deferred=begun.is_deferred)
         elif begun.is_deferred or await self._put_off(interaction, begun) is not None:
             await self._closing.leave(row.id)
+
+
+def _fault(row: Notification) -> Text:
+    """Say that the fault is the bot's own, and nothing was paid: of an order it is only said where none was made."""
+    text = errors.internal_error(row.id)
+    return text if row.ephemeral else Sentences(text, reasons.nothing_used())
 
 
 def _start(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:

@@ -319,6 +319,8 @@ class Delivery:
             row = await notifications.get(snapshot, notification_id)
         if row is None:
             return False
+        if row.state is NotificationState.CANCELLED:
+            return False
         return row.state in (NotificationState.DUE, NotificationState.SENDING) or row.message_id == message_id
 
     async def _is_noted(self, notification_id: str, message_id: int) -> bool:

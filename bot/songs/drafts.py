@@ -95,6 +95,7 @@ class Drafts:
             if draft.used:
                 raise MemberError(errors.tried_again(has_words=draft.making.has_words))
             await drafts.keep(transaction, notification_id, replace(draft, used=True))
+            draft = replace(draft, again=notification_id)
             await drafts.keep(transaction, requester.notification_id, draft)
         return await self.order(requester, draft)
 
@@ -116,7 +117,7 @@ class Drafts:
             row = await notifications.get(snapshot, notification_id)
         if row is None or row.user_id != requester.user_id or row.draft is None or row.draft.making is not making:
             raise MemberError(errors.stale_form())
-        draft = filled_in(replace(row.draft, used=False), fields)
+        draft = filled_in(replace(row.draft, used=False, again=""), fields)
         await self._keep(requester, draft)
         return await self.order(requester, draft)
 
@@ -136,7 +137,7 @@ def _judge(row: Notification | None, task: Task | None, user_id: int) -> Draft:
     if task is not None and task.status is TaskStatus.FINISHED:
         raise MemberError(errors.came_after_all(task.title), of_another=True)
     if task is not None and task.status not in rows.ENDED_BADLY:
-        raise MemberError(errors.unfinished(task.title))
+        raise MemberError(errors.unfinished(task.title), of_another=True)
     draft = row.draft or _of(row, task)
     if draft is None:
         raise MemberError(errors.stale_button())

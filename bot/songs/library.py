@@ -12,11 +12,11 @@ from pathlib import Path
 from bot.formats.kinds import MediaKind
 from bot.songs.finding import Songs
 from bot.songs.orders import Ordered, Requester
-from bot.tasks.unwanted import drop_unwanted
+from bot.tasks.unwanted import as_left, drop_unwanted
 from bot.words.cards import track_value
 from bot.words.pages import library as words
 from bot.words.pages.place import Page, Place
-from bot.words.sentences import errors
+from bot.words.sentences import errors, waiting
 from bot.words.sentences.errors import MemberError
 from bot.words.text import Text
 from storage import notifications
@@ -26,7 +26,7 @@ from storage.database import Database, Snapshot
 from storage.members import forget
 from storage.notifications import Notification
 from storage.planned import Gone
-from storage.schema import NotificationState, TaskStatus
+from storage.schema import Acknowledgement, NotificationState
 from storage.servers import usage
 from storage.songs import files as file_rows
 from storage.songs import library, removed
@@ -172,12 +172,26 @@ class Library:
             except Gone:
                 # Read anew: the same press may have reached another process, which was first.
                 current = await notifications.get(transaction, row.id)
-                if current is None or current.state is not NotificationState.CANCELLED:
-                    raise MemberError(errors.posted_already()) from None
+                if current is None:  # forgotten in this very moment
+                    raise MemberError(errors.stale_button()) from None
+                if current.state is not NotificationState.CANCELLED:
+                    raise MemberError(_too_late(task, current)) from None
             await drop_unwanted(transaction, task.id, self._clock())
 
-    async def remove_post(self, user_id: int, notification_id: str, message_id: int, *, manages: bool) -> None:
-        """End a notification whose message is about to be removed; raises `MemberError` where a member may not."""
+    async def remove_post(
+        self,
+        user_id: int,
+        notification_id: str,
+        message_id: int,
+        *,
+        manages: bool,
+        has_result: bool = True,
+        is_private: bool = False,
+    ) -> None:
+        """End a notification whose message is about to be removed; raises `MemberError` where a member may not.
+
+        `has_result` tells whether the message carries one, and `is_private` whether its requester alone sees it.
+        """
         async with self._database.write() as transaction:
             row = await notifications.get(transaction, notification_id)
             # Where the answer to a post was lost, its message is not known yet.
@@ -188,8 +202,11 @@ class Library:
                 return
             if user_id != row.user_id and not manages:
                 raise MemberError(errors.not_your_button())
+            task = await rows.get(transaction, row.task_id) if row.task_id is not None else None
+            has_failed = task is not None and task.status in rows.ENDED_BADLY
+            says = _removed(has_result=has_result, has_failed=has_failed, is_private=is_private)
             with suppress(Gone):  # pressed before, and its message could not be removed then
-                await notifications.remove(transaction, row.id)
+                await notifications.remove(transaction, row.id, message_id, says)
 
     async def forget_song(self, user_id: int, track: str) -> str:
         """Forget a song and return its title; raises `MemberError`."""
@@ -205,7 +222,7 @@ class Library:
         async with self._database.write() as transaction:
             waited = await _waited_for(transaction, user_id, TAKEN_BACK)
             counts = await forget.forget_member(transaction, user_id, today=today)
-            left = [(row, await _as_left(transaction, task)) for row, task in waited]
+            left = [(row, await as_left(transaction, task)) for row, task in waited]
         await self._collect()
         return Forgotten(float((today + 1) * usage.DAY_SECONDS) if counts else None, left)
 
@@ -224,11 +241,22 @@ async def _waited_for(snapshot: Snapshot, user_id: int, limit: int) -> list[tupl
     return [(row, task) for row, task in tasks if task is not None]
 
 
-async def _as_left(snapshot: Snapshot, task: Task) -> Task:
-    """Return a task as it ended when its requester was forgotten: one that was still in the queue reached nobody."""
-    if task.status is TaskStatus.QUEUED and await rows.get(snapshot, task.id) is None:
-        return replace(task, error_kind="cancelled")
-    return task
+def _too_late(task: Task, row: Notification) -> Text:
+    """Say why a post cannot be stopped any more."""
+    if task.status in rows.ENDED_BADLY:
+        return errors.failure(task)
+    if row.state is NotificationState.UNDELIVERABLE:
+        return waiting.not_posted(task.title)
+    return errors.posted_already()
+
+
+def _removed(*, has_result: bool, has_failed: bool, is_private: bool) -> Acknowledgement:
+    """Return what an acknowledgement says of a message that is removed, as the delivery would have it say."""
+    if has_failed or (is_private and not has_result):
+        return Acknowledgement.FAILED
+    if is_private:
+        return Acknowledgement.ELSEWHERE
+    return Acknowledgement.DONE if has_result else Acknowledgement.WITHOUT_IT
 
 
 async def _page(snapshot: Snapshot, user_id: int, place: Place) -> Page:

@@ -69,16 +69,19 @@ class RemoveButton(Component, template=rf"remove:{NOTIFICATION}"):
         """Delete the message if the presser asked for it or manages messages here."""
         use = interaction.client.use_cases
         message = interaction.message
+        is_ephemeral = message is None or message.flags.ephemeral
 
         async def work() -> None:
             await use.library.remove_post(
                 interaction.user.id,
                 self._match["notification"],
-                post_message(interaction.message).id,
+                post_message(message).id,
                 manages=interaction.permissions.manage_messages,
+                has_result=message is not None and bool(message.embeds or message.attachments),
+                is_private=is_ephemeral or interaction.guild_id is None,
             )
             with suppress(discord.NotFound):
-                if message is not None and not message.flags.ephemeral:
+                if message is not None and not is_ephemeral:
                     try:
                         await message.delete()
                     except discord.HTTPException as error:

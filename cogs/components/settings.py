@@ -54,7 +54,7 @@ class SettingsItem(
         name = self._match["name"] or self._match["switch"]
         values = _chosen(interaction)
         if name in FORMS:
-            await use.interactions.open(interaction, lambda: _form(interaction, name, values))
+            await use.interactions.open(interaction, lambda: _form(interaction, name, values), is_order=False)
             return
 
         async def work() -> Answer:

@@ -154,7 +154,21 @@ _CANCEL = change(
     attempt_at=None,
     holder=None,
 )
-_REMOVE = change(DUE, SENDING, DELIVERED, state=CANCELLED, ack_wanted=None, picture_wanted=None, draft=null(), **OVER)
+_IS_TO_SAY = case((notifications.c.state == DELIVERED, notifications.c.ack_wanted.is_not(None)), else_=CAN_CHANGE)
+_REMOVE = change(
+    DUE,
+    SENDING,
+    DELIVERED,
+    state=CANCELLED,
+    message_id=bindparam("new_message"),
+    # Its acknowledgement ends as it does for a post that is removed later: it promises nothing any more.
+    ack_wanted=case((notifications.c.state == DELIVERED, notifications.c.ack_wanted), (CAN_CHANGE, SAYS), else_=null()),
+    picture_wanted=None,
+    draft=null(),
+    attempt_at=None,
+    interaction_token=case((_IS_TO_SAY, notifications.c.interaction_token), else_=null()),
+    holder=None,
+)
 _RECOVER = update(notifications).where(IS_OPEN, notifications.c.state.in_((ASKED, SENDING))).values(attempt_at=NOW)
 _EXPIRE = delete(notifications).where(IS_PASSING, notifications.c.created_at < bindparam("before"))
 
@@ -287,9 +301,15 @@ async def cancel(transaction: Transaction, notification_id: str, message_id: int
     return await changed(transaction, _CANCEL, notification_id, new_message=message_id)
 
 
-async def remove(transaction: Transaction, notification_id: str) -> Notification:
-    """To `cancelled`, from `due`, `sending` or `delivered`: its message was removed and is never sent again."""
-    return await changed(transaction, _REMOVE, notification_id)
+async def remove(
+    transaction: Transaction, notification_id: str, message_id: int, says: Acknowledgement
+) -> Notification:
+    """To `cancelled`, from `due`, `sending` or `delivered`: its message was removed and is never sent again.
+
+    `says` is what its acknowledgement should say, where nobody has noted yet that the message was sent.
+    """
+    transaction.wakes(Queue.ACKNOWLEDGEMENTS)
+    return await changed(transaction, _REMOVE, notification_id, new_message=message_id, says=says)
 
 
 async def recover(transaction: Transaction, now: float) -> None:

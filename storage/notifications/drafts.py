@@ -47,7 +47,8 @@ class Draft:
     """An order as it was typed.
 
     `track` is the song that it is made from; left out: the member's newest. Of a recording it is that one's id, and
-    `title` its name. `at` is the second from which a song goes on, as it was typed. What was tried again is `used`.
+    `title` its name. `at` is the second from which a song goes on, as it was typed. What was tried again is `used`;
+    `again` is the notification of what this one tries again.
     """
 
     making: Making
@@ -58,6 +59,7 @@ class Draft:
     instrumental: bool = False
     at: str = ""
     used: bool = False
+    again: str = ""
 
     def dump(self) -> dict[str, Any]:
         """Return it as JSON can hold it, within the limits of what can be typed."""

@@ -279,7 +279,9 @@ async def test_nobody_else_may_press_and_nothing_made_up_orders_anything(world: 
     for made_up in ("retry:0123456789abcdefghjkmnpq", "change:0123456789abcdefghjkmnpq"):
         assert "no longer know" in (await told(await forge(ada, failed, made_up))).content
     # A song of somebody else's, under a message that is no post.
-    assert "not in your library" in await private_word(await forge(eve, failed, f"style:{choice.value}"))
+    words = await private_word(await forge(eve, failed, f"style:{choice.value}"))
+    assert "not in your library" in words
+    assert words.endswith("No credits were used.")
     for odd in ("style:", "style:x", "retry:", f"lengthen:{choice.value}.9999"):
         assert "no longer know" in (await told(await forge(ada, failed, odd))).content
     assert len(world.vidgo.submissions) == before

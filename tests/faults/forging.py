@@ -112,6 +112,13 @@ def acknowledgement_is_stale(stage: Stage, order: Order) -> None:
     assert stage.posts(order)
 
 
+def promises_what_is_cancelled(stage: Stage, order: Order) -> None:
+    assert order.public is not None
+    button = {"type": 2, "style": 2, "label": "Don't post", "custom_id": "stop:0123456789abcdefghjkmnpq"}
+    order.public.components = [{"type": 1, "components": [button]}]
+    change(stage, "UPDATE notifications SET state = 'cancelled' WHERE user_id = ?", order.member.id)
+
+
 def task_lives_on(stage: Stage, order: Order) -> None:
     change(stage, "UPDATE tasks SET status = 'running' WHERE user_id = ?", order.member.id)
 

@@ -102,6 +102,7 @@ DAMAGES: list[tuple[Kind, Callable[[Stage, Order], None]]] = [
     ("falsehood", forging.unfinished_although_finished),
     ("falsehood", forging.no_words_of_the_bots),
     ("falsehood", forging.waited_for_its_turn),
+    ("falsehood", forging.promises_what_is_cancelled),
     ("held up", forging.came_late),
     ("held up", forging.doubt_is_told_to_nobody),
     ("held up", forging.trouble_is_told_to_nobody),

@@ -75,6 +75,7 @@ async def test_the_disk_is_full_when_somebody_asks(stage: Stage) -> None:
         order = await stage.generate()
         await stage.until(lambda: bool(order.sentences), "sentence")
     assert "Something went wrong on my side" in order.sentences[0].content
+    assert order.sentences[0].content.endswith("No credits were used.")
     assert stage.vidgo.submissions == []
     again = await stage.generate()
     await stage.settle()

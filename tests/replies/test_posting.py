@@ -314,6 +314,29 @@ async def test_a_post_whose_answer_was_lost_is_found_again_in_a_busy_channel(tmp
         assert len(posts(ada)) == 1
 
 
+@pytest.mark.parametrize("between", ["the next try", "a death"])
+async def test_what_went_out_directly_is_found_there_before_the_channel_gets_it_too(
+    tmp_path: Path, between: str
+) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        call = await an_order(room, ada)
+        room.advance(16 * 60)  # the interaction takes nothing any more
+        room.discord.refuse("POST", rf"^/channels/{ada.channel.id}/messages$", 50013)
+        lost = room.discord.lose_answer("POST", rf"^/channels/{room.discord.dm(ada.member).id}/messages$")
+        finish(room)
+        await lost.used_up()
+        if between == "a death":
+            await room.bot.kill()
+            await room.bot.start()
+        await room.pass_until(lambda: states(room) == ["delivered"])
+        await room.settle()
+        assert len(directly(room, ada)) == 1
+        assert directly(room, ada)[0].files
+        assert not posts(ada)
+        await room.until(lambda: "got it privately" in call.replies[0].content)
+
+
 async def test_a_post_that_is_removed_while_its_answer_is_lost_stays_removed(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         ada = room.person("ada")

@@ -13,7 +13,7 @@ from storage.members import export, forget
 from storage.notifications import pictures, posts
 from storage.notifications.posts import PostMessage
 from storage.planned import Gone
-from storage.schema import COVER_MODEL, NotificationState, TaskStatus
+from storage.schema import COVER_MODEL, Acknowledgement, NotificationState, TaskStatus
 from storage.songs import files, library, likes
 from tests.storage.rows import NOW, a_file, a_notification, a_task, add
 
@@ -129,7 +129,7 @@ async def test_a_post_that_was_removed_wants_no_picture(database: Database) -> N
     row = await posted_cover(database)
     async with database.write() as transaction:
         await pictures.want(transaction, row.id, 1, NOW)
-        await notifications.remove(transaction, row.id)
+        await notifications.remove(transaction, row.id, 7, Acknowledgement.DONE)
         assert await pictures.claim(transaction, (), 10) == []
         with pytest.raises(Gone):
             await pictures.want(transaction, row.id, 0, NOW)
@@ -148,5 +148,5 @@ async def test_the_post_of_a_cover_is_its_requesters_in_the_same_server(database
         assert await posts.cover_for(transaction, BOB, GUILD, source, 0) is None
         assert await posts.cover_for(transaction, ADA, GUILD + 1, source, 0) is None
         assert await posts.cover_for(transaction, ADA, GUILD, source, 1) is None
-        await notifications.remove(transaction, row.id)
+        await notifications.remove(transaction, row.id, 7, Acknowledgement.DONE)
         assert await posts.cover_for(transaction, ADA, GUILD, source, 0) is None

@@ -163,7 +163,10 @@ OF_NOTIFICATIONS = [
         is_quiet=True,
     ),
     Transition(
-        "remove", dict.fromkeys((DUE, SENDING, DELIVERED), CANCELLED), lambda t, row: notifications.remove(t, row.id)
+        "remove",
+        dict.fromkeys((DUE, SENDING, DELIVERED), CANCELLED),
+        lambda t, row: notifications.remove(t, row.id, 7, Acknowledgement.DONE),
+        (ACKNOWLEDGEMENTS,),
     ),
     Transition(
         "tell_again",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sandbox.discord import Message
     from tests.faults.audit.ledgers import Ledgers, Row
     from tests.faults.audit.verdict import Verdict
+    from tests.faults.harness import Stage
     from tests.faults.orders import Order
 
 
@@ -97,6 +98,8 @@ def _audit_notification(ledgers: Ledgers, order: Order, row: Row, message: Messa
         # One whose token expired before it was acknowledged shows "thinking…" until Discord ends that.
         if message is not None and public is not None and not public.thinking and not _names_end(ledgers, order):
             verdict.note("left behind", f"the acknowledgement of {name} says: {public.content}")
+    elif row["state"] == "cancelled" and _promises_still(ledgers, order, row):
+        verdict.note("falsehood", f"the acknowledgement of {name} promises a post that was stopped or removed")
     elif message is not None and not ledgers.stage.untold(order):
         verdict.note("left behind", f"{name} was posted as message {message.id}, unrecorded")
     if row["state"] == "undeliverable" and not order.unreachable:
@@ -105,12 +108,24 @@ def _audit_notification(ledgers: Ledgers, order: Order, row: Row, message: Messa
 
 def _names_end(ledgers: Ledgers, order: Order) -> bool:
     """Tell whether an acknowledgement names a message of its order, or Discord will not have it say anything else."""
-    public, stage = order.public, ledgers.stage
+    public = order.public
     assert public is not None
     ends = [row["message_id"] for row in ledgers.notifications if ledgers.order_of.get(row["id"]) is order]
+    return _is_fixed(ledgers.stage, public) or any(str(end) in public.content for end in ends if end is not None)
+
+
+def _promises_still(ledgers: Ledgers, order: Order, row: Row) -> bool:
+    """Tell whether an acknowledgement that Discord lets us change still has the button that stops its post."""
+    public = order.public
+    if public is None or row["ack_message_id"] != public.id or _is_fixed(ledgers.stage, public):
+        return False
+    return any((button.custom_id or "").startswith("stop:") for button in public.buttons)
+
+
+def _is_fixed(stage: Stage, public: Message) -> bool:
+    """Tell whether Discord does not let an acknowledgement say anything else."""
     edits = [one for one in stage.discord.requests if one.method == "PATCH" and one.path.endswith(f"/{public.id}")]
-    refused = bool(edits) and 400 <= (edits[-1].status or 0) < 500
-    return refused or any(str(end) in public.content for end in ends if end is not None)
+    return bool(edits) and 400 <= (edits[-1].status or 0) < 500
 
 
 def _name(row: Row) -> str:
