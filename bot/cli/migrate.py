@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from bot.addresses import server_url
 from bot.settings import Settings, SettingsError
 from storage.database import Database, DatabaseError, is_postgresql
-from storage.postgresql.errors import show
+from storage.postgresql.addresses import show
 from storage.postgresql.moving import move
 from storage.sqlite.opening import hold_alone, path_of
 

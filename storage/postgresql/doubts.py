@@ -10,8 +10,9 @@ import asyncpg
 from sqlalchemy import Integer, bindparam, text
 
 from storage.database import Snapshot
+from storage.postgresql.addresses import dsn
 from storage.postgresql.errors import UNREACHABLE, explain
-from storage.postgresql.pool import CONNECT_SECONDS, CONNECTIONS, STATEMENT_SECONDS, dsn
+from storage.postgresql.pool import CONNECT_SECONDS, CONNECTIONS, STATEMENT_SECONDS
 
 OLD_MINUTES = 5
 """From which age on a transaction keeps dead rows from being removed for too long."""

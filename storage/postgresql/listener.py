@@ -15,8 +15,9 @@ from typing import Any
 import asyncpg
 
 from storage.database import Server
+from storage.postgresql.addresses import dsn
 from storage.postgresql.errors import UNREACHABLE, explain
-from storage.postgresql.pool import CONNECT_SECONDS, dsn
+from storage.postgresql.pool import CONNECT_SECONDS
 from storage.wakeups import Queue, Wakeups
 
 log = logging.getLogger(__name__)

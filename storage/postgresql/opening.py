@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.database import DatabaseError, Server
+from storage.postgresql.addresses import show
 from storage.postgresql.clock import ServerClock
-from storage.postgresql.errors import UNREACHABLE, cause_of, explain, show
+from storage.postgresql.errors import UNREACHABLE, cause_of, explain
 from storage.postgresql.pool import make_engine
 from storage.schema import HEAD, metadata
 
