@@ -114,8 +114,9 @@ async def test_another_file_under_its_name_is_replaced(shelf: Shelf) -> None:
     assert shelf.place.read(name) == b"a song"
 
 
-async def test_a_store_that_knows_no_conditions_keeps_files_too(shelf: Shelf, server: StandIn) -> None:
-    server.fault(Fault.UNCONDITIONAL, "PUT")
+@pytest.mark.parametrize("fault", [Fault.UNCONDITIONAL, Fault.CONFLICT])
+async def test_a_store_that_takes_no_conditions_keeps_files_too(shelf: Shelf, server: StandIn, fault: Fault) -> None:
+    server.fault(fault, "PUT")
     file = await shelf.keep(b"a song")
     assert shelf.place.read(file.audio_sha256 or "") == b"a song"
 
@@ -130,10 +131,41 @@ async def test_a_store_that_hangs_is_left_alone_for_a_while(
         await shelf.archive.get(file.audio_sha256 or "", tmp_path / "out")
     asked = server.requests.total()
     for _ in range(3):
-        with pytest.raises(StoreError, match="a moment ago"):
+        with pytest.raises(StoreError, match=r"a moment ago: (it did not answer in time|it took longer)"):
             await shelf.archive.get(file.audio_sha256 or "", tmp_path / "out")
     assert server.requests.total() == asked
     assert await stored(shelf.database, file) == file
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET", "HEAD", "LIST", "DELETE"])
+async def test_a_store_that_refuses_has_answered(
+    server: StandIn, standing: Standing, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, method: str
+) -> None:
+    monkeypatch.setattr(s3_module, "REST_SECONDS", 600.0)
+    store, name = S3(standing.access), hashlib.sha256(b"a song").hexdigest()
+    source = tmp_path / "song"
+    source.write_bytes(b"a song")
+
+    async def ask() -> None:
+        match method:
+            case "PUT":
+                await store.put(source, name, "mp3")
+            case "GET":
+                await store.get(name, tmp_path / "out")
+            case "HEAD":
+                await store.address(name, "GET")
+            case "LIST":
+                await anext(store.names(), None)
+            case "DELETE":
+                await store.remove(name)
+
+    server.fault(Fault.FORBIDDEN, method)
+    for _ in range(2):
+        with pytest.raises(StoreRefused, match=r"^access is refused \(403\)$"):
+            await ask()
+    server.mend()
+    await store.put(source, name, "mp3")
+    await ask()
 
 
 async def test_a_store_that_removes_nothing_costs_no_more_than_the_room_that_is_needed(
