@@ -123,6 +123,10 @@ class PostgreSQLDatabase(Database):
         """Let the current task send what it does for as long as nobody can have taken it over."""
         self._process.begin_work()
 
+    async def is_able(self, seconds: float) -> bool:
+        """Let the current task send what it does once the lease stands; tell whether it does within so many seconds."""
+        return await self._process.is_able(seconds)
+
     def claiming(self) -> AbstractAsyncContextManager[Transaction]:
         """Give a transaction in which work is claimed and released, for the current task and those that it makes."""
         self.begin_work()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import ContextVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,6 +36,7 @@ class Process:
         self._version = version
         self._write = write
         self._until = 0.0
+        self._renewed = asyncio.Event()
         # As whom the current work was begun; nobody where it is none that others could take over.
         self._began_as: ContextVar[str | None] = ContextVar("began_as", default=None)
         self._leads = False
@@ -55,6 +56,15 @@ class Process:
     def begin_work(self) -> None:
         """Let the current task, and those that it makes, act for as long as this life lasts, and not in the next."""
         self._began_as.set(self.id)
+
+    async def is_able(self, seconds: float) -> bool:
+        """Let the current task act as `begin_work` does, as soon as the lease stands; tell whether it does by then."""
+        if time.monotonic() >= self._until:
+            self._renewed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._renewed.wait(), seconds)
+        self.begin_work()
+        return self.may_act
 
     @property
     def leads(self) -> bool:
@@ -88,6 +98,7 @@ class Process:
             await leases.free(transaction)
         # Not before it is written down: what is held by somebody of whom nobody knows is free for all.
         self.id, self._until = me, began_at + leases.LEASE_SECONDS - MARGIN_SECONDS
+        self._renewed.set()
         self._turns = 0  # what the earlier life was writing just then is looked for soon
 
     async def _renew(self) -> None:
@@ -115,6 +126,7 @@ class Process:
             await self._begin(new_id(time.time()))
             return
         self._until = began_at + leases.LEASE_SECONDS - MARGIN_SECONDS
+        self._renewed.set()
         self._turns += 1
         if leads != self._leads:
             log.info("this process %s", "leads" if leads else "leads no longer")
