@@ -69,6 +69,18 @@ async def prepare(url: str, server: Server, clock: ServerClock | None = None) ->
         await engine.dispose()
 
 
+async def has_tables(url: str, server: Server) -> bool:
+    """Tell whether there is anything of this program's in the database; raises `DatabaseError`."""
+    engine = make_engine(url, server)
+    try:
+        async with engine.connect() as connection:
+            return bool((await connection.execute(_HAS_TABLES)).scalar_one())
+    except (DBAPIError, *UNREACHABLE) as error:
+        raise explain(url, error) from None
+    finally:
+        await engine.dispose()
+
+
 async def _prepare(engine: AsyncEngine, url: str, clock: ServerClock) -> bool:
     """Do what there is to do; return False, with nothing done, where others had the tables."""
     async with engine.connect() as connection:
