@@ -16,13 +16,14 @@ from sqlalchemy import delete
 
 from storage.archive import s3 as s3_module
 from storage.archive.archive import SETTLED_SECONDS
+from storage.archive.carrying import carry
 from storage.archive.index import AUDIO
 from storage.archive.s3 import PART_BYTES, S3, Access
 from storage.archive.store import StoreError, StoreRefused
 from storage.schema import files as files_table
 from tests.storage.shelf import Shelf, open_shelf
 from tests.storage.songs import add_song, stored
-from tests.stores.places import InStore, Standing
+from tests.stores.places import InStore, OnDisk, Standing
 from tests.stores.stand_in import Fault, StandIn, stand_in
 
 if TYPE_CHECKING:
@@ -291,6 +292,30 @@ asyncio.run(main())
         check=True,
     )
     assert int(ended.stdout) < 32 * 1024  # KiB
+
+
+# From the disk
+
+
+async def test_an_archive_is_carried_over_whole_and_again_where_that_was_ended(
+    tmp_path: Path, standing: Standing, server: StandIn, address: str
+) -> None:
+    disk = OnDisk(tmp_path / "media")
+    async with open_shelf(tmp_path, disk, address) as shelf:
+        names = [(await shelf.keep(b"song %d" % number)).audio_sha256 or "" for number in range(4)]
+        disk.remove(names[0])
+        disk.write(names[1], b"half a s")
+        server.fault(Fault.SLOW_DOWN, "PUT")
+        with pytest.raises(StoreError):
+            await carry(shelf.database, disk.store(), standing.store(), disk.directory)
+        assert standing.names() == set()
+        server.mend()
+        standing.write(names[2], b"song 2")
+        found = await carry(shelf.database, disk.store(), standing.store(), disk.directory)
+        assert (found.brought, found.there, found.lost) == (1, 1, 2)
+        assert standing.names() == {names[2], names[3]}
+        assert standing.read(names[3]) == b"song 3"
+        assert disk.names() == set(names[1:])
 
 
 # Several processes
