@@ -42,7 +42,7 @@ async def migrate_database(settings: Settings, to: str, say: Callable[[str], Non
         except DatabaseError as error:
             raise SettingsError(f"DATABASE_URL: {error}") from None
         try:
-            target = await Database.open(to)
+            target = await Database.open(to, settings.database_server)
         except DatabaseError as error:
             raise SettingsError(f"--to: {error}") from None
         stack.push_async_callback(target.close)

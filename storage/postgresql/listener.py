@@ -61,6 +61,11 @@ class Listener:
         self._listening: asyncio.Task[None] | None = None
         self._sending: asyncio.Task[None] | None = None
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether other processes are heard, and the server's time is asked for."""
+        return self._connection is not None
+
     def start(self) -> None:
         """Begin to listen; returns at once."""
         self._wakeups.longest = UNHEARD_SECONDS

@@ -28,13 +28,23 @@ _SWEEP_TURNS = 10
 
 
 class Process:
-    """The lease of this process. Until `join` it holds nothing and may not act."""
+    """The lease of this process. Until `join` it holds nothing and may not act.
 
-    def __init__(self, name: str, version: str, write: Callable[[], AbstractAsyncContextManager[Transaction]]) -> None:
+    `on_time` is told the server's time with each renewal, and how long the question has taken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        write: Callable[[], AbstractAsyncContextManager[Transaction]],
+        on_time: Callable[[float, float], None],
+    ) -> None:
         self.id = new_id(time.time())
         self._name = name
         self._version = version
         self._write = write
+        self._on_time = on_time
         self._until = 0.0
         self._renewed = asyncio.Event()
         # As whom the current work was begun; nobody where it is none that others could take over.
@@ -115,11 +125,13 @@ class Process:
     async def _turn(self) -> None:
         began_at = time.monotonic()
         async with self._write() as transaction:
-            is_renewed = await leases.renew(transaction, self.id)
-            if is_renewed:
+            asked_at = time.monotonic()
+            now = await leases.renew(transaction, self.id)
+            took = time.monotonic() - asked_at
+            if now is not None:
                 must_sweep = await leases.any_dead(transaction) or self._turns % _SWEEP_TURNS == 0
                 leads = await leases.lead(transaction, self.id)
-        if not is_renewed:
+        if now is None:
             # Others have taken over; whatever is still under way here finds that its rows are not its own any more.
             log.warning("this process was silent for too long, and begins anew")
             self._leads = False
@@ -127,6 +139,7 @@ class Process:
             return
         self._until = began_at + leases.LEASE_SECONDS - MARGIN_SECONDS
         self._renewed.set()
+        self._on_time(now, took)
         self._turns += 1
         if leads != self._leads:
             log.info("this process %s", "leads" if leads else "leads no longer")

@@ -310,6 +310,16 @@ async def test_the_clock_is_the_servers_whatever_this_host_says(
     await database.close()
 
 
+async def test_the_clock_is_set_with_each_renewal_where_no_ping_sets_it(address: str) -> None:
+    database = await Database.open(address, Server(is_pooled=True))
+    assert isinstance(database, PostgreSQLDatabase)
+    await database.join(time.time)
+    database._clock._offset -= 3600  # as on a machine that was suspended, whose clock stood still meanwhile
+    await lease(database)._turn()
+    assert abs(database.clock(time.time)() - time.time()) < 30
+    await database.close()
+
+
 async def _locked(owner: asyncpg.Connection, row: Notification) -> asyncpg.transaction.Transaction:
     """Hold a row as a host does that was lost in the middle of a transaction."""
     transaction = owner.transaction()
