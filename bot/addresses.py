@@ -9,15 +9,7 @@ from urllib.parse import urlsplit
 
 from yarl import URL
 
-
-def _can_be_host(name: str) -> bool:
-    """Tell whether a name can be looked up at all, or is an address; what cannot ends in errors of many libraries."""
-    try:
-        if ":" in name:
-            return not ipaddress.IPv6Address(name).scope_id
-        return re.fullmatch(r"[\w.-]+", name) is not None and bool(name.encode("idna"))
-    except ValueError:
-        return False
+from storage.postgresql.addresses import can_be_host, parse
 
 
 def _see_written_out(path: str) -> None:
@@ -35,7 +27,7 @@ def link(value: str) -> str:
     except ValueError:
         raise ValueError("must be an address such as https://example.com") from None
     is_web = parts.scheme in ("http", "https") and port != 0
-    if not is_web or not _can_be_host(parts.hostname or "") or re.search(r"\s", value):
+    if not is_web or not can_be_host(parts.hostname or "") or re.search(r"\s", value):
         raise ValueError("must be an address such as https://example.com")
     if "@" in parts.netloc:
         raise ValueError("must not contain a user name or password")
@@ -52,22 +44,7 @@ def http_url(value: str) -> str:
 
 def server_url(value: str) -> str:
     """Return the address of a database at a PostgreSQL server."""
-    scheme, _, rest = value.partition("://")
-    try:
-        parts = urlsplit(value)
-        _ = parts.port  # raises ValueError for a port that is no number
-    except ValueError:
-        scheme = ""
-    if (
-        scheme not in ("postgres", "postgresql")
-        or not rest
-        or parts.netloc.count("@") > 1  # one is the password's, and what stands behind it would be shown as the host
-        or not all(map(_can_be_host, (parts.hostname or "localhost").split(",")))
-        or re.search(r"\s", value)
-    ):
-        raise ValueError(
-            "must look like postgresql://user:password@host/coverbot; write other characters as %40 and so"
-        )
+    parse(value)
     return value
 
 
@@ -117,6 +94,6 @@ def host(value: str) -> str:
             return str(ipaddress.IPv6Address(name))
         except ValueError:
             raise ValueError("must be an address or name alone, the port is LISTEN_PORT") from None
-    if not _can_be_host(name):
+    if not can_be_host(name):
         raise ValueError("must be an address or name such as 127.0.0.1, 0.0.0.0 or ::")
     return name

@@ -158,6 +158,14 @@ class Database(ABC):
     def begin_work(self) -> None:
         """Let the current task send what it does for as long as nobody can have taken it over."""
 
+    async def is_able(self, seconds: float) -> bool:
+        """Let the current task send what it does, as `begin_work`, once this process may; tell whether it may by then.
+
+        One that could not renew its lease may not, until it has begun anew a moment later.
+        """
+        self.begin_work()
+        return True
+
     def releasing(self, release: Release) -> Callable[[Collection[str]], Awaitable[None]] | None:
         """Return how a worker lets others have what it has claimed and done, where there are others."""
         return None

@@ -162,10 +162,9 @@ class Interactions:
 
     async def update(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer | None]]) -> None:
         """Let a button change its own message; nothing shows "thinking…", so nothing is written down."""
-        self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
-        if not await self._is_first(interaction):
+        if not await self._is_able(interaction) or not await self._is_first(interaction):
             return
         if not await self._is_heard(interaction, reference):
             return
@@ -206,10 +205,9 @@ class Interactions:
 
         Where `is_order`, a refusal says that nothing was paid.
         """
-        self._database.begin_work()
         speak(str(interaction.locale))
         reference = new_id(self._clock())
-        if not await self._is_first(interaction):
+        if not await self._is_able(interaction) or not await self._is_first(interaction):
             return
         try:
             form = await make()
@@ -231,6 +229,13 @@ class Interactions:
         sent = await first_answers.defer(interaction, reference, ephemeral=is_command, thinking=is_command)
         if sent.has_arrived:
             await self._closing.follow_up(interaction, reference, text)
+
+    async def _is_able(self, interaction: discord.Interaction) -> bool:
+        """Tell whether this process may answer, in a moment at the latest; else another one may have it too."""
+        is_able = await self._database.is_able(DECIDE_SECONDS)
+        if not is_able:
+            log.warning("interaction %s cannot be answered: the lease of this process has ended", interaction.id)
+        return is_able
 
     async def _is_first(self, interaction: discord.Interaction) -> bool:
         """Tell whether no other process has this interaction too, of which nothing is written down."""
@@ -257,7 +262,8 @@ class Interactions:
 
         What is not done by then has been put off at Discord, and is under way.
         """
-        self._database.begin_work()
+        if not await self._is_able(interaction):
+            return None
         speak(str(interaction.locale))  # discord.py gives each interaction an asyncio task of its own
         until = asyncio.get_running_loop().time() + DECIDE_SECONDS
         is_crowded = self._unanswered >= CROWD

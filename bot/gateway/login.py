@@ -75,28 +75,29 @@ async def stay_connected(
 
 
 async def _register(client: Client, guild_id: int | None, leads: Callable[[], bool]) -> None:
-    is_known = False
+    """Register the commands whenever this process comes to lead: who led before may have been of another version."""
+    is_known = has_led = False
 
-    async def attempt() -> bool:
-        nonlocal is_known
+    async def attempt() -> None:
+        nonlocal is_known, has_led
         is_leader = leads()
-        if not is_leader and is_known:
-            return False
+        if is_known and is_leader <= has_led:
+            has_led = is_leader
+            return
         try:
             await (register_commands if is_leader else learn_commands)(client, guild_id)
         except discord.HTTPException as error:
-            if guild_id is not None and error.code == MISSING_ACCESS and is_not_there(error):
+            is_final = guild_id is not None and error.code == MISSING_ACCESS and is_not_there(error)
+            if is_final and not is_known:
                 raise SettingsError(
                     "DISCORD_GUILD_ID names a server that the bot is not a member of or may have no commands in; open "
                     "the address that `coverbot invite` prints"
                 ) from error
             raise
-        is_known = True
-        return is_leader
+        is_known, has_led = True, is_leader
 
     while True:
-        if await retry(attempt, "the commands stay as Discord has them", REGISTRATION_PAUSES):
-            return
+        await retry(attempt, "the commands stay as Discord has them", REGISTRATION_PAUSES)
         await asyncio.sleep(LEADS_SECONDS)
 
 

@@ -65,18 +65,24 @@ _TYPES = {
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NOT_FOUND = (FileNotFoundError, exceptions.NotFoundError)
 _REFUSED = (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, *_NOT_FOUND)
-_REFUSALS = frozenset(
-    {
-        "AccessDenied",
-        "AuthorizationHeaderMalformed",
-        "InvalidAccessKeyId",
-        "InvalidBucketName",
-        "NoSuchBucket",
-        "PermanentRedirect",
-        "SignatureDoesNotMatch",
-    }
-)
+_NO_ACCESS, _NO_BUCKET = "access is refused", "there is no such bucket"
+_ELSEWHERE = "the bucket is in another region, which AWS_REGION has to name"
+_REFUSALS = {
+    "AccessDenied": _NO_ACCESS,
+    "AuthorizationHeaderMalformed": _ELSEWHERE,
+    "ExpiredToken": _NO_ACCESS,
+    "InvalidAccessKeyId": _NO_ACCESS,
+    "InvalidBucketName": _NO_BUCKET,
+    "InvalidToken": _NO_ACCESS,
+    "NoSuchBucket": _NO_BUCKET,
+    "PermanentRedirect": _ELSEWHERE,
+    "RequestTimeTooSkewed": "this machine's clock is wrong",
+    "SignatureDoesNotMatch": _NO_ACCESS,
+}
 """What the owner has to mend, in the words of the protocol."""
+
+_REFUSING, _BUSY = (401, 403), 429
+_KINDS = {"Timeout": "it did not answer in time", "Connect": "nobody answers there", "Request": "the connection broke"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,7 @@ class S3:
             },
         )
         self._rests_until = 0.0
+        self._rests_for = ""
 
     async def open(self) -> None:
         """Look whether the store lets itself be used; one that does not answer may do so later."""
@@ -269,24 +276,29 @@ class S3:
 
     @asynccontextmanager
     async def _asked(self, seconds: float) -> AsyncIterator[None]:
-        """Turn whatever goes wrong into a `StoreError`, and let the store rest if it does not answer."""
-        time = asyncio.get_running_loop().time
-        if time() < self._rests_until:
-            raise StoreError("it did not answer a moment ago")
+        """Turn whatever goes wrong into a `StoreError`, and let the store rest if it does not answer or cannot."""
+        if asyncio.get_running_loop().time() < self._rests_until:
+            raise StoreError(f"it is left alone for some seconds; a moment ago: {self._rests_for}")
         try:
             async with asyncio.timeout(seconds):
                 yield
         except TimeoutError:
-            self._rests_until = time() + REST_SECONDS
-            raise StoreError(f"it took longer than {seconds:g} s") from None
+            raise self._rest(f"it took longer than {seconds:g} s") from None
         except (exceptions.BaseError, FileNotFoundError) as error:
             if isinstance(error, FileNotFoundError) and error.errno is not None:  # a file of ours
                 raise
-            cause = _cause(error)
-            if cause in _REFUSALS or isinstance(error, _REFUSED):
-                raise StoreRefused(f"access is refused ({cause})") from None
-            self._rests_until = time() + REST_SECONDS
-            raise StoreError(cause) from None
+            cause, status = _cause(error), _status(error)
+            if cause in _REFUSALS or status in _REFUSING or isinstance(error, _REFUSED):
+                words = _REFUSALS.get(cause, _NO_BUCKET if isinstance(error, _NOT_FOUND) else _NO_ACCESS)
+                raise StoreRefused(f"{words} ({cause})") from None
+            if status is not None and status < 500 and status != _BUSY:
+                raise StoreError(cause) from None
+            raise self._rest(cause) from None
+
+    def _rest(self, reason: str) -> StoreError:
+        self._rests_until = asyncio.get_running_loop().time() + REST_SECONDS
+        self._rests_for = reason
+        return StoreError(reason)
 
     def _key(self, sha256: str) -> str:
         return f"{self._prefix}{sha256[:2]}/{sha256}"
@@ -319,7 +331,16 @@ def _add(piece: bytes, to: hashlib._Hash, file: BinaryIO) -> None:
 def _cause(error: Exception) -> str:
     """Say in a few words what the library says in many lines, which hold addresses and the key's name."""
     text = str(error)
-    for pattern in (r"<Code>(\w{1,60})</Code>", r"status: (\d{3})", r"kind: (\w{1,40})"):
+    if "redirect without LOCATION" in text:  # the bucket is in another region
+        return "PermanentRedirect"
+    for pattern in (r"<Code>(\w{1,60})</Code>", r"status(?: code)?: (\d{3})"):
         if (found := re.search(pattern, text)) is not None:
             return found[1]
-    return "no usable answer"
+    kind = re.search(r"kind: (\w{1,40})", text)
+    return _KINDS.get(kind[1] if kind else "", "no usable answer")
+
+
+def _status(error: Exception) -> int | None:
+    """Return with which HTTP status the store has answered, None where it has not."""
+    found = re.search(r"status code: (\d{3})", str(error))
+    return None if found is None else int(found[1])

@@ -79,7 +79,7 @@ class PostgreSQLDatabase(Database):
         self.wakeups = Wakeups()
         self._clock = ServerClock()
         self._listener = Listener(url, server, self.wakeups, on_time=self._clock.set)
-        self._process = Process(server.process, server.version, self.write)
+        self._process = Process(server.process, server.version, self.write, self._hear_time)
         self.turns: SharedTurns = SharedTurns(self.write)
         self.blocks: Blocks = Blocks(self.read, self.write, lambda: self._process.me)
         self._url = url
@@ -122,6 +122,15 @@ class PostgreSQLDatabase(Database):
     def begin_work(self) -> None:
         """Let the current task send what it does for as long as nobody can have taken it over."""
         self._process.begin_work()
+
+    def _hear_time(self, now: float, took: float) -> None:
+        """Set the clock where no ping does."""
+        if not self._listener.is_connected:
+            self._clock.set(now, took)
+
+    async def is_able(self, seconds: float) -> bool:
+        """Let the current task send what it does once the lease stands; tell whether it does within so many seconds."""
+        return await self._process.is_able(seconds)
 
     def claiming(self) -> AbstractAsyncContextManager[Transaction]:
         """Give a transaction in which work is claimed and released, for the current task and those that it makes."""

@@ -10,8 +10,9 @@ import asyncpg
 from sqlalchemy import Integer, bindparam, text
 
 from storage.database import Snapshot
+from storage.postgresql.addresses import dsn
 from storage.postgresql.errors import UNREACHABLE, explain
-from storage.postgresql.pool import CONNECT_SECONDS, CONNECTIONS, STATEMENT_SECONDS, dsn
+from storage.postgresql.pool import CONNECT_SECONDS, CONNECTIONS, STATEMENT_SECONDS
 
 OLD_MINUTES = 5
 """From which age on a transaction keeps dead rows from being removed for too long."""
@@ -21,7 +22,8 @@ HEARD_SECONDS = 5.0
 
 _SETTINGS = text(
     "SELECT current_setting('fsync') = 'on', current_setting('full_page_writes') = 'on',"
-    " current_setting('autovacuum') = 'on', current_setting('statement_timeout'),"
+    " current_setting('synchronous_commit') <> 'off', current_setting('autovacuum') = 'on',"
+    " current_setting('statement_timeout'),"
     " current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,"
     " (SELECT count(*) FROM processes WHERE lease_until >= extract(epoch FROM clock_timestamp()))"
 )
@@ -33,12 +35,14 @@ _OLD = text(
 
 async def doubts(snapshot: Snapshot, *, is_pooled: bool) -> list[str]:
     """Return sentences for the owner, none where all is well."""
-    syncs, writes_pages, cleans, timeout, most, living = (await snapshot.execute(_SETTINGS)).one()
+    syncs, writes_pages, waits, cleans, timeout, most, living = (await snapshot.execute(_SETTINGS)).one()
     said = []
     if not syncs:
         said.append("fsync is off, so a crash of its machine can destroy the whole database; switch it on")
     elif not writes_pages:
         said.append("full_page_writes is off, so a crash of its machine can damage the database; switch it on")
+    if not waits:
+        said.append("synchronous_commit is off, so a crash can lose orders that were just paid for; switch it on")
     if not cleans:
         said.append("autovacuum is off, so everything becomes slower by and by; switch it on")
     needed = (living + 1) * (CONNECTIONS + 1)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
-from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from storage.database import DatabaseError
+from storage.postgresql.addresses import show
 
 UNREACHABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What connecting raises, and a connection that ends within a question; a time that is over is an `OSError`."""
@@ -35,12 +35,7 @@ _REASONS: list[tuple[tuple[type[Exception], ...], str]] = [
     ((TimeoutError,), "the server does not answer"),
 ]
 
-
-def show(url: str) -> str:
-    """Return an address without its password, which may also stand in its query."""
-    found = make_url(url)
-    host = found.host or found.query.get("host") or "the local server"
-    return f"{found.database or found.username or ''} at {host}" + (f":{found.port}" if found.port else "")
+_UNKNOWN = re.compile(r'unrecognized configuration parameter "(\w{1,60})"')
 
 
 def explain(url: str, error: BaseException) -> DatabaseError:
@@ -49,8 +44,11 @@ def explain(url: str, error: BaseException) -> DatabaseError:
     reason = next((words for kinds, words in _REASONS if isinstance(cause, kinds)), None)
     if reason is None and isinstance(cause, OSError):
         reason = f"the server cannot be reached ({cause.strerror or cause})"
+    if isinstance(cause, asyncpg.UndefinedObjectError) and (unknown := _UNKNOWN.search(str(cause))):
+        reason = f"the server knows no {unknown[1]}; leave it out of the address"
     if reason is None:
-        reason = f"{type(cause).__name__}: {without_values(str(cause))}"
+        said = "; ".join(line.strip() for line in without_values(str(cause)).splitlines())
+        reason = said if isinstance(cause, asyncpg.ClientConfigurationError) else f"{type(cause).__name__}: {said}"
     return DatabaseError(f"the database {show(url)} cannot be used: {reason}")
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import asyncpg
 
 from storage.database import Server
+from storage.postgresql.addresses import dsn
 from storage.postgresql.errors import UNREACHABLE, explain
-from storage.postgresql.pool import CONNECT_SECONDS, dsn
+from storage.postgresql.pool import CONNECT_SECONDS
 from storage.wakeups import Queue, Wakeups
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,11 @@ class Listener:
         self._unsent: set[Queue] = set()
         self._listening: asyncio.Task[None] | None = None
         self._sending: asyncio.Task[None] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether other processes are heard, and the server's time is asked for."""
+        return self._connection is not None
 
     def start(self) -> None:
         """Begin to listen; returns at once."""

@@ -51,9 +51,7 @@ async def move(source: Database, target: Database) -> dict[str, int]:
     """
     counts: dict[str, int] = {}
     async with source.read() as snapshot, target.write() as transaction:
-        for table in TABLES:
-            if await _count(transaction, table):
-                raise DatabaseError(f"the new database is not empty: its table {table.name} has rows")
+        await check_empty(transaction)
         for table in TABLES:
             await _copy(snapshot, transaction, table)
         for table in TABLES:
@@ -62,6 +60,13 @@ async def move(source: Database, target: Database) -> dict[str, int]:
             if there != counts[table.name] or not await _is_same(snapshot, transaction, table):
                 raise DatabaseError(f"the table {table.name} has not become the same ({there} rows); nothing was moved")
     return counts
+
+
+async def check_empty(target: Snapshot) -> None:
+    """Raise `DatabaseError` where there is anything that rows could clash with."""
+    for table in TABLES:
+        if await _count(target, table):
+            raise DatabaseError(f"the new database is not empty: its table {table.name} has rows")
 
 
 async def _copy(snapshot: Snapshot, transaction: Transaction, table: Table) -> None:

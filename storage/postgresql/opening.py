@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.database import DatabaseError, Server
+from storage.postgresql.addresses import show
 from storage.postgresql.clock import ServerClock
-from storage.postgresql.errors import UNREACHABLE, cause_of, explain, show
+from storage.postgresql.errors import UNREACHABLE, cause_of, explain
 from storage.postgresql.pool import make_engine
 from storage.schema import HEAD, metadata
 
@@ -63,6 +64,18 @@ async def prepare(url: str, server: Server, clock: ServerClock | None = None) ->
         while not await _prepare(engine, url, clock or ServerClock()):
             log.info("the tables are in use; they are brought up to date as soon as all are free for a moment")
             await asyncio.sleep(_PAUSE_SECONDS)
+    except (DBAPIError, *UNREACHABLE) as error:
+        raise explain(url, error) from None
+    finally:
+        await engine.dispose()
+
+
+async def has_tables(url: str, server: Server) -> bool:
+    """Tell whether there is anything of this program's in the database; raises `DatabaseError`."""
+    engine = make_engine(url, server)
+    try:
+        async with engine.connect() as connection:
+            return bool((await connection.execute(_HAS_TABLES)).scalar_one())
     except (DBAPIError, *UNREACHABLE) as error:
         raise explain(url, error) from None
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sqlalchemy import CursorResult, Executable, event, text
@@ -10,6 +9,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.database import Server
+from storage.postgresql.addresses import dsn
 from storage.postgresql.errors import told
 
 CONNECTIONS = 8
@@ -37,11 +37,6 @@ _LIMITS = {
     "jit": "off",  # it costs more than any statement here
 }
 _SET_LIMITS = text("SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _LIMITS.items()))
-
-
-def dsn(url: str) -> str:
-    """Return an address as the driver reads it: with everything that libpq knows, such as `?sslmode=require`."""
-    return re.sub(r"\Apostgres(ql)?(\+\w+)?:", "postgresql:", url)
 
 
 def make_engine(url: str, server: Server, *, answer_seconds: float | None = ANSWER_SECONDS) -> AsyncEngine:

@@ -39,7 +39,7 @@ _UNTIL = _NOW + bindparam("seconds", type_=Float)
 _BEGIN = insert(processes).values(
     id=_ME, name=bindparam("called"), version=bindparam("of_version"), started_at=_NOW, lease_until=_UNTIL
 )
-_RENEW = update(processes).where(processes.c.id == _ME).values(lease_until=_UNTIL).returning(processes.c.id)
+_RENEW = update(processes).where(processes.c.id == _ME).values(lease_until=_UNTIL).returning(_NOW)
 _ANY_DEAD = select(exists().where(processes.c.lease_until < _NOW))
 _BURY = delete(processes).where(processes.c.lease_until < _NOW).returning(processes.c.name)
 _LIVING = (
@@ -101,9 +101,10 @@ async def begin(transaction: Transaction, me: str, name: str, version: str) -> N
     await transaction.execute(_BEGIN, {"me": me, "called": name, "of_version": version, "seconds": LEASE_SECONDS})
 
 
-async def renew(transaction: Transaction, me: str) -> bool:
-    """Renew the lease of a process; tell whether it had not ended."""
-    return (await transaction.execute(_RENEW, {"me": me, "seconds": LEASE_SECONDS})).first() is not None
+async def renew(transaction: Transaction, me: str) -> float | None:
+    """Renew the lease of a process, and return the server's time; None where it had ended."""
+    now: float | None = (await transaction.execute(_RENEW, {"me": me, "seconds": LEASE_SECONDS})).scalar()
+    return now
 
 
 async def any_dead(snapshot: Snapshot) -> bool:

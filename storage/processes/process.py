@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import ContextVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,14 +28,25 @@ _SWEEP_TURNS = 10
 
 
 class Process:
-    """The lease of this process. Until `join` it holds nothing and may not act."""
+    """The lease of this process. Until `join` it holds nothing and may not act.
 
-    def __init__(self, name: str, version: str, write: Callable[[], AbstractAsyncContextManager[Transaction]]) -> None:
+    `on_time` is told the server's time with each renewal, and how long the question has taken.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        write: Callable[[], AbstractAsyncContextManager[Transaction]],
+        on_time: Callable[[float, float], None],
+    ) -> None:
         self.id = new_id(time.time())
         self._name = name
         self._version = version
         self._write = write
+        self._on_time = on_time
         self._until = 0.0
+        self._renewed = asyncio.Event()
         # As whom the current work was begun; nobody where it is none that others could take over.
         self._began_as: ContextVar[str | None] = ContextVar("began_as", default=None)
         self._leads = False
@@ -55,6 +66,15 @@ class Process:
     def begin_work(self) -> None:
         """Let the current task, and those that it makes, act for as long as this life lasts, and not in the next."""
         self._began_as.set(self.id)
+
+    async def is_able(self, seconds: float) -> bool:
+        """Let the current task act as `begin_work` does, as soon as the lease stands; tell whether it does by then."""
+        if time.monotonic() >= self._until:
+            self._renewed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._renewed.wait(), seconds)
+        self.begin_work()
+        return self.may_act
 
     @property
     def leads(self) -> bool:
@@ -88,6 +108,7 @@ class Process:
             await leases.free(transaction)
         # Not before it is written down: what is held by somebody of whom nobody knows is free for all.
         self.id, self._until = me, began_at + leases.LEASE_SECONDS - MARGIN_SECONDS
+        self._renewed.set()
         self._turns = 0  # what the earlier life was writing just then is looked for soon
 
     async def _renew(self) -> None:
@@ -104,17 +125,21 @@ class Process:
     async def _turn(self) -> None:
         began_at = time.monotonic()
         async with self._write() as transaction:
-            is_renewed = await leases.renew(transaction, self.id)
-            if is_renewed:
+            asked_at = time.monotonic()
+            now = await leases.renew(transaction, self.id)
+            took = time.monotonic() - asked_at
+            if now is not None:
                 must_sweep = await leases.any_dead(transaction) or self._turns % _SWEEP_TURNS == 0
                 leads = await leases.lead(transaction, self.id)
-        if not is_renewed:
+        if now is None:
             # Others have taken over; whatever is still under way here finds that its rows are not its own any more.
             log.warning("this process was silent for too long, and begins anew")
             self._leads = False
             await self._begin(new_id(time.time()))
             return
         self._until = began_at + leases.LEASE_SECONDS - MARGIN_SECONDS
+        self._renewed.set()
+        self._on_time(now, took)
         self._turns += 1
         if leads != self._leads:
             log.info("this process %s", "leads" if leads else "leads no longer")

@@ -11,15 +11,38 @@ from storage.database import Database, DatabaseError
 from storage.postgresql import moving
 from storage.postgresql.moving import move
 from storage.sqlite.opening import hold_alone
-from tests.end_to_end.process import run_program
+from tests.end_to_end.process import Ended, run_program
 from tests.end_to_end.shell import rows
-from tests.end_to_end.world import eventually, open_world
+from tests.end_to_end.world import World, eventually, open_world
 from tests.postgresql import PASSWORD, shared_server
 from tests.storage.rows import a_task, add
+from tests.stores.stand_in import BUCKET, Fault, stand_in
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
+
+
+async def bring_over_with_the_archive(world: World, url: str) -> Ended:
+    kept = {row["sha256"] for row in world.rows("SELECT sha256 FROM media")}
+    assert kept
+    async with stand_in() as store:
+        settings = world.bot.settings | {
+            "ARCHIVE_URL": f"s3://{BUCKET}/covers",
+            "AWS_ENDPOINT_URL": store.url,
+            "AWS_ACCESS_KEY_ID": "AKIATESTS",
+            "AWS_SECRET_ACCESS_KEY": "a-secret-of-nobody",
+        }
+        command = ("migrate-database", "--to", url)
+        store.fault(Fault.FORBIDDEN, "PUT")
+        refused = await run_program(world.bot.directory, settings, *command)
+        assert (refused.code, "ARCHIVE_URL cannot be used: access is refused (403)" in refused.err) == (2, True)
+        store.mend()
+        done = await run_program(world.bot.directory, settings, *command)
+        assert (done.code, done.err) == (0, "")
+        assert f"has {len(kept)} files, {len(kept)} of them new" in done.out
+        assert {key.rpartition("/")[2] for key in store.objects} == kept
+    return done
 
 
 async def test_what_was_under_way_goes_on_and_what_was_there_is_there(tmp_path: Path) -> None:
@@ -40,8 +63,7 @@ async def test_what_was_under_way_goes_on_and_what_was_there_is_there(tmp_path: 
         with hold_alone(sqlite):
             refused = await run_program(tmp_path, world.bot.settings, "migrate-database", "--to", url)
             assert (refused.code, "in use by another running Coverbot" in refused.err) == (2, True), refused.err
-        done = await run_program(tmp_path, world.bot.settings, "migrate-database", "--to", url)
-        assert (done.code, done.err) == (0, "")
+        done = await bring_over_with_the_archive(world, url)
         assert f"{len(before)} tasks" in done.out
         assert PASSWORD not in done.out
         again = await run_program(tmp_path, world.bot.settings, "migrate-database", "--to", url)

@@ -151,7 +151,7 @@ async def test_a_store_that_hangs_holds_up_no_post_and_no_download(tmp_path: Pat
         ({"ARCHIVE_URL": "s3://songs/../other"}, "ARCHIVE_URL in the environment must look like s3://bucket/prefix"),
         ({"AWS_SECRET_ACCESS_KEY": ""}, "AWS_SECRET_ACCESS_KEY and AWS_ACCESS_KEY_ID go together, set both or neither"),
         ({"AWS_ENDPOINT_URL": "nowhere"}, "AWS_ENDPOINT_URL in the environment must be an address"),
-        ({"ARCHIVE_URL": "s3://another/prefix"}, "ARCHIVE_URL cannot be used: access is refused (NoSuchBucket)"),
+        ({"ARCHIVE_URL": "s3://another/prefix"}, "ARCHIVE_URL cannot be used: there is no such bucket (NoSuchBucket)"),
     ],
 )
 async def test_what_cannot_be_is_told_in_one_line(tmp_path: Path, changes: dict[str, str], line: str) -> None:

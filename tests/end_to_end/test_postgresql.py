@@ -7,6 +7,7 @@ import re
 import signal
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -143,3 +144,14 @@ async def test_a_server_that_will_not_do_is_named_without_its_password(server: P
         assert words in ended.err
         assert PASSWORD not in ended.err
         assert "not-the-password" not in ended.err
+
+
+async def test_an_export_makes_no_tables(server: PostgreSQL, tmp_path: Path) -> None:
+    empty = await server.new_database(migrated=False)
+    ended = await run_program(tmp_path, {"DATABASE_URL": empty}, "export", "123")
+    assert (ended.code, len(ended.lines)) == (1, 1), ended.err
+    assert "is empty: no Coverbot has run on it" in ended.err
+    assert PASSWORD not in ended.err
+    connection = await asyncpg.connect(empty)
+    assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
+    await connection.close()

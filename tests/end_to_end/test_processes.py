@@ -150,6 +150,27 @@ async def test_who_was_stopped_for_longer_than_its_lease_goes_on_and_does_nothin
     await eventually(lambda: holds_nothing(pair))
 
 
+async def test_who_leads_again_registers_the_commands_again_which_another_version_may_have_changed(pair: Pair) -> None:
+    await pair.second.wait_log("this process leads")
+    seen, lines = len(pair.bot.log_lines), len(pair.second.log_lines)
+    os.kill(pair.second.pid, signal.SIGSTOP)
+    try:
+        await pair.bot.wait_log("Discord has the commands as they are", after=seen, timeout=40)
+    finally:
+        os.kill(pair.second.pid, signal.SIGCONT)
+    [cover] = [one for one in pair.discord.commands.scope(None) if one["name"] == "cover"]
+    cover["options"][0]["required"] = True
+    await pair.second.wait_log("was silent for too long", after=lines)
+    await pair.bot.stop()
+
+    def is_mended() -> bool:
+        [cover] = [one for one in pair.discord.commands.scope(None) if one["name"] == "cover"]
+        return not cover["options"][0].get("required")
+
+    await pair.discord.wait_until(is_mended, 40)
+    await pair.bot.start()
+
+
 async def test_who_ends_in_order_leaves_everything_to_the_other_at_once(pair: Pair) -> None:
     await pair.bot.stop()
     assert await living(pair) == ["second"]

@@ -16,13 +16,14 @@ from sqlalchemy import delete
 
 from storage.archive import s3 as s3_module
 from storage.archive.archive import SETTLED_SECONDS
+from storage.archive.carrying import carry
 from storage.archive.index import AUDIO
 from storage.archive.s3 import PART_BYTES, S3, Access
 from storage.archive.store import StoreError, StoreRefused
 from storage.schema import files as files_table
 from tests.storage.shelf import Shelf, open_shelf
 from tests.storage.songs import add_song, stored
-from tests.stores.places import InStore, Standing
+from tests.stores.places import InStore, OnDisk, Standing
 from tests.stores.stand_in import Fault, StandIn, stand_in
 
 if TYPE_CHECKING:
@@ -114,8 +115,9 @@ async def test_another_file_under_its_name_is_replaced(shelf: Shelf) -> None:
     assert shelf.place.read(name) == b"a song"
 
 
-async def test_a_store_that_knows_no_conditions_keeps_files_too(shelf: Shelf, server: StandIn) -> None:
-    server.fault(Fault.UNCONDITIONAL, "PUT")
+@pytest.mark.parametrize("fault", [Fault.UNCONDITIONAL, Fault.CONFLICT])
+async def test_a_store_that_takes_no_conditions_keeps_files_too(shelf: Shelf, server: StandIn, fault: Fault) -> None:
+    server.fault(fault, "PUT")
     file = await shelf.keep(b"a song")
     assert shelf.place.read(file.audio_sha256 or "") == b"a song"
 
@@ -130,10 +132,41 @@ async def test_a_store_that_hangs_is_left_alone_for_a_while(
         await shelf.archive.get(file.audio_sha256 or "", tmp_path / "out")
     asked = server.requests.total()
     for _ in range(3):
-        with pytest.raises(StoreError, match="a moment ago"):
+        with pytest.raises(StoreError, match=r"a moment ago: (it did not answer in time|it took longer)"):
             await shelf.archive.get(file.audio_sha256 or "", tmp_path / "out")
     assert server.requests.total() == asked
     assert await stored(shelf.database, file) == file
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET", "HEAD", "LIST", "DELETE"])
+async def test_a_store_that_refuses_has_answered(
+    server: StandIn, standing: Standing, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, method: str
+) -> None:
+    monkeypatch.setattr(s3_module, "REST_SECONDS", 600.0)
+    store, name = S3(standing.access), hashlib.sha256(b"a song").hexdigest()
+    source = tmp_path / "song"
+    source.write_bytes(b"a song")
+
+    async def ask() -> None:
+        match method:
+            case "PUT":
+                await store.put(source, name, "mp3")
+            case "GET":
+                await store.get(name, tmp_path / "out")
+            case "HEAD":
+                await store.address(name, "GET")
+            case "LIST":
+                await anext(store.names(), None)
+            case "DELETE":
+                await store.remove(name)
+
+    server.fault(Fault.FORBIDDEN, method)
+    for _ in range(2):
+        with pytest.raises(StoreRefused, match=r"^access is refused \(403\)$"):
+            await ask()
+    server.mend()
+    await store.put(source, name, "mp3")
+    await ask()
 
 
 async def test_a_store_that_removes_nothing_costs_no_more_than_the_room_that_is_needed(
@@ -259,6 +292,30 @@ asyncio.run(main())
         check=True,
     )
     assert int(ended.stdout) < 32 * 1024  # KiB
+
+
+# From the disk
+
+
+async def test_an_archive_is_carried_over_whole_and_again_where_that_was_ended(
+    tmp_path: Path, standing: Standing, server: StandIn, address: str
+) -> None:
+    disk = OnDisk(tmp_path / "media")
+    async with open_shelf(tmp_path, disk, address) as shelf:
+        names = [(await shelf.keep(b"song %d" % number)).audio_sha256 or "" for number in range(4)]
+        disk.remove(names[0])
+        disk.write(names[1], b"half a s")
+        server.fault(Fault.SLOW_DOWN, "PUT")
+        with pytest.raises(StoreError):
+            await carry(shelf.database, disk.store(), standing.store(), disk.directory)
+        assert standing.names() == set()
+        server.mend()
+        standing.write(names[2], b"song 2")
+        found = await carry(shelf.database, disk.store(), standing.store(), disk.directory)
+        assert (found.brought, found.there, found.lost) == (1, 1, 2)
+        assert standing.names() == {names[2], names[3]}
+        assert standing.read(names[3]) == b"song 3"
+        assert disk.names() == set(names[1:])
 
 
 # Several processes

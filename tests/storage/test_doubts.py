@@ -23,6 +23,17 @@ async def test_settings_that_hurt_are_named_and_what_to_do(database: Database) -
     )
 
 
+async def test_a_server_that_confirms_what_a_crash_may_lose_is_named(address: str) -> None:
+    owner = await asyncpg.connect(address)
+    await owner.execute(
+        f"ALTER DATABASE {await owner.fetchval('SELECT current_database()')} SET synchronous_commit = off"
+    )
+    await owner.close()
+    database = await Database.open(address, Server())
+    assert [words for words in await database.doubts() if "synchronous_commit is off, so a crash can lose" in words]
+    await database.close()
+
+
 async def test_too_few_connections_for_one_more_process_are_named(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ from storage.schema import Acknowledgement, NotificationState, TaskStatus
 from storage.schema import files as file_table
 from storage.songs.files import File
 from storage.tasks import Task
+from tests.patience import patient
 from tests.storage.observed import until
 from tests.storage.rows import NOW, a_file, a_task, in_state, in_status, one
 
@@ -230,6 +231,24 @@ async def test_who_was_thought_dead_begins_anew_under_another_name(
             await notifications.delivered(transaction, row.id, 8, NOW, Acknowledgement.DONE)
 
 
+async def test_what_comes_while_a_process_begins_anew_waits_for_its_new_life(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase], owner: asyncpg.Connection
+) -> None:
+    first, _ = pair
+    await dies(first, owner)
+    lease(first)._until = time.monotonic() - 0.001
+    assert not await first.is_able(0.0)
+
+    async def act() -> tuple[bool, bool]:
+        return await first.is_able(patient(60.0)), first.may_act
+
+    coming = asyncio.create_task(act())
+    await asyncio.sleep(0)
+    assert not coming.done()
+    await lease(first)._turn()
+    assert await coming == (True, True)
+
+
 async def test_a_process_that_cannot_renew_stops_to_act_before_its_lease_ends(
     pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase],
 ) -> None:
@@ -290,6 +309,16 @@ async def test_the_clock_is_the_servers_whatever_this_host_says(
     database = await Database.open(address)
     clock = database.clock(time.time)
     assert abs(clock() - float(await owner.fetchval("SELECT extract(epoch FROM clock_timestamp())"))) < 30
+    await database.close()
+
+
+async def test_the_clock_is_set_with_each_renewal_where_no_ping_sets_it(address: str) -> None:
+    database = await Database.open(address, Server(is_pooled=True))
+    assert isinstance(database, PostgreSQLDatabase)
+    await database.join(time.time)
+    database._clock._offset -= 3600  # as on a machine that was suspended, whose clock stood still meanwhile
+    await lease(database)._turn()
+    assert abs(database.clock(time.time)() - time.time()) < 30
     await database.close()
 
 

@@ -15,9 +15,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from bot.addresses import database_url
 from storage import notifications, tasks
 from storage.database import Database, DatabaseError, Server
-from storage.postgresql.errors import explain, show
+from storage.postgresql.addresses import show
+from storage.postgresql.errors import explain
 from storage.postgresql.opening import prepare
 from storage.postgresql.pool import make_engine
 from storage.schema import HEAD, NotificationState, TaskStatus, metadata
@@ -109,6 +111,38 @@ async def test_an_interrupted_migration_leaves_nothing(empty: str, monkeypatch: 
 def test_an_address_is_shown_without_its_password(url: str) -> None:
     assert show(url) == "coverbot at db.example:5433"
     assert PASSWORD not in str(explain(url, OperationalError("SELECT 1", None, OSError(111, "Connection refused"))))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://bot:x@one.example:5432,two.example:5433/coverbot", "one.example:5432,two.example:5433"),
+        ("postgresql://bot:x@%2Fvar%2Frun%2Fpostgresql/coverbot", "/var/run/postgresql"),
+        ("postgresql:///coverbot?host=/var/run/postgresql&user=bot", "/var/run/postgresql"),
+        ("postgresql://bot@[::1]:5433/coverbot", "[::1]:5433"),
+        ("postgresql://bot@/coverbot", "the local server"),
+    ],
+)
+def test_every_form_of_an_address_is_read(url: str, shown: str) -> None:
+    assert database_url(url) == url
+    assert show(url) == f"coverbot at {shown}"
+
+
+async def test_what_libpq_knows_may_stand_in_an_address(address: str) -> None:
+    said = "connect_timeout=5&channel_binding=prefer&keepalives=1&gssencmode=disable&sslmode=prefer"
+    for url in (f"{address}&{said}", _at_its_socket(address)):
+        database = await Database.open(url, Server())
+        async with database.read() as snapshot:
+            assert (await snapshot.execute(text("SELECT 1"))).scalar_one() == 1
+        await database.close()
+    with pytest.raises(DatabaseError, match="the server knows no pgbouncer; leave it out of the address") as caught:
+        await Database.open(f"{address}&pgbouncer=true", Server())
+    assert "\n" not in str(caught.value)
+
+
+def _at_its_socket(address: str) -> str:
+    front, _, folder = address.partition("?host=")
+    return front.replace("@/", f"@{folder}/")
 
 
 # Sessions

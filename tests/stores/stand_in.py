@@ -26,6 +26,10 @@ class Fault(StrEnum):
     """503 SlowDown, before anything happened."""
     DENIED = "denied"
     """403 AccessDenied."""
+    FORBIDDEN = "forbidden"
+    """403 of somebody who does not say why."""
+    CONFLICT = "conflict"
+    """409 for what has a condition, while another one writes the same."""
     CUT = "cut"
     """The body ends in the middle."""
     FLIPPED = "flipped"
@@ -81,6 +85,10 @@ class StandIn:
                 return _error(503, "SlowDown")
             case Fault.DENIED:
                 return _error(403, "AccessDenied")
+            case Fault.FORBIDDEN:
+                return web.Response(status=403)
+            case Fault.CONFLICT if "If-None-Match" in request.headers:
+                return _error(409, "ConditionalRequestConflict")
             case Fault.UNCONDITIONAL if "If-None-Match" in request.headers:
                 return _error(501, "NotImplemented")
             case Fault.MISSING:
