@@ -16,6 +16,22 @@ LONGEST_WAIT_SECONDS = 30.0
 _BODILESS = ("DELETE", "POST", "PUT")
 """Methods to which Discord may answer without a body."""
 
+_MESSAGE = {"id": str, "channel_id": str, "content": str, "type": int}
+_MESSAGES = ("/channels/{channel_id}/messages", "/webhooks/{webhook_id}/{webhook_token}")
+_ONE_MESSAGE = tuple(
+    f"{path}/{name}" for path in (_MESSAGES[0], f"{_MESSAGES[1]}/messages") for name in ("{message_id}", "@original")
+)
+_LIST = ("GET", _MESSAGES[0])
+
+_NEEDED: dict[tuple[str, str], dict[str, type]] = {
+    **{("POST", path): _MESSAGE for path in _MESSAGES},
+    **{(method, path): _MESSAGE for method in ("GET", "PATCH") for path in _ONE_MESSAGE},
+    _LIST: _MESSAGE,
+    ("POST", "/users/@me/channels"): {"id": str},
+    ("POST", "/interactions/{webhook_id}/{webhook_token}/callback"): {"interaction": dict},
+}
+"""What discord.py reads of answers, beyond which it stumbles; Discord documents it for each."""
+
 
 class UnreadableError(aiohttp.ClientError):
     """An answer that cannot be Discord's: a page, cut off, or of another form. What was asked may have happened."""
@@ -60,7 +76,7 @@ class Gate(asyncio.Event):
 
 class _Adapter(AsyncWebhookAdapter):
     async def request(self, route: Any, *arguments: Any, **options: Any) -> Any:
-        return await _readable(route.method, super().request(route, *arguments, **options))
+        return await _readable(route, super().request(route, *arguments, **options))
 
 
 def guard(http: HTTPClient) -> None:
@@ -68,17 +84,31 @@ def guard(http: HTTPClient) -> None:
     request: Callable[..., Awaitable[Any]] = http.request
 
     async def guarded(route: Any, **options: Any) -> Any:
-        return await _readable(route.method, request(route, **options))
+        return await _readable(route, request(route, **options))
 
     http.request = guarded  # type: ignore[method-assign]  # discord.py makes its client itself
     async_context.set(_Adapter())  # type: ignore[no-untyped-call]  # discord.py names no type for it
 
 
-async def _readable(method: str, answering: Awaitable[Any]) -> Any:
+async def _readable(route: Any, answering: Awaitable[Any]) -> Any:
     try:
         answer = await answering
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableError(f"no answer of Discord's: {type(error).__name__}") from error
-    if not isinstance(answer, dict | list) and (answer or method not in _BODILESS):
+    if not isinstance(answer, dict | list) and (answer or route.method not in _BODILESS):
         raise UnreadableError("no answer of Discord's")
+    needed = _NEEDED.get((route.method, route.path))
+    if needed is not None:
+        is_list = isinstance(answer, list) and (route.method, route.path) == _LIST
+        for one in answer if is_list else [answer]:
+            _check(one, needed)
     return answer
+
+
+def _check(answer: Any, needed: dict[str, type]) -> None:
+    if not isinstance(answer, dict):
+        raise UnreadableError("no answer of Discord's")
+    for key, kind in needed.items():
+        value = answer.get(key)
+        if not isinstance(value, kind) or (key.endswith("id") and not value.isdecimal()):
+            raise UnreadableError(f"no answer of Discord's: without {key!r}")
