@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ from storage.schema import TaskStatus
 from storage.tasks import Task
 
 _LIMITS = {"prompt": PROMPT_LIMIT, "style": STYLE_LIMIT, "title": TITLE_LIMIT, "at": AT_LIMIT}
-_MINUTES = re.compile(r"(?:(\d{1,3}):)?(\d{1,4}(?:[.,]\d{1,3})?)", re.ASCII)
+_MOMENT = re.compile(r"(?:\d{1,4}|\d{1,3}:[0-5]?\d)(?:[.,]\d{1,3})?", re.ASCII)
 
 
 class Drafts:
@@ -180,11 +181,13 @@ def _check(draft: Draft) -> None:
 
 def _seconds(typed: str) -> float | None:
     """Return the second that was typed, as `90`, `1:30` or nothing; raises `MemberError`."""
-    text = typed.strip()
+    text = unicodedata.normalize("NFKC", typed).strip()  # Japanese keyboards have digits and a colon of their own
     if not text:
         return None
-    found = _MINUTES.fullmatch(text)
-    seconds = 60 * float(found[1] or 0) + float(found[2].replace(",", ".")) if found is not None else 0.0
+    seconds = 0.0
+    if _MOMENT.fullmatch(text) is not None:
+        minutes, _, rest = text.rpartition(":")
+        seconds = 60 * float(minutes or 0) + float(rest.replace(",", "."))
     if not 1 <= seconds <= 3600:
         raise MemberError(errors.not_a_moment(text))
     return seconds
