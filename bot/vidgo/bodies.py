@@ -94,7 +94,7 @@ def json_of(body: bytes, charset: str | None = None) -> Any:
     except UnicodeDecodeError:
         try:
             text = body.decode(charset or known_as)
-        except (UnicodeDecodeError, LookupError):
+        except (ValueError, LookupError):  # also of encodings that are none, such as "undefined"
             text = body.decode(known_as, "replace")
     return json.loads(text, parse_int=_whole)
 

@@ -245,6 +245,8 @@ class _SentFile(web.FileResponse):
 
 async def _read(request: web.Request) -> bytes:
     """Return the body; raises the fitting 4xx for one that is too large, too slow or cut off."""
+    if (request.content_length or 0) > MAX_BODY:  # aiohttp waits for that much
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY, request.content_length or 0)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()

@@ -293,6 +293,7 @@ READABLE = json.dumps(SONG_OF_CAFES, ensure_ascii=False)
         (READABLE.encode("utf-16"), {}, "Café"),
         (READABLE.encode("latin-1"), {"charset": "iso-8859-1"}, "Café"),
         (READABLE.encode("latin-1"), {"charset": "no-such-thing"}, "Caf\ufffd"),
+        (READABLE.encode("latin-1"), {"charset": "undefined"}, "Caf\ufffd"),
         (READABLE.encode("latin-1"), {}, "Caf\ufffd"),
         (READABLE.encode().replace(b"\xa9", b""), {}, "Caf\ufffd"),
         (READABLE.encode()[:-1] + b', "spent": ' + b"9" * 5000 + b"}", {}, "Café"),
