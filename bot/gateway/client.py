@@ -23,7 +23,7 @@ from bot import version
 from bot.answers.acknowledgements import Acknowledgements
 from bot.answers.interactions import Interactions
 from bot.gateway import rest
-from bot.refusals import asked_to_wait
+from bot.refusals import FAILURES, asked_to_wait, explain
 from bot.servers.limits import Limits
 from bot.servers.onboarding import Onboarding
 from bot.servers.report import UsageReport
@@ -161,8 +161,8 @@ class Tree(app_commands.CommandTree["Client"]):
                 await interaction.followup.send(str(text), ephemeral=True, view=view)
             else:
                 await interaction.response.send_message(str(text), ephemeral=True, view=view)
-        except discord.HTTPException as failure:
-            log.warning("a member could not be told of an error: %s", failure.text)
+        except FAILURES as failure:
+            log.warning("a member could not be told of an error: %s", explain(failure))
 
 
 class Client(commands.AutoShardedBot):
@@ -323,8 +323,8 @@ class Client(commands.AutoShardedBot):
             speak(str(interaction.locale))
             try:
                 await interaction.response.send_message(str(unknown), ephemeral=True)
-            except discord.HTTPException as failure:
-                log.warning("a member could not be told that a button is unknown: %s", failure.text)
+            except FAILURES as failure:
+                log.warning("a member could not be told that a button is unknown: %s", explain(failure))
 
     def mention(self, name: str) -> str:
         """Return what names a command so that it can be pressed, or typed while Discord has told no id of it."""

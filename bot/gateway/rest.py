@@ -87,7 +87,8 @@ def guard(http: HTTPClient) -> None:
         return await _readable(route, request(route, **options))
 
     http.request = guarded  # type: ignore[method-assign]  # discord.py makes its client itself
-    async_context.set(_Adapter())  # type: ignore[no-untyped-call]  # discord.py names no type for it
+    # The one that all tasks share: set in this one's context, another would be known only to those begun from here.
+    async_context.get().__class__ = _Adapter
 
 
 async def _readable(route: Any, answering: Awaitable[Any]) -> Any:
@@ -110,5 +111,5 @@ def _check(answer: Any, needed: dict[str, type]) -> None:
         raise UnreadableError("no answer of Discord's")
     for key, kind in needed.items():
         value = answer.get(key)
-        if not isinstance(value, kind) or (key.endswith("id") and not value.isdecimal()):
+        if not isinstance(value, kind) or (key.endswith("id") and not str(value).isdecimal()):
             raise UnreadableError(f"no answer of Discord's: without {key!r}")
