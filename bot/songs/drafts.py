@@ -16,6 +16,7 @@ from bot.vidgo import CoverArt
 from bot.words import cards
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
+from bot.words.text import clean
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -48,6 +49,7 @@ class Drafts:
 
     async def order(self, requester: Requester, draft: Draft) -> Ordered:
         """Order what was typed; raises `MemberError`."""
+        draft = _visible(draft)
         _check(draft)
         if draft.making is Making.SONG:
             return await self._songs.generate(
@@ -166,6 +168,12 @@ def filled_in(draft: Draft, fields: Mapping[str, object]) -> Draft:
     if draft.making is Making.STYLE:
         return replace(draft, style=typed("style"))
     return replace(draft, prompt=typed("prompt"), at=typed("at"))
+
+
+def _visible(draft: Draft) -> Draft:
+    """Return a draft in which what shows nothing is empty: spaces, and characters that nobody sees."""
+    typed = {name: getattr(draft, name) for name in _LIMITS}
+    return replace(draft, **{name: "" for name, words in typed.items() if words and not clean(words, len(words))})
 
 
 def _check(draft: Draft) -> None:
