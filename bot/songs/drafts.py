@@ -172,8 +172,13 @@ def filled_in(draft: Draft, fields: Mapping[str, object]) -> Draft:
 
 def _visible(draft: Draft) -> Draft:
     """Return a draft in which what shows nothing is empty: spaces, and characters that nobody sees."""
-    typed = {name: getattr(draft, name) for name in _LIMITS}
-    return replace(draft, **{name: "" for name, words in typed.items() if words and not clean(words, len(words))})
+
+    def shown(words: str) -> str:
+        return words if clean(words, len(words)) else ""
+
+    return replace(
+        draft, prompt=shown(draft.prompt), style=shown(draft.style), title=shown(draft.title), at=shown(draft.at)
+    )
 
 
 def _check(draft: Draft) -> None:
