@@ -178,6 +178,9 @@ class Interactions:
             answer = await work()
         except MemberError as error:
             text = error.text
+        except FAILURES as error:  # Discord's word, not a mistake of ours
+            log.warning("interaction %s: what was pressed for was not done: %s", reference, explain(error))
+            text = errors.internal_error(reference)
         except Exception:
             log.exception("interaction %s failed", reference)
             text = errors.internal_error(reference)

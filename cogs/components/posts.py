@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from weakref import WeakValueDictionary
 
 import discord
 
 from bot.gateway.client import Client
+from bot.refusals import FAILURES
 from bot.songs.orders import Answer, Ordered, Requester
 from bot.words import posted
 from bot.words.sentences import answers, errors
@@ -32,7 +34,9 @@ class LikeButton(Component, template=rf"like:{NOTIFICATION}"):
             async with _turns.setdefault(message.id, asyncio.Lock()):
                 count = await use.posted.likes_of(post_message(message))
                 view = posted.with_likes(message, self._match["notification"], count)
-                await interaction.edit_original_response(view=view)
+                # It counts all the same, and the next one draws the number that is so.
+                with suppress(*FAILURES):
+                    await interaction.edit_original_response(view=view)
 
         await use.interactions.update(interaction, work)
 

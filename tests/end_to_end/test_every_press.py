@@ -15,7 +15,7 @@ from bot.words.pages.panel import CUSTOM_ID as PANEL
 from bot.words.recordings import CUSTOM_ID as RECORDING
 from cogs.components import buttons, forms, library, posts, recordings, settings
 from cogs.components.items import Component
-from sandbox.discord.faults import FIRST_ANSWERS
+from sandbox.discord.faults import EDITS, FIRST_ANSWERS
 from tests.end_to_end.music import (
     choose,
     eventually,
@@ -180,6 +180,33 @@ async def test_a_first_answer_that_is_not_taken_leaves_no_traceback(world: World
     assert [choice.name for choice in await ada.type_track("Sla")] != []
     assert [line for line in world.bot.log_lines if "Traceback" in line or "Ignoring exception" in line] == []
     assert {code for _, code in refusals(world)} <= {10062, 40060, 10015}
+
+
+async def test_a_post_that_discord_does_not_remove_is_removed_by_the_next_press(world: World) -> None:
+    ada = world.person("ada")
+    await ada.imports("Sticky")
+    post = await noted(world, await post_again(ada, "Sticky"))
+    world.discord.refuse("DELETE", r"^/channels/\d+/messages/", 50083)
+    assert "Something went wrong on my side" in await private_word(await press(ada, post, "Remove"))
+    assert not post.deleted
+    await press(ada, post, "Remove")
+    await world.discord.state.changed.wait_for(lambda: post.deleted, 10, "removed post")
+    assert [line for line in world.bot.log_lines if "Traceback" in line] == []
+
+
+async def test_a_heart_that_cannot_be_drawn_counts_all_the_same(world: World) -> None:
+    ada = world.person("ada")
+    await ada.imports("Liked")
+    post = await noted(world, await post_again(ada, "Liked"))
+    fault = world.discord.garble("PATCH", EDITS, when="before")
+    call = await forge(
+        ada, post, next(str(one.custom_id) for one in post.buttons if str(one.custom_id).startswith("like:"))
+    )
+    await fault.used_up()
+    await eventually(lambda: world.rows("SELECT 1 FROM likes WHERE user_id = ?", ada.member.id))
+    assert [choice.name for choice in await ada.type_track("Liked")] != []
+    assert call.followups == []
+    assert [line for line in world.bot.log_lines if "Traceback" in line] == []
 
 
 async def test_what_is_for_one_alone_does_nothing_for_others(world: World) -> None:
