@@ -89,6 +89,9 @@ CONNECTIONS = 512
 MAX_HEADER_BYTES = 64 * 1024
 """How long a line of VidGo's headers may be; an answer that is refused for its header is an order that is lost."""
 
+MAX_HEADERS = 1000
+"""How many there may be, for the same reason."""
+
 RESERVED_SECONDS = 4.5
 """What work under way leaves of a shutdown's time to the connections that it needs."""
 
@@ -293,6 +296,7 @@ async def _open_vidgo(
                 cookie_jar=aiohttp.DummyCookieJar(),
                 max_line_size=MAX_HEADER_BYTES,
                 max_field_size=MAX_HEADER_BYTES,
+                max_headers=MAX_HEADERS,
                 trace_configs=[trace] if trace.on_request_start else [],
             )
         )

@@ -78,6 +78,15 @@ def _shorten(record: logging.LogRecord) -> bool:
     return True
 
 
+def _calm(record: logging.LogRecord) -> bool:
+    """Put choices that Discord did not take in one line: whoever types on wants those of the next letter."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, OSError | aiohttp.ClientError | discord.HTTPException | discord.RateLimited):
+        record.msg, record.args = "choices were not taken: %s: %s", (type(error).__name__, error)
+        record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+    return True
+
+
 def _is_own_fault(record: logging.LogRecord) -> bool:
     """Leave out what strangers send to the listener that is no HTTP: it is their fault, and may quote an address."""
     error = record.exc_info[1] if record.exc_info else None
@@ -101,6 +110,7 @@ def set_up_logging(settings: Settings) -> None:
     logging.getLogger("discord.client").addFilter(lambda record: "voice" not in str(record.msg))
     for name in ("discord.client", "discord.shard", "discord.gateway"):
         logging.getLogger(name).addFilter(_shorten)
+    logging.getLogger("discord.app_commands.tree").addFilter(_calm)
     # Below INFO discord.py writes out requests and gateway events, with every interaction's token; at INFO how it comes
     # and goes. aiosqlite writes out the values of each query.
     level = logging.getLevelNamesMapping()[settings.log_level]

@@ -31,7 +31,7 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, im
         """Add a song to the caller's library."""
 
         async def work() -> Answer:
-            songs = await self._use.songs.bring_in(interaction.user.id, interaction.guild_id, task_id.strip())
+            songs = await self._use.songs.bring_in(interaction.user.id, interaction.guild_id, task_id)
             return Answer(answers.imported([song.title for song in songs]))
 
         await self._use.interactions.reply(interaction, work)
@@ -109,7 +109,7 @@ class Music(commands.GroupCog, group_name="music", group_description=_("Make, im
         """Forget a song at once, or ask before everything is forgotten."""
 
         async def work() -> Answer:
-            if track is None:
+            if track is None or not clean(track, len(track)):  # not what shows nothing for the newest song
                 return Answer(answers.confirm_forgetting(), cards.forget_confirmation(interaction.user.id))
             return Answer(answers.song_forgotten(await self._use.library.forget_song(interaction.user.id, track)))
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 import discord
 from discord import app_commands
+from sqlalchemy.exc import SQLAlchemyError
 
+from bot.answers.asked import told
 from bot.gateway.client import Client
 from bot.words import cards
+
+log = logging.getLogger(__name__)
 
 Prompt = app_commands.Range[str, 1, 3000]
 Style = app_commands.Range[str, 1, 1000]
@@ -26,7 +32,11 @@ class TrackTransformer(app_commands.Transformer):
         self, interaction: discord.Interaction[Client], value: str, /
     ) -> list[app_commands.Choice[str]]:
         """Offer the caller's newest songs that contain what was typed; one indexed query, no network."""
-        songs = await interaction.client.use_cases.songs.choices(interaction.user.id, value, kind=self.kind)
+        try:
+            songs = await interaction.client.use_cases.songs.choices(interaction.user.id, value, kind=self.kind)
+        except SQLAlchemyError as error:
+            log.warning("nothing can be offered while somebody types: %s", told(error))
+            return []
         return [app_commands.Choice(name=cards.choice(song), value=cards.track_value(song)) for song in songs]
 
 

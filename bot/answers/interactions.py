@@ -172,8 +172,8 @@ class Interactions:
             answer = await work()
         except MemberError as error:
             text: Text | str = error.text
-        except FAILURES as error:
-            log.warning("interaction %s failed: %s", reference, explain(error))
+        except FAILURES as error:  # Discord's word, not a mistake of ours
+            log.warning("interaction %s: what was pressed for was not done: %s", reference, explain(error))
             text = errors.internal_error(reference)
         except Exception:
             log.exception("interaction %s failed", reference)

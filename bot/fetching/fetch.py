@@ -21,6 +21,7 @@ from yarl import URL
 from bot.fetching.addresses import is_public
 from bot.formats.fetched import IN_MEMORY_BYTES, Fetched, part_of
 from bot.formats.kinds import HEAD_BYTES, MediaKind, is_text, sniff
+from bot.vidgo.bodies import Unpacking, unpacking
 from bot.vidgo.reading import MAX_URL, percent_encoded
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Fetcher:
         limit = self._max_bytes if max_bytes is None else min(max_bytes, self._max_bytes)
         try:
             async with asyncio.timeout(self._total_timeout) as clock, self._open(url) as response:
-                return await _save(response, destination, limit, in_memory=in_memory)
+                return await _save(_Body(response), destination, limit, in_memory=in_memory)
         except TimeoutError:
             if not clock.expired():
                 raise
@@ -127,7 +128,8 @@ class Fetcher:
         """Tell whether the first bytes behind `url` may be those of a media file; the rest is not read."""
         try:
             async with asyncio.timeout(self._idle_timeout), self._open(url) as response:
-                _kind_of(response, await _head(response))
+                body = _Body(response)
+                body.kind_of(await body.head())
         except (FetchError, TimeoutError):
             return False
         return True
@@ -173,7 +175,7 @@ class Fetcher:
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=self._idle_timeout, sock_read=self._idle_timeout
                 ),
-                # Nothing is ever decompressed, so a compressed body stays as small as it came.
+                # Done here, where it has bounds, and by what came: servers compress though nobody asked them to.
                 auto_decompress=False,
                 read_bufsize=_BLOCK_BYTES,
                 headers={"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "coverbot"},
@@ -228,6 +230,75 @@ class _RefusedAddressError(OSError):
         super().__init__("refused address")
 
 
+class _Body:
+    """The body of an answer, in pieces; one that came compressed is unpacked no further than it is read."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self._encoding = response.headers.get("Content-Encoding", "")
+        self._packed: Unpacking | None = None
+        self.host = _name(response.url)
+
+    @property
+    def length(self) -> int | None:
+        """Return how many bytes there are, where that is known."""
+        return None if self._packed is not None else self._response.content_length
+
+    async def head(self) -> bytearray:
+        """Return the beginning, enough to tell what it is."""
+        head = await self._beginning()
+        if sniff(bytes(head)) is MediaKind.UNKNOWN:
+            self._packed = unpacking(bytes(head), self._encoding)
+            if self._packed is not None:
+                self._packed.feed(bytes(head))
+                head = await self._beginning()
+        return head
+
+    async def piece(self) -> bytes:
+        """Return the next bytes as they come in, b"" at the end."""
+        packed = self._packed
+        while packed is not None:
+            try:
+                piece = packed.read(_BLOCK_BYTES)
+            except ValueError:
+                raise FetchError(FetchProblem.NO_FILE, f"{self.host}: the body is compressed, and broken") from None
+            if piece:
+                return piece
+            came = await self._as_it_comes()
+            if not came:
+                if not packed.is_whole:
+                    raise FetchError(FetchProblem.NETWORK, f"{self.host}: the compressed body is cut off")
+                return b""
+            packed.feed(came)
+        return await self._as_it_comes()
+
+    def kind_of(self, head: bytearray) -> MediaKind:
+        """Tell what it is by its beginning, without repeating its words; raises FetchError for what is no media."""
+        beginning = bytes(head[:HEAD_BYTES])
+        kind = sniff(beginning)
+        if kind is not MediaKind.UNKNOWN:
+            return kind
+        if not beginning:
+            what = "the body is empty"
+        elif is_text(beginning):
+            what = "the body is a text, not a media file"
+        elif self._packed is None and self._encoding.lower() not in {"", "identity"}:
+            what = "the body is compressed"
+        else:
+            return kind
+        raise FetchError(FetchProblem.NO_FILE, f"{self.host}: {what}")
+
+    async def _beginning(self) -> bytearray:
+        head = bytearray()
+        while len(head) < HEAD_BYTES and (piece := await self.piece()):
+            head += piece
+        return head
+
+    async def _as_it_comes(self) -> bytes:
+        with _network_problems(self._response.url):
+            return await self._response.content.readany()
+
+
 class _PartFile:
     """A file that appears under its name only when it is whole."""
 
@@ -253,17 +324,16 @@ class _PartFile:
         self._path.unlink(missing_ok=True)
 
 
-async def _save(response: aiohttp.ClientResponse, destination: Path, limit: int, *, in_memory: bool) -> Fetched:
+async def _save(body: _Body, destination: Path, limit: int, *, in_memory: bool) -> Fetched:
     """Take the body for `destination` unless its first bytes show that it is no media file."""
-    host = _name(response.url)
-    too_large = FetchError(FetchProblem.TOO_LARGE, f"{host}: larger than {limit} bytes")
-    if (response.content_length or 0) > limit:
+    too_large = FetchError(FetchProblem.TOO_LARGE, f"{body.host}: larger than {limit} bytes")
+    if (body.length or 0) > limit:
         raise too_large
-    buffer = await _head(response)
-    kind = _kind_of(response, buffer)
-    if in_memory and response.content_length is not None and response.content_length <= IN_MEMORY_BYTES:
+    buffer = await body.head()
+    kind = body.kind_of(buffer)
+    if in_memory and body.length is not None and body.length <= IN_MEMORY_BYTES:
         pieces = [buffer]
-        while piece := await _piece(response):
+        while piece := await body.piece():
             if len(pieces[-1]) >= _PIECE_BYTES:
                 pieces.append(bytearray())
             pieces[-1] += piece
@@ -273,7 +343,7 @@ async def _save(response: aiohttp.ClientResponse, destination: Path, limit: int,
     part = _PartFile(destination)
     writing: asyncio.Task[None] | None = None
     try:
-        while received <= limit and (piece := await _piece(response)):
+        while received <= limit and (piece := await body.piece()):
             received += len(piece)
             buffer += piece
             if len(buffer) >= _BLOCK_BYTES:
@@ -298,12 +368,6 @@ def _seen(writing: asyncio.Task[None]) -> None:
     """Look at how a write ended that nobody waits for any more because the download has failed meanwhile."""
     if not writing.cancelled():
         writing.exception()
-
-
-async def _piece(response: aiohttp.ClientResponse) -> bytes:
-    """Return the next bytes of the body as they come in, b"" at its end."""
-    with _network_problems(response.url):
-        return await response.content.readany()
 
 
 def _check_status(response: aiohttp.ClientResponse) -> None:
@@ -340,31 +404,6 @@ def _broken(url: URL, error: Exception, number: int | None) -> FetchError:
     # Numbers below 1 are getaddrinfo's own, which os.strerror does not know.
     detail = f": {os.strerror(number)}" if number is not None and number > 0 else ""
     return FetchError(FetchProblem.NETWORK, f"{_name(url)}: {type(error).__name__}{detail}")
-
-
-async def _head(response: aiohttp.ClientResponse) -> bytearray:
-    """Return the beginning of a body, enough to tell what it is."""
-    head = bytearray()
-    while len(head) < HEAD_BYTES and (piece := await _piece(response)):
-        head += piece
-    return head
-
-
-def _kind_of(response: aiohttp.ClientResponse, body: bytearray) -> MediaKind:
-    """Tell what a body is by its beginning, without repeating its words; raises FetchError for what is no media."""
-    head = bytes(body[:HEAD_BYTES])
-    kind = sniff(head)
-    if kind is not MediaKind.UNKNOWN:
-        return kind
-    if not head:
-        what = "the body is empty"
-    elif is_text(head):
-        what = "the body is a text, not a media file"
-    elif response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        what = "the body is compressed"
-    else:
-        return kind
-    raise FetchError(FetchProblem.NO_FILE, f"{_name(response.url)}: {what}")
 
 
 def _name(url: URL) -> str:

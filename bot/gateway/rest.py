@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,12 +16,21 @@ LONGEST_WAIT_SECONDS = 30.0
 _BODILESS = ("DELETE", "POST", "PUT")
 """Methods to which Discord may answer without a body."""
 
-
-_FORMS = (
-    (re.compile(r"/messages(/(@original|\{message_id\}))?\Z|\A/webhooks/[^/]+/[^/]+\Z"), {"id", "channel_id"}),
-    (re.compile(r"/callback\Z"), {"interaction"}),
+_MESSAGE = {"id": str, "channel_id": str, "content": str, "type": int}
+_MESSAGES = ("/channels/{channel_id}/messages", "/webhooks/{webhook_id}/{webhook_token}")
+_ONE_MESSAGE = tuple(
+    f"{path}/{name}" for path in (_MESSAGES[0], f"{_MESSAGES[1]}/messages") for name in ("{message_id}", "@original")
 )
-"""What an answer has that is one object, by the path of what was asked: whatever else is JSON is somebody else's."""
+_LIST = ("GET", _MESSAGES[0])
+
+_NEEDED: dict[tuple[str, str], dict[str, type]] = {
+    **{("POST", path): _MESSAGE for path in _MESSAGES},
+    **{(method, path): _MESSAGE for method in ("GET", "PATCH") for path in _ONE_MESSAGE},
+    _LIST: _MESSAGE,
+    ("POST", "/users/@me/channels"): {"id": str},
+    ("POST", "/interactions/{webhook_id}/{webhook_token}/callback"): {"interaction": dict},
+}
+"""What discord.py reads of answers, beyond which it stumbles; Discord documents it for each."""
 
 
 class UnreadableError(aiohttp.ClientError):
@@ -79,7 +87,8 @@ def guard(http: HTTPClient) -> None:
         return await _readable(route, request(route, **options))
 
     http.request = guarded  # type: ignore[method-assign]  # discord.py makes its client itself
-    async_context.set(_Adapter())  # type: ignore[no-untyped-call]  # discord.py names no type for it
+    # The one that all tasks share: set in this one's context, another would be known only to those begun from here.
+    async_context.get().__class__ = _Adapter
 
 
 async def _readable(route: Any, answering: Awaitable[Any]) -> Any:
@@ -89,6 +98,18 @@ async def _readable(route: Any, answering: Awaitable[Any]) -> Any:
         raise UnreadableError(f"no answer of Discord's: {type(error).__name__}") from error
     if not isinstance(answer, dict | list) and (answer or route.method not in _BODILESS):
         raise UnreadableError("no answer of Discord's")
-    if isinstance(answer, dict) and any(form.search(route.path) and needed - answer.keys() for form, needed in _FORMS):
-        raise UnreadableError("no answer of Discord's")
+    needed = _NEEDED.get((route.method, route.path))
+    if needed is not None:
+        is_list = isinstance(answer, list) and (route.method, route.path) == _LIST
+        for one in answer if is_list else [answer]:
+            _check(one, needed)
     return answer
+
+
+def _check(answer: Any, needed: dict[str, type]) -> None:
+    if not isinstance(answer, dict):
+        raise UnreadableError("no answer of Discord's")
+    for key, kind in needed.items():
+        value = answer.get(key)
+        if not isinstance(value, kind) or (key.endswith("id") and not str(value).isdecimal()):
+            raise UnreadableError(f"no answer of Discord's: without {key!r}")

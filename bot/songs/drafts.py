@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from bot.vidgo import CoverArt
 from bot.words import cards
 from bot.words.sentences import errors
 from bot.words.sentences.errors import MemberError
+from bot.words.text import clean
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -25,7 +27,7 @@ from storage.schema import TaskStatus
 from storage.tasks import Task
 
 _LIMITS = {"prompt": PROMPT_LIMIT, "style": STYLE_LIMIT, "title": TITLE_LIMIT, "at": AT_LIMIT}
-_MINUTES = re.compile(r"(?:(\d{1,3}):)?(\d{1,4}(?:[.,]\d{1,3})?)", re.ASCII)
+_MOMENT = re.compile(r"(?:\d{1,4}|\d{1,3}:[0-5]?\d)(?:[.,]\d{1,3})?", re.ASCII)
 
 
 class Drafts:
@@ -47,6 +49,7 @@ class Drafts:
 
     async def order(self, requester: Requester, draft: Draft) -> Ordered:
         """Order what was typed; raises `MemberError`."""
+        draft = _visible(draft)
         _check(draft)
         if draft.making is Making.SONG:
             return await self._songs.generate(
@@ -172,6 +175,17 @@ def filled_in(draft: Draft, fields: Mapping[str, object]) -> Draft:
     return replace(draft, prompt=typed("prompt"), at=typed("at"))
 
 
+def _visible(draft: Draft) -> Draft:
+    """Return a draft in which what shows nothing is empty: spaces, and characters that nobody sees."""
+
+    def shown(words: str) -> str:
+        return words if clean(words, len(words)) else ""
+
+    return replace(
+        draft, prompt=shown(draft.prompt), style=shown(draft.style), title=shown(draft.title), at=shown(draft.at)
+    )
+
+
 def _check(draft: Draft) -> None:
     """Refuse what no form and no command would let through."""
     for name, limit in _LIMITS.items():
@@ -185,11 +199,13 @@ def _check(draft: Draft) -> None:
 
 def _seconds(typed: str) -> float | None:
     """Return the second that was typed, as `90`, `1:30` or nothing; raises `MemberError`."""
-    text = typed.strip()
+    text = unicodedata.normalize("NFKC", typed).strip()  # Japanese keyboards have digits and a colon of their own
     if not text:
         return None
-    found = _MINUTES.fullmatch(text)
-    seconds = 60 * float(found[1] or 0) + float(found[2].replace(",", ".")) if found is not None else 0.0
+    seconds = 0.0
+    if _MOMENT.fullmatch(text) is not None:
+        minutes, _, rest = text.rpartition(":")
+        seconds = 60 * float(minutes or 0) + float(rest.replace(",", "."))
     if not 1 <= seconds <= 3600:
         raise MemberError(errors.not_a_moment(text))
     return seconds

@@ -50,6 +50,9 @@ CHOICES = 25
 """Discord's limit of choices in an autocompletion."""
 
 _TRACK_LIMIT = 200
+_AROUND = " `'\"<>()[].,;"
+"""What may stand around an id, and is no part of one."""
+
 _VIDGO_ID = re.compile(r"[A-Za-z0-9_-]{6,200}")
 
 
@@ -85,7 +88,7 @@ class Songs:
         """
         # As titles are kept; and a lone surrogate, which JSON can carry, cannot be looked for.
         typed = clean(track or "", _TRACK_LIMIT)
-        if not (track or "").strip():
+        if not typed:
             newest = await self.choices(user_id, "")
             if not newest:
                 raise MemberError(errors.no_songs())
@@ -94,7 +97,7 @@ class Songs:
         position = int(number) if number.isdecimal() and len(number) < 4 else 0
         async with self._database.read() as snapshot:
             task = await rows.get(snapshot, task_id) if is_id(task_id) else None
-            task = task or await rows.by_vidgo_id(snapshot, typed)
+            task = task or await rows.by_vidgo_id(snapshot, _pasted(typed))
             if task is not None:
                 song = await library.find(snapshot, user_id, task.id, position)
                 if song is not None and kind in (None, song.kind):
@@ -110,10 +113,11 @@ class Songs:
             ]
         if named:
             return named[0]
-        if not _VIDGO_ID.fullmatch(typed) or is_id(typed):
+        pasted = _pasted(typed)
+        if not _VIDGO_ID.fullmatch(pasted) or is_id(pasted):
             raise MemberError(errors.unknown_track(typed))
         try:
-            return (await self.bring_in(user_id, None, typed))[0]
+            return (await self.bring_in(user_id, None, pasted))[0]
         except MemberError as error:
             if error.text.template == errors.unknown_task_id().template:
                 raise MemberError(errors.unknown_track(typed)) from None
@@ -124,6 +128,7 @@ class Songs:
 
         Raises `MemberError` where VidGo does not know the task, or it is not finished, failed or not music.
         """
+        vidgo_id = _pasted(vidgo_id)
         if not _VIDGO_ID.fullmatch(vidgo_id):
             raise MemberError(errors.unknown_task_id())
         async with self._database.read() as snapshot:
@@ -243,6 +248,11 @@ async def post_of(snapshot: Snapshot, user_id: int, message: PostMessage) -> tup
     if row.user_id != user_id and not (await servers.get(snapshot, row.guild_id)).covers_of_others:
         raise MemberError(errors.covers_of_others_off())
     return row, task
+
+
+def _pasted(text: str) -> str:
+    """Return an id without what comes along when it is copied from a message or a page."""
+    return clean(text, _TRACK_LIMIT).strip(_AROUND)
 
 
 def _imported(vidgo_id: str, title: str, *, now: float, user_id: int, guild_id: int | None) -> Task:

@@ -16,7 +16,7 @@ from bot.tasks.ending import Ending
 from bot.tasks.new import ANSWER_SECONDS
 from bot.tasks.schedule import LAGS, Schedule
 from bot.tasks.submission import CONFIRM_SECONDS, EXISTS, Submission
-from bot.vidgo import Busy, CoverArt, Report, Status, UnknownTask, VidGo, VidGoError
+from bot.vidgo import Busy, CoverArt, Nonsense, Report, Status, UnknownTask, VidGo, VidGoError
 from storage import notifications
 from storage import tasks as rows
 from storage.database import Database
@@ -157,6 +157,8 @@ class Reading:
     async def _read(self, task: Task, vidgo_id: str) -> None:
         try:
             report = await self._vidgo.detail(vidgo_id)
+            if report.task_id != vidgo_id:
+                await self._check_alias(task, report.task_id)
         except UnknownTask as error:
             await self._doubt(task, UNKNOWN, error.reason, BELIEF_SECONDS)
             return
@@ -173,6 +175,16 @@ class Reading:
             await self._ending.fail(task.id, "failed", report.error_message)
         else:
             await self._under_way(task, report)
+
+    async def _check_alias(self, task: Task, vidgo_id: str) -> None:
+        """Raise `Nonsense` where an answer is about another task of ours, as a cache's may be.
+
+        Any other id may be one more of the same task's: VidGo's documents show two kinds of them.
+        """
+        async with self._database.read() as snapshot:
+            other = await rows.by_vidgo_id(snapshot, vidgo_id)
+        if other is not None and other.id != task.id:
+            raise Nonsense(f"the answer is about {vidgo_id}, which is task {other.id}")
 
     async def _finished(self, task: Task, report: Report) -> None:
         for one in report.unusable:

@@ -28,7 +28,7 @@ from bot.vidgo.errors import (
     VersionRefused,
     VidGoError,
 )
-from bot.vidgo.reading import identifier, mapping, number, one_line, task_id_of, task_of
+from bot.vidgo.reading import identifier, levels_of, mapping, number, one_line, task_id_of, task_of
 
 _MAX_RETRY_AFTER = 86_400.0
 _MAX_SAID = 2_000
@@ -65,9 +65,11 @@ _VERSION = re.compile(
 )
 _TOO_FAST = re.compile(r"too (fast|many|frequent)|slow down|rate[ _]limit|frequency", re.IGNORECASE)
 _TRY_AGAIN = re.compile(
-    r"(?:in|after|wait)\s+(?:about\s+|another\s+)?([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*(s|secs?|seconds?|m|mins?|minutes?)\b",
+    r"(?:in|after|wait)\s+(?:about\s+|another\s+)?([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*"
+    r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)\b",
     re.IGNORECASE,
 )
+_SECONDS = {"ms": 0.001, "milli": 0.001, "m": 60.0, "h": 3600.0}
 
 
 class Question(enum.Enum):
@@ -97,7 +99,7 @@ class Answer:
     @property
     def envelope(self) -> dict[str, Any]:
         """Return the outer JSON object, empty if there is none."""
-        return mapping(self.body)
+        return next(iter(levels_of(self.body)), {})
 
     @property
     def task(self) -> dict[str, Any]:
@@ -175,7 +177,8 @@ class Answer:
         """Return the seconds VidGo asks to wait, from Retry-After or from the text."""
         seconds = _retry_after(self.retry_after, self.received_at)
         if seconds is None and (match := _TRY_AGAIN.search(self.said)):
-            seconds = float(match[1]) * (60 if match[2].lower().startswith("m") else 1)
+            unit = next((unit for unit in _SECONDS if match[2].lower().startswith(unit)), "")
+            seconds = float(match[1]) * _SECONDS.get(unit, 1.0)
         return None if seconds is None else min(max(seconds, 0.0), _MAX_RETRY_AFTER)
 
     @property
@@ -295,7 +298,7 @@ def _retry_after(header: str | None, now: float) -> float | None:
     """Return the seconds of a Retry-After header, given as a number or as an HTTP date."""
     if header is None:
         return None
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", header.strip()):
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", header.strip(), re.ASCII):
         return float(header)
     try:
         moment = email.utils.parsedate_to_datetime(header)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import time
@@ -15,9 +14,10 @@ import aiohttp
 from yarl import URL
 
 from bot.vidgo.answers import Answer, Question, refusal
+from bot.vidgo.bodies import json_of, unpacked
 from bot.vidgo.errors import AnswerLost, Busy, Duplicate, Nonsense, UnknownTask, VidGoError, Withheld
 from bot.vidgo.pace import MAX_PAUSE, OwnPace, Pace
-from bot.vidgo.reading import identifier, number, one_line, task_id_of
+from bot.vidgo.reading import identifier, levels_of, number, one_line, task_id_of
 from bot.vidgo.requests import SubmitRequest
 from bot.vidgo.results import Accepted, Report, Status, credits_of, report_of
 
@@ -164,8 +164,8 @@ class VidGo:
         answer = await self._ask("api/user/balance")
         if not answer.ok:
             raise self._note(refusal(answer, Question.BALANCE, [self._key]))
-        data = answer.envelope.get("data")
-        amount = number((data if isinstance(data, dict) else answer.envelope).get("credits_amount"))
+        named = (number(level.get("credits_amount")) for level in levels_of(answer.body))
+        amount = next((one for one in named if one is not None), None)
         if amount is None:
             raise Nonsense("the balance names no amount of credits", code=answer.http_status)
         return amount
@@ -200,12 +200,17 @@ class VidGo:
                 self._base / path,
                 json=json,
                 params=params,
-                headers={"Authorization": f"Bearer {self._key}", "Accept": "application/json"},
+                headers={
+                    "Authorization": f"Bearer {self._key}",
+                    "Accept": "application/json",
+                    "Accept-Encoding": "gzip, deflate",
+                },
                 timeout=self._timeout,
+                auto_decompress=False,  # what says that it is compressed need not be, and the reverse
                 allow_redirects=False,
                 raise_for_status=False,
             ) as response:
-                readable, body = _decode(await _read(response))
+                readable, body = _decode(await _read(response), response)
                 return Answer(
                     http_status=response.status,
                     body=body,
@@ -247,11 +252,13 @@ async def _read(response: aiohttp.ClientResponse) -> bytes | None:
     return bytes(body)
 
 
-def _decode(raw: bytes | None) -> tuple[bool, Any]:
+def _decode(raw: bytes | None, response: aiohttp.ClientResponse) -> tuple[bool, Any]:
     """Return whether a body is JSON, and its value."""
+    if raw is not None:
+        raw = unpacked(raw, response.headers.get("Content-Encoding", ""), MAX_BODY)
     if raw is None:
         return False, None
     try:
-        return True, json.loads(raw)
+        return True, json_of(raw, response.charset)
     except (ValueError, RecursionError):
         return False, None

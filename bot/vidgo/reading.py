@@ -22,6 +22,7 @@ _MAX_SHOWN_URL = 200
 _ASCII = "".join(chr(code) for code in range(0x21, 0x7F))
 _MAX_NESTED_JSON = 256 * 1024
 _MAX_RAW_REASON = 5_000
+_MOST_LEVELS = 4
 
 
 def storable(value: str, limit: int) -> str:
@@ -140,11 +141,23 @@ def mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def levels_of(body: object) -> list[dict[str, Any]]:
+    """Return the objects of an answer or callback that lie one in the other as ``data``, the outermost first."""
+    found: list[dict[str, Any]] = []
+    for _ in range(_MOST_LEVELS):
+        level = mapping(body)
+        if not level:
+            break
+        found.append(level)
+        body = level.get("data")
+    return found
+
+
 def task_of(body: object) -> dict[str, Any]:
-    """Return the task object of an answer or callback, wrapped in ``data`` or flat."""
-    outer = mapping(body)
-    inner = mapping(outer.get("data"))
-    return inner if {"task_id", "taskId", "status"} & inner.keys() else outer
+    """Return the task object of an answer or callback, wrapped in ``data`` (once or more) or flat."""
+    levels = levels_of(body)
+    wrapped = (level for level in levels[1:] if {"task_id", "taskId", "status"} & level.keys())
+    return next(wrapped, levels[0] if levels else {})
 
 
 def task_id_of(task: dict[str, Any]) -> str | None:

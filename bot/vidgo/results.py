@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
@@ -150,7 +150,7 @@ def parse_callback(body: object) -> Report:
 def report_of(task: dict[str, Any], task_id: str, secrets: Iterable[str] = ()) -> Report:
     """Read a task object, which need not name `task_id` itself; `secrets` are kept out of the error message."""
     raw_status = _raw_status(task)
-    entries = [_file(item) for item in _items(task.get("files"))]
+    entries = list(_apart(_file(item) for item in _items(task.get("files"))))
     word = raw_status.strip().lower().replace(" ", "_").replace("-", "_")
     return Report(
         task_id=task_id_of(task) or task_id,
@@ -189,6 +189,19 @@ def _items(value: object) -> list[Any]:
     return [] if value is None else [value]
 
 
+def _apart(entries: Iterable[ResultFile]) -> Iterator[ResultFile]:
+    """Yield the entries of a result, each address once: named again, it is no other version and no other picture."""
+    songs: set[str] = set()
+    pictures: set[str] = set()
+    for file in entries:
+        if file.audio_url is None:
+            yield replace(file, image_urls=tuple(url for url in file.image_urls if url not in pictures))
+            pictures.update(file.image_urls)
+        elif file.audio_url not in songs:
+            yield file
+            songs.add(file.audio_url)
+
+
 def _file(entry: object) -> ResultFile:
     entry = decoded(entry)
     if isinstance(entry, str) and "/" in entry:  # a word alone is no address, not even an unusable one
@@ -223,6 +236,17 @@ def _sorted_urls(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
         # A client of the music models met audio in these unnamed fields, so audio is the better guess.
         for url in _named(entry.get(key)):
             yield _kind(url, entry.get("file_type"), otherwise="audio"), url
+    yield from _unnamed(entry)
+
+
+def _unnamed(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what stands under other names where none of the known ones is there, if its suffix tells what it is."""
+    for kind, known in (("audio", _AUDIO_KEYS), ("image", _IMAGE_KEYS)):
+        if any(entry.get(key) for key in (*known, *_PLAIN_KEYS)):
+            continue
+        for key, value in islice(entry.items(), _MAX_ITEMS):
+            if "url" in key.lower() and isinstance(value, str) and http_url(value) and _kind(value, None, "") == kind:
+                yield kind, value
 
 
 def _picture_urls(value: object) -> Iterator[tuple[str, str]]:

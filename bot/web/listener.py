@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import logging
 import secrets
 import tempfile
@@ -26,6 +25,7 @@ from bot.settings import Settings
 from bot.tasks.ending import wanted_first
 from bot.tasks.reading import Reading
 from bot.vidgo import Nonsense, Report, Status, parse_callback, verify_signature
+from bot.vidgo.bodies import json_of
 from bot.web.connections import Connections
 from bot.web.figures import Exposition
 from storage import tasks as rows
@@ -124,7 +124,7 @@ class Listener:
         about(task_id)
         body = await _read(request)
         try:
-            report = parse_callback(json.loads(body))
+            report = parse_callback(json_of(body, request.charset))
         except (ValueError, RecursionError, Nonsense):
             return _answer(400, "not a VidGo result")
         if not self._signature_holds(request, report):
@@ -245,6 +245,8 @@ class _SentFile(web.FileResponse):
 
 async def _read(request: web.Request) -> bytes:
     """Return the body; raises the fitting 4xx for one that is too large, too slow or cut off."""
+    if (request.content_length or 0) > MAX_BODY:  # aiohttp waits for that much
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY, request.content_length or 0)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()

@@ -55,6 +55,7 @@ class Fault:
     scope: Scope = "user"
     lasting: bool = False
     text: re.Pattern[str] | None = None
+    body: str | None = None
     struck: list[tuple[str, str]] = field(default_factory=list)
     changed: Signal = field(default_factory=Signal, repr=False)
     until: float | None = None
@@ -166,9 +167,11 @@ class FaultPlan:
         fault = Fault("edge", method, re.compile(path_regex), times, status=status, code=code, seconds=retry_after)
         return self._plan(fault)
 
-    def garble(self, method: str, path_regex: str, times: int | None = 1, when: When = "after") -> Fault:
-        """Answer with a page of HTML and status 200, as something between does that means well."""
-        return self._plan(Fault("edge", method, re.compile(path_regex), times, when, status=200))
+    def garble(
+        self, method: str, path_regex: str, times: int | None = 1, when: When = "after", *, body: str | None = None
+    ) -> Fault:
+        """Answer with a page of HTML and status 200, as something between does that means well, or with other JSON."""
+        return self._plan(Fault("edge", method, re.compile(path_regex), times, when, status=200, body=body))
 
     def lose_answer(self, method: str, path_regex: str, times: int | None = 1, when: When = "after") -> Fault:
         """Close the connection without an answer."""

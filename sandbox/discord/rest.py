@@ -185,6 +185,8 @@ class Rest:
             if fault.kind == "lose":
                 return self._hang_up(record, request)
             record.status, body, extra = fault.answer()
+            if fault.body is not None:
+                return web.Response(body=fault.body.encode(), content_type="application/json")
             kept = {name: value for name, value in headers.items() if name.lower().startswith("x-ratelimit")}
             if isinstance(body, str):
                 return web.Response(text=body, status=record.status, headers=extra, content_type="text/html")

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
+from yarl import URL
 
+from bot.web.listener import BODY_SECONDS
 from sandbox.vidgo import CallbackFaults
 from tests.end_to_end.world import COVER, KEY, TOKEN, WEBHOOK_SECRET, eventually, open_world
 
@@ -368,6 +370,15 @@ async def test_ready_means_connected_to_discord(tmp_path: Path) -> None:
         assert (await world.get("/healthz"))[0] == 200
         world.discord.refuse_gateway(False)
         await wait_readyz(world, 200)
+
+
+async def test_a_body_over_the_limit_is_refused_before_it_comes(waiting: Waiting) -> None:
+    url = URL(waiting.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(f"POST {url.raw_path} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n{{".encode())
+    # Less than a body that is awaited may take.
+    assert (await asyncio.wait_for(reader.readline(), BODY_SECONDS - 5)).startswith(b"HTTP/1.1 413 ")
+    writer.close()
 
 
 async def test_metrics_can_be_read_by_prometheus_and_hold_no_secret(waiting: Waiting) -> None:

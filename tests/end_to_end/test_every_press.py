@@ -15,6 +15,7 @@ from bot.words.pages.panel import CUSTOM_ID as PANEL
 from bot.words.recordings import CUSTOM_ID as RECORDING
 from cogs.components import buttons, forms, library, posts, recordings, settings
 from cogs.components.items import Component
+from sandbox.discord.faults import EDITS, FIRST_ANSWERS
 from tests.end_to_end.music import (
     choose,
     eventually,
@@ -27,12 +28,13 @@ from tests.end_to_end.music import (
     press,
     private_word,
     redrawn,
+    refusals,
 )
 from tests.end_to_end.test_music_buttons import state
 from tests.end_to_end.world import COVER, SONG
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from sandbox.discord import Call, Message
     from tests.end_to_end.world import Person, World
@@ -151,6 +153,60 @@ class Theirs:
 
     message: Message
     begins: tuple[str, ...]
+
+
+@pytest.mark.parametrize("what", ["late", "answered", "lost", "a page", "other JSON"])
+async def test_a_first_answer_that_is_not_taken_leaves_no_traceback(world: World, what: str) -> None:
+    ada = world.person("ada")
+    await ada.imports("Slack Water")
+    page = await open_library(ada)
+
+    async def strike(typed: Callable[[], Awaitable[object]]) -> None:
+        fault = (
+            world.discord.refuse("POST", FIRST_ANSWERS, 10062 if what == "late" else 40060)
+            if what in ("late", "answered")
+            else world.discord.lose_answer("POST", FIRST_ANSWERS)
+            if what == "lost"
+            else world.discord.garble("POST", FIRST_ANSWERS, body=None if what == "a page" else "{}")
+        )
+        await typed()
+        await fault.used_up()
+
+    await strike(lambda: world.discord.start_autocomplete(ada.member, ada.channel, "cover", "track", "Sla"))
+    await strike(lambda: forge(ada, page, "of no version"))
+    await strike(lambda: forge(ada, page, f"style:{NOBODYS}"))
+    await strike(lambda: ada.use("music generate"))
+    # What is logged of it is there before a further answer: the world looks for tracebacks when it ends.
+    assert [choice.name for choice in await ada.type_track("Sla")] != []
+    assert [line for line in world.bot.log_lines if "Traceback" in line or "Ignoring exception" in line] == []
+    assert {code for _, code in refusals(world)} <= {10062, 40060, 10015}
+
+
+async def test_a_post_that_discord_does_not_remove_is_removed_by_the_next_press(world: World) -> None:
+    ada = world.person("ada")
+    await ada.imports("Sticky")
+    post = await noted(world, await post_again(ada, "Sticky"))
+    world.discord.refuse("DELETE", r"^/channels/\d+/messages/", 50083)
+    assert "Something went wrong on my side" in await private_word(await press(ada, post, "Remove"))
+    assert not post.deleted
+    await press(ada, post, "Remove")
+    await world.discord.state.changed.wait_for(lambda: post.deleted, 10, "removed post")
+    assert [line for line in world.bot.log_lines if "Traceback" in line] == []
+
+
+async def test_a_heart_that_cannot_be_drawn_counts_all_the_same(world: World) -> None:
+    ada = world.person("ada")
+    await ada.imports("Liked")
+    post = await noted(world, await post_again(ada, "Liked"))
+    fault = world.discord.garble("PATCH", EDITS, when="before")
+    call = await forge(
+        ada, post, next(str(one.custom_id) for one in post.buttons if str(one.custom_id).startswith("like:"))
+    )
+    await fault.used_up()
+    await eventually(lambda: world.rows("SELECT 1 FROM likes WHERE user_id = ?", ada.member.id))
+    assert [choice.name for choice in await ada.type_track("Liked")] != []
+    assert call.followups == []
+    assert [line for line in world.bot.log_lines if "Traceback" in line] == []
 
 
 async def test_what_is_for_one_alone_does_nothing_for_others(world: World) -> None:

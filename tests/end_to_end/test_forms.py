@@ -106,7 +106,7 @@ async def test_extend_opens_a_form_and_takes_minutes_and_seconds(world: World) -
     post = await post_again(ada, "Long Road")
     call = await press(ada, post, "Extend…")
     assert await open_form(ada, call) == {"prompt": None, "at": None}
-    sent = await fill_in(ada, call, prompt="and home again", at="1:10")
+    sent = await fill_in(ada, call, prompt="and home again", at="\uff11:1\uff10")  # as Japanese keyboards write it
     assert "extended" in (await ada.result(sent)).content
     assert orders(world, EXTEND)[-1].input["continue_at"] == 70
 
@@ -117,11 +117,12 @@ async def test_a_moment_that_is_none_comes_back_with_what_was_typed(world: World
     [choice] = await ada.type_track("Short Road")
     page = await post_again(ada, "Short Road")
     before = len(orders(world, EXTEND))
-    sent = await fill_in(ada, await forge(ada, page, f"lengthen:{choice.value}"), prompt="on and on", at="the end")
+    sent = await fill_in(ada, await forge(ada, page, f"lengthen:{choice.value}"), prompt="on and on", at="1:75")
     refused = await told(sent)
-    assert "“the end” is not a moment of a song" in refused.content
+    assert "“1:75” is not a moment of a song" in refused.content
     again = await press(ada, refused, CHANGE)
-    assert await open_form(ada, again) == {"prompt": "on and on", "at": "the end"}
+    assert await open_form(ada, again) == {"prompt": "on and on", "at": "1:75"}
+    again = await press(ada, await told(await fill_in(ada, again, at="the end")), CHANGE)
     assert len(orders(world, EXTEND)) == before
     assert "extended" in (await ada.result(await fill_in(ada, again, at=""))).content
 

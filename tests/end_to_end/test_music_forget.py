@@ -216,6 +216,14 @@ async def test_what_is_not_there_cannot_be_forgotten(world: World, track: str) -
 # Everything
 
 
+@pytest.mark.parametrize("track", [" ", "\u200b", "\u3000\u202e"], ids=ascii)
+async def test_what_shows_nothing_is_no_song_to_forget(world: World, track: str) -> None:
+    ada = world.person("ada")
+    await ada.imports("The Newest")
+    assert [button.label for button in (await forget(ada, track)).buttons] == ["Cancel", "Forget everything"]
+    assert len(await ada.type_track("The Newest")) == 1
+
+
 async def test_everything_about_a_member_goes_after_a_confirmation(world: World) -> None:
     ada = world.person("ada")
     bob = world.person("bob")

@@ -83,6 +83,30 @@ async def test_a_song_of_somebody_else_is_refused(polling: World) -> None:
     assert polling.submitted(song) == 0
 
 
+async def test_an_id_may_come_with_what_stood_around_it(polling: World) -> None:
+    ada = polling.person("ada")
+    for around in ("`{}`", "<{}>", ' "{}". ', "\u200b{}\u200b", "({}),\n"):
+        song = polling.vidgo.add_song(f"Song {around!a}", seconds=1, variants=1)
+        assert (
+            "is in your library"
+            in (await (await ada.use("music import", task_id=around.format(song.id))).reply()).content
+        )
+    assert "Covering" in (await (await ada.cover(f"`{song.id}`")).reply()).content
+
+
+@pytest.mark.parametrize("prompt", [" ", "\u200b", "\u202e\u3000\u2060"], ids=ascii)
+async def test_words_that_show_nothing_are_no_words(polling: World, prompt: str) -> None:
+    ada = polling.person("ada")
+    refused = await ada.refusal(await ada.use("music generate", prompt=prompt))
+    assert refused.startswith("Say what the song is about")
+    assert [
+        one for one in polling.vidgo.submissions if not one.input.get("prompt", "x").strip("\u200b\u202e\u2060 \u3000")
+    ] == []
+    await (await ada.use("music generate", prompt=f"rain {prompt}", style=prompt, title=prompt)).reply()
+    order = await polling.vidgo.wait_submission(lambda one: one.input.get("prompt") == f"rain {prompt}".strip())
+    assert not order.input["custom_mode"]
+
+
 @pytest.mark.parametrize(
     ("track", "words"),
     [

@@ -7,6 +7,7 @@ import errno
 import gzip
 import os
 import re
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -138,11 +139,46 @@ async def test_whether_a_file_is_there_is_told_by_its_beginning(folder: Path) ->
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
-async def test_a_compressed_bomb_is_never_unpacked(encoding: str, folder: Path) -> None:
+async def test_a_compressed_bomb_is_unpacked_as_far_as_the_limit(encoding: str, folder: Path) -> None:
     bomb = gzip.compress(SONG + bytes(1 << 26))
-    error = await refusal(saying(answer(bomb, f"Content-Encoding: {encoding}")), folder)
-    assert error.kind is FetchProblem.NO_FILE
-    assert "compressed" in error.reason
+    error = await refusal(saying(answer(bomb, f"Content-Encoding: {encoding}")), folder, limit=1 << 20)
+    assert error.kind is FetchProblem.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("packed", "header"),
+    [
+        (gzip.compress(FRAME * 5000), "Content-Encoding: gzip"),
+        (gzip.compress(FRAME * 5000), "Content-Type: audio/mpeg"),
+        (gzip.compress(FRAME) + gzip.compress(FRAME * 4999) + bytes(5), "Content-Encoding: x-gzip"),
+        (zlib.compress(FRAME * 5000), "Content-Encoding: deflate"),
+        (zlib.compress(FRAME * 5000)[2:-4], "Content-Encoding: deflate"),
+    ],
+)
+async def test_what_comes_compressed_though_nobody_asked_for_it_is_unpacked(
+    packed: bytes, header: str, folder: Path
+) -> None:
+    async with origin(saying(answer(packed, header))) as site, fetcher(max_bytes=1 << 24) as it:
+        assert await it.answers(site.url())
+        fetched = await it.fetch(site.url(), folder / "file", in_memory=True)
+    assert (fetched.kind, fetched.size) == (MediaKind.MP3, len(FRAME) * 5000)
+    assert fetched.path.read_bytes() == FRAME * 5000
+
+
+@pytest.mark.parametrize(
+    ("packed", "header", "kind"),
+    [
+        (gzip.compress(SONG)[:-9], "Content-Encoding: gzip", FetchProblem.NETWORK),
+        (gzip.compress(SONG)[:12] + b"rubbish", "Content-Encoding: gzip", FetchProblem.NO_FILE),
+        (gzip.compress(b"<html>no song</html>"), "Content-Encoding: gzip", FetchProblem.NO_FILE),
+        (gzip.compress(b""), "Content-Encoding: gzip", FetchProblem.NO_FILE),
+        (b"\x0b\x02\x80 what brotli might make \x03", "Content-Encoding: br", FetchProblem.NO_FILE),
+    ],
+)
+async def test_what_is_compressed_and_no_file_is_refused(
+    packed: bytes, header: str, kind: FetchProblem, folder: Path
+) -> None:
+    assert (await refusal(saying(answer(packed, header)), folder)).kind is kind
 
 
 async def test_a_wrong_claim_of_compression_changes_nothing(folder: Path) -> None:

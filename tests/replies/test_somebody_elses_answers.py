@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from discord.http import Route
 
 from bot.gateway import rest
 from sandbox.discord.faults import FOLLOW_UPS, POSTS
@@ -42,6 +43,55 @@ async def test_a_page_in_the_place_of_the_answer_to_a_post_is_a_lost_answer(tmp_
         assert fault.struck
         assert results(ada) == 1
         await room.pass_until(lambda: room.rows("SELECT 1 FROM notifications WHERE state = 'delivered'"))
+
+
+async def test_json_of_another_form_in_the_place_of_the_answer_to_a_post_is_a_lost_answer(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        faults = [room.discord.garble("POST", POSTS, body=body) for body in ("{}", '{"id": "5"}')]
+        await covered(room, ada)
+        assert not faults[1].struck  # the post was looked for, and found
+        await covered(room, ada)
+        assert all(fault.over for fault in faults)
+        await room.pass_until(lambda: len(room.rows("SELECT 1 FROM notifications WHERE state = 'delivered'")) == 2)
+        assert results(ada) == 2
+
+
+MESSAGE = {"id": "5", "channel_id": "6", "content": "", "type": 0}
+MESSAGES, FOLLOW_UP = "/channels/{channel_id}/messages", "/webhooks/{webhook_id}/{webhook_token}"
+
+
+@pytest.mark.parametrize("wrong", [{}, [], None, "ok", 5, [{}], {"id": 5}, {**MESSAGE, "id": "x"}, {"message": "ok"}])
+@pytest.mark.parametrize(
+    ("method", "path", "right"),
+    [
+        ("POST", MESSAGES, MESSAGE),
+        ("GET", MESSAGES, [MESSAGE]),
+        ("GET", f"{MESSAGES}/{{message_id}}", MESSAGE),
+        ("PATCH", f"{MESSAGES}/{{message_id}}", MESSAGE),
+        ("POST", FOLLOW_UP, MESSAGE),
+        ("GET", f"{FOLLOW_UP}/messages/{{message_id}}", MESSAGE),
+        ("PATCH", f"{FOLLOW_UP}/messages/@original", MESSAGE),
+        ("POST", "/users/@me/channels", {"id": "5"}),
+        ("POST", "/interactions/{webhook_id}/{webhook_token}/callback", {"interaction": {"id": "5", "type": 2}}),
+    ],
+)
+async def test_what_discord_py_would_stumble_over_is_no_answer(method: str, path: str, right: Any, wrong: Any) -> None:
+    answers = iter([right, wrong])
+
+    class Http:
+        async def request(self, _route: Route) -> Any:
+            return next(answers)
+
+    http: Any = Http()
+    rest.guard(http)
+    route = Route(method, path)
+    assert await http.request(route) == right
+    if wrong == [] and isinstance(right, list):
+        assert await http.request(route) == wrong
+        return
+    with pytest.raises(rest.UnreadableError):
+        await http.request(route)
 
 
 async def test_a_page_in_the_place_of_the_answer_to_a_private_sentence_is_a_lost_answer(tmp_path: Path) -> None:

@@ -203,3 +203,19 @@ async def test_files_that_never_come_are_a_failure_after_two_minutes_and_no_soon
         await room.pass_until(lambda: room.tasks("failed"))
         assert BELIEF_SECONDS <= believed_after(room) < BELIEF_SECONDS + 60
         assert "delivered no file" in (await ada.ending(call)).content
+
+
+# An answer about another task
+
+
+@pytest.mark.parametrize("status", ["finished", "failed"])
+async def test_what_is_said_of_another_task_of_ours_is_nothing_about_this_one(tmp_path: Path, status: str) -> None:
+    async with open_room(tmp_path) as room:
+        ada, _ = await an_order(room)
+        other = await room.person("eve").imports("Not Ada's", seconds=1, variants=1)
+        files = [{"audio_url": "https://cdn.example.net/not-adas.mp3"}] if status == "finished" else []
+        about_other = {"code": 200, "data": {"task_id": other.id, "status": status, "files": files}}
+        fault = room.vidgo.fault("detail", "status", status=200, body=about_other, times=3)
+        await room.pass_until(lambda: fault.struck == 3)
+        assert not room.tasks("failed")
+        await delivered(room, ada)

@@ -224,10 +224,13 @@ def test_a_duplicate_may_name_no_task(more: dict[str, Any]) -> None:
         ("12", "", 12.0), (" 1.5 ", "", 1.5), ("0", "", 0.0), ("999999999", "", 86_400.0),
         ("Thu, 01 Jan 1970 00:00:40 GMT", "", 40.0), ("Thu, 01 Jan 1970 00:00:40 -0000", "", 40.0),
         ("Thu, 01 Jan 1970 00:00:00 GMT", "", 0.0), ("Mon, 99 Jan 9999 00:00:00 GMT", "", None),
-        ("-5", "", None), ("soon", "", None), ("", "", None), ("\u0665", "", None), ("9" * 400, "", None),
+        ("-5", "", None), ("soon", "", None), ("", "", None), ("\u0665", "", None), ("9" * 400, "", 86_400.0),
+        ("1.23456789", "", 1.23456789), ("1e3", "", None), ("nan", "", None), ("inf", "", None), ("3, 5", "", None),
         (None, "slow down, try again in 7 seconds", 7.0), ("12", "try again in 7 seconds", 12.0),
         ("soon", "Try again in 7.5s.", 7.5), (None, "please wait 2 minutes", 120.0),
         (None, "retry after about 3 sec", 3.0), (None, "in 7 songs", None), (None, "", None),
+        (None, "try again in 500 ms", 0.5), (None, "come back in 2.5 hours", 9000.0), (None, "wait 1h", 3600.0),
+        (None, "wait 99999999 seconds", 86_400.0),
     ],
 )  # fmt: skip
 def test_the_wait_comes_from_the_header_or_the_text(header: str | None, message: str, wait: float | None) -> None:

@@ -7,6 +7,8 @@ import gzip
 import json
 import logging
 import traceback
+import zlib
+from typing import Any
 
 import aiohttp
 import pytest
@@ -262,6 +264,67 @@ async def test_a_session_that_raises_for_status_changes_nothing(service: Service
 
 async def test_a_compressed_bomb_is_not_unpacked(vidgo: VidGo, service: Service) -> None:
     service.say(gzip.compress(b" " * 50_000_000), Content_Encoding="gzip")
+    with pytest.raises(AnswerLost, match="unreadable"):
+        await submit(vidgo, COVER, CALLBACK)
+
+
+SONG_OF_CAFES: dict[str, Any] = {
+    "code": 200,
+    "data": {
+        "task_id": "COV0000000000001",
+        "status": "finished",
+        "files": [{"audio_url": "https://cdn.example.net/a.mp3", "title": "Café"}],
+    },
+}
+READABLE = json.dumps(SONG_OF_CAFES, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "title"),
+    [
+        (gzip.compress(READABLE.encode()), {"Content-Encoding": "gzip"}, "Café"),
+        (gzip.compress(READABLE.encode()), {}, "Café"),
+        (gzip.compress(gzip.compress(READABLE.encode())), {"Content-Encoding": "gzip"}, "Café"),
+        (gzip.compress(READABLE.encode()[:50]) + gzip.compress(READABLE.encode()[50:]) + bytes(9), {}, "Café"),
+        (zlib.compress(READABLE.encode()), {"Content-Encoding": "deflate"}, "Café"),
+        (zlib.compress(READABLE.encode())[2:-4], {"Content-Encoding": "deflate"}, "Café"),
+        *((READABLE.encode(), {"Content-Encoding": name}, "Café") for name in ("gzip", "deflate", "br", "zstd", "no")),
+        (READABLE.encode("utf-8-sig"), {}, "Café"),
+        (READABLE.encode("utf-16"), {}, "Café"),
+        (READABLE.encode("latin-1"), {"charset": "iso-8859-1"}, "Café"),
+        (READABLE.encode("latin-1"), {"charset": "no-such-thing"}, "Caf\ufffd"),
+        (READABLE.encode("latin-1"), {"charset": "undefined"}, "Caf\ufffd"),
+        (READABLE.encode("latin-1"), {}, "Caf\ufffd"),
+        (READABLE.encode().replace(b"\xa9", b""), {}, "Caf\ufffd"),
+        (READABLE.encode()[:-1] + b', "spent": ' + b"9" * 5000 + b"}", {}, "Café"),
+        (json.dumps({"code": 200, "data": SONG_OF_CAFES}).encode(), {}, "Café"),
+        (json.dumps({"code": 200, "data": {"data": SONG_OF_CAFES["data"]}}).encode(), {}, "Café"),
+    ],
+)
+async def test_an_answer_is_read_however_it_is_packed(
+    vidgo: VidGo, service: Service, body: bytes, headers: dict[str, str], title: str
+) -> None:
+    async def handler(_request: web.Request) -> web.Response:
+        return web.Response(
+            body=body,
+            headers={name: value for name, value in headers.items() if name != "charset"},
+            content_type="application/json",
+            charset=headers.get("charset"),
+        )
+
+    service.handler = handler
+    assert await submit(vidgo, SONG, None) == "COV0000000000001"
+    report = await vidgo.detail("COV0000000000001")
+    assert report.status is Status.FINISHED
+    assert [file.title for file in report.files] == [title]
+    assert service.seen[0][2]["Accept-Encoding"] == "gzip, deflate"
+
+
+@pytest.mark.parametrize("body", [gzip.compress(READABLE.encode())[:-9], b"\x1f\x8b\x08nothing that is packed"])
+async def test_a_packed_answer_that_is_cut_off_or_broken_is_no_answer(
+    vidgo: VidGo, service: Service, body: bytes
+) -> None:
+    service.say(body, Content_Encoding="gzip")
     with pytest.raises(AnswerLost, match="unreadable"):
         await submit(vidgo, COVER, CALLBACK)
 

@@ -73,6 +73,7 @@ def test_a_single_picture_is_one_picture(entry: object) -> None:
         {"image_url": "https://"}, {"image_url": "https://[::1"}, {"image_url": "https://h:99999/x.png"},
         {"image_url": "https://h h/a.png"}, {"image_url": "https://h/\n.png"}, {"image_url": "https://h/\ud800.png"},
         {"image_url": "https://h/" + "x" * MAX_URL}, {"video_url": "https://h/a.mp4"}, {"url": "https://h/a.mp4"},
+        {"page_url": "https://h/song/5"}, {"stream_url": "https://h/stream"}, {"mp3": "https://h/a.mp3"},
         {"title": "Harbour Lights", "text": "[Verse]"},
     ],
 )  # fmt: skip
@@ -156,7 +157,7 @@ def test_a_song_is_read_whole() -> None:
         "audio_id": "0b6f", "audio_url": MP3, "image_url": ONE, "title": "Harbour Lights", "tags": "folk",
         "duration": 182.4, "prompt": "",
     }  # fmt: skip
-    report = read(files=[entry, {**entry, "audio_id": "1c70", "duration": 175}])
+    report = read(files=[entry, {**entry, "audio_id": "1c70", "audio_url": f"{MP3}?2", "duration": 175}])
     assert report.files[0] == ResultFile(MP3, (ONE,), "Harbour Lights", "folk", 182.4, "0b6f")
     assert report.files[1].duration == 175.0
     assert report.has_audio
@@ -182,6 +183,37 @@ def test_a_song_is_read_whole() -> None:
 def test_audio_is_found_in_every_form(entry: object, audio: str) -> None:
     file = read(files=[entry]).files[0]
     assert (file.audio_url, file.image_urls) == (audio, ())
+
+
+@pytest.mark.parametrize(
+    ("entry", "audio", "images"),
+    [
+        ({"song_url": "https://h/a.mp3"}, "https://h/a.mp3", ()),
+        ({"mp3_url": "https://h/a.MP3?x", "coverUrl": "https://h/a.jpeg"}, "https://h/a.MP3?x", ("https://h/a.jpeg",)),
+        ({"stream_url": "https://h/s.mp3", "audio_url": "https://h/a.mp3"}, "https://h/a.mp3", ()),
+        ({"thumbnail_url": "https://h/t.png", "image_url": "https://h/a.png"}, None, ("https://h/a.png",)),
+    ],
+)
+def test_an_address_of_another_name_is_taken_where_no_known_name_is(
+    entry: dict[str, str], audio: str | None, images: tuple[str, ...]
+) -> None:
+    [file] = read(files=[entry]).files
+    assert (file.audio_url, file.image_urls) == (audio, images)
+
+
+def test_an_address_that_is_named_again_is_no_other_version() -> None:
+    song = {"audio_url": "https://h/a.mp3", "image_url": "https://h/a.png"}
+    other = {"audio_url": "https://h/b.mp3", "image_url": "https://h/a.png"}
+    assert [file.audio_url for file in read(files=[song, song, other, song]).files] == [
+        "https://h/a.mp3",
+        "https://h/b.mp3",
+    ]
+    assert read(files=[song, other]).files[1].image_urls == ("https://h/a.png",)
+    pictures_alone = [{"image_url": "https://h/a.png"}, {"image_url": ["https://h/a.png", "https://h/b.png"]}]
+    assert [file.image_urls for file in read(files=pictures_alone).files] == [
+        ("https://h/a.png",),
+        ("https://h/b.png",),
+    ]
 
 
 @pytest.mark.parametrize("files", [None, "", [], {}, 3, "null", [None]])
