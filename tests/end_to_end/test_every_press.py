@@ -186,7 +186,7 @@ async def test_a_post_that_discord_does_not_remove_is_removed_by_the_next_press(
     ada = world.person("ada")
     await ada.imports("Sticky")
     post = await noted(world, await post_again(ada, "Sticky"))
-    world.discord.refuse("DELETE", r"^/channels/\d+/messages/", 50083)
+    world.discord.refuse("DELETE", r"^/channels/\d+/messages/", 40333)
     assert "Something went wrong on my side" in await private_word(await press(ada, post, "Remove"))
     assert not post.deleted
     await press(ada, post, "Remove")
