@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import coverage
 import pytest
 
 REWRITTEN = (
@@ -19,6 +18,7 @@ REWRITTEN = (
 )
 pytest.register_assert_rewrite(*REWRITTEN)
 
+from tests.measured import unmeasured  # noqa: E402 (the same)
 from tests.nursery import shared  # noqa: E402 (what it imports has assertions too)
 from tests.postgresql import close_shared  # noqa: E402 (the same)
 
@@ -77,16 +77,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Measure no coverage where a test runs none of the program in this process, for it would double the time."""
+    """Measure no coverage where a test runs none of the program in this process."""
     del nextitem
-    measured = coverage.Coverage.current()
-    if measured is None or _runs_program(item):
+    if _runs_program(item):
         return (yield)
-    measured.stop()
-    try:
+    with unmeasured():
         return (yield)
-    finally:
-        measured.start()
 
 
 def _runs_program(item: pytest.Item) -> bool:
