@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import pkgutil
 import signal
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ REWRITTEN = (
 )
 pytest.register_assert_rewrite(*REWRITTEN)
 
-from tests.measured import unmeasured  # noqa: E402 (the same)
+from tests.measured import import_libraries, unmeasured  # noqa: E402 (the same)
 from tests.nursery import shared  # noqa: E402 (what it imports has assertions too)
 from tests.postgresql import close_shared  # noqa: E402 (the same)
 
@@ -47,7 +49,7 @@ LONG = (
 ELSEWHERE = ("faults", "hostile", "end_to_end", "play", "sandbox")
 """The directories whose tests run the program in processes of its own, where it is measured, but for a few files."""
 
-PROGRAM = ("bot.", "cogs.", "storage.")
+PROGRAM = ("bot", "cogs", "storage")
 
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would each program that a test starts.
@@ -58,15 +60,26 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_collection() -> Generator[None, object, object]:
     """Look for garbage neither while tests are collected nor, ever after, in what is there then: all of it stays.
 
-    Each look would cost a good part of a second, and each forked process the memory of what was looked at.
+    Each look would cost a good part of a second, and each forked process the memory of what was looked at. What tests
+    import is the program, which is measured, and much else.
     """
     gc.disable()
     try:
-        return (yield)
+        import_libraries()
+        _import_program()
+        with unmeasured():
+            return (yield)
     finally:
         gc.enable()
         gc.collect()
         gc.freeze()
+
+
+def _import_program() -> None:
+    for package in PROGRAM:
+        for module in pkgutil.walk_packages([str(TESTS.parent / package)], f"{package}."):
+            if not module.name.endswith(".__main__") and ".migrations." not in module.name:
+                import_module(module.name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -91,7 +104,7 @@ def _runs_program(item: pytest.Item) -> bool:
         return True
     assert isinstance(item, pytest.Function)
     named = (getattr(value, "__module__", None) or "" for value in vars(item.module).values())
-    return any(f"{module}.".startswith(PROGRAM) for module in named)
+    return any(module.partition(".")[0] in PROGRAM for module in named)
 
 
 @pytest.fixture(scope="module", autouse=True)
