@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import pkgutil
 import signal
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import coverage
 import pytest
 from hypothesis import settings
 
@@ -20,6 +21,7 @@ REWRITTEN = (
 )
 pytest.register_assert_rewrite(*REWRITTEN)
 
+from tests.measured import import_libraries, unmeasured  # noqa: E402 (the same)
 from tests.nursery import shared  # noqa: E402 (what it imports has assertions too)
 from tests.postgresql import close_shared  # noqa: E402 (the same)
 
@@ -48,7 +50,7 @@ LONG = (
 ELSEWHERE = ("faults", "hostile", "end_to_end", "play", "sandbox")
 """The directories whose tests run the program in processes of its own, where it is measured, but for a few files."""
 
-PROGRAM = ("bot.", "cogs.", "storage.")
+PROGRAM = ("bot", "cogs", "storage")
 
 
 # An example takes as long as the machine lets it.
@@ -63,15 +65,26 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_collection() -> Generator[None, object, object]:
     """Look for garbage neither while tests are collected nor, ever after, in what is there then: all of it stays.
 
-    Each look would cost a good part of a second, and each forked process the memory of what was looked at.
+    Each look would cost a good part of a second, and each forked process the memory of what was looked at. What tests
+    import is the program, which is measured, and much else.
     """
     gc.disable()
     try:
-        return (yield)
+        import_libraries()
+        _import_program()
+        with unmeasured():
+            return (yield)
     finally:
         gc.enable()
         gc.collect()
         gc.freeze()
+
+
+def _import_program() -> None:
+    for package in PROGRAM:
+        for module in pkgutil.walk_packages([str(TESTS.parent / package)], f"{package}."):
+            if not module.name.endswith(".__main__") and ".migrations." not in module.name:
+                import_module(module.name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -82,16 +95,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Measure no coverage where a test runs none of the program in this process, for it would double the time."""
+    """Measure no coverage where a test runs none of the program in this process."""
     del nextitem
-    measured = coverage.Coverage.current()
-    if measured is None or _runs_program(item):
+    if _runs_program(item):
         return (yield)
-    measured.stop()
-    try:
+    with unmeasured():
         return (yield)
-    finally:
-        measured.start()
 
 
 def _runs_program(item: pytest.Item) -> bool:
@@ -100,7 +109,7 @@ def _runs_program(item: pytest.Item) -> bool:
         return True
     assert isinstance(item, pytest.Function)
     named = (getattr(value, "__module__", None) or "" for value in vars(item.module).values())
-    return any(f"{module}.".startswith(PROGRAM) for module in named)
+    return any(module.partition(".")[0] in PROGRAM for module in named)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -22,12 +22,9 @@ from typing import Any
 import coverage
 
 from tests.killed import forget_coverage
+from tests.measured import import_libraries
 
 PRELOADED = (
-    "aiosqlite",
-    "alembic.command",
-    "alembic.runtime.migration",
-    "alembic.script",
     "bot.__main__",
     "bot.app",
     "bot.cli.backup",
@@ -35,7 +32,6 @@ PRELOADED = (
     "bot.cli.export",
     "bot.cli.setup",
     "bot.logs",
-    "sqlalchemy.dialects.sqlite.aiosqlite",
 )
 FAILED = 1
 
@@ -137,6 +133,7 @@ class _Nursery:
 
 
 if __name__ == "__main__":
+    import_libraries()
     for preloaded in PRELOADED:
         import_module(preloaded)
     asyncio.set_event_loop(None)

@@ -27,6 +27,9 @@ FONTS = "fonts-noto-color-emoji fonts-ipafont-gothic"
 """Debian's packages of fonts that have every letter of the pictures."""
 
 SMALL_QUALITY = "20"
+EFFORT = "6"
+"""How long is looked for a smaller file: the most, for pictures are drawn once and loaded often."""
+
 _MILLISECOND = Fraction(1, 1000)
 
 
@@ -85,7 +88,7 @@ def _written(pictures: Sequence[tuple[av.VideoFrame, float]], quality: str) -> b
         stream.width, stream.height = pictures[0][0].width, pictures[0][0].height
         stream.pix_fmt = "bgra"
         stream.time_base = stream.codec_context.time_base = _MILLISECOND
-        stream.options = {"lossless": "0", "quality": quality, "compression_level": "6"}
+        stream.options = {"lossless": "0", "quality": quality, "compression_level": EFFORT}
         at = 0.0
         for picture, seconds in pictures:
             picture.pts, picture.time_base = round(at * 1000), _MILLISECOND

@@ -1,5 +1,6 @@
 // Lays every screen out on one sheet, with the page's own modules; the page of `coverbot play` is open, with its style.
-// Returns what is wrong with the layout. Times stand still, so that a sheet says the same at each drawing.
+// Leaves `look`, which returns what is wrong with the layout. Times stand still, so that a sheet says the same at each
+// drawing.
 
 async ({ language, place, screens, width, now }) => {
   const at = (path) => import(new URL(path, document.baseURI).href);
@@ -54,34 +55,36 @@ async ({ language, place, screens, width, now }) => {
   await document.fonts.ready;
 
   // What holds whatever the fonts of a machine are.
-  const wrong = [];
-  for (const [number, section] of sections.entries()) {
-    const say = (what, element) => wrong.push(`${screens[number].name}: ${what}: ${(element.textContent || element.className).slice(0, 60)}`);
-    const edge = section.getBoundingClientRect();
-    const controls = [...section.querySelectorAll("button, select, input, textarea, a, audio")];
-    for (const element of section.querySelectorAll("*")) {
-      const box = element.getBoundingClientRect();
-      if (element.closest(".asked *")) continue;  // one line that ends where there is no more room
-      if (box.width && (box.right > edge.right + 1 || box.left < edge.left - 1)) say("runs out of the screen", element);
-      const cut = getComputedStyle(element).overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1;
-      if (cut && !element.matches(".asked") && !element.closest("pre, select, textarea, input")) say("is cut off", element);
-    }
-    for (const [place, one] of controls.entries()) {
-      const a = one.getBoundingClientRect();
-      if (one.tagName === "BUTTON" && a.width && a.height < 24) say("is too small to press", one);
-      for (const other of controls.slice(place + 1)) {
-        const b = other.getBoundingClientRect();
-        const overlap = Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
-        if (overlap && !one.contains(other)) say("lies over another", one);
+  globalThis.look = () => {
+    const wrong = [];
+    for (const [number, section] of sections.entries()) {
+      const say = (what, element) => wrong.push(`${screens[number].name}: ${what}: ${(element.textContent || element.className).slice(0, 60)}`);
+      const edge = section.getBoundingClientRect();
+      const controls = [...section.querySelectorAll("button, select, input, textarea, a, audio")];
+      for (const element of section.querySelectorAll("*")) {
+        const box = element.getBoundingClientRect();
+        if (element.closest(".asked *")) continue;  // one line that ends where there is no more room
+        if (box.width && (box.right > edge.right + 1 || box.left < edge.left - 1)) say("runs out of the screen", element);
+        const cut = getComputedStyle(element).overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1;
+        if (cut && !element.matches(".asked") && !element.closest("pre, select, textarea, input")) say("is cut off", element);
       }
+      for (const [place, one] of controls.entries()) {
+        const a = one.getBoundingClientRect();
+        if (one.tagName === "BUTTON" && a.width && a.height < 24) say("is too small to press", one);
+        for (const other of controls.slice(place + 1)) {
+          const b = other.getBoundingClientRect();
+          const overlap = Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
+          if (overlap && !one.contains(other)) say("lies over another", one);
+        }
+      }
+      for (const image of section.querySelectorAll("img")) {
+        if (!image.naturalWidth) say("does not load", image);
+        if (!image.alt.trim()) say("has no description", image);
+      }
+      for (const audio of section.querySelectorAll("audio")) if (!audio.duration) say("does not play", audio);
     }
-    for (const image of section.querySelectorAll("img")) {
-      if (!image.naturalWidth) say("does not load", image);
-      if (!image.alt.trim()) say("has no description", image);
-    }
-    for (const audio of section.querySelectorAll("audio")) if (!audio.duration) say("does not play", audio);
-  }
-  const top = sheet.getBoundingClientRect().top;
-  const boxes = sections.map((one) => one.getBoundingClientRect()).map((box) => [box.top - top, box.height]);
-  return { wrong, boxes };
+    const top = sheet.getBoundingClientRect().top;
+    const boxes = sections.map((one) => one.getBoundingClientRect()).map((box) => [box.top - top, box.height]);
+    return { wrong, boxes };
+  };
 }

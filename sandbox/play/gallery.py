@@ -16,7 +16,7 @@ from sandbox.play.server import PageServer
 from sandbox.play.stage import open_stage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from playwright.async_api import Browser, Page
 
@@ -67,11 +67,15 @@ lies over something else, has no name or no description, or is too pale to read.
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet that is drawn: what is `wrong` with its layout, and where each screen is, from its top downwards."""
+    """A sheet that is drawn."""
 
     page: Page
-    wrong: list[str]
-    boxes: list[tuple[float, float]]
+
+    async def turn(self, scheme: Scheme) -> list[str]:
+        """Show it in the light or in the dark, and return what is wrong with its layout."""
+        await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found = await self.page.evaluate("look()")
+        return [str(what) for what in found["wrong"]]
 
     async def heard(self) -> str:
         """Return what a screen reader says of it."""
@@ -80,17 +84,17 @@ class Sheet:
     async def picture(self, columns: int) -> bytes:
         """Photograph it, and lay the screens side by side."""
         whole = await self.page.locator("main").screenshot(animations="disabled")
-        boxes = [(top * SHARPNESS, height * SHARPNESS) for top, height in self.boxes]
+        found = await self.page.evaluate("look()")
+        boxes = [(top * SHARPNESS, height * SHARPNESS) for top, height in found["boxes"]]
         return small_webp(laid_out(whole, boxes, columns))
 
 
 @asynccontextmanager
-async def drawn(browser: Browser, address: str, tour: Tour, width: Width, scheme: Scheme) -> AsyncIterator[Sheet]:
+async def drawn(browser: Browser, address: str, tour: Tour, width: Width) -> AsyncIterator[Sheet]:
     """Draw a language's screens in a window; `address` is that of the page, from whose stage they are."""
     context = await browser.new_context(
         viewport={"width": width.window, "height": 900},
         device_scale_factor=SHARPNESS,
-        color_scheme=scheme,
         reduced_motion="reduce",
         locale=tour.language,
         timezone_id="UTC",
@@ -100,8 +104,8 @@ async def drawn(browser: Browser, address: str, tour: Tour, width: Width, scheme
         await page.goto(address)
         screens = [{"name": one.name, "kind": one.kind, "shown": still(one.shown)} for one in tour.screens]
         about = {"language": tour.language, "place": tour.place, "width": width.screen, "now": NOW}
-        result = await page.evaluate(DRAW, about | {"screens": screens})
-        yield Sheet(page, result["wrong"], [(top, height) for top, height in result["boxes"]])
+        await page.evaluate(DRAW, about | {"screens": screens})
+        yield Sheet(page)
     finally:
         await context.close()
 
@@ -124,18 +128,19 @@ def _still_time(found: re.Match[str]) -> str:
     return f"<t:{NOW - WAITED_SECONDS if is_past else NOW + RESETS_SECONDS}{found[2] or ''}>"
 
 
-async def draw(browser: Browser) -> dict[str, bytes]:
+async def draw(browser: Browser, languages: Sequence[str] = tuple(LANGUAGES)) -> dict[str, bytes]:
     """Let the real bot show every screen, and return the sheets and their words by the names of their files."""
     files: dict[str, bytes] = {}
     async with open_stage(SECONDS, **SETTINGS) as stage:
         server = PageServer(stage, 0)
         async with server.open():
             await stage.come_alive()
-            for tour in await gather(stage):
-                for width, scheme in product(WIDTHS, SCHEMES):
-                    async with drawn(browser, server.address, tour, width, scheme) as sheet:
+            for tour, width in product(await gather(stage, languages), WIDTHS):
+                async with drawn(browser, server.address, tour, width) as sheet:
+                    for scheme in SCHEMES:
+                        await sheet.turn(scheme)
                         files[f"{tour.language}-{width.name}-{scheme}.webp"] = await sheet.picture(width.columns)
-                        files[f"{tour.language}.yaml"] = f"{await sheet.heard()}\n".encode()
+                    files[f"{tour.language}.yaml"] = f"{await sheet.heard()}\n".encode()
     return files
 
 

@@ -17,10 +17,13 @@ from playwright.async_api import expect
 
 from sandbox.play import gallery
 from sandbox.play.film import Film, NoBrowserError, open_browser, webp
+from sandbox.play.screens import LANGUAGES
 from sandbox.play.server import PageServer
 from sandbox.play.stage import COVER, open_stage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from playwright.async_api import Browser, Locator, Page
 
     from sandbox.play.stage import Stage
@@ -160,7 +163,7 @@ async def _stills(page: Page, stage: Stage) -> None:
     (FOLDER / "shown.json").write_text(json.dumps(shown, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
-async def draw() -> dict[str, bytes]:
+async def draw(languages: Sequence[str] = tuple(LANGUAGES)) -> dict[str, bytes]:
     """Play a session with the real bot, write the pictures of it, and return the files of the gallery."""
     async with open_browser() as browser, open_stage(COVER_SECONDS) as stage:
         server = PageServer(stage, 0)
@@ -168,7 +171,7 @@ async def draw() -> dict[str, bytes]:
             stage.start()
             await _moving_picture(await _open(browser, server.address), stage)
             await _stills(await _open(browser, server.address, sharpness=SHARPNESS, height=2400), stage)
-        return await gallery.draw(browser)
+        return await gallery.draw(browser, languages)
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from sandbox.play import screens
-from sandbox.play.gallery import FOLDER, HEAD, PAGE, SCHEMES, SECONDS, WIDTHS, Width, drawn, page
+from sandbox.play.gallery import FOLDER, HEAD, PAGE, SCHEMES, SECONDS, WIDTHS, Sheet, Width, drawn, page
 from sandbox.play.server import PageServer
 from sandbox.play.stage import open_stage
 from tests.play.browser import needs_browser, violations
@@ -25,16 +25,12 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser
 
-    from sandbox.play.film import Scheme
     from sandbox.play.screens import Tour
 
 LARGEST = 4_000_000
 Tours = tuple[str, dict[str, "Tour"]]
 
-languages = pytest.mark.parametrize("language", screens.LANGUAGES)
-everywhere = pytest.mark.parametrize(
-    ("width", "scheme"), list(product(WIDTHS, SCHEMES)), ids=lambda one: getattr(one, "name", one)
-)
+EVERYWHERE = [pytest.param(pair, id="-".join((pair[0], pair[1].name))) for pair in product(screens.LANGUAGES, WIDTHS)]
 in_a_loop = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -49,6 +45,15 @@ async def toured() -> AsyncIterator[Tours]:
             assert stage.discord.violations == []
             assert stage.discord.refusals == []
             yield server.address, {tour.language: tour for tour in tours}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=EVERYWHERE)
+async def drawing(request: pytest.FixtureRequest, toured: Tours, browser: Browser) -> AsyncIterator[tuple[Tour, Sheet]]:
+    """Every screen of a language, laid out once for a width."""
+    language, width = request.param
+    address, tours = toured
+    async with drawn(browser, address, tours[language], width) as sheet:
+        yield tours[language], sheet
 
 
 def regions(heard: str) -> dict[str, list[str]]:
@@ -79,40 +84,33 @@ def test_the_page_shows_every_sheet_and_is_soon_loaded() -> None:
 
 @needs_browser
 @in_a_loop
-@languages
-async def test_each_screen_says_what_the_gallery_says(toured: Tours, browser: Browser, language: str) -> None:
-    address, tours = toured
-    async with drawn(browser, address, tours[language], WIDTHS[0], "light") as sheet:
-        heard = await sheet.heard()
-    now, then = regions(heard), regions((ROOT / FOLDER / f"{language}.yaml").read_text("utf-8"))
-    assert list(now) == list(then) == [screen.name for screen in tours[language].screens]
-    for name in now.keys() - halves(tours[language]):
+async def test_each_screen_says_what_the_gallery_says(drawing: tuple[Tour, Sheet]) -> None:
+    tour, sheet = drawing
+    now = regions(await sheet.heard())
+    then = regions((ROOT / FOLDER / f"{tour.language}.yaml").read_text("utf-8"))
+    assert list(now) == list(then) == [screen.name for screen in tour.screens]
+    for name in now.keys() - halves(tour):
         assert now[name] == then[name], f"{name}: look at what has changed; where it is meant: `make pictures`"
 
 
 @needs_browser
 @in_a_loop
-@everywhere
-async def test_nothing_is_cut_off_or_lies_over_another(
-    toured: Tours, browser: Browser, width: Width, scheme: Scheme
-) -> None:
-    address, tours = toured
-    wrong = []
-    for language, tour in tours.items():
-        async with drawn(browser, address, tour, width, scheme) as sheet:
-            wrong += [f"{language}: {what}" for what in sheet.wrong]
-            ground = await sheet.page.evaluate("getComputedStyle(document.querySelector('main')).backgroundColor")
-            assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 384) is (scheme == "dark")
-    assert wrong == []
+async def test_nothing_is_cut_off_or_lies_over_another(drawing: tuple[Tour, Sheet]) -> None:
+    _, sheet = drawing
+    for scheme in SCHEMES:
+        assert await sheet.turn(scheme) == [], scheme
+        ground = await sheet.page.evaluate("getComputedStyle(document.querySelector('main')).backgroundColor")
+        assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 384) is (scheme == "dark")
 
 
 @needs_browser
 @in_a_loop
-@pytest.mark.parametrize("scheme", SCHEMES)
-async def test_everything_has_a_name_and_can_be_read(toured: Tours, browser: Browser, scheme: Scheme) -> None:
+async def test_everything_has_a_name_and_can_be_read(toured: Tours, browser: Browser) -> None:
     address, tours = toured
-    async with drawn(browser, address, tours["en-US"], WIDTHS[0], scheme) as sheet:
-        assert await violations(sheet.page) == []
+    async with drawn(browser, address, tours["en-US"], WIDTHS[0]) as sheet:
+        for scheme in SCHEMES:
+            await sheet.turn(scheme)
+            assert await violations(sheet.page) == [], scheme
 
 
 @needs_browser
@@ -120,5 +118,5 @@ async def test_everything_has_a_name_and_can_be_read(toured: Tours, browser: Bro
 async def test_a_layout_that_is_broken_is_found(toured: Tours, browser: Browser) -> None:
     address, tours = toured
     narrow = Width("ruler", "a ruler", 120, 390, 1)
-    async with drawn(browser, address, tours["de"], narrow, "light") as sheet:
-        assert any("runs out of the screen" in what for what in sheet.wrong)
+    async with drawn(browser, address, tours["de"], narrow) as sheet:
+        assert any("runs out of the screen" in what for what in await sheet.turn("light"))
