@@ -21,7 +21,7 @@ REWRITTEN = (
 )
 pytest.register_assert_rewrite(*REWRITTEN)
 
-from tests.measured import import_libraries, unmeasured  # noqa: E402 (the same)
+from tests.measured import import_libraries, measure_once, unmeasured  # noqa: E402 (the same)
 from tests.nursery import shared  # noqa: E402 (what it imports has assertions too)
 from tests.postgresql import close_shared  # noqa: E402 (the same)
 
@@ -59,6 +59,12 @@ settings.load_profile("patient")
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would each program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart() -> None:
+    """Measure once, after pytest-cov has begun."""
+    measure_once()
 
 
 @pytest.hookimpl(wrapper=True)

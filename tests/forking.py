@@ -21,8 +21,7 @@ from typing import Any
 
 import coverage
 
-from tests.killed import forget_coverage
-from tests.measured import import_libraries
+from tests.measured import forget_coverage, import_libraries
 
 PRELOADED = (
     "bot.__main__",

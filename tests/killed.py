@@ -12,7 +12,7 @@ import warnings
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
-import coverage
+from tests.measured import forget_coverage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,13 +40,6 @@ def die_at_each_step(work: Callable[[], object], look: Callable[[], T]) -> list[
             return found
         assert os.WTERMSIG(status) == signal.SIGKILL
     raise AssertionError("there is always a next step")
-
-
-def forget_coverage() -> None:
-    """Measure nothing in this process any more and, above all, write nothing: it may be killed while it writes."""
-    if (measured := coverage.Coverage.current()) is not None:
-        measured.stop()
-        setattr(measured, "save", lambda: None)  # noqa: B010 (typed as a method); called at the process's end
 
 
 def _work(work: Callable[[], object], fatal: int) -> None:
