@@ -99,5 +99,9 @@ async def by_message(snapshot: Snapshot, message: PostMessage) -> Notification |
     if row is not None:
         return from_row(row)
     sent = None if message.notification_id is None else await get(snapshot, message.notification_id)
-    is_on_its_way = sent is not None and sent.state in (NotificationState.DUE, NotificationState.SENDING)
-    return sent if sent is not None and is_on_its_way and sent.message_id is None else None
+    if sent is None:
+        return None
+    # With several processes it may have been noted since the line above.
+    is_noted = sent.state is NotificationState.DELIVERED and sent.message_id == message.id
+    is_on_its_way = sent.state in (NotificationState.DUE, NotificationState.SENDING) and sent.message_id is None
+    return sent if is_noted or is_on_its_way else None
