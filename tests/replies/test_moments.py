@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import pytest
+from sqlalchemy import update
 
 from bot.answers import interactions
 from sandbox.discord.faults import EDITS, FIRST_ANSWERS, FOLLOW_UPS, POSTS
+from storage.schema import notifications
 from tests.end_to_end.world import SONG
 from tests.replies.test_posting import an_order, finish, forget_everything, posts, states
 from tests.tasks.room import open_room
@@ -116,6 +118,15 @@ async def test_the_acknowledgement_of_whoever_is_forgotten_meanwhile_promises_no
         assert call.replies[0].content == "**the sea** will not be posted. No credits were used."
         assert call.replies[0].buttons == []
         assert room.vidgo.submissions == []
+
+
+async def test_who_waits_for_what_no_interaction_reaches_any_more_is_forgotten_all_the_same(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await an_order(room, ada)
+        async with room.bot.parts.database.write() as transaction:  # as it is where a lost result comes after all
+            await transaction.execute(update(notifications).values(ack_message_id=None, interaction_token=None))
+        await forget_everything(room, ada)
 
 
 async def test_who_is_forgotten_reads_it_though_the_question_cannot_be_changed(tmp_path: Path) -> None:
