@@ -81,15 +81,20 @@ class Interactions:
         interaction: discord.Interaction,
         work: Callable[[Requester], Awaitable[Ordered]],
         draft: Draft | None = None,
+        *,
+        first: Callable[[Requester], Awaitable[None]] | None = None,
     ) -> None:
         """Answer a command publicly with what it has ordered, or privately with why it has not.
 
-        `draft` is what was typed; where nothing comes of it, it can be tried again or changed.
+        `draft` is what was typed, or `first` keeps it; where nothing comes of it, it can be tried again or changed.
         """
 
         async def decide(row: Notification) -> Ordered:
+            requester = Requester(row.user_id, row.guild_id, row.id, role_ids(interaction))
+            if first is not None:
+                await first(requester)
             await self.check_order(interaction)
-            return await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
+            return await work(requester)
 
         begun = await self._begin(interaction, decide, ephemeral=False, draft=draft)
         if begun is not None:
