@@ -180,6 +180,9 @@ class Interactions:
         except FAILURES as error:  # Discord's word, not a mistake of ours
             log.warning("interaction %s: what was pressed for was not done: %s", reference, explain(error))
             text = errors.internal_error(reference)
+        except SQLAlchemyError as error:
+            log.error("interaction %s failed: %s", reference, told(error))
+            text = errors.internal_error(reference)
         except Exception:
             log.exception("interaction %s failed", reference)
             text = errors.internal_error(reference)

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from bot.answers import interactions
 from sandbox.discord.faults import EDITS, FIRST_ANSWERS, FOLLOW_UPS, POSTS
 from storage.schema import notifications
+from storage.songs import likes
 from tests.end_to_end.world import SONG
 from tests.replies.test_posting import an_order, finish, forget_everything, posts, states
 from tests.tasks.room import open_room
@@ -196,6 +198,26 @@ async def test_a_press_of_whose_first_answer_nobody_ever_hears_is_told_to_have_d
         assert states(room) == ["waiting"]
         await room.discord.press(ada.member, call.replies[0], "Don't post")
         await room.until(lambda: "will not be posted" in call.replies[0].content)
+
+
+async def test_a_press_for_which_the_database_is_away_is_answered_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_given: object) -> None:
+        raise OperationalError("", None, OSError("the server is away"))
+
+    monkeypatch.setattr("tests.end_to_end.world._FORGOTTEN", ())  # the log may tell of it
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await an_order(room, ada)
+        finish(room)
+        await room.until(lambda: posts(ada))
+        monkeypatch.setattr(likes, "press", away)
+        pressed = await room.discord.press(ada.member, posts(ada)[0], "Like")
+        await room.until(lambda: private_words(pressed))
+        assert "Something went wrong on my side" in private_words(pressed)[0]
+        assert "failed: OperationalError: the server is away" in room.bot.log
+        assert "Traceback" not in room.bot.log
 
 
 # Tried again
