@@ -195,7 +195,9 @@ class Acknowledgements:
             log.info("acknowledgement of %s cannot be changed: %s", row.id, explain(error))
 
     async def _say_cancelled(self, webhook: discord.Webhook, notification_id: str, task: Task) -> None:
-        """Have the first answer to an interaction say that nothing comes of it."""
+        """Have the first answer to an interaction say that nothing comes of it, where there is a way to it."""
+        if webhook.token is None:
+            return
         text = cards.fitting(str(waiting.cancelled(task)))
         try:
             async with asyncio.timeout(SHOW_SECONDS):

@@ -81,15 +81,20 @@ class Interactions:
         interaction: discord.Interaction,
         work: Callable[[Requester], Awaitable[Ordered]],
         draft: Draft | None = None,
+        *,
+        first: Callable[[Requester], Awaitable[None]] | None = None,
     ) -> None:
         """Answer a command publicly with what it has ordered, or privately with why it has not.
 
-        `draft` is what was typed; where nothing comes of it, it can be tried again or changed.
+        `draft` is what was typed, or `first` keeps it; where nothing comes of it, it can be tried again or changed.
         """
 
         async def decide(row: Notification) -> Ordered:
+            requester = Requester(row.user_id, row.guild_id, row.id, role_ids(interaction))
+            if first is not None:
+                await first(requester)
             await self.check_order(interaction)
-            return await work(Requester(row.user_id, row.guild_id, row.id, role_ids(interaction)))
+            return await work(requester)
 
         begun = await self._begin(interaction, decide, ephemeral=False, draft=draft)
         if begun is not None:
@@ -174,6 +179,9 @@ class Interactions:
             text: Text | str = error.text
         except FAILURES as error:  # Discord's word, not a mistake of ours
             log.warning("interaction %s: what was pressed for was not done: %s", reference, explain(error))
+            text = errors.internal_error(reference)
+        except SQLAlchemyError as error:
+            log.error("interaction %s failed: %s", reference, told(error))
             text = errors.internal_error(reference)
         except Exception:
             log.exception("interaction %s failed", reference)

@@ -112,17 +112,23 @@ class Drafts:
             raise MemberError(errors.stale_button())
         return draft
 
-    async def order_changed(
+    async def keep_changed(
         self, requester: Requester, notification_id: str, making: Making, fields: Mapping[str, object]
-    ) -> Ordered:
-        """Order what nothing came of in other words, from the song that stands with it; raises `MemberError`."""
+    ) -> None:
+        """Keep other words for what nothing came of, with the song that stands there; raises `MemberError`."""
         async with self._database.read() as snapshot:
             row = await notifications.get(snapshot, notification_id)
         if row is None or row.user_id != requester.user_id or row.draft is None or row.draft.making is not making:
             raise MemberError(errors.stale_form())
-        draft = filled_in(replace(row.draft, used=False, again=""), fields)
-        await self._keep(requester, draft)
-        return await self.order(requester, draft)
+        await self._keep(requester, filled_in(replace(row.draft, used=False, again=""), fields))
+
+    async def order_kept(self, requester: Requester) -> Ordered:
+        """Order what was kept; raises `MemberError`."""
+        async with self._database.read() as snapshot:
+            row = await notifications.get(snapshot, requester.notification_id)
+        if row is None or row.draft is None:  # forgotten meanwhile
+            raise MemberError(errors.stale_form())
+        return await self.order(requester, row.draft)
 
     async def check_song(self, user_id: int, message: PostMessage, track: str) -> str:
         """Return the title of the song that a form is for; raises `MemberError` where its order would be refused."""

@@ -28,7 +28,7 @@ from bot.vidgo.errors import (
     VersionRefused,
     VidGoError,
 )
-from bot.vidgo.reading import identifier, levels_of, mapping, number, one_line, task_id_of, task_of
+from bot.vidgo.reading import identifier, mapping, number, one_line, task_id_of, task_of
 
 _MAX_RETRY_AFTER = 86_400.0
 _MAX_SAID = 2_000
@@ -99,7 +99,7 @@ class Answer:
     @property
     def envelope(self) -> dict[str, Any]:
         """Return the outer JSON object, empty if there is none."""
-        return next(iter(levels_of(self.body)), {})
+        return mapping(self.body)
 
     @property
     def task(self) -> dict[str, Any]:

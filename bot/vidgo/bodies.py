@@ -74,10 +74,11 @@ def unpacked(body: bytes, encoding: str, limit: int) -> bytes | None:
                 plain += piece
                 if len(plain) > limit:
                     return None
+            is_whole = packing.is_whole
         except ValueError:
-            return body if not body.startswith(_GZIP) else None
-        if not packing.is_whole:
-            return None
+            is_whole = False
+        if not is_whole:  # a short text can be the beginning of what is packed without a head, but for its end
+            return None if body.startswith(_GZIP) else body
         body, encoding = bytes(plain), ""
     return body
 

@@ -86,7 +86,9 @@ async def take_form(interaction: discord.Interaction[Client], match: re.Match[st
     if match["notification"] is not None and making is not Making.SONG:
         # Which song it is about stands with the order that came to nothing.
         await use.interactions.order(
-            interaction, lambda requester: use.drafts.order_changed(requester, match["notification"], making, fields)
+            interaction,
+            use.drafts.order_kept,
+            first=lambda requester: use.drafts.keep_changed(requester, match["notification"], making, fields),
         )
         return
     draft = filled_in(Draft(making, track=match["track"]), fields)

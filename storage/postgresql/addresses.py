@@ -64,8 +64,8 @@ def dsn(url: str) -> str:
 def show(url: str) -> str:
     """Return an address without its password, which may also stand in its query."""
     address = parse(url)
-    hosts = ((f"[{host}]" if ":" in host else host) + (f":{port}" if port else "") for host, port in address.hosts)
-    return f"{address.database} at {','.join(hosts) or 'the local server'}"
+    hosts = ",".join(map(_shown, address.hosts))
+    return f"{address.database} at {hosts or 'the local server'}"
 
 
 def can_be_host(name: str) -> bool:
@@ -78,9 +78,17 @@ def can_be_host(name: str) -> bool:
         return False
 
 
+def _shown(host: tuple[str, int | None]) -> str:
+    name, port = host
+    is_ipv6 = ":" in name and not name.startswith("/")
+    return (f"[{name}]" if is_ipv6 else name) + (f":{port}" if port else "")
+
+
 def _host(text: str) -> tuple[str, int | None]:
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]*))(?::([0-9]{1,5}))?", text)
-    port = None if match is None or match[3] is None else int(match[3])
+    if text.startswith("/"):  # a socket's folder, whose name may have colons: Google's do
+        return text, None
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]*))(?::([0-9]{0,5}))?", text)
+    port = int(match[3]) if match is not None and match[3] else None
     host = "" if match is None else match[1] or unquote(match[2])
     if not (host and (port is None or 0 < port < 1 << 16) and (host.startswith("/") or can_be_host(host))):
         raise ValueError

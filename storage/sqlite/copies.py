@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 from storage.archive.disk import link_or_copy
-from storage.database import DatabaseError
+from storage.database import DatabaseError, is_postgresql
 from storage.schema import HEAD
 from storage.sqlite.connection import BUSY_SECONDS
 from storage.sqlite.opening import (
@@ -157,7 +155,7 @@ def _behind(target: Path) -> Path:
 
 
 def _file_of(url: str) -> Path:
-    if make_url(url).get_backend_name() != "sqlite":
+    if is_postgresql(url):
         raise DatabaseError("only an SQLite database is one file; a server has tools of its own, such as pg_dump")
     return path_of(url)
 

@@ -13,7 +13,7 @@ from bot.answers.interactions import CROWD
 from sandbox.discord import model
 from sandbox.discord.faults import FIRST_ANSWERS
 from sandbox.discord.model import ANSWER_SECONDS
-from tests.end_to_end.music import fill_in, forge, press
+from tests.end_to_end.music import fill_in, forge
 from tests.end_to_end.world import SONG
 from tests.patience import patient
 from tests.tasks.room import open_room
@@ -328,17 +328,3 @@ async def test_a_press_or_form_that_fails_before_it_is_looked_at_is_answered(
             reply = await call.reply()
             assert (reply.ephemeral, "Something went wrong on my side" in reply.content) == (True, True)
         (tmp_path / "gone").rename(pictures)
-
-
-async def test_a_post_is_removed_where_the_bot_has_lost_the_channel(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        ada = room.person("ada")
-        await ada.imports("Sea", seconds=1, variants=1)
-        await (await ada.cover()).reply()
-        await room.pass_until(lambda: room.rows("SELECT 1 FROM notifications WHERE message_id IS NOT NULL"))
-        [post] = posts(ada)
-        closed = room.discord.refuse("DELETE", r"^/channels/\d+/messages/\d+$", 50001, times=None)
-        call = await press(ada, post, "Remove")
-        await room.until(lambda: post.deleted)
-        assert closed.struck
-        assert call.replies == []

@@ -209,6 +209,24 @@ async def test_what_is_refused_once_more_can_be_tried_once_more(world: World) ->
     assert "here is your song" in (await ada.result(await press(ada, refused, TRY))).content
 
 
+async def test_changed_words_are_kept_where_nothing_can_be_ordered_in_that_moment(world: World) -> None:
+    ada = world.person("ada")
+    await ada.imports("Sea", seconds=3, variants=1)
+    world.vidgo.fault("submit", "status", status=400, body=POLICY, model=EXTEND)
+    refused = await noted(world, await ada.failure(await ada.use("music extend", prompt="rude words")))
+    form = await press(ada, refused, CHANGE)
+    await form.acknowledged()
+    granted = ada.channel.bot_permissions
+    ada.channel.bot_permissions = granted - {"attach_files"}
+    missing = await told(await fill_in(ada, form, prompt="kind words", at="0:02"))
+    ada.channel.bot_permissions = granted
+    assert "Attach Files" in missing.content
+    assert [button.label for button in missing.buttons] == [TRY, CHANGE]
+    assert await open_form(ada, await press(ada, missing, CHANGE)) == {"prompt": "kind words", "at": "0:02"}
+    await ada.result(await press(ada, missing, TRY))
+    assert orders(world, EXTEND)[-1].input["prompt"] == "kind words"
+
+
 async def test_a_failed_cover_can_be_tried_again_and_has_no_words(world: World) -> None:
     ada = world.person("ada")
     song = await ada.imports("Paintless")

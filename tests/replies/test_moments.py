@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from bot.answers import interactions
 from sandbox.discord.faults import EDITS, FIRST_ANSWERS, FOLLOW_UPS, POSTS
+from storage.schema import notifications
+from storage.songs import likes
 from tests.end_to_end.world import SONG
 from tests.replies.test_posting import an_order, finish, forget_everything, posts, states
 from tests.tasks.room import open_room
@@ -83,10 +87,11 @@ async def test_a_post_in_a_channel_that_is_closed_by_now_is_removed_all_the_same
         finish(room)
         await room.until(lambda: states(room) == ["delivered"])
         [post] = posts(ada)
-        room.discord.refuse("DELETE", r"^/channels/", 50001)
+        closed = room.discord.refuse("DELETE", r"^/channels/", 50001)
         pressed = await room.discord.press(ada.member, post, "Remove")
         await room.until(lambda: post.deleted)
         await room.settle()
+        assert closed.over
         assert private_words(pressed) == []
 
 
@@ -116,6 +121,15 @@ async def test_the_acknowledgement_of_whoever_is_forgotten_meanwhile_promises_no
         assert call.replies[0].content == "**the sea** will not be posted. No credits were used."
         assert call.replies[0].buttons == []
         assert room.vidgo.submissions == []
+
+
+async def test_who_waits_for_what_no_interaction_reaches_any_more_is_forgotten_all_the_same(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await an_order(room, ada)
+        async with room.bot.parts.database.write() as transaction:  # as it is where a lost result comes after all
+            await transaction.execute(update(notifications).values(ack_message_id=None, interaction_token=None))
+        await forget_everything(room, ada)
 
 
 async def test_who_is_forgotten_reads_it_though_the_question_cannot_be_changed(tmp_path: Path) -> None:
@@ -186,25 +200,27 @@ async def test_a_press_of_whose_first_answer_nobody_ever_hears_is_told_to_have_d
         await room.until(lambda: "will not be posted" in call.replies[0].content)
 
 
-# Hearts, and what is tried again
+async def test_a_press_for_which_the_database_is_away_is_answered_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_given: object) -> None:
+        raise OperationalError("", None, OSError("the server is away"))
 
-
-async def test_a_heart_that_cannot_be_shown_counts_and_is_no_fault(tmp_path: Path) -> None:
+    monkeypatch.setattr("tests.end_to_end.world._FORGOTTEN", ())  # the log may tell of it
     async with open_room(tmp_path) as room:
         ada = room.person("ada")
         await an_order(room, ada)
         finish(room)
-        await room.until(lambda: states(room) == ["delivered"])
-        await room.settle()
-        [post] = posts(ada)
-        room.discord.refuse("PATCH", EDITS, 50001)
-        pressed = await room.discord.press(ada.member, post, "Like")
-        await room.until(lambda: room.rows("SELECT 1 FROM likes"))
-        await room.settle()
-        assert private_words(pressed) == []
-        bob = room.person("bob", ada.channel)
-        await room.discord.press(bob.member, post, "Like")
-        await room.until(lambda: "2" in [button.label for button in post.buttons])
+        await room.until(lambda: posts(ada))
+        monkeypatch.setattr(likes, "press", away)
+        pressed = await room.discord.press(ada.member, posts(ada)[0], "Like")
+        await room.until(lambda: private_words(pressed))
+        assert "Something went wrong on my side" in private_words(pressed)[0]
+        assert "failed: OperationalError: the server is away" in room.bot.log
+        assert "Traceback" not in room.bot.log
+
+
+# Tried again
 
 
 @pytest.mark.parametrize("answer", ["too late", "unheard of"])

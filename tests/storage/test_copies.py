@@ -181,9 +181,10 @@ async def test_a_backup_that_cannot_be_made_says_why_and_leaves_nothing(
         back_up(url_of(tmp_path / "foreign.db"), folder / "made.db", replace=False)
     assert list(folder.iterdir()) == []
     assert not (tmp_path / "other.db").exists()
-    server = "postgresql://coverbot@localhost/coverbot"
+    server, cluster = "postgresql://coverbot@localhost/coverbot", "postgresql://one:5432,two:5432/coverbot"
     for work in (
         lambda: back_up(server, folder / "made.db", replace=False),
+        lambda: back_up(cluster, folder / "made.db", replace=False),
         lambda: restore(path, server, suffix="then"),
     ):
         with pytest.raises(DatabaseError, match="pg_dump"):

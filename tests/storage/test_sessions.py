@@ -119,7 +119,10 @@ def test_an_address_is_shown_without_its_password(url: str) -> None:
         ("postgresql://bot:x@one.example:5432,two.example:5433/coverbot", "one.example:5432,two.example:5433"),
         ("postgresql://bot:x@%2Fvar%2Frun%2Fpostgresql/coverbot", "/var/run/postgresql"),
         ("postgresql:///coverbot?host=/var/run/postgresql&user=bot", "/var/run/postgresql"),
+        ("postgresql://bot:x@/coverbot?host=/cloudsql/project:europe:one", "/cloudsql/project:europe:one"),
+        ("postgresql://bot:x@%2Fcloudsql%2Fproject%3Aeurope%3Aone/coverbot", "/cloudsql/project:europe:one"),
         ("postgresql://bot@[::1]:5433/coverbot", "[::1]:5433"),
+        ("postgresql://bot@db.example:/coverbot", "db.example"),
         ("postgresql://bot@/coverbot", "the local server"),
     ],
 )

@@ -28,6 +28,8 @@ from bot.vidgo import (
     VidGo,
     VidGoError,
 )
+from bot.vidgo.bodies import unpacked
+from bot.vidgo.client import MAX_BODY
 from tests.vidgo.service import (
     ACCEPTED,
     CALLBACK,
@@ -322,6 +324,12 @@ async def test_an_answer_is_read_however_it_is_packed(
     assert report.status is Status.FINISHED
     assert [file.title for file in report.files] == [title]
     assert service.seen[0][2]["Accept-Encoding"] == "gzip, deflate"
+
+
+def test_a_text_that_only_says_that_it_is_packed_is_read_though_it_could_be_the_beginning_of_that() -> None:
+    text = b'{"code":200}'
+    assert zlib.decompressobj(-zlib.MAX_WBITS).decompress(text)
+    assert unpacked(text, "deflate", MAX_BODY) == text
 
 
 @pytest.mark.parametrize(
