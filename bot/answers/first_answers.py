@@ -11,7 +11,7 @@ from typing import Any
 
 import discord
 
-from bot.answers.private import QUIET
+from bot.answers.private import QUIET, turn_private
 from bot.refusals import FAILURES, UNREACHABLE, Refusal, explain, meaning_of
 from bot.songs.orders import Answer
 from bot.words import cards
@@ -34,7 +34,7 @@ class Sent:
 
     @property
     def has_arrived(self) -> bool:
-        """Return whether Discord has it. What is answered already is this one, whose own answer was lost."""
+        """Return whether Discord has it. What is put off already is so by this request, or by another process."""
         return self.refusal in (None, Refusal.ANSWERED)
 
 
@@ -54,7 +54,29 @@ async def say(interaction: discord.Interaction, name: str, answer: Answer, *, ep
                 ephemeral=ephemeral, allowed_mentions=QUIET, **_content(answer, stack)
             )
 
-    return await _insist(name, send)
+    sent = await _insist(name, send)
+    return await _see_said(interaction, name, answer, ephemeral=ephemeral) if sent.refusal is Refusal.ANSWERED else sent
+
+
+async def _see_said(interaction: discord.Interaction, name: str, answer: Answer, *, ephemeral: bool) -> Sent:
+    """See that what was said is what Discord has, as it has an answer already.
+
+    It may be this one, whose own answer was lost. Or another process that has the interaction too has put it off before
+    it learned that it comes second; then this one takes the place of "thinking…".
+    """
+    try:
+        async with asyncio.timeout(TRYING_SECONDS):
+            original = await interaction.original_response()
+            if original.flags.loading and ephemeral and not original.flags.ephemeral:
+                view = answer.view if isinstance(answer.view, discord.ui.View) else None
+                await turn_private(interaction, str(answer.text), view)
+            elif original.flags.loading:
+                await edit(interaction, answer)
+    except FAILURES as error:
+        log.info("interaction %s: its first answer cannot be seen: %s", name, explain(error))
+        meaning = meaning_of(error)
+        return Sent(Refusal.ANSWERED if meaning is Refusal.GONE else meaning)
+    return Sent(None, original.id)
 
 
 async def edit(interaction: discord.Interaction, answer: Answer) -> None:

@@ -286,6 +286,35 @@ async def test_who_stops_an_order_before_it_is_known_as_acknowledged_has_nothing
         assert room.vidgo.submissions == []
 
 
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.parametrize(
+    ("command", "options", "private", "words"),
+    [
+        ("cover", {}, False, "You have no songs here yet"),
+        ("music status", {}, True, "You are not waiting for anything a"),
+        ("music generate", {"prompt": "the sea"}, False, "Making **the sea**"),
+    ],
+)
+async def test_what_another_process_has_put_off_is_answered_all_the_same(
+    tmp_path: Path, command: str, options: dict[str, str], private: bool, words: str
+) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        mine = room.discord.hang("POST", FIRST_ANSWERS, seconds=2)
+        call = await ada.use(command, **options)
+        await mine.used_up()
+        # It has the interaction too, and learns from the database that it comes second when this is sent.
+        url = f"{room.discord.api_url}/interactions/{call.id}/{call.token}/callback"
+        async with room.http.post(url, json={"type": PUT_OFF, "data": {"flags": 64 if private else 0}}) as response:
+            assert response.status == 204
+        room.advance(2)
+        reply = await room.until(lambda: next((one for one in call.replies if words in one.content), None))
+        assert reply.ephemeral == (command != "music generate")
+        await room.settle()
+        assert len([one for one in call.replies if not one.deleted]) == 1
+        assert not asked(room)
+
+
 # Many at once
 
 
