@@ -45,8 +45,10 @@ async def defer(
     return await _insist(name, lambda: interaction.response.defer(ephemeral=ephemeral, thinking=thinking))
 
 
-async def say(interaction: discord.Interaction, name: str, answer: Answer, *, ephemeral: bool) -> Sent:
-    """Answer with what there is to say."""
+async def say(
+    interaction: discord.Interaction, name: str, answer: Answer, *, ephemeral: bool, is_recorded: bool = True
+) -> Sent:
+    """Answer with what there is to say; what is not recorded may be another process's to answer."""
 
     async def send() -> Any:
         with ExitStack() as stack:
@@ -55,7 +57,9 @@ async def say(interaction: discord.Interaction, name: str, answer: Answer, *, ep
             )
 
     sent = await _insist(name, send)
-    return await _see_said(interaction, name, answer, ephemeral=ephemeral) if sent.refusal is Refusal.ANSWERED else sent
+    if is_recorded and sent.refusal is Refusal.ANSWERED:
+        return await _see_said(interaction, name, answer, ephemeral=ephemeral)
+    return sent
 
 
 async def _see_said(interaction: discord.Interaction, name: str, answer: Answer, *, ephemeral: bool) -> Sent:

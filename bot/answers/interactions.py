@@ -294,7 +294,7 @@ class Interactions:
             return None
         except SQLAlchemyError as error:
             log.error("interaction %s cannot be written down: %s", row.id, told(error))
-            await first_answers.say(interaction, row.id, self._fault(row), ephemeral=True)
+            await first_answers.say(interaction, row.id, self._fault(row), ephemeral=True, is_recorded=False)
             return None
         finally:
             self._answered()

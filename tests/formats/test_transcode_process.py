@@ -27,6 +27,7 @@ from sandbox.music import compose_of_size, seconds_for_size
 from tests.media.origins import listing
 from tests.media.samples import picture, sound, stored
 from tests.nursery import other_children
+from tests.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LIMIT = 10 * 1024 * 1024
-PATIENCE = 30  # seconds; nothing here takes nearly as long
+PATIENCE = patient(30)  # seconds; nothing here takes nearly as long
 
 
 @pytest.fixture
@@ -82,7 +83,9 @@ async def children_are_there(count: int) -> None:
             await asyncio.sleep(0.01)
 
 
-def only_child() -> psutil.Process:
+async def only_child() -> psutil.Process:
+    """Return the one child; a pipe is open a moment before the child that reads it is there."""
+    await children_are_there(1)
     (child,) = other_children()
     return child
 
@@ -235,8 +238,9 @@ async def test_a_source_or_a_directory_that_is_not_there(folder: Path) -> None:
 
 async def test_a_cancelled_task_takes_its_child_and_its_file_along(pipe: Path, folder: Path) -> None:
     task = asyncio.create_task(fit_to(pipe, folder / "fitted", limit=LIMIT))
-    os.close(await opened(pipe))
-    child = only_child()
+    end = await opened(pipe)
+    child = await only_child()
+    os.close(end)
     assert [path.suffix for path in listing(folder)] == [PART_SUFFIX]
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -261,7 +265,7 @@ async def test_an_impatient_caller_gets_its_own_timeout(pipe: Path, folder: Path
 async def test_a_child_that_crashes_hurts_nobody(pipe: Path, folder: Path) -> None:
     task = asyncio.create_task(fit_to(pipe, folder / "fitted", limit=LIMIT))
     end = await opened(pipe)
-    only_child().send_signal(signal.SIGSEGV)
+    (await only_child()).send_signal(signal.SIGSEGV)
     with pytest.raises(DecodeError, match="killed: Segmentation fault"):
         await task
     os.close(end)
@@ -275,7 +279,7 @@ async def test_two_files_at_a_time(tmp_path: Path, folder: Path) -> None:
     tasks = [asyncio.create_task(fit_to(path, folder / path.name, limit=LIMIT)) for path in paths]
     ends = [await opened(path) for path in paths[:2]]
     assert len(ends) == CHILDREN
-    await children_are_there(CHILDREN)  # a pipe is open a moment before the child that reads it is there
+    await children_are_there(CHILDREN)
     with pytest.raises(OSError, match="No such device"):
         os.open(paths[2], os.O_WRONLY | os.O_NONBLOCK)
     for end, task in zip(ends, tasks, strict=False):
@@ -293,7 +297,7 @@ async def test_the_child_knows_none_of_the_bots_secrets(
     monkeypatch.setenv("DISCORD_TOKEN", "very-secret")
     task = asyncio.create_task(fit_to(pipe, folder / "fitted", limit=LIMIT))
     end = await opened(pipe)
-    child = only_child()
+    child = await only_child()
     assert "PYTHONPATH" in child.environ()
     assert "very-secret" not in str(child.environ())
     assert child.nice() >= 10

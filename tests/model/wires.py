@@ -293,6 +293,10 @@ class FakeInteraction:
         self._heard()
         return SimpleNamespace(message_id=self.original.id)
 
+    async def original_response(self) -> Any:
+        """Return what the first answer shows."""
+        return await self.fetch_message("@original")
+
     async def fetch_message(self, _name: object) -> Any:
         """Return what the first answer shows."""
         self.wire._trouble()
