@@ -85,9 +85,13 @@ async def children_are_there(count: int) -> None:
 
 async def only_child() -> psutil.Process:
     """Return the one child; a pipe is open a moment before the child that reads it is there."""
-    await children_are_there(1)
-    (child,) = other_children()
-    return child
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            # Seen twice: what is listed may be missed by one look, and be there in the next.
+            first, second = other_children(), other_children()
+            if len(first) == 1 and first == second:
+                return first[0]
+            await asyncio.sleep(0.01)
 
 
 def script(path: Path, text: str) -> str:
