@@ -205,6 +205,9 @@ async def test_a_heart_that_cannot_be_drawn_counts_all_the_same(world: World) ->
     await fault.used_up()
     await eventually(lambda: world.rows("SELECT 1 FROM likes WHERE user_id = ?", ada.member.id))
     assert [choice.name for choice in await ada.type_track("Liked")] != []
+    bob = world.person("bob", ada.channel)
+    await press(bob, post, "Like")
+    await ada.channel.wait_for(lambda one: one is post and "2" in [button.label for button in one.buttons])
     assert call.followups == []
     assert [line for line in world.bot.log_lines if "Traceback" in line] == []
 
