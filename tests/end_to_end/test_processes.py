@@ -110,7 +110,7 @@ async def test_a_server_is_greeted_once_and_its_settings_hold_at_once_in_both(pa
     for wanted, words in (("0", "**Mentions**: ✓ → ✗"), ("1", "**Mentions**: ✗ → ✓")):
         panel = await (await mia.use("coverbot settings")).reply()
         await (await pair.discord.press(mia.member, panel, f"settings:mentions:{wanted}")).settled(20)
-        await pair.discord.wait_until(lambda panel=panel, words=words: words in "\n".join(texts(panel.components)))
+        await pair.discord.wait_until(lambda: words in "\n".join(texts(panel.components)))  # noqa: B023 (at once)
     assert [row["after"] for row in await rows(pair, "SELECT after FROM changes ORDER BY id")] == ["✗", "✓"]
 
 
