@@ -23,8 +23,9 @@ async def show_help(interaction: discord.Interaction, client: Client) -> None:
     async def work() -> Answer:
         left = await use.limits.left(interaction.guild_id, interaction.user.id, role_ids(interaction))
         server = await use.servers.get(interaction.guild_id)
-        page = guide.page(client.mention, left, use.limits.starts_anew(), welcome=server.welcome)
-        return Answer("", cards.support_view(use.support_url), [page])
+        first = [guide.welcome(server.welcome)] if server.welcome else []
+        page = guide.page(client.mention, left, use.limits.starts_anew())
+        return Answer("", cards.support_view(use.support_url), [*first, page])
 
     await use.interactions.reply(interaction, work)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain
 
 import discord
@@ -130,22 +130,23 @@ class Onboarding:
         guild = self._client.get_guild(row.guild_id)
         if guild is None or guild.unavailable:
             return False  # it may be there in a moment
-        if await self._was_greeted(row):
+        if await self._was_greeted(guild, row):
             return True
         with speaking(guild.preferred_locale.value):
-            text = self._text(guild)
+            text = "\n".join(map(str, [owners.hello(), owners.first_steps(), *self._lacking(_seen_by_all(guild))]))
             for channel in _places(guild)[:TRIES]:
                 if await self._send(guild, channel, text, channel.name):
                     return True
         await self._tell_whoever_added(guild)
         return True
 
-    async def _was_greeted(self, row: Greeting) -> bool:
-        """Tell whether a greeting that may have been sent is there."""
+    async def _was_greeted(self, guild: discord.Guild, row: Greeting) -> bool:
+        """Tell whether a greeting that may have been sent is there; one person may have those of several servers."""
         if row.channel_id is None or row.sent_at is None:
             return False
         assert self._client.user is not None  # noqa: S101 (workers start after the login)
-        beginnings = letters.in_all_languages(owners.hello)
+        is_direct = guild.get_channel(row.channel_id) is None
+        beginnings = letters.in_all_languages(lambda: _direct_beginning(guild) if is_direct else owners.hello())
         try:
             channel = self._client.get_partial_messageable(row.channel_id)
             return await letters.was_sent(channel, self._client.user.id, beginnings, row.sent_at)
@@ -179,7 +180,9 @@ class Onboarding:
         async with self._database.read() as snapshot:
             locale = await alarms.locale_of(snapshot, person)
         with speaking(locale or guild.preferred_locale.value):
-            text = f"{self._text(guild)}\n{owners.nowhere(guild.name)}"
+            # Where it lacks nothing that everybody sees, it is the others that whoever manages the server hears of.
+            lacking = self._lacking(_seen_by_all(guild)) or self._lacking(guild.text_channels)
+            text = "\n".join(map(str, [_direct_beginning(guild), owners.first_steps(), *lacking]))
         try:
             channel = await self._client.create_dm(discord.Object(person))
         except FAILURES as error:
@@ -204,21 +207,16 @@ class Onboarding:
 
     # Words
 
-    def _text(self, guild: discord.Guild) -> str:
-        return "\n".join(map(str, [owners.hello(), owners.first_steps(), *self._lacking(guild)]))
-
-    def _lacking(self, guild: discord.Guild) -> list[Text]:
-        """Say what is missing in the channels that everybody sees: of others nobody need hear."""
+    def _lacking(self, channels: Sequence[discord.TextChannel]) -> list[Text]:
+        """Say what is missing in channels."""
         lacking: dict[tuple[str, ...], list[str]] = {}
-        for channel in guild.text_channels:
-            if not channel.permissions_for(guild.default_role).view_channel:
-                continue
-            if missing := self._missing(channel.permissions_for(guild.me)):
+        for channel in channels:
+            if missing := self._missing(channel.permissions_for(channel.guild.me)):
                 lacking.setdefault(missing, []).append(channel.mention)
         most = sorted(lacking.items(), key=lambda entry: -len(entry[1]))[:MOST_LINES]
         return [
-            owners.lacking(channels[:MOST_CHANNELS], len(channels[MOST_CHANNELS:]), list(names))
-            for names, channels in most
+            owners.lacking(mentions[:MOST_CHANNELS], len(mentions[MOST_CHANNELS:]), list(names))
+            for names, mentions in most
         ]
 
     def _missing(self, granted: discord.Permissions) -> tuple[str, ...]:
@@ -229,6 +227,15 @@ class Onboarding:
         elif "send_messages" in missing:
             missing = [name for name in missing if name not in _IMPLIED]
         return tuple(name.replace("_", " ").title() for name in missing)
+
+
+def _direct_beginning(guild: discord.Guild) -> str:
+    return f"{owners.hello()}\n{owners.nowhere(guild.name)}"
+
+
+def _seen_by_all(guild: discord.Guild) -> list[discord.TextChannel]:
+    """Return the channels that everybody sees: of others nobody need hear."""
+    return [one for one in guild.text_channels if one.permissions_for(guild.default_role).view_channel]
 
 
 def _places(guild: discord.Guild) -> list[discord.TextChannel]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
 
-from bot.servers.conditions import Conditions
+from bot.servers.conditions import Condition, Conditions
 from bot.servers.spending import Spending
 from bot.vidgo import KeyRefused, VidGo, VidGoError
 from bot.words.sentences import owners
@@ -37,6 +37,9 @@ COSTS_SECONDS = 60.0
 """How often it is looked whether the balance would tell now what orders have cost."""
 
 _BALANCE, _DISK, _COSTS, _CHANGES = "balance", "disk", "costs", "changes"
+
+_SEEN_BY_ORDERS = (AlarmKind.KEY, AlarmKind.VERSION)
+"""What a process writes down though another one leads, which may order nothing and would never see it."""
 
 
 class Watch:
@@ -80,8 +83,6 @@ class Watch:
         """Return what it is time to look at, and whether something is to be written down."""
         if self._leads is not self._database.leads:
             await self.take_over()
-        if not self._leads:
-            return []
         now = self._clock()
         # A clock that was set back makes nothing wait for longer.
         self._asked_at, self._looked_at = min(self._asked_at, now), min(self._looked_at, now)
@@ -91,8 +92,6 @@ class Watch:
 
     async def next_due(self, skip: Collection[str]) -> float | None:
         """Return when it is time for the next look."""
-        if not self._leads:
-            return None
         return min((at for item, at in self._planned().items() if item not in skip), default=None)
 
     async def do(self, item: str) -> None:
@@ -117,21 +116,26 @@ class Watch:
             await self._write()
 
     def _planned(self) -> dict[str, float]:
-        conditions = self._conditions
+        conditions, changed = self._conditions, self._changed()
+        planned = {_CHANGES: max(one.seen_at for one in changed.values())} if changed else {}
+        if not self._leads:
+            return planned
         if conditions.is_asked_for:
             pause = SOON_SECONDS
         elif conditions.is_silent:
             pause = SILENT_SECONDS
         else:
             pause = TROUBLED_SECONDS if conditions.is_troubled else BALANCE_SECONDS
-        planned = {
+        return planned | {
             _BALANCE: self._asked_at + pause,
             _DISK: self._looked_at + DISK_SECONDS,
             _COSTS: self._counted_at + COSTS_SECONDS,
         }
-        if conditions.changed:
-            planned[_CHANGES] = max(one.seen_at for one in conditions.changed.values())
-        return planned
+
+    def _changed(self) -> dict[AlarmKind, Condition]:
+        """Return what is to be written down by this process."""
+        changed = self._conditions.changed
+        return {kind: one for kind, one in changed.items() if self._leads or kind in _SEEN_BY_ORDERS}
 
     async def _ask_balance(self) -> None:
         was_calm = await self._spending.is_calm()
@@ -156,7 +160,7 @@ class Watch:
         return min(found, default=None)
 
     async def _write(self) -> None:
-        changed = dict(self._conditions.changed)
+        changed = self._changed()
         now = self._clock()
         try:
             async with self._database.write() as transaction:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from sandbox.discord.content import texts
+from sandbox.discord.permissions import MEMBER_PERMISSIONS
 from sandbox.ports import reserved_port
 from tests.end_to_end.process import Bot
 from tests.end_to_end.shell import rows
@@ -91,6 +93,25 @@ async def test_whatever_one_orders_another_is_called_back_for_and_it_is_posted_o
     assert all(post.attachments for post in posts)
     assert [pair.submitted(song) for song in songs] == [1] * len(songs)
     await eventually(lambda: holds_nothing(pair))
+
+
+async def test_a_server_is_greeted_once_and_its_settings_hold_at_once_in_both(pair: Pair) -> None:
+    quay = pair.discord.add_guild("Quay", channels=["lobby"])
+    [lobby] = quay.channels
+    greeting = await lobby.wait_for(lambda message: message.content.startswith("Hello! I make songs with VidGo"))
+
+    async def is_done() -> bool:
+        return [row["greet_at"] for row in await rows(pair, "SELECT greet_at FROM greetings")] == [None]
+
+    await eventually(is_done)
+    assert lobby.messages == [greeting]
+    mia = pair.person("mia")
+    mia.member.permissions = MEMBER_PERMISSIONS | {"manage_guild"}
+    for wanted, words in (("0", "**Mentions**: ✓ → ✗"), ("1", "**Mentions**: ✗ → ✓")):
+        panel = await (await mia.use("coverbot settings")).reply()
+        await (await pair.discord.press(mia.member, panel, f"settings:mentions:{wanted}")).settled(20)
+        await pair.discord.wait_until(lambda: words in "\n".join(texts(panel.components)))  # noqa: B023 (at once)
+    assert [row["after"] for row in await rows(pair, "SELECT after FROM changes ORDER BY id")] == ["✗", "✓"]
 
 
 async def test_what_a_process_was_doing_that_is_killed_the_other_ends(pair: Pair) -> None:

@@ -293,3 +293,31 @@ async def test_a_button_that_reaches_two_processes_does_its_work_once(tmp_path: 
         await post.channel.wait_for(lambda one: one is post and any(button.label == "1" for button in one.buttons), 20)
         found = await rows(world, "SELECT count(*) AS hearts FROM likes")
         assert found[0]["hearts"] == 1
+
+
+async def test_what_another_process_sees_of_key_and_version_the_one_that_leads_tells_the_owner(tmp_path: Path) -> None:
+    async with several(tmp_path, SHARD_COUNT="2", VIDGO_MUSIC_VERSION="V6") as world:
+        own = (world.guild.id >> 22) % 2
+        leader, other = world.bots
+        leader.settings["SHARD_IDS"], other.settings["SHARD_IDS"] = str(1 - own), str(own)
+        for bot in world.bots:
+            await bot.launch()
+            await bot.wait_log("connected to Discord as")
+        ada, owner = world.person("ada"), world.discord.state.direct(world.discord.state.owner)
+        await ada.ending(await ada.use("music generate", prompt="the sea"))
+        assert "refuses VIDGO_MUSIC_VERSION" in other.log
+        await owner.wait_for(lambda message: "VidGo refuses the model version" in message.content)
+        world.vidgo.revoke_key()
+        await ada.ending(await ada.use("music generate", prompt="the shore"))
+        await owner.wait_for(lambda message: "VidGo refuses this bot's key" in message.content)
+        world.vidgo.revoked = False
+        # A restart is what a new key or version needs, and shows to whoever has seen the old one that it is over.
+        await other.stop()
+        other.settings["VIDGO_MUSIC_VERSION"] = "V5"
+        lines = len(other.log_lines)
+        await other.launch()
+        await other.wait_log("connected to Discord as", after=lines)
+        await ada.result(await ada.use("music generate", prompt="the dunes"))
+        await owner.wait_for(lambda message: "VidGo takes the model version" in message.content)
+        await owner.wait_for(lambda message: "VidGo takes this bot's key again." in message.content)
+        assert len(owner.messages) == 4

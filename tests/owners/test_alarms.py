@@ -54,7 +54,11 @@ async def test_a_key_that_is_refused_is_told_at_the_start_and_once_over_restarts
     async with open_room(tmp_path, start=False) as room:
         room.vidgo.revoke_key()
         await room.bot.start()
-        assert await tells(room, "VidGo refuses this bot's key") < 60
+        assert await tells(room, "VidGo refuses this bot's key, first seen <t:") < 60
+        assert told(room)[0].endswith(
+            "so nothing can be ordered. Make a new key in VidGo's dashboard, put it into `VIDGO_API_KEY`, and "
+            "restart me."
+        )
         assert any("refuses VIDGO_API_KEY" in line for line in room.bot.log_lines)
         assert KEY not in told(room)[0]
         await room.bot.stop()
@@ -105,12 +109,16 @@ async def test_few_credits_are_told_and_that_there_are_enough_again(tmp_path: Pa
     async with open_room(tmp_path, start=False) as room:
         room.vidgo.credits = 60
         await room.bot.start()
-        await tells(room, "has 60 credits left, fewer than 100")
+        await tells(
+            room,
+            "This bot's VidGo account has 60 credits left, fewer than 100. Top it up before members are refused; "
+            "`CREDITS_WARNING` sets from when on I tell you.",
+        )
         assert "the VidGo account has 60 credits" in room.bot.log
         room.vidgo.credits = 50
         await pass_time(room, BALANCE_SECONDS)
         room.vidgo.credits = 500
-        assert await tells(room, "enough credits again: 500.") <= TROUBLED_SECONDS + 60
+        assert await tells(room, "This bot's VidGo account has enough credits again: 500.") <= TROUBLED_SECONDS + 60
         await pass_time(room, 2 * BALANCE_SECONDS)
         room.vidgo.credits = 20  # again, on the same day
         await pass_time(room, 6 * BALANCE_SECONDS)
@@ -126,14 +134,39 @@ async def test_no_credits_are_told_when_an_order_is_refused_and_that_there_are_m
         room.vidgo.credits = 2
         call = await ada.use("music generate", prompt="the sea")
         assert "has run out of credits" in (await ada.failure(call)).content
-        await tells(room, "too few credits left for orders: 2.")
+        await tells(
+            room,
+            "This bot's VidGo account has too few credits left for orders: 2. Top it up; I need no restart.",
+        )
         await room.bot.kill()
         await room.bot.start()
         await pass_time(room, 3 * BALANCE_SECONDS)
         assert len(told(room)) == 1
         room.vidgo.credits = 300
-        await tells(room, "has credits again: 300.")
+        await tells(room, "This bot's VidGo account has credits again: 300.")
         await pass_time(room, 2 * BALANCE_SECONDS)
+        assert len(told(room)) == 2
+
+
+async def test_no_credits_are_told_where_nobody_knows_how_many_there_are_and_that_orders_are_taken_again(
+    tmp_path: Path,
+) -> None:
+    async with open_room(tmp_path) as room:
+        await room.until(lambda: "credits" in room.bot.log, "the balance")
+        room.vidgo.fault("balance", "status", status=404, body={"message": "no Route matched"}, times=None)
+        room.vidgo.credits = 2
+        ada = room.person("ada")
+        await ada.failure(await ada.use("music generate", prompt="the sea"))
+        await tells(
+            room,
+            "VidGo refuses orders because this bot's account has too few credits. Top it up; I need no restart.",
+        )
+        await room.bot.stop()
+        await room.bot.start()
+        room.vidgo.credits = 300
+        await (await ada.use("music generate", prompt="the shore")).reply()
+        await tells(room, "VidGo takes orders again.")
+        await room.pass_until(lambda: room.tasks("finished"))
         assert len(told(room)) == 2
 
 
@@ -153,11 +186,12 @@ async def test_vidgo_out_of_reach_is_told_after_ten_minutes_and_when_it_answers(
     async with open_room(tmp_path) as room:
         await room.until(lambda: "credits" in room.bot.log, "the balance")
         room.vidgo.fault("balance", "lose_answer_before", times=None)
-        await tells(room, "no usable answer since", stride=60)
+        await tells(room, "VidGo has given me no usable answer since <t:", stride=60)
+        assert told(room)[0].endswith(":f>. I keep trying, and tell you when it answers again.")
         log = next(line for line in room.bot.log_lines if "VidGo has given no usable answer for" in line)
         assert SILENCE_SECONDS / 60 <= float(log.split()[-2]) <= (SILENCE_SECONDS + 2 * SILENT_SECONDS) / 60
         room.vidgo.clear_faults("balance")
-        await tells(room, "VidGo answers again.")
+        await tells(room, "VidGo answers again. It gave me no usable answer from <t:")
         assert len(told(room)) == 2
 
 
@@ -189,7 +223,11 @@ async def test_a_disk_that_is_nearly_full_is_told_and_that_it_has_room_again(
 
     monkeypatch.setattr(shutil, "disk_usage", usage)  # a disk of one's own needs a privileged user
     async with open_room(tmp_path) as room:
-        await tells(room, "nearly full: 499 MB are free")
+        await tells(
+            room,
+            "The disk that I keep my files on is nearly full: 499 MB are free. Make room, or lower "
+            "`ARCHIVE_MAX_BYTES`; when it is full I can take no orders.",
+        )
         free = FULL_BYTES + 1
         await pass_time(room, 600)
         free = ROOM_BYTES
@@ -207,14 +245,17 @@ async def test_results_that_are_given_up_are_told_together_and_when_all_have_com
             person = room.person(name)
             await (await person.use("music generate", prompt=f"the sea of {name}")).acknowledged()
         await room.pass_until(lambda: room.tasks("given_up") == 2, stride=60)
-        assert await tells(room, "given up on 2 results") <= GATHER_SECONDS + 60
+        words = (
+            "I have given up on 2 results for which VidGo may have charged. The log says why; the last of them is task "
+        )
+        assert await tells(room, words) <= GATHER_SECONDS + 60
         ids = [row["id"] for row in room.rows("SELECT id FROM tasks")]
         assert any(task in told(room)[0] for task in ids)
         await room.bot.stop()
         await room.bot.start()
         room.vidgo.release()
         await room.pass_until(lambda: room.tasks("finished") == 2)
-        await tells(room, "has come after all")
+        await tells(room, "What I had given up on has come after all.")
         assert len(told(room)) == 2
 
 
@@ -225,7 +266,7 @@ async def test_a_result_without_files_is_told_with_its_task(tmp_path: Path) -> N
         await room.pass_until(lambda: room.tasks("failed"))
         await tells(
             room,
-            f"given up on a result for which VidGo may have charged. The log says why: look for task "
+            f"I have given up on a result for which VidGo may have charged. The log says why: look for task "
             f"{room.task()['id']}.",
         )
 
@@ -308,7 +349,10 @@ async def test_a_version_that_vidgo_refuses_is_told_to_the_owner_and_is_no_fault
         refused = await room.until(lambda: next((one for one in call.replies if one.ephemeral), None))
         assert refused.content.startswith("VidGo does not take the model version that this bot asks for")
         assert refused.content.endswith("No credits were used.")
-        await tells(room, "VidGo refuses the model version that I ask for")
+        await tells(room, "VidGo refuses the model version that I ask for, first seen <t:")
+        assert told(room)[0].endswith(
+            "so songs cannot be ordered. Set another one in `VIDGO_MUSIC_VERSION`, and restart me."
+        )
         assert any("refuses VIDGO_MUSIC_VERSION" in line for line in room.bot.log_lines)
         # A cover has no version, and is no sign that it is taken.
         await ada.imports("Sea")

@@ -103,9 +103,30 @@ async def test_what_is_missing_is_said_of_channels_that_everybody_sees(tmp_path:
         channel, text = await greeted(room)
         lobby, songs, jam, board = guild.channels
         assert channel is lobby
-        assert f"In <#{lobby.id}> I lack **Attach Files**." in text
-        assert f"In <#{songs.id}>, <#{jam.id}> I lack **Embed Links**." in text
+        ids = {one["name"]: one["id"] for one in room.discord.commands.scope(None)}
+        generate, bring = f"</music generate:{ids['music']}>", f"</music import:{ids['music']}>"
+        assert text.splitlines() == [
+            "Hello! I make songs with VidGo, and covers of them.",
+            f"Begin with {generate}, or import a song with {bring}. Then </cover:{ids['cover']}> makes a cover of it.",
+            f"In <#{songs.id}>, <#{jam.id}> I lack **Embed Links**. Whoever manages the server can grant it.",
+            f"In <#{lobby.id}> I lack **Attach Files**. Whoever manages the server can grant it.",
+        ]
         assert str(board.id) not in text
+
+
+async def test_of_many_channels_that_lack_the_same_eight_are_named(tmp_path: Path) -> None:
+    def prepare(guild: Guild) -> None:
+        for channel in guild.channels[1:]:
+            channel.own_permissions = BOT_PERMISSIONS - {"attach_files"}
+
+    async with open_room(tmp_path) as room:
+        names = ["lobby", *(f"songs-{number}" for number in range(11))]
+        guild = room.discord.add_guild("Pier", channels=names, prepare=prepare)
+        _, text = await greeted(room)
+        named = ", ".join(f"<#{channel.id}>" for channel in guild.channels[1:9])
+        assert text.endswith(
+            f"In {named} and in 3 more channels I lack **Attach Files**. Whoever manages the server can grant it."
+        )
 
 
 async def test_a_channel_that_takes_nothing_is_passed_over(tmp_path: Path) -> None:
@@ -136,6 +157,32 @@ async def test_where_it_may_write_nowhere_whoever_brought_it_or_the_owner_is_tol
         assert channel.recipient is (ada.user if readable else room.discord.state.owner)
         assert "I may not write in any channel of **Pier**" in text
         assert f"In <#{guild.channels[0].id}> I lack **Send Messages**." in text
+
+
+async def test_whoever_brought_it_is_told_what_is_missing_where_nobody_else_sees_a_channel(tmp_path: Path) -> None:
+    def prepare(guild: Guild) -> None:
+        silenced(guild)
+        guild.channels[0].hidden = True
+
+    async with open_room(tmp_path) as room:
+        guild = room.discord.add_guild("Pier", channels=["board"], prepare=prepare)
+        _, text = await greeted(room)
+        assert f"In <#{guild.channels[0].id}> I lack **Send Messages**." in text
+
+
+async def test_who_was_told_of_one_server_is_told_of_another(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        room.discord.add_guild("Pier", channels=["lobby"], prepare=silenced)
+        await greeted(room)
+        direct = room.discord.state.direct(room.discord.state.owner)
+        lost = room.discord.refuse_at_edge("POST", rf"^/channels/{direct.id}/messages$", 503)
+        room.discord.add_guild("Quay", channels=["lobby"], prepare=silenced)
+        await room.pass_until(lambda: lost.struck)
+        await room.pass_until(lambda: not room.rows("SELECT 1 FROM greetings WHERE greet_at IS NOT NULL"))
+        assert [text.rpartition("channel of ")[2].partition(",")[0] for _, text in greetings(room)] == [
+            "**Pier**",
+            "**Quay**",
+        ]
 
 
 async def test_nobody_to_tell_costs_a_line(tmp_path: Path) -> None:

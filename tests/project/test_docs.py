@@ -211,7 +211,7 @@ async def test_every_button_is_documented_and_no_other(client: Client) -> None:
 
 
 async def test_help_says_what_each_command_and_button_of_members_does(client: Client) -> None:
-    told = guide.page(lambda name: f"/{name}", [], 0.0, welcome=None).description or ""
+    told = guide.page(lambda name: f"/{name}", [], 0.0).description or ""
     for command in client.tree.walk_commands():
         # Its own page, and what only managers see.
         if isinstance(command, app_commands.Command) and command.qualified_name.partition(" ")[0] not in HELP_ITSELF:

@@ -71,14 +71,19 @@ async def test_a_member_is_told_what_is_left_and_when_it_starts_anew(tmp_path: P
         assert await ada.refusal(await ada.use("cover", style="folk")) == await refused(ada, prompt="the dunes")
         await room.until(lambda: len(room.vidgo.submissions) == 3)
         await room.pass_until(lambda: room.tasks("finished") == 3)
+        song = await ada.imports("Another Song")
+        assert await ada.refusal(await ada.cover(song.id)) == (
+            f"Your limit of covers for today (1) is reached. It resets <t:{midnight}:R>, at "
+            f"<t:{midnight}:t>. No credits were used."
+        )
         # Others have limits of their own, and everybody has new ones on the next day.
         call = await room.person("bob").use("music generate", prompt="the shore")
         assert (await call.reply()).content.endswith("1 of 2 songs left today.")
-        await room.pass_until(lambda: room.tasks("finished") == 4)
+        await room.pass_until(lambda: room.tasks("finished") == 5)
         start_of_day(room)
         call = await ada.use("music generate", prompt="the moor")
         assert (await call.reply()).content.endswith("1 of 2 songs left today.")
-        await room.pass_until(lambda: room.tasks("finished") == 5)
+        await room.pass_until(lambda: room.tasks("finished") == 6)
 
 
 async def test_nobody_orders_what_is_not_allowed_and_a_server_has_a_limit_too(tmp_path: Path) -> None:
@@ -97,8 +102,10 @@ async def test_nobody_orders_what_is_not_allowed_and_a_server_has_a_limit_too(tm
         call = await ada.use("music generate", prompt="the sea")
         # Where the server's limit leaves less than the member's, it is the one that is told.
         assert (await call.reply()).content.endswith("All members of this server together: 0 of 1 orders left today.")
-        assert (await refused(bob, prompt="the shore")).startswith(
-            "This server's limit of orders for today (1) is reached."
+        midnight = int((room.now() // DAY + 1) * DAY)
+        assert await refused(bob, prompt="the shore") == (
+            f"This server's limit of orders for today (1) is reached. It resets <t:{midnight}:R>, at "
+            f"<t:{midnight}:t>. No credits were used."
         )
         assert counted(room, bob) == (0, 0, 0)
         page = await (await bob.use("help")).reply()
@@ -107,6 +114,19 @@ async def test_nobody_orders_what_is_not_allowed_and_a_server_has_a_limit_too(tm
         assert "As many songs" not in limits
         await room.pass_until(lambda: room.tasks("finished") == 2)
         assert len(room.vidgo.submissions) == 1
+
+
+async def test_a_server_in_which_nothing_may_be_ordered_says_so_and_promises_no_other_day(tmp_path: Path) -> None:
+    async with open_room(tmp_path, vidgo_seconds=BRIEF, DAILY_ORDERS_PER_SERVER="0") as room:
+        ada = room.person("ada")
+        assert await refused(ada, prompt="the sea") == (
+            "No songs may be made in this server at the moment. No credits were used."
+        )
+        page = await (await ada.use("help")).reply()
+        [limits] = [field["value"] for field in page.embeds[0]["fields"] if field["name"] == "Your limits"]
+        assert "All members of this server together: 0 of 0 orders left today." in limits
+        assert "reset" not in limits
+        assert room.vidgo.submissions == []
 
 
 async def test_joining_and_posting_again_cost_nothing(tmp_path: Path) -> None:
@@ -195,7 +215,10 @@ async def test_forgetting_is_no_way_around_the_limits_of_today(tmp_path: Path) -
         await room.discord.press(ada.member, question, "Forget everything")
         await room.until(lambda: "I have forgotten you" in question.content)
         midnight = int((room.now() // DAY + 1) * DAY)
-        assert f"is counted until <t:{midnight}:f>" in question.content
+        assert (
+            f"How much you ordered today is counted until <t:{midnight}:f>, because of the limits; then I forget that "
+            "too."
+        ) in question.content
         assert len(room.rows("SELECT 1 FROM usage WHERE user_id = ?", ada.member.id)) == 1
         assert "is reached" in await refused(ada, prompt="the moor")
         start_of_day(room)

@@ -75,9 +75,9 @@ def test_help_and_usage_fit(locale: str) -> None:
     rows = [Used(ID - number, MOST, MOST, MOST, MOST + 0.25) for number in range(100)]
     counted = usage.Usage(20_000, rows, rows, [MOST] * usage.DAYS, MOST)
     with speaking(locale):
-        pages = [guide.page(mention, left, 1e10, welcome="*" * 500), usage.page(counted)]
-        for page in pages:
-            check_message({"embeds": [page.to_dict()]}, ())
+        helped = [guide.welcome("*" * panel.WELCOME_LIMIT), guide.page(mention, left, 1e10)]
+        for pages in (helped, [usage.page(counted)]):
+            check_message({"embeds": [page.to_dict() for page in pages]}, ())
 
 
 def test_a_chart_has_a_column_for_each_day() -> None:

@@ -8,16 +8,19 @@ import discord
 
 from bot.words.cards import COLOUR
 from bot.words.sentences import labels, limits
-from bot.words.sentences.limits import NO_LIMIT, Left
+from bot.words.sentences.limits import Left
 from bot.words.text import Raw, Text, escape
-
-FIELD_LIMIT = 1024
 
 Mention = Callable[[str], str]
 """Names a command so that it can be pressed."""
 
 
-def page(mention: Mention, left: Sequence[Left], starts_anew: float, *, welcome: str | None) -> discord.Embed:
+def welcome(text: str) -> discord.Embed:
+    """Show what a server says to its members, above the page."""
+    return discord.Embed(title=str(Text("This server says")), description=escape(text), colour=COLOUR)
+
+
+def page(mention: Mention, left: Sequence[Left], starts_anew: float) -> discord.Embed:
     """Show all that a member has to know, with what is left to them today."""
     parts = [
         *_steps(mention),
@@ -30,8 +33,6 @@ def page(mention: Mention, left: Sequence[Left], starts_anew: float, *, welcome:
         *(f"**{label}** {text}" for label, text in _buttons()),
     ]
     embed = discord.Embed(title=str(Text("A cover in three steps")), description="\n".join(parts), colour=COLOUR)
-    if welcome:
-        embed.add_field(name=str(Text("This server says")), value=escape(welcome)[:FIELD_LIMIT], inline=False)
     embed.add_field(name=str(Text("Your limits")), value=_limits(left, starts_anew), inline=False)
     embed.add_field(name=str(Text("Privacy")), value=str(_privacy(mention)), inline=False)
     return embed
@@ -96,7 +97,8 @@ def _limits(left: Sequence[Left], starts_anew: float) -> str:
     lines = [str(limits.left(one)) for one in left]
     lines += [str(limits.left_in_server(one.in_server)) for one in left if one.in_server is not None]
     lines = list(dict.fromkeys(lines))  # the server's is said once
-    if any(one.limit != NO_LIMIT or one.in_server is not None for one in left):
+    # Where all that is limited is not allowed at all, there is nothing that a new day would bring.
+    if any(one.limit > 0 or (one.in_server is not None and one.in_server.limit > 0) for one in left):
         lines.append(str(Text("Limits reset {when}.", when=Raw(f"<t:{int(starts_anew)}:R>"))))
     lines.append(str(Text("A cover with a style counts as a song. What fails is given back.")))
     return "\n".join(lines)

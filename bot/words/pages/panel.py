@@ -12,6 +12,7 @@ from discord import ui
 from bot.words.cards import COLOUR
 from bot.words.sentences.limits import NO_LIMIT
 from bot.words.text import Raw, Text, _n, escape
+from storage.members.forget import NOBODY
 from storage.servers.settings import Change, RoleLimits, Server
 from storage.servers.usage import Kind
 
@@ -170,11 +171,15 @@ def _language(server: Server) -> Items:
 
 def _changes(changes: Sequence[Change]) -> str:
     lines = [
-        f"-# <t:{int(one.at)}:R> <@{one.user_id}> **{Text(_SETTINGS[one.setting])}**: {_cut(one, one.before)} → "
+        f"-# <t:{int(one.at)}:R> {_who(one)}**{Text(_SETTINGS[one.setting])}**: {_cut(one, one.before)} → "
         f"{_cut(one, one.after)}"
         for one in changes
     ]
     return "\n".join([str(Text("**Last changes**")), *(lines or [str(Text("nothing"))])])
+
+
+def _who(change: Change) -> str:
+    return "" if change.user_id == NOBODY else f"<@{change.user_id}> "  # whoever was forgotten has no name
 
 
 def _cut(change: Change, text: str) -> str:
