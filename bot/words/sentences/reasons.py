@@ -97,7 +97,7 @@ _WITHOUT = {
 _NO_REASON = re.compile(r"(error \d+ without a reason)?[\s.!?]*", re.ASCII)
 """Nothing, or what the client says in the place of nothing."""
 
-_NEVER_TAKEN = ("content", "credits", "duplicate", "invalid", "key", "source", "version")
+_NEVER_TAKEN = ("content", "credits", "duplicate", "invalid", "key", "missing", "source", "version")
 _SAY_IT = ("busy", "cancelled")
 """Ends whose own sentence says that no credits were used."""
 
