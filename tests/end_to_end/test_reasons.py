@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.end_to_end.music import PERFORM, open_library, perform, press, private_word
-from tests.end_to_end.world import SONG, open_world
+from tests.end_to_end.world import COVER, SONG, open_world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ async def an_order(person: Person, model: str) -> Call:
     if model == SONG:
         return await person.use("music generate", prompt="the sea", title="Sea")
     await person.imports("Sea")
-    return await perform(person, "jazz")
+    return await (person.cover() if model == COVER else perform(person, "jazz"))
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,26 @@ async def test_why_vidgo_could_not_make_it(polling: World, model: str, reason: s
     ada = polling.person("ada")
     polling.vidgo.set_failure(model, reason, times=1)
     assert (await ada.failure(await an_order(ada, model))).content == f"{words} {UNCHARGED}"
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [(COVER, "Sensitive words found"), (COVER, "The tags are too long"), (SONG, "The audio is too long")],
+)
+async def test_a_reason_about_what_an_order_does_not_have_is_quoted(polling: World, model: str, reason: str) -> None:
+    """A cover has no words that could be changed, and no song that is made of words has a recording."""
+    ada = polling.person("ada")
+    polling.vidgo.set_failure(model, reason, times=1)
+    told = await ada.failure(await an_order(ada, model))
+    assert told.content == f"VidGo could not make **Sea** and says: “{reason}”. {UNCHARGED}"
+
+
+async def test_a_refused_cover_says_nothing_of_words_to_change(polling: World) -> None:
+    ada = polling.person("ada")
+    error = {"code": 400, "error": {"message": "Sensitive words found", "type": MODERATION}}
+    polling.vidgo.fault("submit", "status", status=400, body=error, model=COVER)
+    told = await ada.failure(await an_order(ada, COVER))
+    assert told.content == f"VidGo did not accept the order for **Sea** and says: “Sensitive words found”. {UNUSED}"
 
 
 # Songs that are brought in

@@ -108,12 +108,7 @@ NO_FILES = (
     "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a refund."
 )
 
-KNOWN_REASONS = {template for template, file in templates().items() if file == "reasons" and ": it" in template} | {
-    "VidGo did not make **{title}**: the words name an artist, which it does not allow. Describe the music instead.",
-    "VidGo did not make **{title}**: its rules do not allow some of the words. Change them and try again.",
-    "VidGo did not make **{title}**: the title is too long for it. Choose a shorter one.",
-    "VidGo did not make **{title}**: the recording is too long for it.",
-    "VidGo did not make **{title}**: the words are too long for it. Shorten them and try again.",
+KNOWN_REASONS = {template for template in templates() if template.startswith("VidGo did not make **{title}**: ")} | {
     "Something went wrong at VidGo while it made **{title}**. Try again later.",
 }
 """VidGo's reasons in the bot's own words."""
