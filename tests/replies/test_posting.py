@@ -8,14 +8,15 @@ import pytest
 
 from bot.answers import interactions
 from sandbox.discord.faults import EDITS, FOLLOW_UPS, POSTS, When
-from tests.end_to_end.music import forge, open_library, press
-from tests.end_to_end.world import SONG, Person
+from tests.end_to_end.music import forge
+from tests.end_to_end.world import SONG
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.discord import Call, Message
+    from tests.end_to_end.world import Person
     from tests.tasks.room import Room
 
 
@@ -149,27 +150,6 @@ async def test_a_locked_thread_of_somebody_who_takes_no_direct_messages_is_given
         await room.settle()
         room.discord.archive_thread(thread, locked=False)
         assert "could not post it" not in call.replies[0].content, "the thread took no edit either"
-
-
-async def test_a_closed_channel_of_somebody_who_takes_no_direct_messages_says_what_became_of_it(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        ada = room.person("ada")
-        room.discord.close_dms(ada.member)
-        call = await an_order(room, ada)
-        closed = room.discord.refuse("POST", POSTS, 50013, times=None)
-        room.discord.refuse("POST", FOLLOW_UPS, 50083, status=403, times=None)
-        finish(room)
-        await room.until(lambda: states(room) == ["undeliverable"])
-        words = "**the sea** is done, but I could not post it. It is in your </music library:"
-        await room.until(lambda: call.replies[0].content.startswith(words))
-        assert call.replies[0].content.endswith(": post it from there where I may post.")
-        # It can; the command would order another song, and pay for that.
-        closed.end()
-        elsewhere = Person(room, ada.member, room.guild.add_channel("elsewhere"))
-        room.channels.append(elsewhere.channel)
-        await press(elsewhere, await open_library(elsewhere), "Post")
-        await room.until(lambda: posts(elsewhere))
-        assert len(room.vidgo.submissions) == 1
 
 
 @pytest.mark.parametrize("status", [400, 403])

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.discord.faults import FOLLOW_UPS, POSTS
 from tests.end_to_end.music import fill_in, open_library, press
-from tests.end_to_end.world import COVER, SONG
-from tests.replies.test_posting import an_order
+from tests.end_to_end.world import COVER, SONG, Person
+from tests.replies.test_posting import an_order, finish, posts, states
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
@@ -144,6 +145,27 @@ async def test_what_fails_too_late_for_a_private_word_is_told_in_the_channel(tmp
         place = f"{room.guild.id}/{ada.channel.id}/{told.id}"
         words = f"**the sea** could not be made: https://discord.com/channels/{place}"
         await room.until(lambda: call.replies[0].content == words, words)
+
+
+async def test_a_closed_channel_of_somebody_who_takes_no_direct_messages_says_what_became_of_it(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        room.discord.close_dms(ada.member)
+        call = await an_order(room, ada)
+        closed = room.discord.refuse("POST", POSTS, 50013, times=None)
+        room.discord.refuse("POST", FOLLOW_UPS, 50083, status=403, times=None)
+        finish(room)
+        await room.until(lambda: states(room) == ["undeliverable"])
+        words = "**the sea** is done, but I could not post it. It is in your </music library:"
+        await room.until(lambda: call.replies[0].content.startswith(words))
+        assert call.replies[0].content.endswith(": post it from there where I may post.")
+        # It can; the command would order another song, and pay for that.
+        closed.end()
+        elsewhere = Person(room, ada.member, room.guild.add_channel("elsewhere"))
+        room.channels.append(elsewhere.channel)
+        await press(elsewhere, await open_library(elsewhere), "Post")
+        await room.until(lambda: posts(elsewhere))
+        assert len(room.vidgo.submissions) == 1
 
 
 async def test_what_comes_to_nothing_and_has_no_words_leads_to_ones_songs(tmp_path: Path) -> None:
