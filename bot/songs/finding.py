@@ -113,8 +113,10 @@ class Songs:
             ]
         if named:
             return named[0]
+        if is_id(task_id):  # nobody types that: it stood behind a button or a choice, and its song is forgotten
+            raise MemberError(errors.not_yours())
         pasted = _pasted(typed)
-        if not _VIDGO_ID.fullmatch(pasted) or is_id(pasted):
+        if not _VIDGO_ID.fullmatch(pasted):
             raise MemberError(errors.unknown_track(typed))
         try:
             return (await self.bring_in(user_id, None, pasted))[0]

@@ -123,7 +123,7 @@ class Library:
                 )
             task = await rows.get(transaction, song.task_id)
         if task is None:
-            raise MemberError(errors.unknown_track(track))
+            raise MemberError(errors.not_yours())
         return Ordered(task, song.title, joined=False)
 
     async def remove(self, user_id: int, track: str) -> str:

@@ -63,7 +63,7 @@ _ERROR_KINDS: dict[type[VidGoError], str] = {
     VersionRefused: "version",
     ContentRefused: "content",
     InvalidRequest: "invalid",
-    UnknownTask: "source",
+    UnknownTask: "missing",
 }
 
 

@@ -237,7 +237,9 @@ async def test_an_interruption_that_discord_does_not_take_as_a_follow_up_comes_d
         await room.bot.kill()
         await room.bot.start()
         await room.until(lambda: directly(room, ada))
-        assert "No credits were used" in directly(room, ada)[0].content
+        assert directly(room, ada)[0].content == (
+            "I was interrupted before I could do that. No credits were used; please type the command again."
+        )
         await closed(room)
 
 
@@ -251,7 +253,10 @@ async def test_a_command_in_a_locked_thread_is_answered_directly_and_orders_noth
         room.discord.archive_thread(thread, locked=True)
         await ada.use(command, **({"prompt": "the sea"} if "generate" in command else {}))
         await room.until(lambda: directly(room, ada))
-        assert "No credits were used" in directly(room, ada)[0].content
+        assert directly(room, ada)[0].content == (
+            "I may not answer in that channel or thread: it is locked, or closed to me. No credits were used; use the "
+            "command where I may write."
+        )
         await closed(room)
         assert room.vidgo.submissions == []
 

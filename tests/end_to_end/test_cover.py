@@ -39,15 +39,19 @@ async def test_a_song_is_acknowledged_and_its_cover_arrives_by_callback(calling:
     expected = re.search(r"<t:(\d+):R>", acknowledgement.content)
     assert expected is not None
     assert int(asked) <= int(expected[1]) <= time.time()
+    _, _, usual = acknowledgement.content.removesuffix(".").rpartition(" about ")
+    words = f"Covering **Harbour Lights** – started {expected[0]}, usually takes about {usual}."
+    assert acknowledgement.content == words
     assert acknowledgement.pings == set()
 
+    calling.vidgo.tells_credits = ("finished",)
     calling.vidgo.release(COVER)
     result = await ada.result(call, timeout=10)
+    calling.vidgo.tells_credits = None
     assert result.replied_to is acknowledgement
     assert result.pings == {ada.member.id}
     assert not result.mention_everyone
-    assert "New artwork" in result.content
-    assert "**Harbour Lights**" in result.content
+    assert result.content == f"<@{ada.member.id}> 🎨 New artwork for **Harbour Lights**. Want it sung anew?"
 
     [audio] = result.attachments
     assert audio.filename == "Harbour_Lights.mp3"
@@ -62,7 +66,7 @@ async def test_a_song_is_acknowledged_and_its_cover_arrives_by_callback(calling:
     assert re.fullmatch(
         rf"<@{ada.member.id}> · </cover:\d+>\nfolk, warm\nThe music is the original's\.", embed["description"]
     )
-    assert embed["footer"]["text"].startswith("0:03")
+    assert embed["footer"]["text"] == "0:03 · 1 credit"
     assert artwork_shown(result).content_type == "image/png"
 
     submission = next(one for one in calling.vidgo.submissions if one.input == {"task_id": song.id})
@@ -113,8 +117,7 @@ async def test_a_result_with_audio_is_posted_as_a_new_performance(polling: World
     song = await ada.imports(f"Gull {shape.replace('_', ' ')}", seconds=3)
     polling.vidgo.set_result(COVER, shape, times=1)
     result = await ada.covered()
-    assert "new version" in result.content
-    assert "artwork" not in result.content
+    assert result.content == f"<@{ada.member.id}> here is your cover of **{song.title}**, in a new version."
     [audio] = result.attachments
     assert listen(audio.data).seconds == pytest.approx(3, abs=0.3)
     async with polling.http.get(f"{polling.vidgo.api_url}/files/{song.id}/1.mp3") as response:
@@ -156,7 +159,7 @@ async def test_who_asks_while_it_runs_joins_and_is_told_too(calling: World) -> N
     first = await ada.cover()
     await first.reply()
     second = await bob.cover()
-    assert "already" in said(await second.reply())
+    assert said(await second.reply()).startswith("**One Song** is being covered already; you get it too – started <t:")
     calling.vidgo.release(COVER)
     for person, call in ((ada, first), (bob, second)):
         result = await person.result(call)

@@ -196,7 +196,8 @@ async def test_try_again_pressed_twice_at_once_pays_once(world: World) -> None:
     assert "here is your song **again and again**" in (await ada.result(ordered)).content
     assert len(orders(world)) == before + 1
     # Nor when it has long been made.
-    assert "You have tried that again already" in await ada.refusal(await press(ada, failed, TRY))
+    word = await ada.refusal(await press(ada, failed, TRY))
+    assert word.startswith("You have tried that again already. With the other button you can change the words.")
 
 
 async def test_what_is_refused_once_more_can_be_tried_once_more(world: World) -> None:
@@ -234,6 +235,8 @@ async def test_a_failed_cover_can_be_tried_again_and_has_no_words(world: World) 
     failed = await noted(world, await ada.failure(await ada.cover()))
     assert [button.label for button in failed.buttons] == [TRY]
     assert "New artwork" in (await ada.result(await press(ada, failed, TRY))).content
+    again = await ada.refusal(await press(ada, failed, TRY))
+    assert again == "You have tried that again already. No credits were used."
     assert world.submitted(song) == 2
     notification = world.rows("SELECT id FROM notifications WHERE message_id = ?", failed.id)[0]["id"]
     changed = await forge(ada, failed, f"change:{notification}")
@@ -322,6 +325,7 @@ async def test_nobody_else_may_press_and_nothing_made_up_orders_anything(world: 
     ],
 )
 async def test_a_form_that_nobody_was_shown_changes_nothing(world: World, custom_id: str, components: Any) -> None:
+    is_unknown = "@" in custom_id or custom_id in {"form:cover", "form:song:x"}
     ada = world.person("ada")
     call = await ada.use("music generate")
     await call.acknowledged()
@@ -330,7 +334,9 @@ async def test_a_form_that_nobody_was_shown_changes_nothing(world: World, custom
     call.modal["custom_id"] = custom_id
     call.modal["components"] = []
     sent = await world.discord.submit_modal(ada.member, call, {}, components=components)
-    assert (await told(sent)).content
+    word = (await told(sent)).content
+    assert (word == "This form belongs to something I no longer know. No credits were used.") == is_unknown
+    assert word.endswith("No credits were used.")
     assert len(world.vidgo.submissions) == before
 
 

@@ -216,7 +216,7 @@ async def test_new_performances_are_made_to_fit_too(hidden: World, kind: str) ->
 async def linked(world: World, post: Message) -> tuple[str, int, bytes]:
     """Return the address under the Download button, when it expires by the message's words, and what it gives."""
     assert post.attachments == []
-    assert "takes no file of its size" in post.content
+    assert "this server takes no file of its size. The button fetches it until <t:" in post.content
     [address] = [button.url for button in post.buttons if button.label == "Download" and button.url is not None]
     expires = re.search(r"<t:(\d+):f>", post.content)
     assert expires is not None

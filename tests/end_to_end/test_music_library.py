@@ -310,6 +310,21 @@ async def test_removing_a_song_from_the_library_concerns_only_oneself_and_can_be
     assert world.rows("SELECT * FROM removed_songs WHERE user_id = ?", ada.member.id) == []
 
 
+async def test_a_song_that_was_forgotten_meanwhile_is_told_to_be_gone_without_its_id(world: World) -> None:
+    ada = world.person("ada")
+    song = await ada.imports("Fading")
+    track = await track_of(ada, "fading")
+    page = await open_library(ada)
+    form = await press(ada, page, "Extend…")
+    await form.acknowledged()
+    assert "is forgotten" in await private_word(await ada.use("music forget", track="Fading"))
+    calls = [await press(ada, page, label) for label in ("Play for me", "Post", "Cover", "Extend…", "Remove")]
+    words = [await private_word(call) for call in (*calls, await fill_in(ada, form), await ada.cover(track))]
+    assert {word.partition(".")[0] for word in words} == {"That song is not in your library"}
+    # Its own id at VidGo is what a member can use.
+    await ada.brings_in(song)
+
+
 async def test_a_song_that_is_gone_is_removed_and_brought_back_once(world: World) -> None:
     ada = world.person("ada")
     eve = world.person("eve", ada.channel)

@@ -130,7 +130,7 @@ async def test_what_nobody_has_any_more_cannot_be_performed(public: World) -> No
     path.unlink()
     await public.bot.start()
     sentence = await ada.refusal(await perform(ada, "jazz"))
-    assert "Nobody has the audio of **Gone For Good** any more" in sentence
+    assert "Nobody has the audio of **Gone For Good** any more, so no new version of it can be made." in sentence
     assert performances(public, song) == []
 
 
@@ -205,7 +205,8 @@ async def test_a_style_of_nothing_is_refused(hidden: World, style: str, words: s
 async def test_a_song_over_eight_minutes_is_refused(hidden: World) -> None:
     ada = hidden.person("ada")
     song = await ada.imports("Endless", seconds=481)
-    assert "longer than 8 minutes" in await ada.refusal(await perform(ada, "jazz"))
+    words = "**Endless** is longer than 8 minutes, the longest song that VidGo makes a new version of."
+    assert await ada.refusal(await perform(ada, "jazz")) == f"{words} No credits were used."
     assert performances(hidden, song) == []
 
 

@@ -142,7 +142,7 @@ async def test_a_second_version_that_does_not_fit_comes_at_the_press_of_a_button
     assert post.embeds[0]["footer"]["text"].startswith("0:02 · version 1 of 2")
     world.vidgo.clear_song_files(next(reversed(world.vidgo.tasks.values())))
     await come_back(world, when)
-    other = await bob.result(await press(bob, post, button(post, "version").custom_id))
+    other = await bob.result(await press(bob, post, "Version 2"))
     assert len(audio(other)) == 1
     assert other.embeds[0]["footer"]["text"].startswith("0:02 · version 2 of 2")
     assert music_of(other.attachments[0].data) != music_of(post.attachments[0].data)
@@ -282,7 +282,8 @@ async def test_again_without_the_words_says_so_and_orders_nothing(world: World) 
     assert "no longer know in which words" in await bob.refusal(await press(bob, kept, button(kept, "again").custom_id))
     assert len(world.vidgo.submissions) == before
     # The first post is nobody's any more.
-    assert "no song of mine" in await bob.refusal(await press(bob, post, button(post, "again").custom_id))
+    word = await bob.refusal(await press(bob, post, button(post, "again").custom_id))
+    assert word == "That message carries no song of mine that I still know. No credits were used."
 
 
 # Altered by hand

@@ -125,6 +125,7 @@ async def test_without_a_style_a_form_asks_for_it(world: World, mp3: bytes) -> N
     shown = str(call.modal)
     assert "**hummed**" in shown
     assert "must be yours to use" in shown
+    assert "Such as: acoustic folk, female voice" in shown
     result = await ada.result(await fill_in(ada, call, style="brass band"))
     assert "your recording **hummed**" in result.content
     assert len(asked(world, "brass band")) == 1
@@ -182,7 +183,7 @@ async def test_a_song_and_a_recording_at_once_are_one_too_many(world: World, mp3
         ("cover.mp3", picture("png", "image2pipe", 32, 32, "rgb24"), "is not an MP3, WAV, FLAC, Ogg or M4A file"),
         ("cut.flac", b"fLaC" + b"\x00" * 20, "cannot tell how long **cut** is"),
         ("long.wav", wav(481), "is longer than 8 minutes"),
-        ("large.wav", wav(600), "is larger than 4 MB"),
+        ("large.wav", wav(600), "**large** is larger than 4 MB, the most that I take. No credits were used."),
     ],
 )
 async def test_what_vidgo_would_not_take_is_refused_privately(world: World, name: str, data: bytes, words: str) -> None:

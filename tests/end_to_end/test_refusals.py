@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from tests.end_to_end.music import private_word
 from tests.end_to_end.world import COVER, KEY, SONG, eventually, open_world
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ async def test_words_that_show_nothing_are_no_words(polling: World, prompt: str)
     [
         ("NOSUCHTASK000001", "I do not know a song “NOSUCHTASK000001”"),
         ("the one with the chorus", "I do not know a song “the one with the chorus”"),
-        ("0123456789abcdefghjkmnpq", "I do not know a song"),
+        ("0123456789abcdefghjkmnpq", "That song is not in your library. Import it with"),
         ("..", "I do not know a song"),
         ("😀" * 100, "I do not know a song"),
         ("@everyone <@&1> **x**", "I do not know a song “@\u200beveryone \\<@\u200b&1\\> \\*\\*x\\*\\*”"),
@@ -170,11 +171,9 @@ async def test_a_failed_song_is_refused(polling: World) -> None:
 async def test_what_is_no_song_is_refused(polling: World, model: str) -> None:
     ada = polling.person("ada")
     other = polling.vidgo.add_song("Only Words", model=model)
-    assert "is not music" in await ada.refusal(await ada.cover(other.id))
-    call = await ada.use("music import", task_id=other.id)
-    reply = await call.reply()
-    assert reply.ephemeral
-    assert "is not music" in reply.content
+    words = "What VidGo made under that id is not music. Use the id of a song."
+    assert await ada.refusal(await ada.cover(other.id)) == f"{words} No credits were used."
+    assert await private_word(await ada.use("music import", task_id=other.id)) == words
     assert polling.submitted(other) == 0
 
 
@@ -193,13 +192,23 @@ async def test_a_cover_is_no_song_to_cover(polling: World) -> None:
 # Places where nothing could be posted
 
 
-@pytest.mark.parametrize("missing", ["attach_files", "embed_links", "send_messages", "view_channel"])
-async def test_where_the_bot_may_not_post_nothing_is_ordered(polling: World, missing: str) -> None:
+@pytest.mark.parametrize(
+    ("missing", "name"),
+    [
+        ("attach_files", "Attach Files"),
+        ("embed_links", "Embed Links"),
+        ("read_message_history", "Read Message History"),
+        ("send_messages", "Send Messages"),
+        ("view_channel", "View Channel"),
+    ],
+)
+async def test_where_the_bot_may_not_post_nothing_is_ordered(polling: World, missing: str, name: str) -> None:
     ada = polling.person("ada")
     song = await ada.imports("Nowhere To Go")
     ada.channel.bot_permissions = ada.channel.bot_permissions - {missing}
     sentence = await ada.refusal(await ada.cover())
-    assert missing.replace("_", " ").title() in sentence
+    assert sentence.startswith("I may not post here: I lack **")
+    assert f"**{name}**" in sentence
     assert "No credits were used" in sentence
     call = await ada.use("music generate", prompt="nor this")
     assert "No credits were used" in await ada.refusal(call)
@@ -240,8 +249,10 @@ async def test_refused_content_is_told_with_the_reason(polling: World) -> None:
     polling.vidgo.fault("submit", "status", status=400, body=error, model=SONG)
     call = await ada.use("music generate", prompt="something rude")
     sentence = (await ada.failure(call)).content
-    assert "VidGo refused the content of **something rude** and says: “the lyrics are indecent”. Change" in sentence
-    assert sentence.endswith("No credits were used.")
+    assert sentence == (
+        "VidGo refused the content of **something rude** and says: “the lyrics are indecent”. Change the words and try "
+        "again. No credits were used."
+    )
 
 
 async def test_an_unreadable_refusal_is_told_too(polling: World) -> None:
@@ -296,9 +307,13 @@ async def test_a_refused_key_is_told_to_members_and_logged_once(broke: World) ->
     broke.vidgo.revoke_key()
     for person in people:
         sentence = (await person.failure(await person.cover())).content
-        assert "The owner of this bot has to renew its access" in sentence
+        assert sentence == (
+            "VidGo does not let this bot in, so nothing was made. The owner of this bot has to renew its access. "
+            "No credits were used."
+        )
         call = await person.use("music import", task_id="NEWSONG000000001")
-        assert "The owner of this bot has to renew its access" in (await call.reply()).content
+        word = await private_word(call)
+        assert word == "VidGo does not let this bot in. The owner of this bot has to renew its access."
     together = await asyncio.gather(*(person.cover() for person in people))
     for person, call in zip(people, together, strict=True):
         assert "owner" in (await person.failure(call)).content
@@ -321,7 +336,10 @@ async def test_missing_credits_are_told_to_members_and_logged_once(broke: World,
     for person in people:
         for _ in range(2):
             sentence = (await person.failure(await person.cover())).content
-            assert "The owner of this bot has to top it up" in sentence
+            assert sentence == (
+                "This bot's VidGo account has run out of credits, so nothing was made. The owner of this bot has to "
+                "top it up. No credits were used."
+            )
     [error] = broke.bot.errors(logged)
     assert "credits" in error
     broke.vidgo.credits = 100

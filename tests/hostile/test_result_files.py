@@ -235,7 +235,7 @@ def plays_without_artwork(message: Message) -> None:
 
 
 def is_artwork_alone(message: Message) -> None:
-    assert "it comes alone" in message.content
+    assert "The original's audio could not be fetched in a form that plays, so it comes alone." in message.content
     assert message.attachments == []
     assert len(message.files) == 2
 

@@ -152,18 +152,6 @@ async def test_a_locked_thread_of_somebody_who_takes_no_direct_messages_is_given
         assert "could not post it" not in call.replies[0].content, "the thread took no edit either"
 
 
-async def test_a_closed_channel_of_somebody_who_takes_no_direct_messages_says_what_became_of_it(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        ada = room.person("ada")
-        room.discord.close_dms(ada.member)
-        call = await an_order(room, ada)
-        room.discord.refuse("POST", POSTS, 50013, times=None)
-        room.discord.refuse("POST", FOLLOW_UPS, 50083, status=403, times=None)
-        finish(room)
-        await room.until(lambda: states(room) == ["undeliverable"])
-        await room.until(lambda: "is done, but I could not post it" in call.replies[0].content)
-
-
 @pytest.mark.parametrize("status", [400, 403])
 async def test_a_reply_that_needs_the_history_comes_as_no_reply(tmp_path: Path, status: int) -> None:
     async with open_room(tmp_path) as room:

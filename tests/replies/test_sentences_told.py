@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.discord.faults import FOLLOW_UPS, POSTS
 from tests.end_to_end.music import fill_in, open_library, press
-from tests.end_to_end.world import COVER, SONG
+from tests.end_to_end.world import COVER, SONG, Person
+from tests.replies.test_posting import an_order, finish, posts, states
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
@@ -15,7 +18,21 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 
-NOT_READY: dict[str, Any] = {"code": 404, "error": {"message": "task not found", "type": "resource_not_found_error"}}
+SONG_FIELDS = {
+    "What it is about, or its lyrics": "With a style, this is sung word for word.",
+    "Style": "Such as: acoustic folk, female voice.",
+    "Title": None,
+    "Without singing": None,
+}
+EXTENSION_FIELDS = {
+    "How it goes on, or more lyrics": "Empty: as it was.",
+    "Where to start": "Seconds, or minutes and seconds such as 1:30. Empty: from its end.",
+}
+NOT_FOUND: dict[str, Any] = {
+    "code": 404,
+    "error": {"message": "Parent task not found", "type": "resource_not_found_error"},
+}
+NOT_READY: dict[str, Any] = {"code": 409, "error": {"message": "the song is not finished", "type": "conflict_error"}}
 
 
 @pytest.mark.parametrize(
@@ -23,8 +40,16 @@ NOT_READY: dict[str, Any] = {"code": 404, "error": {"message": "task not found",
     [
         (
             COVER,
-            {"status": 404, "body": NOT_READY},
+            {"status": 409, "body": NOT_READY},
             "VidGo says that **Sea** is not ready to be covered yet. Try again in a few minutes. No credits were used.",
+        ),
+        (
+            COVER,
+            {"status": 404, "body": NOT_FOUND},
+            (
+                "VidGo does not find **Sea**, so it made no cover. If the song is new, try again in a few minutes; if "
+                "it is old, give a style for a new version of it. No credits were used."
+            ),
         ),
         (
             SONG,
@@ -77,7 +102,9 @@ async def test_it_is_told_how_long_it_usually_takes(tmp_path: Path, seconds: flo
             call = await ada.use("music generate", prompt=f"wave {number}")
             first = (await call.reply()).content
             await room.pass_until(lambda call=call: call.original is not None and "is done" in call.original.content)  # type: ignore[misc]  # a lambda with a default
-        assert f"usually takes about {duration}." in first
+        since = re.search(r"<t:\d+:R>", first)
+        assert since is not None
+        assert first == f"Making **wave 3** – started {since[0]}, usually takes about {duration}."
 
 
 async def test_a_form_says_what_each_field_is_for(tmp_path: Path) -> None:
@@ -89,20 +116,56 @@ async def test_a_form_says_what_each_field_is_for(tmp_path: Path) -> None:
         extension = await press(ada, page, "Extend…")
         recording = await ada.use("cover", file=room.discord.attach("hum.mp3", b""))
         for call, title, fields in (
-            (song, "A new song", {"What it is about, or its lyrics", "Style", "Title", "Without singing"}),
-            (extension, "Extend: Sea", {"How it goes on, or more lyrics", "Where to start"}),
-            (recording, "Cover this recording", {"Style"}),
+            (song, "A new song", SONG_FIELDS),
+            (extension, "Extend: Sea", EXTENSION_FIELDS),
+            (recording, "Cover this recording", {"Style": "Such as: acoustic folk, female voice"}),
         ):
             await call.acknowledged()
             assert call.modal is not None
             assert call.modal["title"] == title
             labels = [one for one in call.modal["components"] if one["type"] == 18]
-            assert {one["label"] for one in labels} == fields
-            hints = [one.get("description") for one in labels]
-            assert any(hint and hint.endswith((".", "voice")) for hint in hints)
+            assert {one["label"]: one.get("description") for one in labels} == fields
         # Without a word the song goes on from its end, as it was.
         sent = await fill_in(ada, extension)
         assert "Extending **Sea**" in (await sent.reply()).content
+
+
+async def test_what_fails_too_late_for_a_private_word_is_told_in_the_channel(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        call = await an_order(room, ada)
+        room.advance(16 * 60)
+        for task in room.vidgo.tasks.values():
+            room.vidgo.finish(task, error_message="no luck")
+        told = await ada.ending(call)
+        assert told.content == (
+            f"<@{ada.member.id}> VidGo could not make **the sea** and says: “no luck”. VidGo charges nothing for what "
+            "it could not make."
+        )
+        place = f"{room.guild.id}/{ada.channel.id}/{told.id}"
+        words = f"**the sea** could not be made: https://discord.com/channels/{place}"
+        await room.until(lambda: call.replies[0].content == words, words)
+
+
+async def test_a_closed_channel_of_somebody_who_takes_no_direct_messages_says_what_became_of_it(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        room.discord.close_dms(ada.member)
+        call = await an_order(room, ada)
+        closed = room.discord.refuse("POST", POSTS, 50013, times=None)
+        room.discord.refuse("POST", FOLLOW_UPS, 50083, status=403, times=None)
+        finish(room)
+        await room.until(lambda: states(room) == ["undeliverable"])
+        words = "**the sea** is done, but I could not post it. It is in your </music library:"
+        await room.until(lambda: call.replies[0].content.startswith(words))
+        assert call.replies[0].content.endswith(": post it from there where I may post.")
+        # It can; the command would order another song, and pay for that.
+        closed.end()
+        elsewhere = Person(room, ada.member, room.guild.add_channel("elsewhere"))
+        room.channels.append(elsewhere.channel)
+        await press(elsewhere, await open_library(elsewhere), "Post")
+        await room.until(lambda: posts(elsewhere))
+        assert len(room.vidgo.submissions) == 1
 
 
 async def test_what_comes_to_nothing_and_has_no_words_leads_to_ones_songs(tmp_path: Path) -> None:

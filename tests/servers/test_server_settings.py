@@ -121,6 +121,13 @@ async def test_limits_of_roles_that_are_gone_or_never_were_go(tmp_path: Path) ->
         await (await room.discord.submit_modal(mia.member, call, {"songs": "3", "covers": ""})).settled(20)
         [row] = room.rows("SELECT roles FROM servers")
         assert row["roles"] == f'{{"{fans.id}": [null, 2]}}'
+        for number in range(20):
+            role = room.guild.add_role(f"Crew {number}")
+            call = await room.discord.select(mia.member, panel, "settings:role", [role])
+            call = await fill(room, mia, call, songs="1")
+            await call.settled(20)
+        word = "At most 20 roles can have limits of their own. Clear those of another role first."
+        assert (await call.reply()).content == word
 
 
 async def test_songs_are_ordered_only_where_the_managers_want_them(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
+from tests.tasks.test_lost_orders import says
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,12 +54,18 @@ ENDINGS = {"failed": called_failed, "given_up": called_given_up}
 async def test_a_late_callback_revives_it(tmp_path: Path, ending: str) -> None:
     async with open_room(tmp_path, TASK_GIVE_UP_SECONDS="1800") as room:
         ada, call, task = await ENDINGS[ending](room)
+        assert call.original is not None
+        acknowledgement, told = call.original, await ada.ending(call)
+        link = f"**the sea** has not come: https://discord.com/channels/{room.guild.id}/{ada.channel.id}/{told.id}"
+        await says(room, acknowledgement, "**the sea** has not come." if told.ephemeral else link)
         room.vidgo.finish(task)
         await room.pass_until(lambda: posts(ada))
         [post] = posts(ada)
-        assert call.original is not None
         assert post.reference == call.original.id
         await room.until(lambda: "is done" in call.replies[0].content)
+        word = await ada.refusal(await room.discord.press(ada.member, told, "Try again"))
+        assert word == "**the sea** has come after all, so it was not made again."
+        assert len(room.vidgo.submissions) == 1
         assert room.task()["error_kind"] is None
 
 

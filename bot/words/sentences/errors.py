@@ -295,6 +295,10 @@ _FAILURES = {
         "VidGo says that a cover of **{title}** exists already, but does not let me have it. It was not made again."
     ),
     "source": _n("VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes."),
+    "missing": _n(
+        "VidGo does not find **{title}**, so it made no cover. If the song is new, try again in a few minutes; if it "
+        "is old, give a style for a new version of it."
+    ),
     "busy": _n(
         "VidGo had no room for **{title}** for a long time, so it was not made. No credits were used; try again later."
     ),

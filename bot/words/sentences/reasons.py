@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bot.vidgo import CoverArt, CoverAudio
 from bot.words.text import Text, _n
 from storage.tasks import Task
 
@@ -14,9 +15,13 @@ def _any(*patterns: str) -> re.Pattern[str]:
 
 _TOO_LONG = r"\b.{0,60}(too long|longer than|exceed|limit|at most|maximum|length)"
 
+_WORDS, _RECORDING, _VIDGO = "words", "recording", "VidGo"
+"""What a reason is about."""
+
 # The first that fits says most: lyrics that are somebody else's are not allowed either.
-_KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
+_KNOWN: tuple[tuple[str, re.Pattern[str], str], ...] = (
     (
+        _WORDS,
         _any(
             r"\bartist'?s? name",
             r"\bname of (an|the) artist",
@@ -29,14 +34,17 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
     ),
     (
+        _RECORDING,
         _any(r"\b(audio|recording|upload|file)\b.{0,60}(copyright|existing work|match)", r"existing work of art"),
         _n("VidGo did not make **{title}**: it takes the recording for somebody else's work."),
     ),
     (
+        _WORDS,
         _any(r"copyright", r"\bexisting (lyrics|song)", r"\bprotected lyrics"),
         _n("VidGo did not make **{title}**: it takes the words for somebody else's. Use words of your own."),
     ),
     (
+        _WORDS,
         _any(
             r"moderat",
             r"\bcontent[ _-](policy|safety|filter|violation)",
@@ -46,10 +54,12 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
         _n("VidGo did not make **{title}**: its rules do not allow some of the words. Change them and try again."),
     ),
     (
+        _WORDS,
         _any(r"\btitle" + _TOO_LONG),
         _n("VidGo did not make **{title}**: the title is too long for it. Choose a shorter one."),
     ),
     (
+        _WORDS,
         _any(
             r"\b(style|tags?)" + _TOO_LONG,
             r"\b(style|tags?)\b.{0,60}(invalid|not (a )?valid|unsupported|not supported|required|empty)",
@@ -58,14 +68,17 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
         _n("VidGo did not make **{title}**: it does not take the style. Say it shorter, or in other words."),
     ),
     (
+        _RECORDING,
         _any(r"\b(audio|recording|duration|upload\w*|file|track)" + _TOO_LONG),
         _n("VidGo did not make **{title}**: the recording is too long for it."),
     ),
     (
+        _WORDS,
         _any(r"\b(prompt|lyrics|text|content|input)" + _TOO_LONG, r"\btoo long\b"),
         _n("VidGo did not make **{title}**: the words are too long for it. Shorten them and try again."),
     ),
     (
+        _RECORDING,
         _any(
             r"\b(fetch|download|access|retrieve|read|decode|open|load)\w*.{0,40}\b(audio|recording|upload|file|url)",
             r"\b(audio|file|upload)\w*.{0,40}(corrupt|unsupported|not supported|invalid|unreadable|format)",
@@ -73,6 +86,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
         _n("VidGo did not make **{title}**: it could not get or read the recording. Try again later."),
     ),
     (
+        _VIDGO,
         _any(
             r"\b(internal|server|system|unknown) (server )?(error|exception|busy)",
             r"\bgeneration (failed|error)",
@@ -97,7 +111,7 @@ _WITHOUT = {
 _NO_REASON = re.compile(r"(error \d+ without a reason)?[\s.!?]*", re.ASCII)
 """Nothing, or what the client says in the place of nothing."""
 
-_NEVER_TAKEN = ("content", "credits", "duplicate", "invalid", "key", "source", "version")
+_NEVER_TAKEN = ("content", "credits", "duplicate", "invalid", "key", "missing", "source", "version")
 _SAY_IT = ("busy", "cancelled")
 """Ends whose own sentence says that no credits were used."""
 
@@ -108,12 +122,21 @@ def refusal(task: Task) -> Text:
     What is not known is quoted, and told as VidGo's.
     """
     kind, reason = task.error_kind or "", task.error or ""
-    for pattern, template in _KNOWN:
-        if pattern.search(reason):
-            return Text(template, title=task.title)
+    about, template = next(((about, template) for about, known, template in _KNOWN if known.search(reason)), ("", ""))
+    if about and _has(task, about):
+        return Text(template, title=task.title)
+    if kind == "content" and not _has(task, _WORDS):
+        kind = "invalid"
     if _NO_REASON.fullmatch(reason):
         return Text(_WITHOUT[kind], title=task.title)
     return Text(_WITH_REASON[kind], title=task.title, reason=reason.rstrip(" .!"))
+
+
+def _has(task: Task, about: str) -> bool:
+    """Tell whether an order has what a reason is about, so that who reads it knows what is meant and can change it."""
+    if about == _WORDS:
+        return task.model != CoverArt.model
+    return about == _VIDGO or task.model == CoverAudio.model
 
 
 def has_reason(task: Task) -> bool:

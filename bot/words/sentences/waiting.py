@@ -6,6 +6,7 @@ A promise is never about a time that may pass: it says since when, and how long 
 from __future__ import annotations
 
 from bot.vidgo import CoverArt, CoverAudio, ExtendMusic
+from bot.words.commands import mention
 from bot.words.text import Raw, Text
 from storage.schema import TaskStatus
 from storage.tasks import Task
@@ -145,7 +146,11 @@ def done_elsewhere(title: str) -> Text:
 
 
 def not_posted(title: str) -> Text:
-    return Text("**{title}** is done, but I could not post it. Use the command again where I may post.", title=title)
+    return Text(
+        "**{title}** is done, but I could not post it. It is in your {library}: post it from there where I may post.",
+        title=title,
+        library=mention("music library"),
+    )
 
 
 def ended(task: Task, guild_id: int | None, channel_id: int, message_id: int | None) -> Text:

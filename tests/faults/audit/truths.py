@@ -108,12 +108,7 @@ NO_FILES = (
     "VidGo says that **{title}** is finished, but delivered no file. The owner of this bot can ask VidGo for a refund."
 )
 
-KNOWN_REASONS = {template for template, file in templates().items() if file == "reasons" and ": it" in template} | {
-    "VidGo did not make **{title}**: the words name an artist, which it does not allow. Describe the music instead.",
-    "VidGo did not make **{title}**: its rules do not allow some of the words. Change them and try again.",
-    "VidGo did not make **{title}**: the title is too long for it. Choose a shorter one.",
-    "VidGo did not make **{title}**: the recording is too long for it.",
-    "VidGo did not make **{title}**: the words are too long for it. Shorten them and try again.",
+KNOWN_REASONS = {template for template in templates() if template.startswith("VidGo did not make **{title}**: ")} | {
     "Something went wrong at VidGo while it made **{title}**. Try again later.",
 }
 """VidGo's reasons in the bot's own words."""
@@ -173,7 +168,9 @@ ENDED: dict[str, Condition] = {
     "-# **{title}** is done. It could not be posted here, so whoever asked for it got it privately.": all_of(
         closed, told_privately
     ),
-    "**{title}** is done, but I could not post it. Use the command again where I may post.": _was_unreachable,
+    "**{title}** is done, but I could not post it. It is in your {library}: post it from there where I may post.": (
+        _was_unreachable
+    ),
     "**{title}** could not be made.": not_made,
     "**{title}** has not come.": always,
     "**{title}** has not come: {link}": always,
@@ -196,6 +193,8 @@ FAILED: dict[str, Condition] = {
         _exists
     ),
     "VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes.": refused(400, 404, 409),
+    "VidGo does not find **{title}**, so it made no cover. If the song is new, try again in a few minutes; if it is "
+    "old, give a style for a new version of it.": refused(400, 404, 422),
     "VidGo refused the content of **{title}** and says: “{reason}”. Change the words and try again.": refused(),
     "VidGo refused the content of **{title}** and gives no reason. Change the words and try again.": refused(),
     "VidGo did not accept the order for **{title}** and says: “{reason}”.": refused(),
