@@ -158,6 +158,11 @@ async def test_a_button_works_under_a_message_that_is_told_without_it(calling: W
     calling.discord.leave_out("message.components")
     call = await calling.discord.press(ada.member, post, "Keep")
     assert "**Bare** is in your library" in (await call.reply()).content
+    buttons = len(post.buttons)
+    await (await calling.discord.press(ada.member, post, "Like")).acknowledged()
+    await eventually(lambda: len(calling.rows("SELECT 1 FROM likes")) == 1)
+    await (await calling.discord.press(ada.member, post, "Keep")).reply()
+    assert len(post.buttons) == buttons
 
 
 @pytest.mark.usefixtures("whole")
