@@ -23,6 +23,7 @@ from bot import version
 from bot.answers.acknowledgements import Acknowledgements
 from bot.answers.interactions import Interactions
 from bot.gateway import rest
+from bot.gateway.events import outlive_frames, shows, tolerant
 from bot.refusals import FAILURES, asked_to_wait, explain
 from bot.servers.limits import Limits
 from bot.servers.onboarding import Onboarding
@@ -113,20 +114,6 @@ _NEEDED = ("READY", "RESUMED")
 """Events without which there is no session."""
 
 
-def _tolerant(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Let a single event that discord.py cannot read be left out, where it would end every shard and the program."""
-
-    def tolerant(data: Any) -> None:
-        try:
-            parse(data)
-        except Exception as error:
-            log.error(
-                "Discord sent a %s that cannot be read and is left out: %s: %s", event, type(error).__name__, error
-            )
-
-    return tolerant
-
-
 class _LaunchFailed(Exception):  # noqa: N818 (a word says what happened)
     """A shard's first session could not be begun."""
 
@@ -160,6 +147,14 @@ async def tell_of(error: Exception, interaction: discord.Interaction[Client]) ->
             await interaction.response.send_message(str(text), ephemeral=True, view=view)
     except FAILURES as failure:
         log.warning("a member could not be told of an error: %s", explain(failure))
+
+
+async def _see_through(interaction: discord.Interaction[Client], work: Coroutine[Any, Any, None], name: str) -> None:
+    """Do what a form or a button is for, under a name by which a stop waits for it, and tell of an error."""
+    try:
+        await asyncio.create_task(work, name=f"discord-ui-{name}")
+    except Exception as error:
+        await tell_of(error, interaction)
 
 
 class Tree(app_commands.CommandTree["Client"]):
@@ -201,12 +196,12 @@ class Client(commands.AutoShardedBot):
         self.http.http_trace = http_trace
         rest.guard(self.http)
         parsers = self._connection.parsers
-        parsers.update({event: _tolerant(event, parse) for event, parse in parsers.items() if event not in _NEEDED})
+        parsers.update({event: tolerant(event, parse) for event, parse in parsers.items() if event not in _NEEDED})
         self._account = account
         self.max_concurrency = 1
         """How many sessions may begin at a time, as Discord has said."""
         self._connected: set[int] = set()
-        self._custom_ids: list[re.Pattern[str]] = []
+        self._items: list[type[discord.ui.DynamicItem[Any]]] = []
         self._forms: list[tuple[re.Pattern[str], TakeForm]] = []
         self._launching: set[int] = set()
         self._set_up: set[str] = set()
@@ -295,17 +290,21 @@ class Client(commands.AutoShardedBot):
             await self._wait_until_free(shard_id, self.use_cases.database.turns.left)
             for pause in chain(LAUNCH_PAUSES, repeat(LAUNCH_PAUSES[-1])):
                 try:
-                    return await super().launch_shard(gateway, shard_id, initial=initial)
+                    await super().launch_shard(gateway, shard_id, initial=initial)
                 except _LaunchFailed as failure:
                     # Where it was raised the error before it was being handled.
                     await asyncio.sleep(max(pause, asked_to_wait(failure.__context__)))
+                else:
+                    if (shard := self.get_shard(shard_id)) is not None:
+                        outlive_frames(shard._parent)
+                    return
         finally:
             self._launching.discard(shard_id)
 
     def add_dynamic_items(self, *items: type[discord.ui.DynamicItem[Any]]) -> None:
         """Make buttons known by their custom ids."""
         super().add_dynamic_items(*items)
-        self._custom_ids.extend(item.__discord_ui_compiled_template__ for item in items)
+        self._items.extend(items)
 
     def add_form(self, custom_id: re.Pattern[str], take: TakeForm) -> None:
         """Make a form known by its custom id, so that one opened before a restart is taken after it."""
@@ -314,26 +313,29 @@ class Client(commands.AutoShardedBot):
     async def on_interaction(self, interaction: discord.Interaction[Client]) -> None:
         """Take forms, and answer what nobody knows: of another version of this program, or made up."""
         unknown = errors.stale_button()
-        custom_id = str(cast("dict[str, object]", interaction.data or {}).get("custom_id", ""))
+        data = cast("dict[str, object]", interaction.data or {})
+        custom_id = str(data.get("custom_id", ""))
         if interaction.type is discord.InteractionType.modal_submit:
             for pattern, take in self._forms:
                 if (match := pattern.fullmatch(custom_id)) is not None:
-                    # Under a name by which a stop waits for it.
-                    taking = asyncio.create_task(take(interaction, match), name=f"discord-ui-form-{custom_id}")
-                    try:
-                        await taking
-                    except Exception as error:
-                        await tell_of(error, interaction)
+                    await _see_through(interaction, take(interaction, match), f"form-{custom_id}")
                     return
             unknown = errors.stale_form()
         elif interaction.type is not discord.InteractionType.component:
             return
-        if not any(template.fullmatch(custom_id) for template in self._custom_ids):
-            speak(str(interaction.locale))
-            try:
-                await interaction.response.send_message(str(unknown), ephemeral=True)
-            except FAILURES as failure:
-                log.warning("a member could not be told that a button is unknown: %s", explain(failure))
+        for item in self._items:
+            if (match := item.__discord_ui_compiled_template__.fullmatch(custom_id)) is not None:
+                if not shows(interaction.message, data):
+                    # discord.py leaves it without an answer.
+                    button: discord.ui.Button[Any] = discord.ui.Button(custom_id=custom_id)
+                    pressed = await item.from_custom_id(interaction, button, match)
+                    await _see_through(interaction, pressed.callback(interaction), f"unseen-{custom_id}")
+                return
+        speak(str(interaction.locale))
+        try:
+            await interaction.response.send_message(str(unknown), ephemeral=True)
+        except FAILURES as failure:
+            log.warning("a member could not be told that a button is unknown: %s", explain(failure))
 
     def mention(self, name: str) -> str:
         """Return what names a command so that it can be pressed, or typed while Discord has told no id of it."""
@@ -359,12 +361,20 @@ class Client(commands.AutoShardedBot):
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         """Greet a server; those that were there before are no news when a session begins."""
+        self._know_itself(guild)
         await self.use_cases.onboarding.joined(guild.id)
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
         """Greet a server that was joined while a session began, which discord.py takes for one that was there."""
+        self._know_itself(guild)
         if guild.me.joined_at is not None and guild.me.joined_at > self._started_at:
             await self.use_cases.onboarding.joined(guild.id)
+
+    def _know_itself(self, guild: discord.Guild) -> None:
+        """Count the bot among a server's members, where Discord has told of none with it."""
+        me: discord.Member | None = guild.me
+        if me is None and self.user is not None:
+            guild._add_member(discord.Member._from_client_user(user=self.user, guild=guild, state=self._connection))
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Forget a server."""

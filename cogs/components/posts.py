@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import cast
 from weakref import WeakValueDictionary
 
 import discord
 
 from bot.gateway.client import Client
+from bot.gateway.events import shows
 from bot.refusals import FAILURES
 from bot.songs.orders import Answer, Ordered, Requester
 from bot.words import posted
@@ -31,6 +33,8 @@ class LikeButton(Component, template=rf"like:{NOTIFICATION}"):
             if message is None:
                 return
             await use.posted.like(interaction.user.id, self._match["notification"], post_message(message))
+            if not shows(message, cast("dict[str, object]", interaction.data or {})):
+                return  # the message is told without its buttons, and would lose them
             async with _turns.setdefault(message.id, asyncio.Lock()):
                 count = await use.posted.likes_of(post_message(message))
                 view = posted.with_likes(message, self._match["notification"], count)

@@ -114,3 +114,14 @@ def full_name(used: Json) -> str:
     """Return a used command's name with that of its subcommand, as people read it over the answer."""
     inner = next((one for one in used.get("options") or () if one["type"] in _WRAPPERS), None)
     return f"{used['name']} {full_name(inner)}" if inner else str(used["name"])
+
+
+def without(data: Json, names: Iterable[str]) -> Json:
+    """Return an event's data without some keys, those of an object within it as "object.key"."""
+    for name in names:
+        *path, key = name.split(".")
+        place: Any = data
+        for step in path:
+            place = place.get(step, {})
+        place.pop(key, None)
+    return data

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from sandbox.discord import payloads
+from sandbox.discord.content import without
 from sandbox.discord.limits import SessionStarts
 from sandbox.discord.model import Guild, Json, Message, State, Subject
 
@@ -199,6 +200,11 @@ class Gateway:
             if not resumable:
                 self._forget(session)
 
+    def send_broken_frame(self, text: str) -> None:
+        """Send a frame as it is through every connection."""
+        for connection in self._connections:
+            connection.send(text)
+
     def request_reconnect(self) -> None:
         """Ask every client to reconnect and resume."""
         for connection in self._connections:
@@ -249,7 +255,8 @@ class Gateway:
         session.dispatch("READY", self._ready(session, guilds))
         if intents & GUILDS_INTENT:
             for guild in guilds:
-                session.dispatch("GUILD_CREATE", payloads.guild_create(guild, joined=False))
+                created = payloads.guild_create(guild, joined=False)
+                session.dispatch("GUILD_CREATE", without(created, self._state.left_out))
         session.complete = True
         self.identified += 1
         self._state.changed.notify()
@@ -317,7 +324,7 @@ def _in_guild(post: Message) -> Json:
 
 
 EVENT_DATA: dict[str, Callable[[Any], Json]] = {
-    "GUILD_CREATE": lambda place: payloads.guild_create(place, joined=True),
+    "GUILD_CREATE": lambda place: without(payloads.guild_create(place, joined=True), place.state.left_out),
     "GUILD_DELETE": lambda place: {"id": str(place.id)},
     "GUILD_MEMBER_ADD": lambda who: payloads.member(who, who.guild.id),
     "GUILD_MEMBER_REMOVE": lambda who: {"guild_id": str(who.guild.id), "user": payloads.user(who.user)},

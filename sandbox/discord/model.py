@@ -411,6 +411,7 @@ class State:
         self.nonces: dict[tuple[int, str], tuple[float, Message]] = {}
         self.said: list[Message] = []
         self.follow_up_after_deletion = True
+        self.left_out: set[str] = set()
         self.onlookers: list[Callable[[Message], None]] = []
         self.changed = Signal()
         self.publish: Callable[[str, Guild | None, Subject], None] = _publish_nothing

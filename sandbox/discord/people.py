@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox.discord import payloads
 from sandbox.discord.commands import MESSAGE_MENU, CommandRegistry
-from sandbox.discord.content import Attachment, walk_components
+from sandbox.discord.content import Attachment, walk_components, without
 from sandbox.discord.forms import MENUS, STRING_MENU, Choosable, Filled, NoSuchComponentError, chosen, filled
 from sandbox.discord.gateway import Gateway
 from sandbox.discord.messages import create_message, delete_message, store_file
@@ -287,16 +287,19 @@ class People:
         if shard is None:
             self._send(call)
         else:
-            self.gateway.current[shard].dispatch("INTERACTION_CREATE", payloads.interaction_create(call))
+            self.gateway.current[shard].dispatch("INTERACTION_CREATE", self._interaction(call))
 
     async def _session(self, channel: Channel, timeout: float) -> None:
         await self.state.changed.wait_for(
             lambda: bool(self.gateway.sessions_for(channel.guild)), timeout, "gateway session of the channel's shard"
         )
 
+    def _interaction(self, call: Call) -> Json:
+        return without(payloads.interaction_create(call), self.state.left_out)
+
     def _send(self, call: Call) -> Call:
         for session in self.gateway.sessions_for(call.guild):
-            session.dispatch("INTERACTION_CREATE", payloads.interaction_create(call))
+            session.dispatch("INTERACTION_CREATE", self._interaction(call))
         return call
 
 

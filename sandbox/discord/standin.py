@@ -242,6 +242,17 @@ class DiscordStandIn(People, FaultPlan):
         """
         self.state.follow_up_after_deletion = not refuse
 
+    def leave_out(self, *names: str) -> None:
+        """Send events without these keys from now on, such as "version" or "channel.owner_id", as they are partial.
+
+        What Discord's documentation calls optional or partial is meant; without names everything is sent again.
+        """
+        self.state.left_out = set(names)
+
+    def send_broken_frame(self, text: str = "{") -> None:
+        """Send every shard a frame that no client can read."""
+        self.gateway.send_broken_frame(text)
+
     def refuse_gateway(self, refuse: bool = True) -> None:
         """Answer 503 to new gateway connections, as in an outage, until called with False."""
         self.gateway.refusing = refuse

@@ -17,7 +17,7 @@ from tests.end_to_end.world import COVER, eventually, open_world
 from tests.patience import idle_seconds, patient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from tests.end_to_end.world import World
@@ -113,6 +113,78 @@ async def test_an_event_that_cannot_be_read_is_left_out_and_nothing_else(
     assert (await ada.covered()).attachments
     await calling.bot.wait_log("ERROR", f"Discord sent a {event} that cannot be read", after=lines)
     assert (calling.bot.pid, calling.discord.identified) == before
+
+
+@pytest.fixture
+def whole(calling: World) -> Iterator[None]:
+    """Let Discord send whole events again."""
+    yield
+    calling.discord.leave_out()
+
+
+@pytest.mark.usefixtures("whole")
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("version", "attachment_size_limit", "app_permissions", "entitlements", "context", "guild", "guild_locale"),
+        ("authorizing_integration_owners", "locale"),
+        ("channel",),
+    ],
+)
+async def test_what_an_interaction_lacks_keeps_no_member_waiting(calling: World, names: tuple[str, ...]) -> None:
+    ada = calling.person("ada")
+    calling.discord.leave_out(*names)
+    await ada.imports(f"Without {names[0]}")
+    assert (await ada.covered()).channel is ada.channel
+
+
+@pytest.mark.usefixtures("whole")
+async def test_a_thread_that_is_not_known_and_told_in_part_takes_commands(calling: World) -> None:
+    ada = calling.person("ada")
+    await ada.imports("In Part")
+    ada.channel = thread = calling.thread(ada.channel, "songs")
+    [session] = calling.discord.gateway.current.values()
+    place = {"id": str(thread.id), "guild_id": str(calling.guild.id), "parent_id": "1", "type": 11}
+    session.dispatch("THREAD_DELETE", place)
+    calling.discord.leave_out(*(f"channel.{key}" for key in ("owner_id", "message_count", "member_count", "position")))
+    assert (await ada.covered()).channel is thread
+
+
+@pytest.mark.usefixtures("whole")
+async def test_a_button_works_under_a_message_that_is_told_without_it(calling: World) -> None:
+    ada = calling.person("ada")
+    await ada.imports("Bare")
+    post = await ada.covered()
+    calling.discord.leave_out("message.components")
+    call = await calling.discord.press(ada.member, post, "Keep")
+    assert "**Bare** is in your library" in (await call.reply()).content
+    buttons = len(post.buttons)
+    await (await calling.discord.press(ada.member, post, "Like")).acknowledged()
+    await eventually(lambda: len(calling.rows("SELECT 1 FROM likes")) == 1)
+    await (await calling.discord.press(ada.member, post, "Keep")).reply()
+    assert len(post.buttons) == buttons
+
+
+@pytest.mark.usefixtures("whole")
+async def test_a_server_that_is_told_without_the_bot_is_greeted(calling: World) -> None:
+    async def is_ready() -> bool:
+        return (await calling.get("/readyz"))[0] == 200
+
+    await eventually(is_ready)  # what comes before was there before
+    calling.discord.leave_out("members")
+    lines = len(calling.bot.log_lines)
+    guild = calling.discord.add_guild("Quay", channels=["lobby"])
+    await calling.bot.wait_log(f"the server {guild.id} is greeted", after=lines)
+
+
+async def test_a_frame_that_cannot_be_read_costs_no_more_than_its_session(calling: World) -> None:
+    ada = calling.person("ada")
+    await ada.imports("After A Frame")
+    pid, before = calling.bot.pid, calling.discord.identified
+    calling.discord.send_broken_frame()
+    await calling.discord.wait_ready(patient(30), newer_than=before)
+    assert (await ada.covered()).attachments
+    assert calling.bot.pid == pid
 
 
 async def test_a_start_can_be_broken_off(tmp_path: Path) -> None:
