@@ -375,7 +375,7 @@ def _mp3(loop: Samples, length: int, bit_rate: int, title: str | None) -> bytes:
         if title is not None:
             container.metadata["title"] = title
         # Without the bit reservoir every frame stands alone: the loop is encoded twice, the second copied.
-        options = {"reservoir": "0", "compression_level": "7"}
+        options = {"reservoir": "0", "compression_level": "7", "joint_stereo": "0"}
         stream = container.add_stream("libmp3lame", rate=RATE, layout="stereo", options=options)
         stream.bit_rate = bit_rate
         packets = [*stream.encode(frame), *stream.encode(None)]

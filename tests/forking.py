@@ -28,10 +28,17 @@ PRELOADED = (
     "bot.app",
     "bot.cli.backup",
     "bot.cli.check",
+    "bot.cli.commands",
     "bot.cli.export",
     "bot.cli.setup",
     "bot.logs",
+    "cogs.cover",
+    "cogs.coverbot",
+    "cogs.music",
+    "storage.sqlite.database",
 )
+"""What nearly each process would import by itself."""
+
 FAILED = 1
 
 

@@ -38,6 +38,14 @@ LOOK_SECONDS = 0.05
 OPEN = ("asked", "due", "sending", "waiting")
 LIVE = ("queued", "submitting", "waiting", "running")
 
+_UNDER_WAY = f"""
+    SELECT 'task' AS what, CAST(id AS TEXT) AS id, status AS state FROM tasks WHERE status IN {LIVE}
+    UNION ALL SELECT 'notification', CAST(id AS TEXT), state FROM notifications WHERE state IN {OPEN}
+    UNION ALL SELECT 'answer wanted by', CAST(id AS TEXT), state FROM notifications WHERE ack_wanted > ''
+    UNION ALL SELECT 'picture of', CAST(id AS TEXT), state FROM notifications WHERE picture_wanted IS NOT NULL
+    UNION ALL SELECT 'file to archive of', CAST(task_id AS TEXT), '' FROM files WHERE archive_at <= ?
+"""
+"""All in one query: a look opens the database anew, which takes most of its time, and there are thousands of looks."""
 
 _ENDPOINTS: dict[str, Endpoint] = {
     "/api/generate/submit": "submit",
@@ -237,16 +245,8 @@ class Stage:
         if not self.program.alive:
             return "the program is not running"
         try:
-            if tasks := self.rows(f"SELECT id, status FROM tasks WHERE status IN {LIVE}"):
-                return f"tasks {tasks}"
-            open_rows = self.rows(f"SELECT id, state, ack_wanted FROM notifications WHERE state IN {OPEN}")
-            wanted = self.rows("SELECT id, state, ack_wanted FROM notifications WHERE ack_wanted > ''")
-            if open_rows or wanted:
-                return f"notifications {open_rows or wanted}"
-            if pictures := self.rows("SELECT id FROM notifications WHERE picture_wanted IS NOT NULL"):
-                return f"pictures of {pictures}"
-            if archiving := self.rows("SELECT task_id FROM files WHERE archive_at <= ?", self.program.clock):
-                return f"files to archive {archiving}"
+            if rows := self.rows(_UNDER_WAY, self.program.clock):
+                return ", ".join(f"{row['what']} {row['id']} {row['state']}" for row in rows)
         except Unreadable as error:
             return f"the database: {error}"
         held = self.vidgo.runner.held
@@ -270,14 +270,14 @@ class Stage:
     async def until(self, condition: Callable[[], bool], what: str, seconds: float = SETTLE_SECONDS) -> None:
         """Wait for a condition on any of the ledgers; raises TimeoutError that names `what`."""
         deadline = time.monotonic() + patient(seconds)
-        while not condition():
-            if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"no {what} within {patient(seconds):g} s: {self.unsettled()}\n{self.program.log[-6000:]}"
-                )
+        is_last = False
+        while not is_last:
+            is_last = time.monotonic() > deadline
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self.discord.state.changed.wait_for(condition, seconds, what)
+                    return
+        raise TimeoutError(f"no {what} within {patient(seconds):g} s: {self.unsettled()}\n{self.program.log[-6000:]}")
 
     # Deaths
 
