@@ -16,6 +16,7 @@ from sandbox.discord.model import ANSWER_SECONDS
 from tests.end_to_end.music import fill_in, forge
 from tests.end_to_end.world import SONG
 from tests.patience import patient
+from tests.servers.test_server_settings import changed, manager, open_panel
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
@@ -222,6 +223,22 @@ async def test_words_that_discord_does_not_take_are_said_without_the_members(tmp
         assert reply.ephemeral == (refused == 2)
         await room.pass_until(lambda: posts(ada))
         assert len(room.vidgo.submissions) == 1
+
+
+async def test_an_acknowledgement_that_only_one_person_sees_is_in_their_language_and_ends_there(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        mia, ada = manager(room), room.person("ada")
+        panel = await open_panel(mia)
+        await room.discord.select(mia.member, panel, "settings:language", ["de"])
+        await changed(room, panel, "**Language**: · → de")
+        room.discord.refuse("POST", FIRST_ANSWERS, 200000, status=400, times=2)
+        room.vidgo.hold(SONG)
+        reply = await (await ada.use("music generate", prompt="the sea")).reply()
+        assert reply.ephemeral
+        assert reply.content == "I have your order and will post the result here."
+        await room.discord.press(ada.member, reply, "Don't post")
+        await room.until(lambda: not reply.buttons)
+        assert "**the sea**" in reply.content
 
 
 # Deaths
