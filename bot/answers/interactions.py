@@ -318,7 +318,7 @@ class Interactions:
             log.error("interaction %s cannot be written down: %s", row.id, told(error))
             if sent.has_arrived:
                 with suppress(*FAILURES):
-                    await turn_private(interaction, str(_fault(row)))
+                    await turn_private(interaction, str(_fault(row)), cards.support_view(self._support_url))
             return None
         if not sent.has_arrived:
             await self._closing.not_taken(interaction, row, sent.refusal, errors.closed_here())

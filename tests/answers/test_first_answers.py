@@ -288,6 +288,22 @@ async def test_a_death_right_after_a_private_sentence_says_it_once(tmp_path: Pat
         assert "You have no songs here yet" in call.replies[0].content
 
 
+@pytest.mark.parametrize(("command", "option"), [("cover", "track"), ("music import", "task_id")])
+async def test_who_is_told_of_an_interruption_finds_help_there(tmp_path: Path, command: str, option: str) -> None:
+    async with open_room(tmp_path, SUPPORT_URL="https://support.example/coverbot") as room:
+        ada = room.person("ada")
+        hanging = room.vidgo.fault("detail", "hang")
+        call = await ada.use(command, **{option: room.vidgo.add_song("Sea").id})
+        await room.vidgo.wait_fault(hanging)
+        await call.acknowledged()
+        await room.bot.kill()
+        await room.bot.start()
+        told = await call.reply()
+        assert told.ephemeral
+        assert "I was interrupted" in told.content
+        assert [button.url for button in told.buttons][-1] == "https://support.example/coverbot"
+
+
 async def test_who_stops_an_order_before_it_is_known_as_acknowledged_has_nothing_ordered(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         ada = room.person("ada")

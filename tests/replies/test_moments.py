@@ -244,6 +244,22 @@ async def test_what_was_tried_again_in_vain_can_be_tried_once_more(tmp_path: Pat
         assert len(room.vidgo.submissions) == 2
 
 
+async def test_what_was_tried_again_by_a_program_that_died_can_be_tried_once_more(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        told = await (await ada.use("music extend", track="ABCDEF0123456789", prompt="and on")).reply()
+        hanging = room.vidgo.fault("detail", "hang")
+        await room.discord.press(ada.member, told, "Try again")
+        await room.vidgo.wait_fault(hanging)
+        await room.bot.kill()
+        room.advance(1000)  # its token has expired: Discord itself has told her
+        await room.bot.start()
+        await room.until(lambda: "asked" not in states_of_all(room))
+        pressed = await room.discord.press(ada.member, told, "Try again")
+        await room.until(lambda: private_words(pressed))
+        assert "I do not know a song" in private_words(pressed)[0]
+
+
 def states_of_all(room: Room) -> list[str]:
     """Return the states of all notifications, also of those that ordered nothing."""
     return [row["state"] for row in room.rows("SELECT state FROM notifications")]
