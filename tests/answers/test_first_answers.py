@@ -11,9 +11,9 @@ import pytest
 from bot.answers import interactions
 from bot.answers.interactions import CROWD
 from sandbox.discord import model
-from sandbox.discord.faults import FIRST_ANSWERS
+from sandbox.discord.faults import EDITS, FIRST_ANSWERS
 from sandbox.discord.model import ANSWER_SECONDS
-from tests.end_to_end.music import fill_in, forge
+from tests.end_to_end.music import fill_in, forge, open_library
 from tests.end_to_end.world import SONG
 from tests.patience import patient
 from tests.servers.test_server_settings import changed, manager, open_panel
@@ -239,6 +239,33 @@ async def test_an_acknowledgement_that_only_one_person_sees_is_in_their_language
         await room.discord.press(ada.member, reply, "Don't post")
         await room.until(lambda: not reply.buttons)
         assert "**the sea**" in reply.content
+
+
+@pytest.mark.parametrize("what", ["Play for me", "music forget"])
+async def test_what_can_only_be_heard_or_pressed_is_not_told_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea", seconds=3)
+        page = await open_library(ada)
+        monkeypatch.setattr(interactions, "CROWD", 0)  # so that its answer is put off
+        room.discord.refuse("PATCH", EDITS, 50083)
+        await (ada.use(what) if what == "music forget" else room.discord.press(ada.member, page, what))
+        await room.until(lambda: room.discord.dm(ada.member).messages)
+        assert "I may not answer in that channel" in room.discord.dm(ada.member).messages[0].content
+
+
+@pytest.mark.parametrize("code", [40005, 50035])
+async def test_an_answer_that_discord_does_not_take_leaves_nobody_thinking(tmp_path: Path, code: int) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea", seconds=3)
+        page = await open_library(ada)
+        room.discord.refuse("PATCH", EDITS, code)
+        reply = await (await room.discord.press(ada.member, page, "Play for me")).reply()
+        assert "Something went wrong on my side" in reply.content
+        assert not room.discord.dm(ada.member).messages
 
 
 # Deaths
