@@ -95,6 +95,24 @@ async def test_a_post_in_a_channel_that_is_closed_by_now_is_removed_all_the_same
         assert private_words(pressed) == []
 
 
+async def test_a_failure_told_directly_and_removed_at_once_leads_nowhere(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        call = await an_order(room, ada)
+        room.advance(16 * 60)  # the interaction takes nothing any more
+        room.discord.refuse("POST", rf"^/channels/{ada.channel.id}/messages$", 50013, times=None)
+        direct = room.discord.dm(ada.member)
+        slow = room.discord.hang("POST", rf"^/channels/{direct.id}/messages$", 20, when="after", times=1)
+        for task in list(room.vidgo.tasks.values()):
+            room.vidgo.finish(task, error_message="no luck")
+        await slow.strikes(1)
+        [told] = direct.messages
+        await room.discord.press(ada.member, told, "Remove")
+        await room.until(lambda: told.deleted)
+        await room.pass_until(lambda: not call.replies[0].buttons)
+        assert call.replies[0].content == "**the sea** could not be made."
+
+
 # Forgotten
 
 
