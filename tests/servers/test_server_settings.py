@@ -252,6 +252,8 @@ async def test_help_says_what_there_is_and_what_is_left(tmp_path: Path) -> None:
         # Who needs help finds it under what went wrong, too.
         refused = await (await ada.use("cover", track="nothing of the kind")).reply()
         assert [button.url for button in refused.buttons] == [support]
+        stale = await (await room.discord.press_custom_id(ada.member, refused, "of another version")).reply()
+        assert [button.url for button in stale.buttons] == [support]
         await delivered(room, 1)
 
 
