@@ -172,7 +172,7 @@ class Interactions:
         except discord.HTTPException as error:
             if meaning_of(error) not in (Refusal.REFUSED, Refusal.TOO_LARGE):
                 raise
-            log.error("interaction %s: its answer is not taken: %s", row.id, explain(error))
+            log.warning("interaction %s: its answer is not taken: %s", row.id, explain(error))
             await first_answers.edit(interaction, self._fault(row))
 
     async def update(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer | None]]) -> None:
