@@ -211,7 +211,7 @@ async def _assemble(
         database,
         posting,
         composer,
-        Abandoned(database, client, acknowledgements, clock),
+        Abandoned(database, client, acknowledgements, clock, settings.support_url),
         directory=directory,
         clock=clock,
         metrics=metrics,

@@ -8,7 +8,7 @@ from discord.app_commands import locale_str as _
 from discord.ext import commands
 
 from bot.gateway.client import Client
-from bot.songs.orders import Ordered, Requester
+from bot.songs.orders import Requester
 from bot.words import recordings as words
 from bot.words.sentences.errors import MemberError
 from cogs.components.items import post_message
@@ -63,12 +63,12 @@ class Cover(commands.Cog):
     async def _cover_file(
         self, interaction: discord.Interaction[Client], file: discord.Attachment, track: str | None, style: str | None
     ) -> None:
-        async def work(requester: Requester) -> Ordered:
+        async def keep(requester: Requester) -> None:
             if track is not None:
                 raise MemberError(words.track_and_file())
-            return await self._use.recordings.take(requester, upload_of(file), style or "")
+            await self._use.recordings.keep(requester, upload_of(file), style or "")
 
-        await self._use.interactions.order(interaction, work)
+        await self._use.interactions.order(interaction, self._use.drafts.order_kept, first=keep)
 
     async def cover_message(self, interaction: discord.Interaction[Client], message: discord.Message) -> None:
         """Order the cover of the song that a message carries, or ask for the style of a recording in it."""

@@ -73,12 +73,16 @@ class Acknowledgements:
     async def answer_first(self, interaction: discord.Interaction, notification_id: str, ordered: Ordered) -> Sent:
         """Say publicly, as the first answer, what is being made; where that has arrived the task's end answers."""
         text = await self._ordered(ordered)
-        view = None if ordered.task.status.is_final else cards.waiting_buttons(notification_id)
-        # What the member has typed may be refused. What nobody else sees is not.
-        for words, is_private in ((text, False), (waiting.plain(), False), (waiting.plain(), True)):
-            sent = await first_answers.say(interaction, notification_id, Answer(words, view), ephemeral=is_private)
+        is_over, is_private = ordered.task.status.is_final, False
+        for words in (text, waiting.plain()):  # what the member has typed may be refused
+            sent = await self._say_first(interaction, notification_id, words, is_over=is_over)
             if sent.refusal is not Refusal.REFUSED:
                 break
+        else:
+            is_private = True  # what nobody else sees is not
+            with speaking(str(interaction.locale)):
+                words = waiting.plain()
+                sent = await self._say_first(interaction, notification_id, words, is_over=is_over, is_private=True)
         if sent.has_arrived:
             message_id = None if is_private else sent.message_id
             # Whose id was lost is asked for by being said again.
@@ -86,6 +90,18 @@ class Acknowledgements:
             await self._hand_over(interaction.followup, notification_id, message_id, ordered.task, later=is_unknown)
             await self._correct(ordered)
         return sent
+
+    async def _say_first(
+        self,
+        interaction: discord.Interaction,
+        notification_id: str,
+        words: Text | str,
+        *,
+        is_over: bool,
+        is_private: bool = False,
+    ) -> Sent:
+        view = None if is_over else cards.waiting_buttons(notification_id)
+        return await first_answers.say(interaction, notification_id, Answer(words, view), ephemeral=is_private)
 
     async def _ordered(self, ordered: Ordered) -> Text | str:
         text = await self.words(ordered.task, ordered.title, joined=ordered.joined)
@@ -258,9 +274,10 @@ class Acknowledgements:
         try:
             await channel.get_partial_message(message_id).edit(content=content, view=view, allowed_mentions=QUIET)
         except discord.HTTPException as error:
-            if meaning_of(error) is not Refusal.CLOSED or not self._has_token(row):
+            if meaning_of(error) not in (Refusal.CLOSED, Refusal.GONE) or not self._has_token(row):
                 raise
-            # To an interaction Discord lets the bot go on answering where its channel is closed to the bot by now.
+            # To an interaction Discord lets the bot go on answering where its channel is closed to the bot by now. And
+            # what its requester alone sees is found through it alone.
             webhook = webhook_of(self._client, row)
             await webhook.edit_message(ORIGINAL, content=content, view=view, allowed_mentions=QUIET)
 

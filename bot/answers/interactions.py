@@ -22,7 +22,7 @@ from bot.answers.asked import check_permissions, check_place, record, row_of, to
 from bot.answers.closing import Closing
 from bot.answers.first_answers import Sent
 from bot.answers.private import turn_private
-from bot.refusals import FAILURES, Refusal, explain
+from bot.refusals import FAILURES, Refusal, explain, meaning_of
 from bot.songs.orders import Answer, Ordered, Requester
 from bot.words import cards
 from bot.words.sentences import errors, reasons
@@ -132,9 +132,10 @@ class Interactions:
             await self._see_through(interaction, begun, self._answer_privately(interaction, begun))
 
     async def _answer_privately(self, interaction: discord.Interaction, begun: _Begun[Answer]) -> None:
-        row = begun.row
+        row, needs_place = begun.row, False
         try:
             answer = await begun.decision
+            needs_place = bool(answer.view or answer.files or not answer.text)
         except MemberError as error:
             answer = Answer(error.text, cards.support_view(self._support_url))
         except SQLAlchemyError as error:
@@ -143,6 +144,8 @@ class Interactions:
         except Exception:
             log.exception("interaction %s failed", row.id)
             answer = self._fault(row)
+        # What can only be pressed or heard cannot be told elsewhere.
+        elsewhere = errors.closed_here() if needs_place else answer.text
         if answer.files and not begun.is_deferred:  # who knows how long they take
             put_off = await self._put_off(interaction, begun)
             if put_off is None:
@@ -150,9 +153,9 @@ class Interactions:
             begun = put_off
         if begun.is_deferred:
             try:
-                await first_answers.edit(interaction, answer)
+                await self._edit(interaction, row, answer)
             except FAILURES as error:
-                await self._closing.not_told(interaction, row, error, answer.text or errors.closed_here())
+                await self._closing.not_told(interaction, row, error, elsewhere)
             else:
                 await self._closing.close(row.id)
             return
@@ -160,10 +163,17 @@ class Interactions:
         if sent.has_arrived:
             await self._closing.close(row.id)
         else:
-            # What can only be pressed cannot be told elsewhere.
-            await self._closing.not_taken(
-                interaction, row, sent.refusal, errors.closed_here() if answer.view else answer.text
-            )
+            await self._closing.not_taken(interaction, row, sent.refusal, elsewhere)
+
+    async def _edit(self, interaction: discord.Interaction, row: Notification, answer: Answer) -> None:
+        """Put an answer in the place of "thinking…", or a sentence where Discord does not take what it says."""
+        try:
+            await first_answers.edit(interaction, answer)
+        except discord.HTTPException as error:
+            if meaning_of(error) not in (Refusal.REFUSED, Refusal.TOO_LARGE):
+                raise
+            log.warning("interaction %s: its answer is not taken: %s", row.id, explain(error))
+            await first_answers.edit(interaction, self._fault(row))
 
     async def update(self, interaction: discord.Interaction, work: Callable[[], Awaitable[Answer | None]]) -> None:
         """Let a button change its own message; nothing shows "thinking…", so nothing is written down."""
@@ -318,7 +328,7 @@ class Interactions:
             log.error("interaction %s cannot be written down: %s", row.id, told(error))
             if sent.has_arrived:
                 with suppress(*FAILURES):
-                    await turn_private(interaction, str(_fault(row)))
+                    await turn_private(interaction, str(_fault(row)), cards.support_view(self._support_url))
             return None
         if not sent.has_arrived:
             await self._closing.not_taken(interaction, row, sent.refusal, errors.closed_here())

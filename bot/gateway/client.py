@@ -332,8 +332,9 @@ class Client(commands.AutoShardedBot):
                     await _see_through(interaction, pressed.callback(interaction), f"unseen-{custom_id}")
                 return
         speak(str(interaction.locale))
+        view = cards.support_view(self.use_cases.support_url) or discord.utils.MISSING
         try:
-            await interaction.response.send_message(str(unknown), ephemeral=True)
+            await interaction.response.send_message(str(unknown), ephemeral=True, view=view)
         except FAILURES as failure:
             log.warning("a member could not be told that a button is unknown: %s", explain(failure))
 

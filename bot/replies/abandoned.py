@@ -49,11 +49,13 @@ class Abandoned:
         client: discord.Client,
         acknowledgements: Acknowledgements,
         clock: Callable[[], float],
+        support_url: str | None = None,
     ) -> None:
         self._database = database
         self._client = client
         self._acknowledgements = acknowledgements
         self._clock = clock
+        self._support_url = support_url
 
     async def answer(self, row: Notification, task: Task | None) -> None:
         """Acknowledge what was ordered, or say that nothing was, where nobody has done so already."""
@@ -83,13 +85,14 @@ class Abandoned:
                     return _Shown(is_unanswered=error.code in UNANSWERED)
             else:
                 return _Shown() if message.flags.loading else _Shown(message)
-        return _Shown() if task is None else await self._shown_in_channel(row, task)
+        # What nobody has answered in time Discord itself has told the member.
+        return _Shown(is_unanswered=True) if task is None else await self._shown_in_channel(row, task)
 
     async def _shown_in_channel(self, row: Notification, task: Task) -> _Shown:
         """Look for the acknowledgement in the channel, where the token has expired by which to ask for it.
 
-        Where there is none, Discord itself has told the member that nobody answered. That of a task which is over
-        may be there without its button; to post its result costs nothing.
+        Where there is none, nobody has answered. That of a task which is over may be there without its button; to post
+        its result costs nothing.
         """
         try:
             found = await find_by_button(self._client, row, cards.stop_id(row.id))
@@ -126,15 +129,17 @@ class Abandoned:
             row = await notifications.abandon(transaction, row.id)
         # What a private command does it may have done, but it orders nothing.
         text = errors.answer_lost() if row.ephemeral else errors.interrupted()
-        if row.token_expires_at > self._clock():  # else Discord itself has told the member
-            try:
-                with speaking(row.private_locale):
-                    await self._say(row, cards.fitting(str(text)), cards.refusal_view(row, None, None))
-            except FAILURES as error:
-                if meaning_of(error) is Refusal.LATER:
-                    raise
-                log.info("interaction %s cannot be answered any more: %s", row.id, explain(error))
-        await self._close(row)
+        with speaking(row.private_locale):
+            words, view = cards.fitting(str(text)), cards.refusal_view(row, None, self._support_url)
+        try:
+            await self._say(row, words, view)
+        except FAILURES as error:
+            if meaning_of(error) is Refusal.LATER:
+                raise
+            log.info("interaction %s cannot be answered any more: %s", row.id, explain(error))
+            await self._take_back(row)
+        else:
+            await self._close(row)
 
     async def _say(self, row: Notification, text: str, view: discord.ui.View | None) -> None:
         try:
@@ -147,7 +152,7 @@ class Abandoned:
     @staticmethod
     async def _follow_up(webhook: discord.Webhook, text: str, view: discord.ui.View | None, *, ephemeral: bool) -> None:
         if ephemeral:
-            await webhook.edit_message(ORIGINAL, content=text, allowed_mentions=QUIET)
+            await webhook.edit_message(ORIGINAL, content=text, view=view, allowed_mentions=QUIET)
             return
         try:
             await webhook.delete_message(ORIGINAL)

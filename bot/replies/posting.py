@@ -56,7 +56,10 @@ class Posting:
         return await self._send(channel, row, post, None)
 
     async def send_privately(self, row: Notification, post: Post) -> int:
-        """Reach the requester through the interaction while its token lives, else by a direct message."""
+        """Reach the requester in their own language, through the interaction while its token lives, else directly."""
+        with speaking(row.private_locale):
+            post = post if post.anew is None else post.anew()
+            direct = replace(post, view=cards.in_direct_message(post.view))
         if self.can_follow_up(row):
             try:
                 with ExitStack() as stack:
@@ -67,7 +70,7 @@ class Posting:
                     raise
                 log.info("notification %s cannot be told through its interaction: %s", row.id, explain(error))
         channel = await self._client.create_dm(discord.Object(row.user_id))
-        return await self._send(channel, row, replace(post, view=cards.in_direct_message(post.view)), None)
+        return await self._send(channel, row, direct, None)
 
     def can_follow_up(self, row: Notification) -> bool:
         """Tell whether the requester can be reached through the interaction."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import discord
@@ -55,7 +56,8 @@ class Post:
     """A message ready to be sent. `files` come with the names that people see; `pictures` describes those that show,
     and `picture` is the place of the one that the song carries, where there are several.
 
-    Without `notifies` it names its requester, who hears nothing of it.
+    Without `notifies` it names its requester, who hears nothing of it. `anew` makes the same, in the language of the
+    block around it.
     """
 
     content: str
@@ -65,6 +67,7 @@ class Post:
     pictures: str | None = None
     picture: int | None = None
     notifies: bool = True
+    anew: Callable[[], Post] | None = None
 
 
 class Composer:
@@ -99,7 +102,7 @@ class Composer:
         `NotYet`, and `OSError`.
         """
         if task.status is not TaskStatus.FINISHED:
-            return _say(row, errors.failure(task), cards.failed_buttons(row, task))
+            return _in_words(lambda: _say(row, errors.failure(task), cards.failed_buttons(row, task)))
         result = await self._result(row, task, with_other=with_other)
         try:
             got = await self._gathering.get(result, task, directory, failures)
@@ -107,14 +110,15 @@ class Composer:
         except LostError as lost:
             log.error("task %s: its file cannot be posted: %s", task.id, lost)
             text = _explain(lost.error, task.title, is_artwork=result.artwork_only)
-            return _say(row, text, posted.buttons(row.id, _still(task, result)))
+            return _in_words(lambda: _say(row, text, posted.buttons(row.id, _still(task, result))))
         if parts is None:
             return await self._linked(row, task, result)
-        return self._post(row, task, result, parts, limit)
+        return _in_words(partial(self._post, row, task, result, parts, limit))
 
     def compose_plain(self, row: Notification, task: Task) -> Post:
         """Compose one sentence for a result that Discord refuses as it is."""
-        return _say(row, posts.post_refused(task.title), posted.buttons(row.id, Offers(again=_can_be_repeated(task))))
+        offers = Offers(again=_can_be_repeated(task))
+        return _in_words(lambda: _say(row, posts.post_refused(task.title), posted.buttons(row.id, offers)))
 
     async def compose_link(self, row: Notification, task: Task) -> Post:
         """Compose a message whose audio is a link, for a channel that takes no file of that size."""
@@ -224,13 +228,23 @@ class Composer:
                 link = result.audio.audio_url
                 expires = (holder.finished_at or holder.created_at) + KEEPS_SECONDS
         if link is None or result.audio is None:
-            return _say(row, posts.file_out_of_reach(task.title), posted.buttons(row.id, _still(task, result)))
-        return Post(
-            content=posts.told(row.user_id, posts.file_too_large(task.title, expires)),
-            view=posted.buttons(row.id, _offers(task, result, other=_other_of(result), link=link)),
-            embeds=posted.embeds(self._card(row, task, result, [result.audio], [])),
-            notifies=result.notifies,
+            return _in_words(
+                lambda: _say(row, posts.file_out_of_reach(task.title), posted.buttons(row.id, _still(task, result)))
+            )
+        offers, audio = _offers(task, result, other=_other_of(result), link=link), result.audio
+        return _in_words(
+            lambda: Post(
+                content=posts.told(row.user_id, posts.file_too_large(task.title, expires)),
+                view=posted.buttons(row.id, offers),
+                embeds=posted.embeds(self._card(row, task, result, [audio], [])),
+                notifies=result.notifies,
+            )
         )
+
+
+def _in_words(make: Callable[[], Post]) -> Post:
+    """Return a message in the language of the block around it, which can be put into another one."""
+    return replace(make(), anew=make)
 
 
 def _meant(versions: list[File], position: int) -> File | None:

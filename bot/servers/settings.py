@@ -103,9 +103,13 @@ class ServerSettings:
         await self._change(guild_id, user_id, "welcome", lambda server: replace(server, welcome=words))
 
     async def forget(self, guild_id: int) -> None:
-        """Forget what was set for a server that the bot has left."""
-        async with self._database.write() as transaction:
-            await servers.remove(transaction, guild_id)
+        """Forget what was set for a server that the bot has left, which Discord says once."""
+
+        async def remove() -> None:
+            async with self._database.write() as transaction:
+                await servers.remove(transaction, guild_id)
+
+        await self._database.retry(remove)
 
     async def _change(self, guild_id: int, user_id: int, setting: str, change: Callable[[Server], Server]) -> None:
         now = self._clock()

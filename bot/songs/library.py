@@ -252,10 +252,10 @@ def _too_late(task: Task, row: Notification) -> Text:
 
 def _removed(*, has_result: bool, has_failed: bool, is_private: bool) -> Acknowledgement:
     """Return what an acknowledgement says of a message that is removed, as the delivery would have it say."""
-    if has_failed or (is_private and not has_result):
-        return Acknowledgement.FAILED
     if is_private:
-        return Acknowledgement.ELSEWHERE
+        return Acknowledgement.ELSEWHERE if has_result or has_failed else Acknowledgement.FAILED
+    if has_failed:
+        return Acknowledgement.FAILED
     return Acknowledgement.DONE if has_result else Acknowledgement.WITHOUT_IT
 
 

@@ -101,11 +101,19 @@ class Recordings:
             await _check_allowed(transaction, guild_id)
             return await self._note(transaction, user_id, upload)
 
-    async def take(self, requester: Requester, upload: Upload, style: str) -> Ordered:
-        """Order a new version of a recording, which can be tried again; raises `MemberError` as `perform_known`."""
+    async def keep(self, requester: Requester, upload: Upload, style: str) -> None:
+        """Keep a recording and what was typed for it, for the order of it and to be tried again."""
         async with self._database.write(durable=False) as transaction:
             recording_id = await self._note(transaction, requester.user_id, upload)
-        return await self.perform_known(requester, recording_id, style)
+            draft = Draft(Making.RECORDING, recording_id, style=style, title=upload.name)
+            await drafts.keep(transaction, requester.notification_id, draft)
+
+    async def keep_style(self, requester: Requester, recording_id: str, style: str) -> None:
+        """Keep what was typed for a recording of which it is known where it is; raises `MemberError`."""
+        async with self._database.write(durable=False) as transaction:
+            found = await self._known(transaction, requester.user_id, recording_id)
+            draft = Draft(Making.RECORDING, found.id, style=style, title=found.name)
+            await drafts.keep(transaction, requester.notification_id, draft)
 
     async def perform_known(self, requester: Requester, recording_id: str, style: str) -> Ordered:
         """Order a new version of a recording of which it is known where it is, or join the order for the same.
@@ -113,16 +121,17 @@ class Recordings:
         Raises `MemberError` where that is not known any more, it is no recording that VidGo takes or cannot be had,
         the server's managers want none, or a limit is reached.
         """
-        async with self._database.write(durable=False) as transaction:
-            found = await recordings.get(transaction, recording_id) if is_id(recording_id) else None
-            is_known = found is not None and found.created_at >= self._clock() - RECORDING_SECONDS
-            if found is None or found.user_id != requester.user_id or not is_known:
-                raise MemberError(words.no_longer_known())
-            draft = Draft(Making.RECORDING, found.id, style=style, title=found.name)
-            await drafts.keep(transaction, requester.notification_id, draft)
         async with self._database.read() as snapshot:
+            found = await self._known(snapshot, requester.user_id, recording_id)
             await _check_allowed(snapshot, requester.guild_id)
         return await self._perform(requester, Upload(found.name, found.url, found.size), style)
+
+    async def _known(self, snapshot: Snapshot, user_id: int, recording_id: str) -> Recording:
+        found = await recordings.get(snapshot, recording_id) if is_id(recording_id) else None
+        is_known = found is not None and found.created_at >= self._clock() - RECORDING_SECONDS
+        if found is None or found.user_id != user_id or not is_known:
+            raise MemberError(words.no_longer_known())
+        return found
 
     async def _note(self, transaction: Transaction, user_id: int, upload: Upload) -> str:
         now = self._clock()

@@ -27,7 +27,7 @@ def fitting(content: str) -> str:
         return content
     cut = content[: CONTENT_LIMIT - 1]
     lines, newline, _ = cut.rpartition("\n")
-    return (lines if newline else cut).rstrip() + "\n…" if newline else cut.rstrip() + "…"
+    return f"{lines.rstrip()}\n…" if newline else f"{cut.rstrip()}…"
 
 
 def track_value(song: Song | File) -> str:

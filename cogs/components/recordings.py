@@ -11,7 +11,6 @@ from bot.songs.recordings import Upload
 from bot.words import recordings as words
 from bot.words.sentences.errors import MemberError
 from cogs.components.fields import texts_of
-from storage.notifications.drafts import Draft, Making
 
 _SOUND = (".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac")
 """Names that look like sound; what a file really is, its content says when it is ordered."""
@@ -42,8 +41,12 @@ async def ask_style(interaction: discord.Interaction[Client], attachment: discor
 async def take_style(interaction: discord.Interaction[Client], match: re.Match[str]) -> None:
     """Order what a form was filled in for."""
     use = interaction.client.use_cases
-    draft = Draft(Making.RECORDING, match["recording"], style=texts_of(interaction).get("style", ""))
-    await use.interactions.order(interaction, lambda requester: use.drafts.order(requester, draft))
+    style = texts_of(interaction).get("style", "")
+    await use.interactions.order(
+        interaction,
+        use.drafts.order_kept,
+        first=lambda requester: use.recordings.keep_style(requester, match["recording"], style),
+    )
 
 
 async def setup(client: Client) -> None:

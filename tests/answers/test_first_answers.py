@@ -11,11 +11,12 @@ import pytest
 from bot.answers import interactions
 from bot.answers.interactions import CROWD
 from sandbox.discord import model
-from sandbox.discord.faults import FIRST_ANSWERS
+from sandbox.discord.faults import EDITS, FIRST_ANSWERS
 from sandbox.discord.model import ANSWER_SECONDS
-from tests.end_to_end.music import fill_in, forge
+from tests.end_to_end.music import fill_in, forge, open_library
 from tests.end_to_end.world import SONG
 from tests.patience import patient
+from tests.servers.test_server_settings import changed, manager, open_panel
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
@@ -224,6 +225,49 @@ async def test_words_that_discord_does_not_take_are_said_without_the_members(tmp
         assert len(room.vidgo.submissions) == 1
 
 
+async def test_an_acknowledgement_that_only_one_person_sees_is_in_their_language_and_ends_there(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        mia, ada = manager(room), room.person("ada")
+        panel = await open_panel(mia)
+        await room.discord.select(mia.member, panel, "settings:language", ["de"])
+        await changed(room, panel, "**Language**: · → de")
+        room.discord.refuse("POST", FIRST_ANSWERS, 200000, status=400, times=2)
+        room.vidgo.hold(SONG)
+        reply = await (await ada.use("music generate", prompt="the sea")).reply()
+        assert reply.ephemeral
+        assert reply.content == "I have your order and will post the result here."
+        await room.discord.press(ada.member, reply, "Don't post")
+        await room.until(lambda: not reply.buttons)
+        assert "**the sea**" in reply.content
+
+
+@pytest.mark.parametrize("what", ["Play for me", "music forget"])
+async def test_what_can_only_be_heard_or_pressed_is_not_told_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea", seconds=3)
+        page = await open_library(ada)
+        monkeypatch.setattr(interactions, "CROWD", 0)  # so that its answer is put off
+        room.discord.refuse("PATCH", EDITS, 50083)
+        await (ada.use(what) if what == "music forget" else room.discord.press(ada.member, page, what))
+        await room.until(lambda: room.discord.dm(ada.member).messages)
+        assert "I may not answer in that channel" in room.discord.dm(ada.member).messages[0].content
+
+
+@pytest.mark.parametrize("code", [40005, 50035])
+async def test_an_answer_that_discord_does_not_take_leaves_nobody_thinking(tmp_path: Path, code: int) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        await ada.imports("Sea", seconds=3)
+        page = await open_library(ada)
+        room.discord.refuse("PATCH", EDITS, code)
+        reply = await (await room.discord.press(ada.member, page, "Play for me")).reply()
+        assert "Something went wrong on my side" in reply.content
+        assert not room.discord.dm(ada.member).messages
+
+
 # Deaths
 
 
@@ -269,6 +313,22 @@ async def test_a_death_right_after_a_private_sentence_says_it_once(tmp_path: Pat
         await room.pass_until(lambda: not asked(room))
         assert len(call.replies) == 1
         assert "You have no songs here yet" in call.replies[0].content
+
+
+@pytest.mark.parametrize(("command", "option"), [("cover", "track"), ("music import", "task_id")])
+async def test_who_is_told_of_an_interruption_finds_help_there(tmp_path: Path, command: str, option: str) -> None:
+    async with open_room(tmp_path, SUPPORT_URL="https://support.example/coverbot") as room:
+        ada = room.person("ada")
+        hanging = room.vidgo.fault("detail", "hang")
+        call = await ada.use(command, **{option: room.vidgo.add_song("Sea").id})
+        await room.vidgo.wait_fault(hanging)
+        await call.acknowledged()
+        await room.bot.kill()
+        await room.bot.start()
+        told = await call.reply()
+        assert told.ephemeral
+        assert "I was interrupted" in told.content
+        assert [button.url for button in told.buttons][-1] == "https://support.example/coverbot"
 
 
 async def test_who_stops_an_order_before_it_is_known_as_acknowledged_has_nothing_ordered(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from sandbox.discord.faults import FIRST_ANSWERS
 from tests.end_to_end.music import (
     PERFORM,
     eventually,
@@ -151,3 +152,39 @@ async def test_what_was_typed_for_a_refused_recording_comes_back(world: World, b
     await changed.acknowledged()
     assert "'bossa nova'" in str(changed.modal)
     assert asked(world, "bossa nova") == []
+
+
+@pytest.mark.parametrize("by", ["command", "form"])
+async def test_what_was_typed_for_a_recording_is_kept_where_nothing_can_be_ordered_in_that_moment(
+    world: World, mp3: bytes, by: str
+) -> None:
+    ada = world.person("ada")
+    style = f"ska, by a {by}"
+    form = await cover_file(ada, "shut.mp3", mp3) if by == "form" else None
+    if form is not None:
+        await form.acknowledged()
+    granted = ada.channel.bot_permissions
+    ada.channel.bot_permissions = granted - {"attach_files"}
+    call = await (cover_file(ada, "shut.mp3", mp3, style=style) if form is None else fill_in(ada, form, style=style))
+    refused = await call.reply()
+    ada.channel.bot_permissions = granted
+    assert "Attach Files" in refused.content
+    assert [button.label for button in refused.buttons] == ["Try again", "Change the words…"]
+    changed = await press(ada, refused, "Change the words…")
+    await changed.acknowledged()
+    assert f"'{style}'" in str(changed.modal)
+    assert "**shut**" in str(changed.modal)
+    await ada.result(await press(ada, refused, "Try again"))
+    assert len(asked(world, style)) == 1
+
+
+async def test_a_recording_that_was_tried_again_in_vain_can_be_tried_once_more(world: World, mp3: bytes) -> None:
+    ada = world.person("ada")
+    world.vidgo.set_failure(PERFORM, "the tempo cannot be kept", times=1)
+    failed = await noted(world, await ada.failure(await cover_file(ada, "late.mp3", mp3, style="galop")))
+    closed = world.rows("SELECT 1 FROM notifications WHERE state = 'answered'")
+    world.discord.refuse("POST", FIRST_ANSWERS, 10062)
+    await world.discord.press(ada.member, failed, "Try again")
+    await eventually(lambda: len(world.rows("SELECT 1 FROM notifications WHERE state = 'answered'")) > len(closed))
+    await ada.result(await press(ada, failed, "Try again"))
+    assert len(asked(world, "galop")) == 2

@@ -95,6 +95,24 @@ async def test_a_post_in_a_channel_that_is_closed_by_now_is_removed_all_the_same
         assert private_words(pressed) == []
 
 
+async def test_a_failure_told_directly_and_removed_at_once_leads_nowhere(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        call = await an_order(room, ada)
+        room.advance(16 * 60)  # the interaction takes nothing any more
+        room.discord.refuse("POST", rf"^/channels/{ada.channel.id}/messages$", 50013, times=None)
+        direct = room.discord.dm(ada.member)
+        slow = room.discord.hang("POST", rf"^/channels/{direct.id}/messages$", 20, when="after", times=1)
+        for task in list(room.vidgo.tasks.values()):
+            room.vidgo.finish(task, error_message="no luck")
+        await slow.strikes(1)
+        [told] = direct.messages
+        await room.discord.press(ada.member, told, "Remove")
+        await room.until(lambda: told.deleted)
+        await room.pass_until(lambda: not call.replies[0].buttons)
+        assert call.replies[0].content == "**the sea** could not be made."
+
+
 # Forgotten
 
 
@@ -242,6 +260,22 @@ async def test_what_was_tried_again_in_vain_can_be_tried_once_more(tmp_path: Pat
         await room.pass_until(lambda: posts(ada))
         assert (await pressed.reply()).content.startswith(("Making **the sea**", "-# **the sea** is done"))
         assert len(room.vidgo.submissions) == 2
+
+
+async def test_what_was_tried_again_by_a_program_that_died_can_be_tried_once_more(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        told = await (await ada.use("music extend", track="ABCDEF0123456789", prompt="and on")).reply()
+        hanging = room.vidgo.fault("detail", "hang")
+        await room.discord.press(ada.member, told, "Try again")
+        await room.vidgo.wait_fault(hanging)
+        await room.bot.kill()
+        room.advance(1000)  # its token has expired: Discord itself has told her
+        await room.bot.start()
+        await room.until(lambda: "asked" not in states_of_all(room))
+        pressed = await room.discord.press(ada.member, told, "Try again")
+        await room.until(lambda: private_words(pressed))
+        assert "I do not know a song" in private_words(pressed)[0]
 
 
 def states_of_all(room: Room) -> list[str]:

@@ -10,6 +10,7 @@ from bot.answers import interactions
 from sandbox.discord.faults import EDITS, FOLLOW_UPS, POSTS, When
 from tests.end_to_end.music import forge
 from tests.end_to_end.world import SONG
+from tests.servers.test_server_settings import changed, manager, open_panel
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
@@ -118,6 +119,27 @@ async def test_an_acknowledgement_in_a_channel_that_the_bot_no_longer_sees_promi
         await room.until(lambda: [one for one in call.replies if one.ephemeral and one.files])
         await room.until(lambda: "got it privately" in call.replies[0].content)
         assert call.replies[0].buttons == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_what_a_closed_channel_leaves_for_a_private_word_is_in_its_readers_language(
+    tmp_path: Path, late: bool
+) -> None:
+    async with open_room(tmp_path) as room:
+        mia, ada = manager(room), room.person("ada")
+        panel = await open_panel(mia)
+        await room.discord.select(mia.member, panel, "settings:language", ["de"])
+        await changed(room, panel, "**Language**: · → de")
+        call = await an_order(room, ada)
+        assert "entsteht gerade" in call.replies[0].content
+        if late:
+            room.advance(16 * 60)  # the interaction takes nothing any more
+        room.discord.refuse("POST", rf"^/channels/{ada.channel.id}/messages$", 50013, times=None)
+        finish(room)
+        await room.until(lambda: states(room) == ["delivered"])
+        told = directly(room, ada)[0] if late else call.replies[-1]
+        assert "here is your song **the sea**" in told.content
+        assert "Remove" in [button.label for button in told.buttons]
 
 
 @pytest.mark.parametrize("archived", [True, False])

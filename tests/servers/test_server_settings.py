@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from sqlalchemy.exc import OperationalError
+
 from sandbox.discord.content import texts
 from sandbox.discord.permissions import MEMBER_PERMISSIONS
+from storage.servers import settings as servers
 from tests.end_to_end.world import Person
 from tests.tasks.room import open_room
 
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sandbox.discord import Call, Message
+    from storage.database import Transaction
     from tests.tasks.room import Room
 
 BRIEF = 30.0
@@ -252,6 +257,8 @@ async def test_help_says_what_there_is_and_what_is_left(tmp_path: Path) -> None:
         # Who needs help finds it under what went wrong, too.
         refused = await (await ada.use("cover", track="nothing of the kind")).reply()
         assert [button.url for button in refused.buttons] == [support]
+        stale = await (await room.discord.press_custom_id(ada.member, refused, "of another version")).reply()
+        assert [button.url for button in stale.buttons] == [support]
         await delivered(room, 1)
 
 
@@ -286,11 +293,25 @@ async def test_usage_shows_who_ordered_how_much(tmp_path: Path) -> None:
         await delivered(room, 4)
 
 
-async def test_a_server_that_the_bot_has_left_is_forgotten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_server_that_the_bot_has_left_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: bool
+) -> None:
+    """Also where the database is away in that moment, for nobody says it again."""
+    faults = [OperationalError("", None, OSError("the server is away"))] if away else []
+
+    async def once(transaction: Transaction, guild_id: int) -> None:
+        if faults:
+            raise faults.pop()
+        await remove(transaction, guild_id)
+
+    remove = servers.remove
+    monkeypatch.setattr(servers, "remove", once)
     async with open_room(tmp_path, vidgo_seconds=BRIEF) as room:
         mia = manager(room)
         panel = await open_panel(mia)
         await press(room, mia, panel, "mentions:0")
         await changed(room, panel, "✓ → ✗")
         room.discord.remove_guild(room.guild)
-        await room.until(lambda: not room.rows("SELECT 1 FROM servers UNION ALL SELECT 1 FROM changes"))
+        await room.pass_until(lambda: not room.rows("SELECT 1 FROM servers UNION ALL SELECT 1 FROM changes"))
+        assert faults == []
