@@ -17,6 +17,8 @@ from storage.schema import (
     likes,
     media,
     notifications,
+    recordings,
+    removed_songs,
     servers,
     tasks,
     usage,
@@ -25,8 +27,11 @@ from storage.schema import (
 PAGE = 500
 """How many rows are held in memory."""
 
-TABLES: list[Table] = [tasks, files, media, library, likes, notifications, usage, servers, changes, alarms, greetings]
-"""In an order in which what is referred to comes first."""
+TABLES: list[Table] = [
+    *(tasks, files, media, library, removed_songs, recordings, likes, notifications),
+    *(usage, servers, changes, alarms, greetings),
+]
+"""In an order in which what is referred to comes first. The others say what processes do that live now."""
 
 
 def _page(table: Table, *, first: bool) -> Select[Any]:

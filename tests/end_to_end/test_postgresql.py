@@ -8,9 +8,11 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import psutil
 import pytest
 import pytest_asyncio
 
+from storage.postgresql.pool import ANSWER_SECONDS
 from tests.end_to_end.process import run_program
 from tests.end_to_end.shell import rows
 from tests.end_to_end.world import World, eventually, open_world
@@ -116,6 +118,23 @@ async def test_a_server_that_is_killed_costs_only_time(world: World, server: Pos
     post = await anna.result(call, 60)
     assert post.attachments
     assert world.submitted(song) == 1
+    await eventually(lambda: ready(world))
+
+
+async def test_a_server_that_is_silent_is_named_while_somebody_still_waits_for_the_answer(
+    world: World, server: PostgreSQL
+) -> None:
+    started = psutil.Process(server.pid)
+    for process in (everybody := [started, *started.children(recursive=True)]):
+        process.suspend()
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS / 2):
+            looks = await asyncio.gather(*(world.get("/readyz") for _ in range(9)))  # more than there are connections
+    finally:
+        for process in everybody:
+            process.resume()
+    assert {status for status, _ in looks} == {503}
+    assert all("does not answer" in body for _, body in looks)
     await eventually(lambda: ready(world))
 
 
