@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,6 +104,31 @@ async def test_every_table_comes_over_but_those_of_processes_that_live(tmp_path:
     async with target.write() as transaction:
         assert await recordings.get(transaction, recording.id) == recording
         assert await removed.restore(transaction, song.user_id, song.id, 0, 3.0)
+    for database in (source, target):
+        await database.close()
+
+
+async def test_everything_comes_over_to_where_letters_come_in_another_order(tmp_path: Path) -> None:
+    """As with a server's locale: Czech has "ch" after "h", Estonian "z" after "s"."""
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    await (await Database.open(f"sqlite:///{new}")).close()
+    with closing(sqlite3.connect(new)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        found = connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'id VARCHAR(24) NOT NULL', 'id VARCHAR(24) COLLATE NOCASE"
+            " NOT NULL') WHERE name = 'tasks'"
+        )
+        assert found.rowcount == 1
+        connection.commit()
+    with closing(sqlite3.connect(new)) as connection:
+        connection.execute("REINDEX")
+        connection.commit()
+    source, target = [await Database.open(f"sqlite:///{path}") for path in (old, new)]
+    await add(source, [a_task(id=letter * 24) for letter in "aB"])
+    assert (await move(source, target))["tasks"] == 2
+    async with target.read() as snapshot:
+        found_ids = (await snapshot.execute(text("SELECT id FROM tasks ORDER BY id"))).scalars()
+        assert list(found_ids) == ["a" * 24, "B" * 24]
     for database in (source, target):
         await database.close()
 

@@ -78,7 +78,8 @@ def looks_through(plan_lines: list[str]) -> list[str]:
 
 async def test_no_statement_looks_through_a_table_that_grows(empty: Path) -> None:
     assert len(STATEMENTS) > 200
-    exceptions = {*EXCEPTIONS, "storage.members.export._OF_OWNERS"}  # a row for each kind of alarm
+    # There is a row for each kind of alarm, and rows by keys of several columns a server alone is asked for.
+    exceptions = {*EXCEPTIONS, "storage.members.export._OF_OWNERS", "storage.postgresql.moving._THESE"}
     with closing(sqlite3.connect(empty)) as connection:
         found = {name: looks_through(plan(connection, statement)) for name, statement in STATEMENTS.items()}
     found = {name: lines for name, lines in found.items() if lines}
