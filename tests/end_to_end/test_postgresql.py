@@ -86,6 +86,7 @@ async def test_everybody_who_asks_for_one_cover_at_the_same_moment_gets_it_and_i
     posts = await asyncio.gather(*(person.covered() for person in people))
     assert len(posts) == 8
     assert world.submitted(song) == 1
+    assert "deadlock" not in world.bot.log
 
 
 async def test_check_says_which_server_it_is_and_who_lives(world: World, tmp_path: Path) -> None:

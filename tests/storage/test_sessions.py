@@ -269,3 +269,25 @@ async def test_nobody_waits_for_a_task_that_has_ended_meanwhile(
     await began.wait()
     await asyncio.gather(running, following())
     assert (await one(database, row.id)).state is NotificationState.DUE
+
+
+async def test_all_who_are_acknowledged_at_once_may_let_their_task_be_sent(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    task = a_task()
+    rows = [in_state(NotificationState.ASKED, task) for _ in range(2)]
+    await add(database, [task, *rows])
+    began = asyncio.Event()
+
+    async def hand_over(name: str, *, is_first: bool = False) -> None:
+        async with database.write() as transaction:
+            await notifications.acknowledge(transaction, name, 7, NOW)
+            if is_first:
+                began.set()
+                await somebody_waits(owner)
+            await tasks.let_go(transaction, task.id, NOW)
+
+    first = asyncio.create_task(hand_over(rows[0].id, is_first=True))
+    await began.wait()
+    await asyncio.gather(first, hand_over(rows[1].id))
+    assert [(await one(database, row.id)).state for row in rows] == [NotificationState.WAITING] * 2
