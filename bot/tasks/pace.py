@@ -35,7 +35,7 @@ class SharedPace:
             if wait > 0:
                 await asyncio.sleep(wait)
                 pause = await self._turns.left(PAUSE)  # another process may have been asked for one meanwhile
-            pause = max(pause, self._paused_until - time.monotonic())
+            pause = max(pause, self.left())
             if pause <= 0:
                 return
             await asyncio.sleep(pause)
@@ -46,6 +46,10 @@ class SharedPace:
         telling = asyncio.create_task(self._tell(seconds), name="telling of a pause")
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
+
+    def left(self) -> float:
+        """Return how long a pause lasts still that was asked for here."""
+        return max(self._paused_until - time.monotonic(), 0.0)
 
     async def _tell(self, seconds: float) -> None:
         try:

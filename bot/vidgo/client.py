@@ -73,7 +73,6 @@ class VidGo:
         self._key = api_key
         self._pace = pace or OwnPace(requests_per_second, clock=clock, sleep=sleep)
         self._rate = requests_per_second
-        self._resting_until = float("-inf")
         # The connect timeout must end first: after it the request was certainly not taken.
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_TIMEOUT, timeout / 2))
         self._clock = clock
@@ -89,7 +88,7 @@ class VidGo:
 
     def waits(self) -> float:
         """Return about how many seconds somebody would wait for a turn who asked for one now."""
-        return max(self._resting_until - self._clock(), len(self._in_line) / self._rate)
+        return max(self._pace.left(), len(self._in_line) / self._rate)
 
     async def turn(self) -> Turn:
         """Wait until VidGo may be asked; whoever is stopped meanwhile has asked for nothing."""
@@ -232,9 +231,7 @@ class VidGo:
     def _note(self, error: VidGoError) -> VidGoError:
         """Start a pause if VidGo asks for one, and return the error."""
         if isinstance(error, Busy) and error.retry_after is not None:
-            pause = min(error.retry_after, MAX_PAUSE)
-            self._resting_until = max(self._resting_until, self._clock() + pause)
-            self._pace.pause(pause)
+            self._pace.pause(min(error.retry_after, MAX_PAUSE))
         return error
 
 

@@ -21,6 +21,9 @@ class Pace(Protocol):
     def pause(self, seconds: float) -> None:
         """Let nobody ask for so long."""
 
+    def left(self) -> float:
+        """Return how long a pause lasts still that was asked for here; 0 where there is none."""
+
 
 class OwnPace:
     """The pace of a process that is the only one to ask. `clock` gives Unix seconds."""
@@ -43,14 +46,18 @@ class OwnPace:
         """Return when VidGo may be asked once."""
         await self._limiter.acquire()
         waited_until = float("-inf")
-        while (until := self._paused_until) > waited_until:
-            pause = min(until - self._clock(), MAX_PAUSE)
-            if pause > 0:
-                await self._sleep(pause)
-                # Those who waited together must not start together.
-                await self._limiter.acquire()
+        while (pause := self.left()) > 0 and (until := self._paused_until) > waited_until:
+            await self._sleep(pause)
+            # Those who waited together must not start together.
+            await self._limiter.acquire()
             waited_until = until
 
     def pause(self, seconds: float) -> None:
         """Let nobody ask for so long."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+    def left(self) -> float:
+        """Return how long a pause lasts still; a clock that was set back makes none longer."""
+        now = self._clock()
+        self._paused_until = min(self._paused_until, now + MAX_PAUSE)
+        return max(self._paused_until - now, 0.0)

@@ -47,6 +47,11 @@ TURN_SECONDS = 10.0
 DOWNLOAD_SECONDS = 900.0
 """How long a download may take, so that readers who hardly read do not hold all turns for good."""
 
+DATABASE_SECONDS = 3.0
+"""How long whoever asks whether all is well waits for the database; `coverbot health` asks for 4 s."""
+
+SILENT = "does not answer"
+
 
 class Listener:
     """Serves the routes of the contract; nothing that a sender can put in a request is answered with a 5xx."""
@@ -79,6 +84,7 @@ class Listener:
         self._directory = directory
         self._downloads = asyncio.Semaphore(DOWNLOADS)
         self._connections: Connections | None = None
+        self._looking: asyncio.Task[str | None] | None = None
         # Compared with where there is no task, so that both refusals cost the same.
         self._nobody = secrets.token_urlsafe(32)
 
@@ -101,6 +107,8 @@ class Listener:
         """Stop listening and let requests under way end."""
         if self._connections is not None:
             await self._connections.close()
+        if self._looking is not None:
+            self._looking.cancel()
 
     async def _callback(self, request: web.Request) -> web.Response:
         try:
@@ -207,18 +215,30 @@ class Listener:
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         reasons = self._not_ready()
+        # A database that is silent holds one connection, not one more at each look, and nobody waits for it for long.
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._doubt_database(), name="looking at the database")
+        await asyncio.wait({self._looking}, timeout=DATABASE_SECONDS)
+        doubt = self._looking.result() if self._looking.done() else SILENT
+        if doubt is not None:
+            reasons["database"] = doubt
+        return web.json_response(
+            {"ready": not reasons, "standby": self._stands_by(), "reasons": reasons}, status=503 if reasons else 200
+        )
+
+    async def _doubt_database(self) -> str | None:
+        """Return why the database cannot be relied on, or None."""
+        doubt = None
         try:
             async with self._database.read() as snapshot:
                 await rows.next_due(snapshot, [])
         except Exception as error:  # whatever is wrong with it, the answer is the same
             log.warning("the database does not answer: %s", getattr(error, "orig", error))
-            reasons["database"] = "does not answer"
+            doubt = SILENT
         if (misplaced := await self._database.misplaced()) is not None:
             log.error("the database: %s", misplaced)
-            reasons["database"] = misplaced
-        return web.json_response(
-            {"ready": not reasons, "standby": self._stands_by(), "reasons": reasons}, status=503 if reasons else 200
-        )
+            doubt = misplaced
+        return doubt
 
     async def _show_metrics(self, _request: web.Request) -> web.Response:
         text = await self._exposition.text()

@@ -45,6 +45,8 @@ _TOUCHED = union(
     select(library.c.task_id).where(library.c.user_id == _USER),
     select(removed_songs.c.task_id).where(removed_songs.c.user_id == _USER),
 )
+# Before anything that hangs on them, as whoever ends one does: else the two wait for each other.
+_LOCK = select(tasks.c.id).where(tasks.c.id.in_(_IDS)).order_by(tasks.c.id).with_for_update()
 _DROP_NOTIFICATIONS = delete(notifications).where(notifications.c.user_id == _USER)
 _DROP_LIBRARY = delete(library).where(library.c.user_id == _USER)
 _DROP_REMOVED_SONG = delete(removed_songs).where(
@@ -108,6 +110,8 @@ async def forget_member(transaction: Transaction, user_id: int, *, today: int | 
     """
     user = {"of_user": user_id}
     touched = list((await transaction.execute(_TOUCHED, user)).scalars())
+    for ids in _portions(touched):
+        await transaction.execute(_LOCK, {"ids": ids})
     await transaction.execute(_DROP_NOTIFICATIONS, user)
     for statement in (_DROP_LIBRARY, _DROP_REMOVED, _DROP_RECORDINGS, _DROP_LIKES):
         await transaction.execute(statement, user)

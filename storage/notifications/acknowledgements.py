@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, case, null, select, update
 
 from storage import planned
 from storage.database import Snapshot, Transaction
-from storage.notifications.rows import CAN_CHANGE, CANCELLED, OF_TASK, SAYS, UNFINISHED, WAITING
+from storage.notifications.rows import CAN_CHANGE, CANCELLED, OF_TASK, SAYS, UNFINISHED, WAITING, locked
 from storage.planned import Due
 from storage.quick import quick
 from storage.schema import Acknowledgement, notifications
@@ -24,7 +24,7 @@ _TO_CHANGE = quick(
 )
 _CLAIM_TO_CHANGE = planned.claim(_TO_CHANGE, notifications.c.ack_holder)
 _WANT = quick(
-    update(notifications).where(OF_TASK, notifications.c.state == WAITING, CAN_CHANGE).values(ack_wanted=SAYS)
+    update(notifications).where(locked(OF_TASK, notifications.c.state == WAITING, CAN_CHANGE)).values(ack_wanted=SAYS)
 )
 _CANCELLED_AFTER_ALL = quick(
     update(notifications)

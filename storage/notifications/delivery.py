@@ -44,6 +44,7 @@ from storage.notifications.rows import (
     change,
     changed,
     from_row,
+    locked,
     values_of,
 )
 from storage.planned import Due
@@ -88,7 +89,7 @@ _NEXT_DUE_AMONG_OTHERS = _NEXT_DUE.where(~_CHANNEL_IS_OTHERS)
 
 _MAKE_DUE = quick(
     update(notifications)
-    .where(OF_TASK, notifications.c.state == WAITING)
+    .where(locked(OF_TASK, notifications.c.state == WAITING))
     .values(state=DUE, attempt_at=NOW)
     .returning(notifications.c.id)
 )
@@ -101,7 +102,7 @@ _WAIT_AGAIN = quick(
 _TOLD = select(notifications).where(OF_TASK, notifications.c.state.in_((SENDING, DELIVERED, UNDELIVERABLE)))
 _TAKE_BACK = (
     update(notifications)
-    .where(OF_TASK, notifications.c.state == SENDING)
+    .where(locked(OF_TASK, notifications.c.state == SENDING))
     .values(state=CANCELLED, ack_wanted=None, draft=null(), **OVER)
 )
 _SEND = change(

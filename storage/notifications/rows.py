@@ -5,7 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Float, String, Update, bindparam, case, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    String,
+    Update,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from storage import planned
 from storage.database import Snapshot, Transaction
@@ -98,11 +112,20 @@ async def changed(transaction: Transaction, statement: Update, row_id: str, **va
 NOW: Any = bindparam("now", type_=Float)
 SAYS: Any = bindparam("says", type_=String)
 OF_TASK = notifications.c.task_id == bindparam("of_task")
-# Locked, for its end wakes whom it finds waiting, and must not look while somebody is about to.
+
+
+def locked(*only: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Tell rows, locked in the order of their ids: two who take several in any order wait for each other for ever."""
+    rows = select(notifications.c.id).where(*only).order_by(notifications.c.id).with_for_update().correlate(None)
+    return and_(notifications.c.id.in_(rows), *only)
+
+
+# Locked, for its end wakes whom it finds waiting, and must not look while somebody is about to. And by one alone, who
+# may go on to let it be sent: two who share a row wait for each other when both change it.
 TASK_IS_LIVE = exists(
     select(tasks.c.id)
     .where(tasks.c.id == notifications.c.task_id, tasks.c.status.in_(LIVE_TASKS))
-    .with_for_update(read=True)
+    .with_for_update(key_share=True)
 )
 CAN_CHANGE = or_(notifications.c.ack_message_id.is_not(None), notifications.c.ack_wanted.is_not(None))
 OVER: dict[str, Any] = {"attempt_at": None, "interaction_token": None, "holder": None}

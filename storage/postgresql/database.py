@@ -48,8 +48,9 @@ class PostgreSQLTransaction(Transaction):
 
     async def release(self, claim: Claim, keys: Sequence[Mapping[str, Any]]) -> None:
         """Let others claim rows that this process has claimed."""
-        if keys:
-            await self.execute(claim.release, [{**key, "me": self.me} for key in keys])
+        if keys:  # in one order, as `alone`
+            in_order = sorted(keys, key=lambda key: tuple(key.values()))
+            await self.execute(claim.release, [{**key, "me": self.me} for key in in_order])
 
     async def take_channels(self, channels: Collection[int]) -> set[int]:
         """Take the channels in which no other process is posting, and return them."""

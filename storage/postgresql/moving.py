@@ -17,6 +17,8 @@ from storage.schema import (
     likes,
     media,
     notifications,
+    recordings,
+    removed_songs,
     servers,
     tasks,
     usage,
@@ -25,8 +27,11 @@ from storage.schema import (
 PAGE = 500
 """How many rows are held in memory."""
 
-TABLES: list[Table] = [tasks, files, media, library, likes, notifications, usage, servers, changes, alarms, greetings]
-"""In an order in which what is referred to comes first."""
+TABLES: list[Table] = [
+    *(tasks, files, media, library, removed_songs, recordings, likes, notifications),
+    *(usage, servers, changes, alarms, greetings),
+]
+"""In an order in which what is referred to comes first. The others say what processes do that live now."""
 
 
 def _page(table: Table, *, first: bool) -> Select[Any]:
@@ -39,6 +44,10 @@ def _page(table: Table, *, first: bool) -> Select[Any]:
 
 _FIRST = {table.name: _page(table, first=True) for table in TABLES}
 _NEXT = {table.name: _page(table, first=False) for table in TABLES}
+_THESE = {
+    table.name: select(table).where(tuple_(*table.primary_key).in_(bindparam("keys", expanding=True)))
+    for table in TABLES
+}
 _COUNT = {table.name: select(func.count()).select_from(table) for table in TABLES}
 _ADD = {table.name: insert(table) for table in TABLES}
 _TIE = update(tasks).where(tasks.c.id == bindparam("of_id")).values(source_id=bindparam("of_source"))
@@ -98,9 +107,15 @@ async def _count(snapshot: Snapshot, table: Table) -> int:
 
 
 async def _is_same(source: Snapshot, target: Snapshot, table: Table) -> bool:
-    """Tell whether a table holds the same in both; by turns, for the server ends a transaction that waits for long."""
-    copied = _pages(target, table)
+    """Tell whether what a table holds is in the other too; by turns, for the server ends a transaction that waits.
+
+    Each row is looked up by its key: what comes after what is told by the server's locale, and in a file by the bytes.
+    """
+    names = [key.name for key in table.primary_key]
     async for rows in _pages(source, table):
-        if rows != await anext(copied, None):
+        keys = [tuple(row[name] for name in names) for row in rows]
+        found = await target.execute(_THESE[table.name], {"keys": keys})
+        there = {tuple(row[name] for name in names): row for row in map(dict, found.mappings())}
+        if any(there.get(key) != row for key, row in zip(keys, rows, strict=True)):
             return False
-    return await anext(copied, None) is None
+    return True

@@ -126,7 +126,7 @@ async def free(transaction: Transaction) -> None:
     await transaction.alone("who lives")
     for statement in _FREE:
         await transaction.execute(statement)
-    transaction.wakes(Queue.POLLER, Queue.DELIVERY, Queue.ACKNOWLEDGEMENTS, Queue.ARCHIVER)
+    transaction.wakes(Queue.POLLER, Queue.DELIVERY, Queue.ACKNOWLEDGEMENTS, Queue.PICTURES, Queue.ARCHIVER)
 
 
 async def lead(transaction: Transaction, me: str) -> bool:

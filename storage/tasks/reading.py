@@ -20,6 +20,7 @@ DURATIONS = 50
 """How many of the newest finished tasks of a model tell how long the next one takes."""
 
 _REPEATED: Any = bindparam("repeated", type_=Boolean)
+_IS_FINISHED: Any = bindparam("is_finished", type_=Boolean)
 
 _DURATIONS = quick(
     select(tasks.c.finished_at - tasks.c.submitted_at)
@@ -75,9 +76,11 @@ _RING = quick(
         tasks.c.status.in_((*LIVE_TASKS, *ENDED_BADLY)),
         or_(tasks.c.vidgo_id == bindparam("rung_id"), tasks.c.vidgo_id.is_(None)),
         # What was given up or failed is looked at again only when it is said to be finished.
-        or_(tasks.c.status.in_(LIVE_TASKS), bindparam("is_finished", type_=Boolean)),
+        or_(tasks.c.status.in_(LIVE_TASKS), _IS_FINISHED),
     )
     .values(
+        # What was said before the result has to be said again, and again, before it is believed.
+        **{name: case((_IS_FINISHED, value), else_=tasks.c[name]) for name, value in NO_DOUBT.items()},
         rereads=bindparam("new_rereads"),
         poll_at=NOW,
         vidgo_id=func.coalesce(tasks.c.vidgo_id, bindparam("rung_id")),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,12 +12,16 @@ from sqlalchemy import text
 from storage.database import Database, DatabaseError
 from storage.postgresql import moving
 from storage.postgresql.moving import move
+from storage.schema import metadata
+from storage.songs import files as file_rows
+from storage.songs import library, recordings, removed
+from storage.songs.recordings import Recording
 from storage.sqlite.opening import hold_alone
 from tests.end_to_end.process import Ended, run_program
 from tests.end_to_end.shell import rows
 from tests.end_to_end.world import World, eventually, open_world
 from tests.postgresql import PASSWORD, shared_server
-from tests.storage.rows import a_task, add
+from tests.storage.rows import a_file, a_task, add
 from tests.stores.stand_in import BUCKET, Fault, stand_in
 
 if TYPE_CHECKING:
@@ -81,6 +87,50 @@ async def test_what_was_under_way_goes_on_and_what_was_there_is_there(tmp_path: 
         assert (await anna.covered(song.id)).attachments
         assert world.submitted(song) == 1
     await server.drop(url)
+
+
+async def test_every_table_comes_over_but_those_of_processes_that_live(tmp_path: Path) -> None:
+    source, target = [await Database.open(f"sqlite:///{tmp_path}/{name}.db") for name in ("old", "new")]
+    song = a_task()
+    await add(source, [song])
+    recording = Recording("1" * 24, song.user_id, "Demo.mp3", "https://cdn.example.com/1", 5, 1.0)
+    async with source.write() as transaction:
+        await file_rows.add(transaction, [a_file(song.id)])
+        await library.add(transaction, [song.user_id], [a_file(song.id)], "song", 1.0)
+        await removed.remove(transaction, song.user_id, song.id, 0, 2.0)
+        await recordings.add(transaction, recording)
+    counts = await move(source, target)
+    assert metadata.tables.keys() - counts.keys() == {"processes", "leases", "turns", "shard_blocks"}
+    async with target.write() as transaction:
+        assert await recordings.get(transaction, recording.id) == recording
+        assert await removed.restore(transaction, song.user_id, song.id, 0, 3.0)
+    for database in (source, target):
+        await database.close()
+
+
+async def test_everything_comes_over_to_where_letters_come_in_another_order(tmp_path: Path) -> None:
+    """As with a server's locale: Czech has "ch" after "h", Estonian "z" after "s"."""
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    await (await Database.open(f"sqlite:///{new}")).close()
+    with closing(sqlite3.connect(new)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        found = connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'id VARCHAR(24) NOT NULL', 'id VARCHAR(24) COLLATE NOCASE"
+            " NOT NULL') WHERE name = 'tasks'"
+        )
+        assert found.rowcount == 1
+        connection.commit()
+    with closing(sqlite3.connect(new)) as connection:
+        connection.execute("REINDEX")
+        connection.commit()
+    source, target = [await Database.open(f"sqlite:///{path}") for path in (old, new)]
+    await add(source, [a_task(id=letter * 24) for letter in "aB"])
+    assert (await move(source, target))["tasks"] == 2
+    async with target.read() as snapshot:
+        found_ids = (await snapshot.execute(text("SELECT id FROM tasks ORDER BY id"))).scalars()
+        assert list(found_ids) == ["a" * 24, "B" * 24]
+    for database in (source, target):
+        await database.close()
 
 
 async def test_what_has_not_become_the_same_is_not_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

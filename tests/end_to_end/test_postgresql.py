@@ -8,9 +8,11 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import psutil
 import pytest
 import pytest_asyncio
 
+from storage.postgresql.pool import ANSWER_SECONDS
 from tests.end_to_end.process import run_program
 from tests.end_to_end.shell import rows
 from tests.end_to_end.world import World, eventually, open_world
@@ -84,6 +86,7 @@ async def test_everybody_who_asks_for_one_cover_at_the_same_moment_gets_it_and_i
     posts = await asyncio.gather(*(person.covered() for person in people))
     assert len(posts) == 8
     assert world.submitted(song) == 1
+    assert "deadlock" not in world.bot.log
 
 
 async def test_check_says_which_server_it_is_and_who_lives(world: World, tmp_path: Path) -> None:
@@ -116,6 +119,23 @@ async def test_a_server_that_is_killed_costs_only_time(world: World, server: Pos
     post = await anna.result(call, 60)
     assert post.attachments
     assert world.submitted(song) == 1
+    await eventually(lambda: ready(world))
+
+
+async def test_a_server_that_is_silent_is_named_while_somebody_still_waits_for_the_answer(
+    world: World, server: PostgreSQL
+) -> None:
+    started = psutil.Process(server.pid)
+    for process in (everybody := [started, *started.children(recursive=True)]):
+        process.suspend()
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS / 2):
+            looks = await asyncio.gather(*(world.get("/readyz") for _ in range(9)))  # more than there are connections
+    finally:
+        for process in everybody:
+            process.resume()
+    assert {status for status, _ in looks} == {503}
+    assert all("does not answer" in body for _, body in looks)
     await eventually(lambda: ready(world))
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import SelectBase
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TupleType, TypeEngine
 
 import storage
 from storage.planned import Claim
@@ -146,6 +146,8 @@ def sent(
 
 
 def _value(kind: TypeEngine[Any]) -> Any:
+    if isinstance(kind, TupleType):
+        return tuple(map(_value, kind.types))
     if isinstance(kind, Boolean):
         return True
     if isinstance(kind, ARRAY):

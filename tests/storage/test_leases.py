@@ -26,6 +26,7 @@ from storage.schema import Acknowledgement, NotificationState, TaskStatus
 from storage.schema import files as file_table
 from storage.songs.files import File
 from storage.tasks import Task
+from storage.wakeups import Queue
 from tests.patience import patient
 from tests.storage.observed import until
 from tests.storage.rows import NOW, a_file, a_task, in_state, in_status, one
@@ -202,6 +203,17 @@ async def test_what_a_dead_process_held_is_free_and_what_may_have_gone_out_is_du
     assert told == [asked.id]
     assert abs(((await one(second, queued.id)).poll_at or 0) - now) < 60
     assert await owner.fetchval("SELECT count(*) FROM processes") == 1
+
+
+async def test_whoever_takes_over_wakes_all_whose_work_is_held(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase],
+) -> None:
+    first, _ = pair
+    async with first.write() as transaction:
+        await leases.free(transaction)
+        woken = set(transaction.woken)
+    held = (Queue.POLLER, Queue.DELIVERY, Queue.ACKNOWLEDGEMENTS, Queue.PICTURES, Queue.ARCHIVER)
+    assert woken == set(held), "else what it held is looked for when the worker next looks by itself"
 
 
 async def test_who_was_thought_dead_begins_anew_under_another_name(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import asyncpg
@@ -18,15 +19,21 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from bot.addresses import database_url
 from storage import notifications, tasks
 from storage.database import Database, DatabaseError, Server
+from storage.ids import new_id
+from storage.members.forget import forget_member
+from storage.notifications import Notification
 from storage.postgresql.addresses import show
 from storage.postgresql.errors import explain
 from storage.postgresql.opening import prepare
 from storage.postgresql.pool import make_engine
-from storage.schema import HEAD, NotificationState, TaskStatus, metadata
+from storage.schema import HEAD, Acknowledgement, NotificationState, TaskStatus, metadata
 from storage.schema import tasks as table
+from storage.tasks import Task
 from tests.postgresql import PASSWORD, shared_server
 from tests.storage.observed import until
 from tests.storage.rows import NOW, a_task, add, in_state, in_status, one
+
+ROUNDS = 10
 
 SESSION = text("SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')")
 PREPARED = text("SELECT count(*) FROM pg_prepared_statements")
@@ -269,3 +276,70 @@ async def test_nobody_waits_for_a_task_that_has_ended_meanwhile(
     await began.wait()
     await asyncio.gather(running, following())
     assert (await one(database, row.id)).state is NotificationState.DUE
+
+
+async def test_all_who_are_acknowledged_at_once_may_let_their_task_be_sent(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    task = a_task()
+    rows = [in_state(NotificationState.ASKED, task) for _ in range(2)]
+    await add(database, [task, *rows])
+    began = asyncio.Event()
+
+    async def hand_over(name: str, *, is_first: bool = False) -> None:
+        async with database.write() as transaction:
+            await notifications.acknowledge(transaction, name, 7, NOW)
+            if is_first:
+                began.set()
+                await somebody_waits(owner)
+            await tasks.let_go(transaction, task.id, NOW)
+
+    first = asyncio.create_task(hand_over(rows[0].id, is_first=True))
+    await began.wait()
+    await asyncio.gather(first, hand_over(rows[1].id))
+    assert [(await one(database, row.id)).state for row in rows] == [NotificationState.WAITING] * 2
+
+
+async def test_who_is_forgotten_while_a_task_ends_holds_nothing_that_its_end_needs(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    task = in_status(TaskStatus.WAITING)
+    row = in_state(NotificationState.WAITING, task)
+    await add(database, [task, row])
+    async with database.write() as ending:
+        await tasks.fail(ending, task.id, "failed", None, NOW)
+
+        async def forget() -> None:
+            async with database.write() as transaction:
+                await forget_member(transaction, row.user_id)
+
+        forgetting = asyncio.create_task(forget())
+        await somebody_waits(owner)
+        assert await notifications.make_due(ending, task.id, NOW) == 1
+    await forgetting
+    assert await owner.fetchval("SELECT count(*) FROM notifications") == 0
+
+
+async def test_many_who_change_the_same_rows_at_once_take_them_in_one_order(database: Database) -> None:
+    """Else the server ends some of them after a second, and their work is done a second later once more."""
+
+    async def work(rows: list[Notification], task: Task) -> None:
+        names = [row.id for row in rows]
+        for says in (Acknowledgement.LATE, Acknowledgement.ORDERED):
+            async with database.write() as transaction:
+                transaction.me = "somebody"
+                await notifications.want(transaction, task.id, says)
+            async with database.write() as transaction:
+                transaction.me = "somebody"
+                await notifications.release_acknowledgements(transaction, random.sample(names, len(names)))
+            async with database.write() as transaction:
+                await notifications.shown(transaction, random.choice(names), says, 5)
+        async with database.write() as transaction:
+            await notifications.make_due(transaction, task.id, NOW)
+
+    for _ in range(ROUNDS):
+        task = in_status(TaskStatus.WAITING)
+        waiting = replace(in_state(NotificationState.WAITING, task), ack_message_id=5, ack_holder="somebody")
+        rows = [replace(waiting, id=new_id(NOW), interaction_id=None) for _ in range(8)]
+        await add(database, [task, *rows])
+        await asyncio.gather(*(work(rows, task) for _ in range(6)))

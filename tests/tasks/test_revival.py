@@ -69,6 +69,17 @@ async def test_a_late_callback_revives_it(tmp_path: Path, ending: str) -> None:
         assert room.task()["error_kind"] is None
 
 
+async def test_a_late_callback_revives_it_though_what_was_said_of_it_is_said_once_more(tmp_path: Path) -> None:
+    """VidGo's detail lags behind its callback; what had ended the task before is no reason to end it at once again."""
+    async with open_room(tmp_path) as room:
+        ada, _, task = await called_failed(room)
+        lagging = room.vidgo.fault("detail", "status", status=404)
+        room.vidgo.finish(task)
+        await room.pass_until(lambda: lagging.struck)
+        await room.pass_until(lambda: posts(ada) or room.tasks("failed"))
+        assert len(posts(ada)) == 1
+
+
 @pytest.mark.parametrize("ending", list(ENDINGS))
 async def test_importing_it_revives_it(tmp_path: Path, ending: str) -> None:
     async with open_room(tmp_path, callbacks=False, TASK_GIVE_UP_SECONDS="1800") as room:

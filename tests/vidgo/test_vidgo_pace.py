@@ -59,6 +59,21 @@ async def test_no_hint_stops_the_client_for_longer_than_five_minutes(
     assert clock.sleeps == [300.0]
 
 
+async def test_a_clock_that_is_set_back_makes_a_pause_five_minutes_long_and_no_longer(
+    vidgo: VidGo, service: Service, clock: Clock
+) -> None:
+    service.say({"code": 429, "error": "slow down"}, 429, Retry_After="20")
+    with pytest.raises(Busy):
+        await vidgo.balance()
+    assert vidgo.waits() == 20.0
+    clock.now -= 7200
+    service.say({"code": 200, "data": {"credits_amount": 1}})
+    for _ in range(3):
+        await vidgo.balance()
+    assert clock.sleeps == [300.0]
+    assert vidgo.waits() == 0.0
+
+
 async def test_a_pause_that_grows_while_waiting_is_waited_out(
     service: Service, session: aiohttp.ClientSession, clock: Clock
 ) -> None:
