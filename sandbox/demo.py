@@ -24,7 +24,7 @@ from sandbox.demo_steps import (
     require,
 )
 from sandbox.discord import DiscordStandIn
-from sandbox.discord.content import walk_components
+from sandbox.discord.state.content import walk_components
 from sandbox.music import compose
 from sandbox.ports import reserved_port
 from sandbox.transcript import STRING_MENU, Transcript, clock, kilobytes, open_console

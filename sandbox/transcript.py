@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.text import Text
 
 from sandbox.delivered import audio_seconds, picture_size
-from sandbox.discord.content import walk_components
+from sandbox.discord.state.content import walk_components
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

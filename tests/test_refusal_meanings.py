@@ -16,7 +16,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from bot.logs import _RedactingHandler
 from bot.refusals import LONGEST_WAIT, asked_to_wait, explain, is_not_there, refuses_token
-from sandbox.discord.faults import edge_page
+from sandbox.discord.rest.faults import edge_page
 
 JSON = "application/json"
 

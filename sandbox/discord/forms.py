@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sandbox.discord import payloads
-from sandbox.discord.model import Channel, Json, Member, Role
+from sandbox.discord.state import payloads
+from sandbox.discord.state.model import Channel, Json, Member, Role
 
 STRING_MENU, TEXT_INPUT, USER_MENU, ROLE_MENU, MENTIONABLE_MENU, CHANNEL_MENU = 3, 4, 5, 6, 7, 8
 RADIO_GROUP, CHECKBOX_GROUP, CHECKBOX = 21, 22, 23

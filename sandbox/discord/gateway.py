@@ -12,10 +12,10 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from sandbox.discord import payloads
-from sandbox.discord.content import without
 from sandbox.discord.limits import SessionStarts
-from sandbox.discord.model import Guild, Json, Message, State, Subject
+from sandbox.discord.state import payloads
+from sandbox.discord.state.content import without
+from sandbox.discord.state.model import Guild, Json, Message, State, Subject
 
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME, RECONNECT = 0, 1, 2, 3, 4, 6, 7
 REQUEST_MEMBERS, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 8, 9, 10, 11

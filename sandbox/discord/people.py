@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.discord import payloads
-from sandbox.discord.commands import MESSAGE_MENU, CommandRegistry
-from sandbox.discord.content import Attachment, walk_components, without
 from sandbox.discord.forms import MENUS, STRING_MENU, Choosable, Filled, NoSuchComponentError, chosen, filled
 from sandbox.discord.gateway import Gateway
-from sandbox.discord.messages import create_message, delete_message, store_file
-from sandbox.discord.model import (
+from sandbox.discord.state import payloads
+from sandbox.discord.state.commands import MESSAGE_MENU, CommandRegistry
+from sandbox.discord.state.content import Attachment, walk_components, without
+from sandbox.discord.state.messages import create_message, delete_message, store_file
+from sandbox.discord.state.model import (
     AUTOCOMPLETE,
     COMMAND,
     COMPONENT,
@@ -27,7 +27,7 @@ from sandbox.discord.model import (
     State,
     User,
 )
-from sandbox.discord.rules import Upload
+from sandbox.discord.state.rules import Upload
 
 ROW, BUTTON = 1, 2
 

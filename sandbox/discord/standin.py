@@ -10,17 +10,17 @@ from typing import Literal, Self
 
 from aiohttp import web
 
-from sandbox.discord import account_routes, channel_routes, webhook_routes
 from sandbox.discord.clock import Clock
-from sandbox.discord.commands import CommandRegistry
-from sandbox.discord.content import Attachment
-from sandbox.discord.faults import FaultPlan
 from sandbox.discord.gateway import Gateway
-from sandbox.discord.judge import Violation, find_description, judge_by
 from sandbox.discord.limits import RateLimits, SessionStarts
-from sandbox.discord.model import Guild, Message, State, User
 from sandbox.discord.people import People
-from sandbox.discord.rest import API_PREFIX, BODY_LIMIT, Refusal, Request, Rest
+from sandbox.discord.rest import account_routes, channel_routes, webhook_routes
+from sandbox.discord.rest.faults import FaultPlan
+from sandbox.discord.rest.judge import Violation, find_description, judge_by
+from sandbox.discord.rest.requests import API_PREFIX, BODY_LIMIT, Refusal, Request, Rest
+from sandbox.discord.state.commands import CommandRegistry
+from sandbox.discord.state.content import Attachment
+from sandbox.discord.state.model import Guild, Message, State, User
 
 GATEWAY_PATH = "/gateway"
 

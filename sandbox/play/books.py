@@ -7,7 +7,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from sandbox.discord.model import COMMAND, COMPONENT, MODAL_SUBMIT
+from sandbox.discord.state.model import COMMAND, COMPONENT, MODAL_SUBMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

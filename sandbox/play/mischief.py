@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox.discord.permissions import BOT_PERMISSIONS
+from sandbox.discord.state.permissions import BOT_PERMISSIONS
 from sandbox.play.stage import COVER, CREDITS
 from sandbox.vidgo.records import CallbackFaults
 from sandbox.vidgo.results import DEFAULT_SHAPES

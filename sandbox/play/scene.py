@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from sandbox.discord import UnknownCommandError, payloads
-from sandbox.discord.commands import CHAT_INPUT, GROUP, MESSAGE_MENU, SUBCOMMAND
-from sandbox.discord.content import walk_components
+from sandbox.discord import UnknownCommandError
+from sandbox.discord.state import payloads
+from sandbox.discord.state.commands import CHAT_INPUT, GROUP, MESSAGE_MENU, SUBCOMMAND
+from sandbox.discord.state.content import walk_components
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiohttp import WSMsgType
 
 from sandbox.discord import NoSuchComponentError, UnknownCommandError
-from sandbox.discord.content import walk_components
-from sandbox.discord.model import ANSWER_SECONDS
+from sandbox.discord.state.content import walk_components
+from sandbox.discord.state.model import ANSWER_SECONDS
 from sandbox.play import scene
 from sandbox.play.mischief import NoSuchMischiefError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.answers.acknowledgements import Acknowledgements
-from sandbox.discord.faults import EDITS, FIRST_ANSWERS, FOLLOW_UPS, When
+from sandbox.discord.rest.faults import EDITS, FIRST_ANSWERS, FOLLOW_UPS, When
 from storage import notifications
 from tests.end_to_end.music import fill_in, open_library, press
 from tests.end_to_end.world import COVER, SONG

@@ -10,9 +10,9 @@ import pytest
 
 from bot.answers import interactions
 from bot.answers.interactions import CROWD
-from sandbox.discord import model
-from sandbox.discord.faults import EDITS, FIRST_ANSWERS
-from sandbox.discord.model import ANSWER_SECONDS
+from sandbox.discord.rest.faults import EDITS, FIRST_ANSWERS
+from sandbox.discord.state import model
+from sandbox.discord.state.model import ANSWER_SECONDS
 from tests.end_to_end.music import fill_in, forge, open_library
 from tests.end_to_end.world import SONG
 from tests.patience import patient

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.answers.places import NEAR, _is_news
-from sandbox.discord.faults import EDITS
+from sandbox.discord.rest.faults import EDITS
 from tests.end_to_end.world import SONG
 from tests.tasks.room import open_room
 

@@ -8,7 +8,7 @@ import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sandbox.discord.content import walk_components
+from sandbox.discord.state.content import walk_components
 from tests.end_to_end.world import eventually as world_eventually
 from tests.end_to_end.world import open_world
 from tests.patience import patient

@@ -15,7 +15,7 @@ from bot.words.pages.panel import CUSTOM_ID as PANEL
 from bot.words.recordings import CUSTOM_ID as RECORDING
 from cogs.components import buttons, forms, library, posts, recordings, settings
 from cogs.components.items import Component
-from sandbox.discord.faults import EDITS, FIRST_ANSWERS
+from sandbox.discord.rest.faults import EDITS, FIRST_ANSWERS
 from tests.end_to_end.music import (
     choose,
     eventually,

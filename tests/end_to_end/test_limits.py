@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.discord import model
+from sandbox.discord.state import model
 from sandbox.ports import reserved_port
 from tests.end_to_end.process import Bot
 from tests.end_to_end.world import SONG, eventually, open_world

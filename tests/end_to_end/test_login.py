@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from sandbox.discord.faults import COMMAND_SYNC, GATEWAY, LOGIN
+from sandbox.discord.rest.faults import COMMAND_SYNC, GATEWAY, LOGIN
 from tests.end_to_end.process import run_program
 from tests.end_to_end.world import eventually, open_world
 

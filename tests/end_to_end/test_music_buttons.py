@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from sandbox.discord.permissions import MEMBER_PERMISSIONS
+from sandbox.discord.state.permissions import MEMBER_PERMISSIONS
 from tests.end_to_end.heard import music_of
 from tests.end_to_end.music import (
     answers_noted,

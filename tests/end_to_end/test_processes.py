@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from sandbox.discord.content import texts
-from sandbox.discord.permissions import MEMBER_PERMISSIONS
+from sandbox.discord.state.content import texts
+from sandbox.discord.state.permissions import MEMBER_PERMISSIONS
 from sandbox.ports import reserved_port
 from tests.end_to_end.process import Bot
 from tests.end_to_end.shell import rows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from sandbox.discord.faults import FIRST_ANSWERS
+from sandbox.discord.rest.faults import FIRST_ANSWERS
 from tests.end_to_end.music import (
     PERFORM,
     eventually,

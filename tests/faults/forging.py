@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from sandbox.discord.messages import create_message, delete_message
-from sandbox.discord.model import EPHEMERAL, LOADING
-from sandbox.discord.rest import Request
+from sandbox.discord.rest.requests import Request
+from sandbox.discord.state.messages import create_message, delete_message
+from sandbox.discord.state.model import EPHEMERAL, LOADING
 from sandbox.vidgo.records import RequestRecord, Submission
 from tests.faults.audit.ledgers import ALL_FORGOTTEN
 from tests.faults.orders import SONG

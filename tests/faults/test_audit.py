@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from sandbox.discord.messages import delete_message
+from sandbox.discord.state.messages import delete_message
 from tests.faults import forging
 from tests.faults.audit import audit
 from tests.faults.audit.conditions import INTENT_SECONDS

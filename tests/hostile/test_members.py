@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from sandbox.artwork import paint
 from sandbox.discord import Message
-from sandbox.discord.content import walk_components
+from sandbox.discord.state.content import walk_components
 from sandbox.music import compose
 from tests.end_to_end.world import COVER, SONG, eventually, open_world
 

@@ -10,7 +10,7 @@ import pytest
 
 from bot.gateway.client import PERMISSIONS
 from bot.servers.onboarding import GIVE_UP_SECONDS, Onboarding
-from sandbox.discord.permissions import BOT_PERMISSIONS
+from sandbox.discord.state.permissions import BOT_PERMISSIONS
 from storage.database import Database
 from storage.servers import greetings as rows
 from tests.postgresql import shared_server

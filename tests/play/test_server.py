@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from sandbox.discord.messages import create_message
-from sandbox.discord.rules import Upload
+from sandbox.discord.state.messages import create_message
+from sandbox.discord.state.rules import Upload
 from sandbox.play.server import PAGE, PageServer
 from sandbox.play.stage import open_stage
 

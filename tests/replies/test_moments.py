@@ -9,7 +9,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from bot.answers import interactions
-from sandbox.discord.faults import EDITS, FIRST_ANSWERS, FOLLOW_UPS, POSTS
+from sandbox.discord.rest.faults import EDITS, FIRST_ANSWERS, FOLLOW_UPS, POSTS
 from storage.schema import notifications
 from storage.songs import likes
 from tests.end_to_end.world import SONG

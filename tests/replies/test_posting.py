@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from bot.answers import interactions
-from sandbox.discord.faults import EDITS, FOLLOW_UPS, POSTS, When
+from sandbox.discord.rest.faults import EDITS, FOLLOW_UPS, POSTS, When
 from tests.end_to_end.music import forge
 from tests.end_to_end.world import SONG
 from tests.servers.test_server_settings import changed, manager, open_panel

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.discord.faults import FOLLOW_UPS, POSTS
+from sandbox.discord.rest.faults import FOLLOW_UPS, POSTS
 from tests.end_to_end.music import fill_in, open_library, press
 from tests.end_to_end.world import COVER, SONG, Person
 from tests.replies.test_posting import an_order, finish, posts, states

@@ -9,14 +9,14 @@ import pytest
 from discord.http import Route
 
 from bot.gateway import rest
-from sandbox.discord.faults import FOLLOW_UPS, POSTS
+from sandbox.discord.rest.faults import FOLLOW_UPS, POSTS
 from tests.end_to_end.world import COVER
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sandbox.discord.faults import When
+    from sandbox.discord.rest.faults import When
     from tests.end_to_end.world import Person
     from tests.tasks.room import Room
 

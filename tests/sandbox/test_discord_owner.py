@@ -8,7 +8,7 @@ import discord
 import pytest
 
 from sandbox.discord import DiscordStandIn
-from sandbox.discord.permissions import BOT_PERMISSIONS
+from sandbox.discord.state.permissions import BOT_PERMISSIONS
 from tests.patience import patient
 from tests.sandbox.discord_bot import furnish, running
 

@@ -12,7 +12,7 @@ import discord
 import pytest
 
 from sandbox.discord import DiscordStandIn
-from sandbox.discord.faults import COMMAND_SYNC, COUNTED, FIRST_ANSWERS, GATEWAY, LOGIN, POSTS
+from sandbox.discord.rest.faults import COMMAND_SYNC, COUNTED, FIRST_ANSWERS, GATEWAY, LOGIN, POSTS
 from tests.sandbox.discord_bot import Bot, furnish, running
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from sandbox.discord import Call, DiscordStandIn
-from sandbox.discord.judge import Judge, find_description, normalise
-from sandbox.discord.model import AUTOCOMPLETE, COMMAND
+from sandbox.discord.rest.judge import Judge, find_description, normalise
+from sandbox.discord.state.model import AUTOCOMPLETE, COMMAND
 from tests.sandbox.discord_bot import furnish
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox.discord.content import texts, walk_components
+from sandbox.discord.state.content import texts, walk_components
 from tests.servers.test_server_settings import manager
 from tests.tasks.room import open_room
 

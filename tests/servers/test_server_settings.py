@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from sandbox.discord.content import texts
-from sandbox.discord.permissions import MEMBER_PERMISSIONS
+from sandbox.discord.state.content import texts
+from sandbox.discord.state.permissions import MEMBER_PERMISSIONS
 from storage.servers import settings as servers
 from tests.end_to_end.world import Person
 from tests.tasks.room import open_room

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.tasks.submission import CONFIRM_SECONDS, QUEUE_SECONDS
-from sandbox.discord.faults import FOLLOW_UPS, When
+from sandbox.discord.rest.faults import FOLLOW_UPS, When
 from sandbox.vidgo.faults import FaultKind
 from sandbox.vidgo.state import DuplicateStyle
 from storage.sqlite.database import SQLiteDatabase

@@ -9,7 +9,7 @@ import pytest
 
 import bot.replies.delivery
 from bot.worker import FULL_SECONDS
-from sandbox.discord.faults import POSTS
+from sandbox.discord.rest.faults import POSTS
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
 

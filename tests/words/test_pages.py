@@ -10,8 +10,8 @@ from bot.words.pages import guide, panel, usage
 from bot.words.pages.panel import Panel
 from bot.words.sentences.limits import Left, LeftInServer
 from bot.words.text import LANGUAGES, speaking
-from sandbox.discord.content import texts, walk_components
-from sandbox.discord.rules import COMPONENTS_V2, check_message, check_modal
+from sandbox.discord.state.content import texts, walk_components
+from sandbox.discord.state.rules import COMPONENTS_V2, check_message, check_modal
 from storage.servers.settings import Change, RoleLimits, Server
 from storage.servers.usage import Kind, Used
 

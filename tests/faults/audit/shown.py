@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.discord.content import Revision, buttons
-from sandbox.discord.model import LOADING
+from sandbox.discord.state.content import Revision, buttons
+from sandbox.discord.state.model import LOADING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

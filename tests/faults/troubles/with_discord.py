@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from sandbox.discord.faults import EDITS, POSTS
+from sandbox.discord.rest.faults import EDITS, POSTS
 from tests.faults.flows import late_cover, late_refusal
 from tests.faults.members import ended, under_way
 from tests.faults.orders import COVER, SONG

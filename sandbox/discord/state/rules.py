@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.discord.content import media_of, walk_components
-from sandbox.discord.errors import ApiError, invalid, refuse, too_long
+from sandbox.discord.state.content import media_of, walk_components
+from sandbox.discord.state.errors import ApiError, invalid, refuse, too_long
 
 Json = dict[str, Any]
 Path = list[str | int]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.discord import payloads
-from sandbox.discord.errors import invalid, refuse
-from sandbox.discord.messages import create_message, delete_message, edit_message, require_unlocked
-from sandbox.discord.model import Channel, Message
-from sandbox.discord.permissions import PERMISSION_BITS
-from sandbox.discord.rest import Context, Route
+from sandbox.discord.rest.requests import Context, Route
+from sandbox.discord.state import payloads
+from sandbox.discord.state.errors import invalid, refuse
+from sandbox.discord.state.messages import create_message, delete_message, edit_message, require_unlocked
+from sandbox.discord.state.model import Channel, Message
+from sandbox.discord.state.permissions import PERMISSION_BITS
 
 
 def _channel(context: Context) -> Channel:

@@ -13,13 +13,13 @@ from urllib.parse import quote
 
 from jsonschema_rs import Draft202012Validator, Registry, ValidationError, ValidationErrorKind
 
-from sandbox.discord.content import walk_components
+from sandbox.discord.state.content import walk_components
 
 Json = dict[str, Any]
 
 DOCUMENT = "urn:discord:openapi"
 JSON_MEDIA = "application/json"
-PROJECT_ROOT = Path(__file__).parents[2]
+PROJECT_ROOT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from typing import Any
 
 from aiohttp import BodyPartReader, hdrs, web
 
-from sandbox.discord.commands import CommandRegistry
-from sandbox.discord.errors import MALFORMED_CODES, ApiError, describe, invalid, refuse, refuse_status
-from sandbox.discord.faults import Fault, FaultPlan, When
-from sandbox.discord.judge import Judge, Violation
 from sandbox.discord.limits import Grant, RateLimits, SessionStarts, limited_answer
-from sandbox.discord.model import Json, State
-from sandbox.discord.rules import Upload
+from sandbox.discord.rest.faults import Fault, FaultPlan, When
+from sandbox.discord.rest.judge import Judge, Violation
+from sandbox.discord.state.commands import CommandRegistry
+from sandbox.discord.state.errors import MALFORMED_CODES, ApiError, describe, invalid, refuse, refuse_status
+from sandbox.discord.state.model import Json, State
+from sandbox.discord.state.rules import Upload
 
 API_PREFIX = "/api/v10"
 BODY_LIMIT = 512 * 2**20

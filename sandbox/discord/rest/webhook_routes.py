@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.discord import payloads
-from sandbox.discord.errors import invalid, refuse
-from sandbox.discord.messages import (
+from sandbox.discord.rest.requests import Context, Route
+from sandbox.discord.state import payloads
+from sandbox.discord.state.errors import invalid, refuse
+from sandbox.discord.state.messages import (
     create_message,
     create_thinking,
     delete_message,
     edit_message,
     require_unlocked,
 )
-from sandbox.discord.model import AUTOCOMPLETE, COMMAND, COMPONENT, EPHEMERAL, MODAL_SUBMIT, Call, Message
-from sandbox.discord.rest import Context, Route
-from sandbox.discord.rules import check_choices, check_modal
+from sandbox.discord.state.model import AUTOCOMPLETE, COMMAND, COMPONENT, EPHEMERAL, MODAL_SUBMIT, Call, Message
+from sandbox.discord.state.rules import check_choices, check_modal
 
 MESSAGE, DEFERRED_MESSAGE, DEFERRED_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9
 

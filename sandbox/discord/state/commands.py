@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sandbox.discord import payloads
-from sandbox.discord.content import Attachment
-from sandbox.discord.errors import invalid, refuse
-from sandbox.discord.model import Channel, Member, State, User
+from sandbox.discord.state import payloads
+from sandbox.discord.state.content import Attachment
+from sandbox.discord.state.errors import invalid, refuse
+from sandbox.discord.state.model import Channel, Member, State, User
 
 Json = dict[str, Any]
 Path = list[str | int]

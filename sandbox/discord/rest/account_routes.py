@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.discord import payloads
-from sandbox.discord.errors import refuse
-from sandbox.discord.model import Guild
-from sandbox.discord.rest import Context, Route
+from sandbox.discord.rest.requests import Context, Route
+from sandbox.discord.state import payloads
+from sandbox.discord.state.errors import refuse
+from sandbox.discord.state.model import Guild
 
 DEFAULT_FALSE = {"required", "autocomplete"}
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from sandbox.discord.clock import Clock, Signal, Snowflakes, Waiters
-from sandbox.discord.content import Attachment, Button, Revision, buttons, embed_urls
-from sandbox.discord.permissions import ALL_PERMISSIONS, BOT_PERMISSIONS, MEMBER_PERMISSIONS, bits
+from sandbox.discord.state.content import Attachment, Button, Revision, buttons, embed_urls
+from sandbox.discord.state.permissions import ALL_PERMISSIONS, BOT_PERMISSIONS, MEMBER_PERMISSIONS, bits
 
 Json = dict[str, Any]
 

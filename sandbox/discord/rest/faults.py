@@ -11,9 +11,9 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from sandbox.discord.clock import Clock, Signal
-from sandbox.discord.content import texts
-from sandbox.discord.errors import REFUSALS
 from sandbox.discord.limits import Scope, limited_answer
+from sandbox.discord.state.content import texts
+from sandbox.discord.state.errors import REFUSALS
 
 When = Literal["before", "after"]
 Kind = Literal["fail", "edge", "refuse", "lose", "hang", "rate_limit"]

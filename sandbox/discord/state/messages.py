@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from sandbox.discord.content import Attachment, Revision, embed_urls, media_of, walk_components
-from sandbox.discord.errors import invalid, refuse
-from sandbox.discord.model import COMPONENTS_V2, EPHEMERAL, LOADING, Call, Channel, Message, State, User
-from sandbox.discord.permissions import PERMISSION_BITS
-from sandbox.discord.rules import Upload, check_message, check_upload_sizes
+from sandbox.discord.state.content import Attachment, Revision, embed_urls, media_of, walk_components
+from sandbox.discord.state.errors import invalid, refuse
+from sandbox.discord.state.model import COMPONENTS_V2, EPHEMERAL, LOADING, Call, Channel, Message, State, User
+from sandbox.discord.state.permissions import PERMISSION_BITS
+from sandbox.discord.state.rules import Upload, check_message, check_upload_sizes
 
 Json = dict[str, Any]
 

@@ -6,8 +6,8 @@ import datetime
 from typing import Any
 
 from sandbox.discord.clock import snowflake_seconds
-from sandbox.discord.content import Attachment, full_name
-from sandbox.discord.model import (
+from sandbox.discord.state.content import Attachment, full_name
+from sandbox.discord.state.model import (
     COMMAND,
     COMPONENT,
     MODAL_SUBMIT,
@@ -20,7 +20,7 @@ from sandbox.discord.model import (
     State,
     User,
 )
-from sandbox.discord.permissions import ALL_PERMISSIONS, PERMISSION_BITS, bits
+from sandbox.discord.state.permissions import ALL_PERMISSIONS, PERMISSION_BITS, bits
 
 Json = dict[str, Any]
 
