@@ -238,7 +238,7 @@ async def test_an_interruption_that_discord_does_not_take_as_a_follow_up_comes_d
         await room.bot.start()
         await room.until(lambda: directly(room, ada))
         assert directly(room, ada)[0].content == (
-            "I was interrupted before I could do that. No credits were used; please type the command again."
+            "I was interrupted before I could do that. No credits were used; please try again."
         )
         await closed(room)
 

@@ -67,7 +67,7 @@ def posted_twice(stage: Stage, order: Order) -> None:
 
 
 def told_besides(_stage: Stage, order: Order) -> None:
-    whisper(order, "I was interrupted before I could do that. No credits were used; please type the command again.")
+    whisper(order, "I was interrupted before I could do that. No credits were used; please try again.")
 
 
 def told_without_acknowledgement(_stage: Stage, order: Order) -> None:
@@ -161,7 +161,7 @@ def never_sent(stage: Stage, order: Order, at: float | None = None) -> None:
 
 
 def ordered_after_all(_stage: Stage, order: Order) -> None:
-    whisper(order, "I was interrupted before I could do that. No credits were used; please type the command again.")
+    whisper(order, "I was interrupted before I could do that. No credits were used; please try again.")
 
 
 def file_called_gone(_stage: Stage, order: Order) -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ORDERS = 60
 
-INTERRUPTED = "I was interrupted before I could do that. No credits were used; please type the command again."
+INTERRUPTED = "I was interrupted before I could do that. No credits were used; please try again."
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -169,11 +169,11 @@ def no_song_here() -> Text:
 
 
 def interrupted() -> Text:
-    return Text("I was interrupted before I could do that. No credits were used; please type the command again.")
+    return Text("I was interrupted before I could do that. No credits were used; please try again.")
 
 
 def answer_lost() -> Text:
-    return Text("I was interrupted, and my answer got lost. No credits were used; please type the command again.")
+    return Text("I was interrupted, and my answer got lost. No credits were used; please try again.")
 
 
 def closed_here() -> Text:

@@ -271,8 +271,8 @@ BESIDES: dict[str, Condition] = {
 """What is added to a result, or to another sentence."""
 
 ORDERED_NOTHING: dict[str, Condition] = {
-    "I was interrupted before I could do that. No credits were used; please type the command again.": nothing_ordered,
-    "I was interrupted, and my answer got lost. No credits were used; please type the command again.": nothing_ordered,
+    "I was interrupted before I could do that. No credits were used; please try again.": nothing_ordered,
+    "I was interrupted, and my answer got lost. No credits were used; please try again.": nothing_ordered,
     "I may not answer in that channel or thread: it is locked, or closed to me. No credits were used; use the command "
     "where I may write.": nothing_ordered,
     "Something went wrong on my side. Please try again in a moment; if it happens again, tell the owner of this bot "
