@@ -219,7 +219,13 @@ async def _placed(fetched: Fetched, destination: Path) -> Fetched:
 
 def _link(source: Path, destination: Path) -> None:
     destination.unlink(missing_ok=True)  # a message that was too large is composed again in the same place
-    link_or_copy(source, destination)
+    try:
+        link_or_copy(source, destination)
+    except FileNotFoundError:
+        if source.exists():
+            raise
+        # Kept for so long, and asked for in the moment in which that ended.
+        raise FetchError(FetchProblem.UNDER_WAY, "it was thrown away in this moment") from None
 
 
 def _discard(fetched: Fetched | None) -> None:

@@ -12,6 +12,7 @@ import discord
 import pytest
 
 from bot.fetching.fetch import FetchError, FetchProblem
+from bot.formats.fetched import Fetched
 from bot.formats.kinds import MediaKind
 from bot.media import files as files_module
 from bot.media.files import MOST_IN_MEMORY, MOST_PREFETCHED
@@ -20,7 +21,7 @@ from storage.schema import NotificationState
 from storage.wakeups import Queue
 from tests.media.bench import open_bench
 from tests.media.origins import answer, origin, saying
-from tests.media.samples import picture, sound
+from tests.media.samples import picture, sound, stored
 from tests.storage.rows import a_notification, add
 
 if TYPE_CHECKING:
@@ -79,6 +80,16 @@ async def test_what_was_prefetched_is_used_for_the_same_address_only(bench: Benc
         other = replace(file, audio_url=site.url("/other.mp3"))
         await bench.files.audio(other, bench.place)
         assert [request.split("?")[0] for request in site.requests] == ["GET /song.mp3", "GET /other.mp3"]
+
+
+async def test_what_is_thrown_away_in_the_moment_it_is_wanted_is_no_fault_of_the_disk(tmp_path: Path) -> None:
+    gone = Fetched(tmp_path / "gone", len(MP3), MediaKind.MP3)
+    with pytest.raises(FetchError) as caught:
+        await files_module._placed(gone, tmp_path / "mine")
+    assert caught.value.kind is FetchProblem.UNDER_WAY
+    there = Fetched(stored(tmp_path / "there", MP3), len(MP3), MediaKind.MP3)
+    with pytest.raises(FileNotFoundError):
+        await files_module._placed(there, tmp_path / "missing" / "mine")
 
 
 async def test_prefetching_has_its_bounds(bench: Bench) -> None:
