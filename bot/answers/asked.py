@@ -79,7 +79,13 @@ async def check_place(database: Database, interaction: discord.Interaction) -> N
         channels = (await servers.get(snapshot, interaction.guild_id)).channels
     here = {interaction.channel_id, getattr(interaction.channel, "parent_id", None)}
     if channels and here.isdisjoint(channels):
-        raise MemberError(errors.not_in_this_channel(list(channels)))
+        left = [channel for channel in channels if (there := channels_of(interaction)) is None or channel in there]
+        raise MemberError(errors.not_in_this_channel(left) if left else errors.no_channel_left())
+
+
+def channels_of(interaction: discord.Interaction) -> set[int] | None:
+    """Return the ids of the channels that the server has, None where they are not known."""
+    return None if interaction.guild is None else {one.id for one in interaction.guild.channels} or None
 
 
 async def record(database: Database, row: Notification) -> Notification:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, cast
 
 import discord
 
+from bot.answers.asked import channels_of
 from bot.gateway.client import Client
 from bot.songs.orders import Answer
 from bot.words.pages import panel
@@ -32,7 +34,8 @@ def require_manager(interaction: discord.Interaction) -> int:
 async def show_panel(interaction: discord.Interaction, client: Client) -> Answer:
     """Return the panel as it is now."""
     guild_id = require_manager(interaction)
-    return Answer("", panel.view(await client.use_cases.servers.panel(guild_id)))
+    shown = await client.use_cases.servers.panel(guild_id)
+    return Answer("", panel.view(replace(shown, there=channels_of(interaction))))
 
 
 class SettingsItem(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from sandbox.discord.state.content import texts
+from sandbox.discord.state.content import texts, walk_components
 from sandbox.discord.state.permissions import MEMBER_PERMISSIONS
 from storage.servers import settings as servers
 from tests.end_to_end.world import Person
@@ -154,6 +154,39 @@ async def test_songs_are_ordered_only_where_the_managers_want_them(tmp_path: Pat
         await changed(room, panel, f"<#{bob.channel.id}> → ·")
         await (await ada.use("music generate", prompt="the shore")).reply()
         await delivered(room, 2)
+
+
+async def test_channels_that_are_gone_are_named_to_nobody(tmp_path: Path) -> None:
+    async with open_room(tmp_path, vidgo_seconds=BRIEF) as room:
+        mia, ada = manager(room), room.person("ada")
+        await ada.imports("Sea Song")
+        panel = await open_panel(mia)
+        first, second = (room.guild.add_channel(name) for name in ("first", "second"))
+        await room.discord.select(mia.member, panel, "settings:channels", [first, second])
+        await changed(room, panel, f"· → <#{first.id}> <#{second.id}>")
+        room.discord.delete_channel(first)
+        assert await ada.refusal(await ada.cover()) == (
+            f"Songs are made in other channels of this server: <#{second.id}>. No credits were used."
+        )
+        room.discord.delete_channel(second)
+        word = await ada.refusal(await ada.cover())
+        assert word.startswith(
+            "The channels in which songs are made in this server are gone. Ask somebody who manages it"
+        )
+        panel = await open_panel(mia)
+        assert menu(panel, "channels") == ("Nowhere: the channels that were chosen are gone", [])
+        await room.discord.select(mia.member, panel, "settings:channels", [])
+        await changed(room, panel, f"<#{first.id}> <#{second.id}> → ·")
+        assert menu(await open_panel(mia), "channels") == ("Everywhere", [])
+        await (await ada.cover()).reply()
+
+
+def menu(panel: Message, name: str) -> tuple[str, list[str]]:
+    """Return what a menu of the panel shows where nothing is chosen, and the ids of what is."""
+    for part in walk_components(panel.components):
+        if part.get("custom_id") == f"settings:{name}":
+            return part["placeholder"], [one["id"] for one in part.get("default_values") or ()]
+    raise AssertionError(name)
 
 
 async def test_the_public_language_the_mention_and_others_posts_are_set(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,8 @@ class Panel:
     server: Server
     changes: Sequence[Change]
     defaults: Mapping[Kind, int]
+    there: Collection[int] | None = None
+    """The channels that the server has, None where they are not known."""
 
 
 _SETTINGS = {
@@ -75,7 +77,7 @@ def view(panel: Panel) -> ui.LayoutView:
     server = panel.server
     items: Items = [
         ui.TextDisplay("## " + str(Text("Settings in this server"))),
-        *_channels(server),
+        *_channels(server, panel.there),
         ui.Separator(),
         *_limits(panel),
         ui.Separator(),
@@ -111,16 +113,17 @@ def view(panel: Panel) -> ui.LayoutView:
     return made
 
 
-def _channels(server: Server) -> Items:
+def _channels(server: Server, there: Collection[int] | None) -> Items:
+    chosen = [channel for channel in server.channels if there is None or channel in there]
+    are_gone = bool(server.channels) and not chosen
     menu: Any = ui.ChannelSelect(
         custom_id=f"{CUSTOM_ID}channels",
         channel_types=CHANNEL_TYPES,
-        placeholder=str(Text("Everywhere")),
+        placeholder=str(Text("Nowhere: the channels that were chosen are gone") if are_gone else Text("Everywhere")),
         min_values=0,
         max_values=MOST_CHANNELS,
         default_values=[
-            discord.SelectDefaultValue(id=channel, type=discord.SelectDefaultValueType.channel)
-            for channel in server.channels
+            discord.SelectDefaultValue(id=channel, type=discord.SelectDefaultValueType.channel) for channel in chosen
         ],
     )
     return [ui.TextDisplay(str(Text("**Channels** in which songs may be ordered"))), ui.ActionRow(menu)]

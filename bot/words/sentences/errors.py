@@ -211,6 +211,14 @@ def not_in_this_channel(channels: list[int]) -> Text:
     )
 
 
+def no_channel_left() -> Text:
+    return Text(
+        "The channels in which songs are made in this server are gone. Ask somebody who manages it to choose others "
+        "with {settings}. No credits were used.",
+        settings=mention("coverbot settings"),
+    )
+
+
 def covers_of_others_off() -> Text:
     return Text("In this server only whoever asked for a song can cover its post. No credits were used.")
 

@@ -284,6 +284,8 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "No credits were used.": nothing_ordered,
     "I post songs in channels of servers that I am a member of. Use this command there.": nothing_ordered,
     "Songs are made in other channels of this server: {names}. No credits were used.": nothing_ordered,
+    "The channels in which songs are made in this server are gone. Ask somebody who manages it to choose others with "
+    "{settings}. No credits were used.": nothing_ordered,
     "In this server only whoever asked for a song can cover its post. No credits were used.": nothing_ordered,
     "You may not order covers in this server. No credits were used.": nothing_ordered,
     "You may not order new songs in this server. No credits were used.": nothing_ordered,
