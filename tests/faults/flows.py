@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tests.faults.orders import Order
 
 
+TRIES = 3
+"""How often a command is given that may come too late to be answered, so that nothing comes of it."""
+
+
 @dataclass(frozen=True)
 class Flow:
     """A script; `callbacks` says whether VidGo can call back, `settings` what the program is told besides.
@@ -58,16 +62,22 @@ async def recording(stage: Stage, _: object = None) -> None:
 
 async def posted_song(stage: Stage) -> Order:
     """Have a song posted."""
-    order = await stage.generate()
-    await stage.settle()
-    return order
+    return await _posted(stage, stage.generate)
 
 
 async def posted_cover(stage: Stage) -> Order:
     """Have new artwork posted, in two pictures."""
-    order = await stage.cover(stage.song())
-    await stage.settle()
-    return order
+    return await _posted(stage, lambda: stage.cover(stage.song()))
+
+
+async def _posted(stage: Stage, begin: Callable[[], Awaitable[Order]]) -> Order:
+    """Order something until it is posted."""
+    for _ in range(TRIES):
+        order = await begin()
+        await stage.settle()
+        if stage.posts(order):
+            return order
+    raise LookupError("nothing was posted")
 
 
 async def ordered_again(stage: Stage, order: Order) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults.audit import Verdict, audit
 from tests.faults.crashing import Launch
+from tests.faults.flows import TRIES
 from tests.faults.harness import Point, Stage, open_stage
 from tests.patience import patient
 
@@ -26,9 +27,6 @@ SECONDS = 0.3
 
 PACES = (1.0, 3.0, 0.1, 5.0)
 """How much longer VidGo takes in each play of a flow until it comes past a point, as some hang on who is quicker."""
-
-TRIES = 3
-"""How often a flow is played until the program dies where its recovery is to begin."""
 
 DEATH_SECONDS = 10.0
 """How long the news of a death may take."""
@@ -103,7 +101,7 @@ async def _die(stage: Stage, flow: Flow, point: Point) -> bool:
     prepared = await flow.prepare(stage) if flow.prepare is not None else None
     if flow.first is None:
         return await _play(stage, flow, point, prepared)
-    for _ in range(TRIES):  # where a command comes too late to be answered, nothing comes of it
+    for _ in range(TRIES):
         if await _play(stage, flow, flow.first, prepared, recover=False):
             break
     else:
