@@ -65,8 +65,9 @@ class SharedStage(Stage):
 
     @property
     def archived(self) -> list[Path]:
-        """Return every whole file: what the dead have begun goes within the hour, as others might still be at it."""
-        return [path for path in super().archived if not path.name.startswith(".")]
+        """Return every file but those that the dead have begun: they go within the hour, as others might be at it."""
+        begun = {row["sha256"] for row in self.rows("SELECT sha256 FROM media WHERE state = 'coming'")}
+        return [path for path in super().archived if not path.name.startswith(".") and path.name not in begun]
 
     def ends(self) -> list[float]:
         """Return when somebody died, could not write anything down, or was thought dead."""
