@@ -132,18 +132,11 @@ def went_wrong(case: Case) -> str | None:
 
 def in_doubt(case: Case) -> str | None:
     """Demand that VidGo saw the order, or that the program died in the moment in which it was to send it."""
-    ends, meant = case.ledgers.ends, _meant_at(case)
+    ends = case.ledgers.ends
     for one in case.before:
-        sent = min(meant, one.at)  # VidGo may read only after the death what was sent before it
-        if one.accepted and one.status == 200 and not any(sent <= end <= one.at + KNOWN_SECONDS for end in ends):
+        if one.accepted and one.status == 200 and not any(one.at <= end <= one.at + KNOWN_SECONDS for end in ends):
             return f"VidGo had confirmed {one.task_id}"
     return None if case.before or died_on_the_way(case.ledgers, case.order) else "VidGo was never sent it"
-
-
-def _meant_at(case: Case) -> float:
-    """Return when the order was about to be sent, as far as is known."""
-    row = case.ledgers.task_row(case.order)
-    return float("inf") if row is None or row["submitted_at"] is None else float(row["submitted_at"])
 
 
 def died_on_the_way(ledgers: Ledgers, order: Order, by: float = float("inf")) -> float | None:
@@ -361,8 +354,7 @@ def unconfirmed(case: Case) -> str | None:
         died = died_on_the_way(case.ledgers, case.order, case.shown.at)
         return "VidGo was never sent it" if died is None else None
     last, ends = case.before[-1], case.ledgers.ends
-    sent = min(_meant_at(case), last.at)
-    confirmed = last.accepted and last.status == 200 and not any(sent <= end for end in ends)
+    confirmed = last.accepted and last.status == 200 and not any(last.at <= end for end in ends)
     return "VidGo had confirmed it" if confirmed and last.at < case.shown.at - KNOWN_SECONDS else None
 
 
