@@ -79,7 +79,8 @@ async def check_place(database: Database, interaction: discord.Interaction) -> N
         channels = (await servers.get(snapshot, interaction.guild_id)).channels
     here = {interaction.channel_id, getattr(interaction.channel, "parent_id", None)}
     if channels and here.isdisjoint(channels):
-        left = [channel for channel in channels if (there := channels_of(interaction)) is None or channel in there]
+        there = channels_of(interaction)
+        left = [channel for channel in channels if there is None or channel in there]
         raise MemberError(errors.not_in_this_channel(left) if left else errors.no_channel_left())
 
 
