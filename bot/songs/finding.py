@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -50,10 +51,9 @@ CHOICES = 25
 """Discord's limit of choices in an autocompletion."""
 
 _TRACK_LIMIT = 200
-_AROUND = " `'\"<>()[].,;"
-"""What may stand around an id, and is no part of one."""
-
 _VIDGO_ID = re.compile(r"[A-Za-z0-9_-]{6,200}")
+_NAMED_ID = re.compile(r"\btask[_ ]?id\W{1,10}([A-Za-z0-9_-]{6,200})", re.IGNORECASE)
+"""An id with its name before it, as in an address or in VidGo's own answers."""
 
 
 class Songs:
@@ -77,9 +77,15 @@ class Songs:
         self._clock = clock
 
     async def choices(self, user_id: int, typed: str, *, kind: str | None = "song") -> list[Song]:
-        """Return the member's newest songs whose title contains what was typed so far; `kind` None adds covers."""
+        """Return the member's newest songs whose title contains what was typed so far; `kind` None adds covers.
+
+        Those that are called just that come first: what is made of a song has the song's title within its own.
+        """
+        text = clean(typed, TITLE_LIMIT)
         async with self._database.read() as snapshot:
-            return await library.search(snapshot, user_id, clean(typed, TITLE_LIMIT), CHOICES, kind=kind)
+            found = await library.search(snapshot, user_id, text, CHOICES, kind=kind)
+            named = await library.titled(snapshot, user_id, text, CHOICES) if len(found) == CHOICES and text else []
+        return [*named, *(song for song in found if song not in named)][:CHOICES]
 
     async def find(self, user_id: int, track: str | None, *, kind: str | None = "song") -> Song:
         """Return the song that a member means: a choice, a pasted VidGo id, a whole title, or nothing for the newest.
@@ -106,11 +112,7 @@ class Songs:
                 if not asked or (song is None and task.status is TaskStatus.FINISHED):
                     raise MemberError(errors.not_yours())
                 raise MemberError(_why_not(task))
-            named = [
-                song
-                for song in await library.search(snapshot, user_id, typed, CHOICES)
-                if song.title.casefold() == typed.casefold()
-            ]
+            named = await library.titled(snapshot, user_id, typed, 1)
         if named:
             return named[0]
         if is_id(task_id):  # nobody types that: it stood behind a button or a choice, and its song is forgotten
@@ -254,7 +256,12 @@ async def post_of(snapshot: Snapshot, user_id: int, message: PostMessage) -> tup
 
 def _pasted(text: str) -> str:
     """Return an id without what comes along when it is copied from a message or a page."""
-    return clean(text, _TRACK_LIMIT).strip(_AROUND)
+    line = clean(text, _TRACK_LIMIT)
+    if (named := _NAMED_ID.search(line)) is not None:
+        return named[1]
+    # Quotes and brackets of any language, and markdown; "-" and "_" may be parts of an id.
+    around = {one for one in line if unicodedata.category(one)[0] in "PSZ"} - {"-", "_"}
+    return line.strip("".join(around))
 
 
 def _imported(vidgo_id: str, title: str, *, now: float, user_id: int, guild_id: int | None) -> Task:

@@ -29,7 +29,8 @@ _MARKDOWN = re.compile(r"([\\*_~`|>#<\[\]])")
 _LIST = re.compile(r"^(\d*)([-+.])(?= |$)")
 # Discord's clients make a card of an invitation, or of a gift, wherever one stands, also without "https://".
 _INVITATION = re.compile(r"(?i)(discord(?:app)?)\.(?=gg|gift|new|com)")
-_SPACE = re.compile(r"\s+")
+# Also letters and symbols that show nothing: the fillers of Hangul, and braille without a dot.
+_SPACE = re.compile(r"[\s\u115f\u1160\u2800\u3164\uffa0]+")
 # Formatting characters that hide, join or turn text around (category Cf) go; so do control characters, surrogates and
 # private-use ones. Combining marks beyond a few on one letter are "zalgo" text that covers its neighbours.
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Cn"}

@@ -137,6 +137,13 @@ _BOTH = (False, True)
 _SEARCHES = {
     (of_kind, with_text): _search(of_kind=of_kind, with_text=with_text) for of_kind in _BOTH for with_text in _BOTH
 }
+_TITLED = _songs(
+    _KEYS.where(
+        _OF_USER, library.c.kind == bindparam("kind"), library.c.folded_title == bindparam("title", type_=String)
+    )
+    .order_by(*_NEWEST)
+    .limit(bindparam("most", type_=Integer))
+)
 _PAGES_FROM = {with_text: _page(_FROM, with_text=with_text) for with_text in _BOTH}
 _PAGES_BEFORE = {with_text: _page(_BEFORE, with_text=with_text) for with_text in _BOTH}
 _ALL = {with_text: _count(with_text=with_text) for with_text in _BOTH}
@@ -184,6 +191,12 @@ async def search(snapshot: Snapshot, user_id: int, text: str, limit: int, *, kin
     if kind is not None:
         values["kind"] = kind
     return [Song(**row._mapping) for row in await snapshot.execute(_SEARCHES[kind is not None, bool(text)], values)]
+
+
+async def titled(snapshot: Snapshot, user_id: int, title: str, limit: int, *, kind: str = "song") -> list[Song]:
+    """Return a member's newest songs of just that title, whatever its case and however many have it within theirs."""
+    values = {"user_id": user_id, "title": title.casefold(), "kind": kind, "most": limit}
+    return [Song(**row._mapping) for row in await snapshot.execute(_TITLED, values)]
 
 
 async def page(snapshot: Snapshot, user_id: int, text: str, limit: int, place: Key, *, before: bool) -> list[Song]:

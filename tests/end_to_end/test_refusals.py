@@ -86,7 +86,21 @@ async def test_a_song_of_somebody_else_is_refused(polling: World) -> None:
 
 async def test_an_id_may_come_with_what_stood_around_it(polling: World) -> None:
     ada = polling.person("ada")
-    for around in ("`{}`", "<{}>", ' "{}". ', "\u200b{}\u200b", "({}),\n"):
+    arounds = (
+        "`{}`",
+        "<{}>",
+        ' "{}". ',
+        "\u200b{}\u200b",
+        "({}),\n",
+        "“{}”",
+        "„{}“",
+        "「{}」",
+        "**{}**",
+        "|| {} ||",
+        "#{}:",
+    )
+    named = ("task_id: {}", '"task_id": "{}",', "https://h.example/detail/music?task_id={}&x=1", "Task ID = {}.")
+    for around in (*arounds, *named):
         song = polling.vidgo.add_song(f"Song {around!a}", seconds=1, variants=1)
         assert (
             "is in your library"
@@ -95,17 +109,20 @@ async def test_an_id_may_come_with_what_stood_around_it(polling: World) -> None:
     assert "Covering" in (await (await ada.cover(f"`{song.id}`")).reply()).content
 
 
-@pytest.mark.parametrize("prompt", [" ", "\u200b", "\u202e\u3000\u2060"], ids=ascii)
+@pytest.mark.parametrize("prompt", [" ", "\u200b", "\u202e\u3000\u2060", "\u3164\u2800"], ids=ascii)
 async def test_words_that_show_nothing_are_no_words(polling: World, prompt: str) -> None:
     ada = polling.person("ada")
     refused = await ada.refusal(await ada.use("music generate", prompt=prompt))
     assert refused.startswith("Say what the song is about")
     assert [
-        one for one in polling.vidgo.submissions if not one.input.get("prompt", "x").strip("\u200b\u202e\u2060 \u3000")
+        one
+        for one in polling.vidgo.submissions
+        if not one.input.get("prompt", "x").strip("\u200b\u202e\u2060 \u3000\u3164\u2800")
     ] == []
-    await (await ada.use("music generate", prompt=f"rain {prompt}", style=prompt, title=prompt)).reply()
+    call = await ada.use("music generate", prompt=f"rain {prompt}", style=prompt, title=prompt)
     order = await polling.vidgo.wait_submission(lambda one: one.input.get("prompt") == f"rain {prompt}".strip())
     assert not order.input["custom_mode"]
+    await ada.result(call)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +180,11 @@ async def test_a_failed_song_is_refused(polling: World) -> None:
     making = await ada.use("music generate", prompt="own failure")
     assert "the choir was ill" in (await ada.failure(making)).content
     [row] = polling.rows("SELECT vidgo_id FROM tasks WHERE title = 'own failure'")
-    assert "**own failure** was never finished" in await ada.refusal(await ada.cover(row["vidgo_id"]))
+    sentence = (
+        "**own failure** was never finished, so nothing can be made from it. Pick another song. No credits were used."
+    )
+    for call in (await ada.cover(row["vidgo_id"]), await ada.use("music extend", track=row["vidgo_id"])):
+        assert await ada.refusal(call) == sentence
     assert polling.submitted(song) == 0
 
 

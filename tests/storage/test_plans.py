@@ -42,7 +42,9 @@ BUILDERS = {
 }
 """Functions that build statements when their module is imported, and never again."""
 
-WALKS_A_LIBRARY = re.compile(r"storage\.songs\.library\._(SEARCHES|PAGES_FROM|PAGES_BEFORE|ALL|ALL_BEFORE)\[.*\]")
+WALKS_A_LIBRARY = re.compile(
+    r"storage\.songs\.library\._(TITLED$|(SEARCHES|PAGES_FROM|PAGES_BEFORE|ALL|ALL_BEFORE)\[.*\])"
+)
 """Looks through one member's songs, in an index that holds all it needs."""
 
 
