@@ -31,7 +31,7 @@ def tolerant(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
 
     def parse_or_leave(data: Any) -> None:
         try:
-            parse(complete(data) if event == "INTERACTION_CREATE" else data)
+            parse(_COMPLETE.get(event, _as_it_is)(data))
         except Exception as error:
             log.error(
                 "Discord sent a %s that cannot be read and is left out: %s: %s", event, type(error).__name__, error
@@ -71,21 +71,49 @@ def complete(interaction: Any) -> Any:
     channel = complete.get("channel") or ({"id": channel_id} if channel_id is not None else None)
     if isinstance(channel, dict):
         complete["channel"] = _channel(channel, _DIRECT if complete.get("guild_id") is None else _TEXT)
-    message = complete.get("message")
-    if isinstance(message, dict):
-        complete["message"] = {"components": [], **message}
+    if isinstance(complete.get("message"), dict):
+        complete["message"] = _message(complete["message"])
+    resolved = complete["data"].get("resolved")
+    if isinstance(resolved, dict) and isinstance(resolved.get("messages"), dict):
+        messages = {one: _message(message) for one, message in resolved["messages"].items()}
+        complete["data"] = {**complete["data"], "resolved": {**resolved, "messages": messages}}
     return complete
 
 
-def _channel(partial: dict[str, Any], kind: int) -> dict[str, Any]:
-    """Complete a channel: Discord promises of one in an interaction that it is partial, and no more."""
-    channel = {"type": kind, "name": "", "position": 0, **partial}
+def _message(partial: dict[str, Any]) -> dict[str, Any]:
+    """Complete a message, and the thread that was begun at it."""
+    message = {"type": 0, "content": "", "components": [], **partial}
+    thread = message.pop("thread", None)
+    return message if thread is None else {**message, "thread": _channel(thread)}
+
+
+def _channel(partial: dict[str, Any], kind: int = _TEXT) -> dict[str, Any]:
+    """Complete a channel or thread: Discord promises little of one, and in an interaction that it is partial."""
+    known = {key: value for key, value in partial.items() if value is not None}
+    channel = {"type": kind, "name": "", "position": 0, "bitrate": 64_000, "user_limit": 0, **known}
     if channel["type"] in _THREADS:
-        known: Any = channel.get("thread_metadata") or {}
-        metadata = {"archived": False, "auto_archive_duration": 1440, "archive_timestamp": _NEVER, **known}
+        told = {key: value for key, value in channel.get("thread_metadata", {}).items() if value is not None}
+        metadata = {"archived": False, "auto_archive_duration": 1440, "archive_timestamp": _NEVER, **told}
         counts = {"owner_id": "0", "parent_id": "0", "message_count": 0, "member_count": 0}
         channel = {**counts, **channel, "thread_metadata": metadata}
     return channel
+
+
+def _server(told: dict[str, Any]) -> dict[str, Any]:
+    """Complete the channels and threads of a server, of which a single one would keep all of it from being read."""
+    lists = {name: told.get(name) for name in ("channels", "threads")}
+    return {**told, **{name: [_channel(one) for one in found] for name, found in lists.items() if found is not None}}
+
+
+def _as_it_is(data: Any) -> Any:
+    return data
+
+
+_COMPLETE: dict[str, Callable[[Any], Any]] = {
+    "INTERACTION_CREATE": complete,
+    **dict.fromkeys(("GUILD_CREATE", "GUILD_UPDATE", "THREAD_LIST_SYNC"), _server),
+    **dict.fromkeys(("CHANNEL_CREATE", "CHANNEL_UPDATE", "THREAD_CREATE", "THREAD_UPDATE"), _channel),
+}
 
 
 def shows(message: discord.Message | None, pressed: Mapping[str, object]) -> bool:

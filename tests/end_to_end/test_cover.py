@@ -202,6 +202,17 @@ async def test_twenty_members_at_the_same_moment_share_one_cover(calling: World)
     assert all(len(result.attachments) == 1 for result in results)
 
 
+async def test_a_whole_title_is_found_however_many_have_it_within_theirs(polling: World) -> None:
+    ada = polling.person("ada")
+    song = await ada.imports("Tide")
+    for number in range(13):
+        await ada.imports(f"Tide (style {number})", variants=2)
+    assert [choice.name for choice in await ada.type_track("tide")][:2] == ["Tide · 0:02", "Tide (style 12) · 0:02"]
+    assert len(await ada.type_track("tide")) == 25
+    await ada.covered("tide")
+    assert polling.submitted(song) == 1
+
+
 async def test_left_out_the_track_is_the_newest_song(polling: World) -> None:
     ada = polling.person("ada")
     for title in ("Oldest", "Older", "Newest"):
@@ -272,6 +283,15 @@ async def test_a_new_song_is_posted_with_a_button_that_covers_it(calling: World)
     cover = await ada.result(pressed)
     assert "New artwork for **Sea Song**" in cover.content
     assert len([one for one in calling.vidgo.submissions if one.model == SONG]) == 1
+
+
+@pytest.mark.parametrize("kind", ["voice", "announcement"])
+async def test_a_cover_arrives_in_channels_of_other_kinds(calling: World, kind: str) -> None:
+    place = calling.guild.add_channel(f"the {kind} channel", kind)
+    calling.channels.append(place)
+    ada = calling.person("ada", place)
+    await ada.imports("Anywhere")
+    assert (await ada.covered()).channel is place
 
 
 async def test_a_cover_arrives_in_a_thread(calling: World) -> None:

@@ -129,6 +129,7 @@ def whole(calling: World) -> Iterator[None]:
         ("version", "attachment_size_limit", "app_permissions", "entitlements", "context", "guild", "guild_locale"),
         ("authorizing_integration_owners", "locale"),
         ("channel",),
+        ("message.type", "message.content"),
     ],
 )
 async def test_what_an_interaction_lacks_keeps_no_member_waiting(calling: World, names: tuple[str, ...]) -> None:
