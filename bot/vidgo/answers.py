@@ -248,7 +248,9 @@ def _unclear(answer: Answer, question: Question) -> VidGoError:
     """Return the error for an answer that says neither yes nor no."""
     status = answer.http_status
     if status >= 300 or status < 200:
-        return Nonsense(f"redirect or no final answer (HTTP {status}); is the API's address right?", code=status)
+        said = f"redirect or no final answer (HTTP {status}); is the API's address right?"
+        # Whoever sends us elsewhere has not taken an order, and may stand in front of VidGo for a while only.
+        return Busy(said, code=status) if question.is_submission else Nonsense(said, code=status)
     if not answer.readable:
         return AnswerLost(f"unreadable answer (HTTP {status})", code=status)
     if question.is_submission:

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -149,6 +150,8 @@ class VidGo:
         failed = 200 <= answer.http_status < 300 and named and report.status is Status.FAILED
         if not good and not failed:
             raise self._note(refusal(answer, Question.DETAIL, [self._key]))
+        if failed and not answer.ok and report.error_message is None:  # the reason may stand where errors have it
+            report = replace(report, error_message=one_line(answer.error_text, [self._key]) or None)
         if report.status is Status.UNKNOWN:
             _log.warning("VidGo reports an unknown status: %s", one_line(report.raw_status, [self._key]))
         return report

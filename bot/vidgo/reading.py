@@ -53,7 +53,7 @@ def text(value: object, limit: int) -> str:
 
 def identifier(value: object) -> str | None:
     """Return an id as text, None if it is missing, empty, too long or a sentence."""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**18:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**MAX_ID:
         value = str(value)
     if not isinstance(value, str):
         return None

@@ -38,7 +38,7 @@ _MAX_DURATION = 24 * 3600.0
 _MAX_CREDITS = 1e9
 
 _AUDIO_KEYS = ("audio_url", "audioUrl", "wav_url")
-_IMAGE_KEYS = ("generate_cover", "image_url", "imageUrl", "image_urls", "images")
+_IMAGE_KEYS = ("generate_cover", "image_url", "imageUrl", "image_urls", "imageUrls", "images")
 _PLAIN_KEYS = ("file_url", "url")
 _AUDIO_ID_KEYS = ("audio_id", "audioId", "file_id", "fileId", "song_id", "songId", "id")
 _SUFFIXES = {
@@ -176,7 +176,7 @@ def _raw_status(task: dict[str, Any]) -> str:
 def _error_message(task: dict[str, Any], secrets: Iterable[str]) -> str | None:
     for value in (task.get("error_message"), task.get("error")):
         words = value.get("message") if isinstance(value, dict) else value
-        if isinstance(words, str) and (line := one_line(words, secrets)):
+        if isinstance(words, str) and (line := one_line(words, secrets)).lower() not in _NOTHING:
             return line
     return None
 
@@ -264,7 +264,8 @@ def _named(value: object) -> Iterator[str]:
     """Yield what stands in the place of an address, usable or not, unless it says that there is none."""
     for item in _items(value):
         if isinstance(item, dict) and item:
-            yield "an object"
+            inside = (item.get(key) for key in _PLAIN_KEYS)
+            yield next((url for url in inside if isinstance(url, str) and url), "an object")
         elif isinstance(item, str) and item.strip().lower() not in _NOTHING and item.strip()[0] not in '{["':
             yield item  # broken JSON is no address at all
 

@@ -80,7 +80,7 @@ def test_codes_mean_the_same_in_the_status_line_and_in_the_body(
 
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [(401, KeyRefused), (402, NoCredits), (429, Busy), (503, AnswerLost), (502, AnswerLost), (301, Nonsense),
+    [(401, KeyRefused), (402, NoCredits), (429, Busy), (503, AnswerLost), (502, AnswerLost),
      (200, AnswerLost), (204, AnswerLost)],
 )  # fmt: skip
 @pytest.mark.parametrize("question", EVERY)
@@ -96,6 +96,14 @@ def test_without_a_json_body_the_status_line_counts(
 def test_a_no_from_somebody_in_front_of_vidgo_is_never_final(question: Question, status: int, body: object) -> None:
     if status == 400 and body is not None:
         return  # whoever says that has read the request
+    error = refusal(Answer(status, body, readable=body is not None), question)
+    assert type(error) is (Busy if question.is_submission else Nonsense)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("body", [None, {}, {"code": 200}])
+@pytest.mark.parametrize("question", EVERY)
+def test_who_sends_us_elsewhere_has_taken_nothing(question: Question, status: int, body: object) -> None:
     error = refusal(Answer(status, body, readable=body is not None), question)
     assert type(error) is (Busy if question.is_submission else Nonsense)
 

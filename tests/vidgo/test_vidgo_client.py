@@ -174,6 +174,22 @@ async def test_a_failed_task_is_failed_whatever_the_code(vidgo: VidGo, service: 
 
 
 @pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"code": 501, "msg": f"no voice {KEY}"}, "no voice [hidden]"),
+        ({"code": 200, "error": {"message": "no voice"}}, "no voice"),
+        ({"code": 200, "message": "success"}, None),  # of the read, not of the task
+        ({"code": 501}, None),
+    ],
+)
+async def test_a_failed_task_may_have_its_reason_where_errors_have_it(
+    vidgo: VidGo, service: Service, body: dict[str, Any], reason: str | None
+) -> None:
+    service.say({**body, "data": {"task_id": "COV1", "status": "failed", "error_message": None}})
+    assert (await vidgo.detail("COV1")).error_message == reason
+
+
+@pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
         (404, {"code": 404, "error": {"message": "no"}}, UnknownTask),
@@ -252,7 +268,7 @@ async def test_a_balance_without_a_number_is_an_error(
 
 async def test_a_redirect_is_not_followed(vidgo: VidGo, service: Service) -> None:
     service.say({}, 307, Location=service.url + "elsewhere")
-    with pytest.raises(Nonsense, match="redirect"):
+    with pytest.raises(Busy, match="redirect"):
         await submit(vidgo, COVER, CALLBACK)
     assert [path for _, path, _, _ in service.seen] == ["/api/generate/submit"]
 

@@ -47,6 +47,7 @@ def objects(*urls: str) -> list[dict[str, str]]:
         {"generate_cover": ONE, "image_url": TWO},
         {"image_url": [ONE, "", None, ONE, TWO]},
         {"images": [ONE, TWO]},
+        {"imageUrls": [ONE, TWO]},
         {"image_urls": [{"image_url": ONE}, {"file_url": TWO}]},
         {"generate_cover": None, "image_url": f" {ONE} ", "images": [TWO]},
         {"file_url": ONE, "file_type": "image/png", "url": TWO},
@@ -172,6 +173,9 @@ def test_a_song_is_read_whole() -> None:
         ({"audio_url": MP3, "wav_url": WAV}, MP3),
         ({"audio_url": "", "wav_url": WAV}, WAV),
         ({"audioUrl": MP3}, MP3),
+        ({"audio_url": [MP3]}, MP3),
+        ({"audio_url": {"url": MP3}}, MP3),
+        ({"audio_url": [{"file_url": MP3, "file_type": "audio"}]}, MP3),
         ({"url": MP3}, MP3),
         ({"file_url": "https://h.example/listen?id=5"}, "https://h.example/listen?id=5"),
         ({"generate_cover": [{"file_url": "https://h.example/x", "file_type": "audio"}]}, "https://h.example/x"),
@@ -232,6 +236,8 @@ def test_an_id_is_none_that_the_database_would_not_take(column: Column[str]) -> 
     longest = column.type.length or 0
     assert identifier("z" * longest) is not None
     assert identifier("z" * (longest + 1)) is None
+    assert identifier(int("9" * longest)) == "9" * longest
+    assert identifier(int("9" * (longest + 1))) is None
 
 
 @pytest.mark.parametrize("key", ["audio_id", "audioId", "file_id", "fileId", "song_id", "songId", "id"])
