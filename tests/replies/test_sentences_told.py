@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.discord.rest.faults import FOLLOW_UPS, POSTS
-from tests.end_to_end.music import fill_in, open_library, press
+from tests.end_to_end.music import EXTEND, fill_in, open_library, press
 from tests.end_to_end.world import COVER, SONG, Person
 from tests.replies.test_posting import an_order, finish, posts, states
 from tests.tasks.room import open_room
@@ -32,6 +32,7 @@ NOT_FOUND: dict[str, Any] = {
     "code": 404,
     "error": {"message": "Parent task not found", "type": "resource_not_found_error"},
 }
+EXISTS: dict[str, Any] = {"code": 409, "error": {"message": "exists already", "type": "conflict_error"}}
 NOT_READY: dict[str, Any] = {"code": 409, "error": {"message": "the song is not finished", "type": "conflict_error"}}
 
 
@@ -52,11 +53,32 @@ NOT_READY: dict[str, Any] = {"code": 409, "error": {"message": "the song is not 
             ),
         ),
         (
-            SONG,
-            {"status": 302, "body": {}},
+            EXTEND,
+            {"status": 409, "body": NOT_READY},
+            "VidGo says that **Sea** is not finished yet. Try again in a few minutes. No credits were used.",
+        ),
+        (
+            EXTEND,
+            {"status": 404, "body": NOT_FOUND},
             (
-                "VidGo gave an answer that I cannot read, so I do not know what became of **the sea**. Ask again in a "
-                "while. VidGo may have charged for it."
+                "VidGo does not find **Sea**, so it was not continued. If the song is new, try again in a few minutes. "
+                "No credits were used."
+            ),
+        ),
+        (
+            EXTEND,
+            {"status": 409, "body": EXISTS},
+            (
+                "VidGo says that what was ordered for **Sea** exists already, but does not let me have it. It was not "
+                "made again. No credits were used."
+            ),
+        ),
+        (
+            SONG,
+            {"status": 409, "body": EXISTS},
+            (
+                "VidGo says that what was ordered for **the sea** exists already, but does not let me have it. It was "
+                "not made again. No credits were used."
             ),
         ),
     ],
@@ -68,9 +90,38 @@ async def test_what_vidgo_says_of_an_order_is_told_in_private(
         ada = room.person("ada")
         await ada.imports("Sea")
         room.vidgo.fault("submit", "status", model=model, **fault)
-        call = await (ada.cover() if model == COVER else ada.use("music generate", prompt="the sea"))
+        if model == COVER:
+            call = await ada.cover()
+        elif model == EXTEND:
+            call = await ada.use("music extend")
+        else:
+            call = await ada.use("music generate", prompt="the sea")
         told, _ = await room.pass_until(lambda: next((one for one in call.followups if one.ephemeral), None))
         assert told.content == words
+
+
+async def test_an_order_that_is_given_the_id_of_another_is_told_in_private(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        song = await ada.imports("Sea")
+        taken = {"code": 200, "data": {"task_id": song.id, "status": "not_started"}}
+        room.vidgo.fault("submit", "status", status=200, body=taken)
+        call = await ada.use("music generate", prompt="the wind")
+        told, _ = await room.pass_until(lambda: next((one for one in call.followups if one.ephemeral), None))
+        assert told.content == (
+            "VidGo gave an answer that I cannot read, so I do not know what became of **the wind**. Ask again in a "
+            "while. VidGo may have charged for it."
+        )
+
+
+async def test_an_order_that_is_sent_elsewhere_is_sent_again(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        room.vidgo.fault("submit", "status", status=302, body={}, headers={"Location": "https://elsewhere.invalid/"})
+        call = await ada.use("music generate", prompt="the sea")
+        acknowledgement = await call.reply()
+        await room.pass_until(lambda: "is done" in acknowledgement.content)
+        assert call.followups == []
 
 
 async def test_a_cover_that_somebody_else_has_comes_again_and_ends_in_one_small_line(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def unfinished(title: str) -> Text:
 
 
 def failed_track(title: str) -> Text:
-    return Text("**{title}** was never finished, so there is nothing to cover. Pick another song.", title=title)
+    return Text("**{title}** was never finished, so nothing can be made from it. Pick another song.", title=title)
 
 
 def not_a_song() -> Text:
@@ -334,6 +334,18 @@ _FAILURES = {
     "time": _n("VidGo has not finished **{title}** in a very long time, so I stopped waiting for it."),
 }
 
+_FAILURES_OF_OTHERS = {
+    # Translators: of a song that is continued, or made; those before are of covers.
+    "duplicate": _n(
+        "VidGo says that what was ordered for **{title}** exists already, but does not let me have it. It was not made "
+        "again."
+    ),
+    "source": _n("VidGo says that **{title}** is not finished yet. Try again in a few minutes."),
+    "missing": _n(
+        "VidGo does not find **{title}**, so it was not continued. If the song is new, try again in a few minutes."
+    ),
+}
+
 
 def failure(task: Task) -> Text:
     """Say why there is no result, and whether that was charged."""
@@ -343,6 +355,7 @@ def failure(task: Task) -> Text:
         kind = task.error_kind or ""
         if kind == "lost" and task.model == CoverArt.model:
             kind = "lost_cover"
-        said = Text(_FAILURES.get(kind, _FAILURES["nonsense"]), title=task.title)
+        known = _FAILURES if task.model == CoverArt.model else _FAILURES | _FAILURES_OF_OTHERS
+        said = Text(known.get(kind, _FAILURES["nonsense"]), title=task.title)
     charge = reasons.charge(task)
     return said if charge is None else Sentences(said, charge)

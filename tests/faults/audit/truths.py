@@ -192,6 +192,11 @@ FAILED: dict[str, Condition] = {
     "VidGo says that a cover of **{title}** exists already, but does not let me have it. It was not made again.": (
         _exists
     ),
+    "VidGo says that what was ordered for **{title}** exists already, but does not let me have it. It was not made "
+    "again.": _exists,
+    "VidGo says that **{title}** is not finished yet. Try again in a few minutes.": refused(400, 404, 409, 422),
+    "VidGo does not find **{title}**, so it was not continued. If the song is new, try again in a few "
+    "minutes.": refused(400, 404, 409, 422),
     "VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes.": refused(400, 404, 409),
     "VidGo does not find **{title}**, so it made no cover. If the song is new, try again in a few minutes; if it is "
     "old, give a style for a new version of it.": refused(400, 404, 422),
@@ -304,7 +309,7 @@ ORDERED_NOTHING: dict[str, Condition] = {
     "{bring}.": all_of(song_is(), nothing_ordered),
     "That song is not in your library. Import it with {bring} and its VidGo id first.": nothing_ordered,
     "**{title}** is still being made. Try again when it is finished.": unfinished,
-    "**{title}** was never finished, so there is nothing to cover. Pick another song.": unfinished,
+    "**{title}** was never finished, so nothing can be made from it. Pick another song.": unfinished,
     "What VidGo made under that id is not music. Use the id of a song.": is_cover,
     "**{title}** is longer than a minute, the longest song that VidGo makes a new version of.": nothing_ordered,
     "**{title}** is longer than {minutes} minutes, the longest song that VidGo makes a new version of.": (
