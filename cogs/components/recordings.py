@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 
 import discord
 
@@ -22,8 +23,11 @@ def upload_of(attachment: discord.Attachment) -> Upload:
 
 
 def audio_of(message: discord.Message) -> discord.Attachment:
-    """Return a message's first file that looks like sound; raises `MemberError` where there is none."""
-    for attachment in message.attachments:
+    """Return the first file that looks like sound of a message or of what it forwards.
+
+    Raises `MemberError` where there is none.
+    """
+    for attachment in chain(message.attachments, *(one.attachments for one in message.message_snapshots)):
         if (attachment.content_type or "").startswith("audio/") or attachment.filename.lower().endswith(_SOUND):
             return attachment
     raise MemberError(words.nothing_to_cover())

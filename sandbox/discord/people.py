@@ -113,8 +113,10 @@ class People:
         message: Message,
         name: str,
         timeout: float = 10.0,
+        *,
+        forwards: Message | None = None,
     ) -> Call:
-        """Choose an entry of a message's menu."""
+        """Choose an entry of a message's menu; `forwards` is another message that it carries as a forwarded one."""
         channel = message.channel
         await self._session(channel, timeout)
         actor = _actor(who, channel)
@@ -127,6 +129,10 @@ class People:
             "target_id": str(message.id),
             "resolved": {"messages": {str(message.id): payloads.message(message)}},
         }
+        if forwards is not None:
+            data["resolved"]["messages"][str(message.id)]["message_snapshots"] = [
+                {"message": payloads.message(forwards)}
+            ]
         return self._send(Call(self.state, COMMAND, actor, channel, data))
 
     async def press(

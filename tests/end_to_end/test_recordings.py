@@ -131,6 +131,15 @@ async def test_without_a_style_a_form_asks_for_it(world: World, mp3: bytes) -> N
     assert len(asked(world, "brass band")) == 1
 
 
+async def test_a_recording_that_a_message_forwards_can_be_covered(world: World, mp3: bytes) -> None:
+    ada = world.person("ada")
+    recording = world.discord.post_as(ada.member, ada.channel, "listen", {"hummed.mp3": mp3})
+    forward = world.discord.post_as(ada.member, ada.channel, "this one")
+    call = await world.discord.message_menu(ada.member, forward, MENU, forwards=recording)
+    result = await ada.result(await fill_in(ada, call, style="a forwarded waltz"))
+    assert "your recording **hummed**" in result.content
+
+
 async def test_the_menu_of_a_message_with_a_recording_asks_for_the_style(world: World, mp3: bytes) -> None:
     ada = world.person("ada")
     bob = world.person("bob", ada.channel)
