@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from tests.faults.audit.shown import Shown
     from tests.faults.orders import Order
 
+OF_OTHERS = (
+    (
+        "VidGo says that what was ordered for **{title}** exists already, but does not let me have it. It was not made "
+        "again."
+    ),
+    "VidGo says that **{title}** is not finished yet. Try again in a few minutes.",
+    "VidGo does not find **{title}**, so it was not continued. If the song is new, try again in a few minutes.",
+)
+"""Refusals of an extension or a song that those of a cover have words of their own for."""
+
 STAYS_SECONDS = 120.0
 STAYS_TIMES = 3
 """Only what was said so often, over so long a time, by the same side, is taken for its last word."""

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tests.faults.audit.conditions import (
+    OF_OTHERS,
     Case,
     Condition,
     all_of,
@@ -189,14 +190,9 @@ FAILED: dict[str, Condition] = {
     ),
     "VidGo does not take the model version that this bot asks for, so nothing was made. That is no fault of yours: the "
     "owner of this bot has to set another version.": refused(400, 404, 422),
-    "VidGo says that a cover of **{title}** exists already, but does not let me have it. It was not made again.": (
-        _exists
-    ),
-    "VidGo says that what was ordered for **{title}** exists already, but does not let me have it. It was not made "
+    "VidGo says that a cover of **{title}** exists already, but does not let me have it. It was not made "
     "again.": _exists,
-    "VidGo says that **{title}** is not finished yet. Try again in a few minutes.": refused(400, 404, 409, 422),
-    "VidGo does not find **{title}**, so it was not continued. If the song is new, try again in a few "
-    "minutes.": refused(400, 404, 409, 422),
+    **dict.fromkeys(OF_OTHERS, refused(400, 404, 409, 422)),
     "VidGo says that **{title}** is not ready to be covered yet. Try again in a few minutes.": refused(400, 404, 409),
     "VidGo does not find **{title}**, so it made no cover. If the song is new, try again in a few minutes; if it is "
     "old, give a style for a new version of it.": refused(400, 404, 422),
