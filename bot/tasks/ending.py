@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from sqlalchemy.exc import IntegrityError
@@ -13,7 +13,7 @@ from bot.vidgo import CoverArt, Report, ResultFile
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean
 from storage import notifications
 from storage import tasks as rows
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.members.forget import NOBODY
 from storage.planned import Gone
 from storage.schema import TaskStatus
@@ -24,6 +24,9 @@ from storage.songs.files import File
 from storage.tasks import Task
 
 log = logging.getLogger(__name__)
+
+End = Callable[[Transaction, str, str, str | None, float], Awaitable[Task]]
+"""A transition to an end without a result."""
 
 ARCHIVE_SECONDS = 2.0
 """How long the archive leaves a new file to those who were waiting for it; what they fetch is archived too."""
@@ -75,27 +78,30 @@ class Ending:
 
     async def fail(self, task_id: str, kind: str, reason: str | None) -> None:
         """End a task that cannot have a result."""
-        await self._end(task_id, TaskStatus.FAILED, kind, reason)
+        await self._end(rows.fail, task_id, kind, reason)
 
     async def give_up(self, task_id: str, kind: str, reason: str | None) -> None:
         """End a task of which nobody knows what became of it."""
-        await self._end(task_id, TaskStatus.GIVEN_UP, kind, reason)
+        await self._end(rows.give_up, task_id, kind, reason)
 
-    async def _end(self, task_id: str, status: TaskStatus, kind: str, reason: str | None) -> None:
+    async def lose(self, task_id: str, kind: str, reason: str | None) -> None:
+        """End a task of whose order nobody knows whether VidGo took it, unless VidGo has confirmed it meanwhile."""
+        await self._end(rows.lose, task_id, kind, reason)
+
+    async def _end(self, end: End, task_id: str, kind: str, reason: str | None) -> None:
         now = self._clock()
-        end = rows.fail if status is TaskStatus.FAILED else rows.give_up
         try:
             async with self._database.write() as transaction:
                 task = await end(transaction, task_id, kind, reason, now)
                 await usage.give_back(transaction, task, failed=True)
                 await file_rows.drop_recording(transaction, task_id)
                 await notifications.make_due(transaction, task_id, now)
-                if status is TaskStatus.GIVEN_UP or kind in PAID_FOR_NOTHING:
+                if task.status is TaskStatus.GIVEN_UP or kind in PAID_FOR_NOTHING:
                     await alarms.give_up(transaction, task_id, now)
         except Gone:
             return
-        self._metrics.tasks_ended.labels(task.model, status).inc()
-        log.info("task %s ended as %s (%s): %s", task_id, status, kind, reason)
+        self._metrics.tasks_ended.labels(task.model, task.status).inc()
+        log.info("task %s ended as %s (%s): %s", task_id, task.status, kind, reason)
 
 
 def wanted_first(task: Task, report: Report, now: float) -> list[File]:

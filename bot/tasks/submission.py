@@ -233,7 +233,7 @@ class Submission:
         elif isinstance(error, Busy):
             await self._hold(task, error)
         elif again and isinstance(error, KeyRefused | NoCredits):
-            await self._ending.give_up(task.id, "lost", error.reason)
+            await self._ending.lose(task.id, "lost", error.reason)
         else:
             log.warning("task %s was refused: %s: %s", task.id, type(error).__name__, error.reason)
             await self._ending.fail(task.id, _ERROR_KINDS.get(type(error), "nonsense"), error.reason)
@@ -259,13 +259,13 @@ class Submission:
         waited = now - (task.submitted_at or task.created_at)
         if task.model == CoverArt.model:
             if waited > self._settings.task_give_up_seconds:
-                await self._ending.give_up(task.id, "lost", error.reason)
+                await self._ending.lose(task.id, "lost", error.reason)
                 return
             pause = _hint(error) or _SEND_AGAIN_SECONDS[min(task.tries, len(_SEND_AGAIN_SECONDS) - 1)]
         elif self._expects_callbacks:
             pause = min(max(CONFIRM_SECONDS - waited, 1.0), CONFIRM_SECONDS)
         else:
-            await self._ending.give_up(task.id, "lost", error.reason)
+            await self._ending.lose(task.id, "lost", error.reason)
             return
         with suppress(Gone):
             async with self._database.write() as transaction:
@@ -293,7 +293,7 @@ class Submission:
         if not again:
             await self._ending.fail(task.id, "duplicate", error.reason)
         elif not self._expects_callbacks:
-            await self._ending.give_up(task.id, "duplicate", error.reason)
+            await self._ending.lose(task.id, "duplicate", error.reason)
         else:
             now = self._clock()
             with suppress(Gone):

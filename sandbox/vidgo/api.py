@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from sandbox.hanging_up import has_hung_up
 from sandbox.vidgo.records import RequestRecord, Submission
 from sandbox.vidgo.rules import RefusedError, check_envelope, check_input, error_body
 
@@ -159,6 +160,7 @@ class Api:
             status=None if request.get(_SPOILED) else status,
             task_id=task.id if task else None,
             accepted=task is not None,
+            hung_up=has_hung_up(request),
         )
         self._vidgo.log_submission(submission)
 

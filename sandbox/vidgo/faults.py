@@ -34,6 +34,7 @@ FaultKind: TypeAlias = Literal[
     "slow",
     "large_headers",
     "stale_connection",
+    "unread",
 ]
 """How answers of the API go wrong.
 
@@ -41,6 +42,7 @@ Without effect on the provider: status (`status`, `body`), html (a page), error_
 busy_retry_after (429 with `seconds` in its header), busy_text (in words), busy_plain, no_credits_429, hang (no answer),
 lose_answer_before, stale_connection (the next request on a connection that served one before finds it closed; it is
 never seen, so it is logged nowhere).
+Without effect until `Fault.goes_on` is set: unread (it waits to be read, as in a queue in front of the provider).
 With the request's effect: lose_answer_after, slow (answered after `seconds`), trickle, broken_json, unknown_status
 (`body`), large_headers (one of `size` bytes).
 """
@@ -49,7 +51,9 @@ ENDPOINTS = frozenset(get_args(Endpoint))
 FAULT_KINDS = frozenset(get_args(FaultKind))
 
 # Faults in which the request takes effect before its answer goes wrong.
-_AFTER_EFFECT = frozenset({"lose_answer_after", "trickle", "broken_json", "unknown_status", "slow", "large_headers"})
+_AFTER_EFFECT = frozenset(
+    {"lose_answer_after", "trickle", "broken_json", "unknown_status", "slow", "large_headers", "unread"}
+)
 
 
 @dataclass
@@ -71,6 +75,7 @@ class Fault:
     lasting: float | None = None
     struck: int = 0
     until: float | None = None
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     @property
     def takes_effect(self) -> bool:
@@ -141,6 +146,9 @@ class FaultPlan:
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
         """Answer a request as the fault has it."""
+        if fault.kind == "unread":
+            await fault.goes_on.wait()
+            return await handler(request)
         if fault.takes_effect:
             return await self._mangle(fault, request, await handler(request))
         if fault.kind == "hang":

@@ -60,7 +60,10 @@ class FileRule:
 
 @dataclass
 class Submission:
-    """One POST of a task: `accepted` tells whether it made one, `status` is that of its answer (None: none in time)."""
+    """One POST of a task: `accepted` tells whether it made one, `status` is that of its answer (None: none in time).
+
+    `hung_up` tells that whoever sent it was gone before it was read: nobody hears that answer.
+    """
 
     model: Any
     input: Any
@@ -69,6 +72,7 @@ class Submission:
     status: int | None
     task_id: str | None
     accepted: bool
+    hung_up: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Tasks: what VidGo makes, and every way in which the state of one can change."""
 
-from storage.tasks.ending import fail, finish, give_up, price
+from storage.tasks.ending import fail, finish, give_up, lose, price
 from storage.tasks.reading import (
     claim,
     doubt,
@@ -68,6 +68,7 @@ __all__ = [
     "late",
     "let_go",
     "lock",
+    "lose",
     "lost_cover_id",
     "next_due",
     "plan",

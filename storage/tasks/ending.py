@@ -37,6 +37,16 @@ _END = change(
     poll_at=None,
     holder=None,
 )
+# Who ends it may have looked before VidGo's answer, or its callback, was noted.
+_LOSE = change(
+    TaskStatus.SUBMITTING,
+    status=TaskStatus.GIVEN_UP,
+    error_kind=bindparam("new_kind"),
+    error=bindparam("new_error"),
+    finished_at=NOW,
+    poll_at=None,
+    holder=None,
+).where(tasks.c.vidgo_id.is_(None))
 
 
 async def finish(
@@ -65,3 +75,8 @@ async def give_up(transaction: Transaction, task_id: str, kind: str, error: str 
     """From a live status to `given_up`: nobody knows what became of it."""
     values = {"new_status": TaskStatus.GIVEN_UP, "new_kind": kind, "new_error": error}
     return await changed(transaction, _END, task_id, now=now, **values)
+
+
+async def lose(transaction: Transaction, task_id: str, kind: str, error: str | None, now: float) -> Task:
+    """From `submitting` to `given_up`: VidGo may have taken it, and never gave an id for it."""
+    return await changed(transaction, _LOSE, task_id, now=now, new_kind=kind, new_error=error)

@@ -148,6 +148,23 @@ def called_in_doubt(_stage: Stage, order: Order) -> None:
     whisper(order, IN_DOUBT)
 
 
+def called_in_doubt_after_hanging_up(stage: Stage, order: Order) -> None:
+    """Let VidGo have found nobody at the other end although the program lived."""
+    hung_up(stage, order)
+    whisper(order, IN_DOUBT)
+
+
+def called_in_doubt_and_known(stage: Stage, order: Order) -> None:
+    change(stage, "UPDATE tasks SET status = 'given_up', error_kind = 'lost' WHERE user_id = ?", order.member.id)
+
+
+def hung_up(stage: Stage, order: Order, *, is_gone: bool = True) -> float:
+    """Let VidGo have read an order when its sender was gone, or not; return when it read it."""
+    one = next(one for one in stage.vidgo.submissions if one.input["prompt"] == order.key)
+    one.hung_up = is_gone
+    return one.at
+
+
 def called_in_doubt_unsent(stage: Stage, order: Order) -> None:
     never_sent(stage, order)
     whisper(order, IN_DOUBT)

@@ -10,8 +10,7 @@ import pytest_asyncio
 from sandbox.discord.state.messages import delete_message
 from tests.faults import forging
 from tests.faults.audit import audit
-from tests.faults.audit.conditions import INTENT_SECONDS
-from tests.faults.audit.truths import ON_THE_WAY
+from tests.faults.audit.conditions import INTENT_SECONDS, KNOWN_SECONDS
 from tests.faults.harness import Stage, open_stage
 from tests.faults.orders import Order
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ORDERS = 60
+ORDERS = 70
 
 INTERRUPTED = "I was interrupted before I could do that. No credits were used; please try again."
 
@@ -87,6 +86,8 @@ DAMAGES: list[tuple[Kind, Callable[[Stage, Order], None]]] = [
     ("half file", forging.archive_lacks_a_file),
     ("half file", forging.archive_has_a_part),
     ("falsehood", forging.called_in_doubt),
+    ("falsehood", forging.called_in_doubt_after_hanging_up),
+    ("falsehood", forging.called_in_doubt_and_known),
     ("falsehood", forging.called_in_doubt_unsent),
     ("falsehood", forging.ordered_after_all),
     ("falsehood", forging.file_called_gone),
@@ -198,10 +199,37 @@ async def test_what_was_paid_and_never_confirmed_is_counted_apart(stage: Stage, 
     assert verdict.unconfirmed == 1
 
 
-async def test_doubts_are_believed_for_a_few_orders_at_a_death(stage: Stage, before: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("is_gone", "by", "is_true"),
+    [
+        (True, -0.01, True),  # what was in the buffers of one that was dead, and known to be
+        (False, -0.01, False),  # whoever sent it lived after that death
+        (False, 0.01, True),  # it may not have come to note the answer
+        (True, 0.01, True),
+        (False, KNOWN_SECONDS + 1, False),  # time enough
+        (True, -3600.0, False),  # that was before anybody asked for it
+    ],
+)
+async def test_an_order_that_vidgo_answered_is_in_doubt_only_where_nobody_heard_it(
+    stage: Stage, before: Verdict, order: Order, *, is_gone: bool, by: float, is_true: bool
+) -> None:
+    read_at = forging.hung_up(stage, order, is_gone=is_gone)
+    stage.program.ends.append(read_at + by)
+    forging.whisper(order, forging.IN_DOUBT)
+    verdict = await audit(stage)
+    stage.program.ends.clear()
+    order.call.followups.pop()
+    verdict.subtract(before)
+    assert any("had confirmed" in damage.what for damage in verdict.damages) is not is_true
+
+
+async def test_doubts_are_believed_for_a_few_orders_at_a_death(
+    stage: Stage, before: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(stage.program.settings, "VIDGO_REQUESTS_PER_SECOND", "4")
     orders = [one for one in stage.orders if one.kind == "generate" and one.member.name not in TOUCHED]
     sent_at = stage.time.now() - 100
-    for order in orders[:ON_THE_WAY]:
+    for order in orders[:4]:
         forging.never_sent(stage, order, sent_at)
         forging.whisper(order, forging.IN_DOUBT)
     stage.program.ends.append(sent_at + INTENT_SECONDS / 2)
@@ -209,8 +237,8 @@ async def test_doubts_are_believed_for_a_few_orders_at_a_death(stage: Stage, bef
     verdict.subtract(before)
     assert not any("in doubt" in damage.what for damage in verdict.damages)
     assert not any("never sent" in damage.what for damage in verdict.damages)
-    forging.never_sent(stage, orders[ON_THE_WAY], sent_at)
-    forging.whisper(orders[ON_THE_WAY], forging.IN_DOUBT)
+    forging.never_sent(stage, orders[4], sent_at)
+    forging.whisper(orders[4], forging.IN_DOUBT)
     verdict = await audit(stage)
     verdict.subtract(before)
     assert any("in doubt" in damage.what for damage in verdict.damages)

@@ -89,6 +89,22 @@ async def test_an_order_that_never_arrived_is_told_and_never_repeated(polling: S
     assert polling.vidgo.charged == []
 
 
+async def test_an_order_that_vidgo_reads_only_after_the_death_of_its_sender_was_never_confirmed(polling: Stage) -> None:
+    waits = polling.vidgo.fault("submit", "unread")
+    order = await polling.generate()
+    await polling.vidgo.wait_fault(waits)
+    polling.program.kill()
+    await polling.died()
+    assert polling.vidgo.submissions == []
+    waits.goes_on.set()
+    read = await polling.vidgo.wait_submission()
+    assert read.at > polling.ends()[-1]
+    await polling.recover()
+    assert "never confirmed the order" in await ending(polling, order)
+    verdict = await assert_sound(polling)
+    assert len(polling.vidgo.submissions) == verdict.unconfirmed == 1
+
+
 @pytest.mark.parametrize("kind", ["lose_answer_before", "lose_answer_after", "status"])
 async def test_the_order_of_a_cover_is_sent_again_as_it_is_paid_once(
     nursery: Nursery, tmp_path: Path, kind: Any

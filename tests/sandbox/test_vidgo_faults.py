@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -236,6 +237,26 @@ async def test_a_kept_connection_is_closed_just_as_it_is_used() -> None:
         assert fault.struck == 1
         assert len(vidgo.submissions) == len(vidgo.requests) == len(vidgo.tasks) == 1
         assert (await submit(vidgo, session))[0] == 200
+
+
+async def test_what_waits_to_be_read_is_read_although_its_sender_has_hung_up() -> None:
+    body = json.dumps({"model": "generate-lyrics", "callback_url": "https://c.invalid/", "input": {"prompt": "rain"}})
+    head = f"POST /api/generate/submit HTTP/1.1\r\nHost: vidgo\r\nAuthorization: {KEY['Authorization']}\r\n"
+    async with started() as (vidgo, session):
+        waits = vidgo.fault("submit", "unread")
+        sending = asyncio.create_task(submit(vidgo, session))
+        await vidgo.wait_fault(waits)
+        assert vidgo.submissions == []
+        waits.goes_on.set()
+        assert (await sending)[0] == 200
+        waits = vidgo.fault("submit", "unread")
+        with socket.create_connection(("127.0.0.1", vidgo.port)) as sender:
+            sender.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+            await vidgo.wait_fault(waits)
+        waits.goes_on.set()
+        await vidgo.wait_submission(after=1)
+        assert [(one.status, one.hung_up) for one in vidgo.submissions] == [(200, False), (200, True)]
+        assert len(vidgo.tasks) == 2
 
 
 async def test_a_fault_lasts_for_a_time_after_its_first_strike() -> None:

@@ -50,6 +50,17 @@ async def test_a_task_that_is_not_accepted_takes_no_id_away(database: Database, 
     assert await one(database, bad.id) == bad
 
 
+async def test_a_task_whose_id_is_known_is_not_lost(database: Database) -> None:
+    known, unknown = (a_task(status=TaskStatus.SUBMITTING, vidgo_id=vidgo_id) for vidgo_id in ("VG1", None))
+    await add(database, [known, unknown])
+    async with database.write() as transaction:
+        with pytest.raises(Gone):
+            await tasks.lose(transaction, known.id, "lost", None, NOW)
+        await tasks.lose(transaction, unknown.id, "lost", None, NOW)
+    assert await one(database, known.id) == known
+    assert (await one(database, unknown.id)).status is TaskStatus.GIVEN_UP
+
+
 async def test_a_callback_that_came_first_makes_the_accepted_task_due_and_keeps_the_unanswered_one_so(
     database: Database,
 ) -> None:

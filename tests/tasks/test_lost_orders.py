@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bot.tasks.reading import Reading
 from bot.tasks.submission import CONFIRM_SECONDS, QUEUE_SECONDS
 from sandbox.discord.rest.faults import FOLLOW_UPS, When
 from sandbox.vidgo.faults import FaultKind
 from sandbox.vidgo.state import DuplicateStyle
 from storage.sqlite.database import SQLiteDatabase
+from storage.wakeups import Queue
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from sandbox.discord import Call, Message
     from sandbox.vidgo import Task
+    from storage.database import Snapshot
     from tests.end_to_end.world import Person
     from tests.tasks.room import Room
 
@@ -252,6 +258,45 @@ async def test_another_order_is_not_sent_again_after_a_death(tmp_path: Path) -> 
         await room.pass_until(lambda: room.tasks("given_up"))
         assert "never confirmed the order" in (await ada.ending(call)).content
         assert len(room.vidgo.submissions) == 1
+
+
+async def test_an_order_that_is_confirmed_while_somebody_looks_at_it_is_not_called_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looks goes on only after VidGo's answer was noted, as may be where the database is a server."""
+    look, read = Reading.look, SQLiteDatabase.read
+    is_looking = ContextVar("is_looking", default=False)
+    is_sent, has_seen, goes_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def looked(reading: Reading, task_id: str) -> None:
+        is_looking.set(is_sent.is_set())
+        await look(reading, task_id)
+
+    @asynccontextmanager
+    async def slowly(database: SQLiteDatabase) -> AsyncIterator[Snapshot]:
+        async with read(database) as snapshot:
+            yield snapshot
+        if is_looking.get():
+            has_seen.set()
+            await goes_on.wait()
+
+    monkeypatch.setattr(Reading, "look", looked)
+    monkeypatch.setattr(SQLiteDatabase, "read", slowly)
+    async with open_room(tmp_path, callbacks=False, POLL_MAX_SECONDS="5") as room:
+        ada = room.person("ada")
+        fault = room.vidgo.fault("submit", "slow", seconds=20)
+        call = await ada.use("music generate", prompt="the sea")
+        await room.vidgo.wait_fault(fault)
+        is_sent.set()
+        room.advance(6)
+        room.bot.parts.database.wakeups.wake({Queue.POLLER})  # as another task may
+        await room.until(has_seen.is_set)
+        assert room.tasks("submitting")
+        await room.pass_until(lambda: room.tasks("waiting"))
+        goes_on.set()
+        await room.pass_until(lambda: posts(ada), limit=300)
+        await says(room, await call.reply(), "is done")
+        assert call.followups == []
 
 
 # It comes after all

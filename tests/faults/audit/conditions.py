@@ -142,11 +142,25 @@ def went_wrong(case: Case) -> str | None:
 
 def in_doubt(case: Case) -> str | None:
     """Demand that VidGo saw the order, or that the program died in the moment in which it was to send it."""
-    ends = case.ledgers.ends
     for one in case.before:
-        if one.accepted and one.status == 200 and not any(one.at <= end <= one.at + KNOWN_SECONDS for end in ends):
+        if _was_confirmed(case, one):
             return f"VidGo had confirmed {one.task_id}"
-    return None if case.before or died_on_the_way(case.ledgers, case.order) else "VidGo was never sent it"
+    if case.before or died_on_the_way(case.ledgers, case.order, case.shown.at):
+        return None
+    return "VidGo was never sent it"
+
+
+def _was_confirmed(case: Case, one: Submission) -> bool:
+    """Tell whether the program had VidGo's answer to an order, and lived long enough to note it.
+
+    What its sender left in the system's buffers VidGo may read when the death is known already. It then finds nobody at
+    the other end; that alone, without a death since the order was asked for, is no excuse: who hangs up hears nothing.
+    """
+    if not one.accepted or one.status != 200:
+        return False
+    asked_at = min(map(case.ledgers.asked_at, case.ledgers.orders_of(case.order)))
+    since = asked_at if one.hung_up else one.at
+    return not any(since <= end <= one.at + KNOWN_SECONDS for end in case.ledgers.ends)
 
 
 def died_on_the_way(ledgers: Ledgers, order: Order, by: float = float("inf")) -> float | None:
@@ -363,9 +377,9 @@ def unconfirmed(case: Case) -> str | None:
     if not case.before:
         died = died_on_the_way(case.ledgers, case.order, case.shown.at)
         return "VidGo was never sent it" if died is None else None
-    last, ends = case.before[-1], case.ledgers.ends
-    confirmed = last.accepted and last.status == 200 and not any(last.at <= end for end in ends)
-    return "VidGo had confirmed it" if confirmed and last.at < case.shown.at - KNOWN_SECONDS else None
+    last = case.before[-1]
+    is_known = last.at < case.shown.at - KNOWN_SECONDS and _was_confirmed(case, last)
+    return "VidGo had confirmed it" if is_known else None
 
 
 # Songs and libraries

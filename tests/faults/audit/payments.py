@@ -79,6 +79,8 @@ def audit_tasks(ledgers: Ledgers, verdict: Verdict) -> None:
     for row in ledgers.tasks:
         name = f"task {row['id']} ({row['status']} {row['error_kind']})"
         made = ledgers.stage.vidgo.tasks.get(row["vidgo_id"])
+        if row["status"] == "given_up" and row["error_kind"] == "lost" and row["vidgo_id"] is not None:
+            verdict.note("falsehood", f"{name} was called unconfirmed, and known as {row['vidgo_id']}")
         if row["status"] in LIVE:
             verdict.note("left behind", f"{name}; VidGo: {made and made.status}")
         elif row["status"] == "finished":

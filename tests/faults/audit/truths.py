@@ -69,9 +69,6 @@ KEYLESS = (401, 403)
 PENNILESS = (402, 429)
 BUSY = (429, 430, 455, 503)
 
-ON_THE_WAY = 4
-"""How many orders may be between their turn and the wire at once: as many as the rate of `SLOWLY` lets go together."""
-
 NO_SENTENCES = {"forms", "guide", "labels", "library", "panel", "usage"}
 """Files of words that stand on buttons and in fields; what of them is a sentence is in the table all the same."""
 
@@ -420,11 +417,15 @@ def sentences() -> set[str]:
 
 
 def audit_doubts(ledgers: Ledgers, verdict: Verdict) -> None:
-    """Demand that what is called in doubt is what was on its way when the program died, never all that waited."""
+    """Demand that what is called in doubt is what was on its way when the program died, never all that waited.
+
+    As many may be on their way at once as the program's rate lets go together.
+    """
+    together = float(ledgers.stage.program.settings["VIDGO_REQUESTS_PER_SECOND"])
     told = [order for order in ledgers.stage.orders if ledgers.has_said(order, LOST, NONSENSE)]
     deaths = Counter(end for order in told if (end := died_on_the_way(ledgers, order)) is not None)
     for count in deaths.values():
-        if count > ON_THE_WAY:
+        if count > together:
             verdict.note("falsehood", f"{count} orders were called in doubt at one death, and VidGo saw none of them")
 
 
