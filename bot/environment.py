@@ -33,6 +33,7 @@ _ASSIGNED = re.compile(
     (?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^\r\n]*?))?(?P<after>(?:[^\S\r\n]+\#[^\r\n]*)?\s*)""",
     re.VERBOSE | re.DOTALL,
 )
+_NAME = re.compile(r"[A-Za-z_][\w.-]{0,99}", re.ASCII)
 _UNSEEN = r"[\s\u200b-\u200d\u2060\ufeff]+"
 _AROUND = re.compile(rf"\A{_UNSEEN}|{_UNSEEN}\Z")
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u2018": "\u2019"}
@@ -67,7 +68,8 @@ def read_environment(known: Collection[str], environ: Mapping[str, str], file: P
         for name, raw in found.items():
             setting = name.upper()
             if setting not in known:
-                others.setdefault(name, origin)
+                if raw and _NAME.fullmatch(name):
+                    others.setdefault(name, origin)
             elif setting not in values and (value := clean_value(raw or "")):
                 values[setting], origins[setting] = value, origin
     by_origin = [[one for one in others.items() if one[1] == origin] for origin in ("the environment", file.name)]
@@ -154,15 +156,14 @@ def _read_file(file: Path, known: Collection[str]) -> tuple[dict[str, str | None
     for binding in parse_stream(io.StringIO(decode(file.read_bytes()))):
         text = binding.original.string
         line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
-        if not binding.error:
+        if not binding.error and (binding.key is None or _is_assigned(binding.key, binding.value)):
             good.append(text)
             if binding.key is not None and (name := binding.key.upper()) in known:
                 lines.setdefault(name, []).append(line)
                 spelt[name] = binding.key
             continue
         # What else stands in the line may be a secret.
-        word = re.match(r"\s*(?:export\s+)?(\w+)", text)
-        name = word[1].upper() if word is not None and word[1].upper() in known else "NAME"
+        name = next((word.upper() for word in re.findall(r"\w+", text)[:3] if word.upper() in known), "NAME")
         hints.append(f"line {line} of {file.name} is left out, for it does not read {name}=value")
     for name, found in lines.items():
         if len(found) > 1:
@@ -171,6 +172,14 @@ def _read_file(file: Path, known: Collection[str]) -> tuple[dict[str, str | None
     # Looking for references takes a time that grows with the square of the lines.
     values = dotenv_values(stream=io.StringIO(text), interpolate="${" in text)
     return {name: value for name, value in values.items() if spelt.get(name.upper(), name) == name}, hints
+
+
+def _is_assigned(name: str, value: str | None) -> bool:
+    """Return whether a line is NAME=value, and not the end of a key that was broken off, or a key that is alone.
+
+    What such a line holds would be told as a name that is no setting; a key in base64 may end with equals signs.
+    """
+    return value is not None and _NAME.fullmatch(name) is not None and not re.fullmatch("=+", value)
 
 
 def _absence(file: Path) -> str:

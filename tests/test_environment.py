@@ -333,6 +333,42 @@ def test_lines_that_say_nothing_are_told_without_what_stands_in_them(folder: Pat
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        (TOKEN, "NAME"),  # the end of a key that an editor has broken off, or a key by itself
+        (f"export {TOKEN}", "NAME"),
+        (f"DISCORD_TOKEN:{TOKEN}", "DISCORD_TOKEN"),
+        (f"DISCORD_TOKEN:{TOKEN}=1", "DISCORD_TOKEN"),
+        (f"'DISCORD_TOKEN\n{TOKEN}'=1", "DISCORD_TOKEN"),
+        (f'$env:VIDGO_API_KEY="{KEY}"', "VIDGO_API_KEY"),
+        ("UzNjcjN0L1ZhbHVlK29mPU5vYm9keQ==", "NAME"),
+        (f"https://user:{KEY}@host/?key=1", "NAME"),
+        ("\x1b[31mRED=1", "NAME"),
+    ],
+)
+def test_a_key_that_stands_where_a_name_should_is_told_to_nobody(folder: Path, line: str, meant: str) -> None:
+    (folder / ".env").write_text(f"{line}\n", "utf-8")
+    (folder / ".env").chmod(0o600)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(thorough=True)
+    assert caught.value.hints[1:] == [f"line 1 of .env is left out, for it does not read {meant}=value", SETUP]
+
+
+def test_a_setting_is_not_undone_by_its_bare_name(folder: Path) -> None:
+    (folder / ".env").write_text(f"{KEYS}DISCORD_TOKEN\n", "utf-8")
+    settings, hints = load_settings()
+    assert settings.discord_token.get_secret_value() == TOKEN
+    assert hints == ["line 3 of .env is left out, for it does not read DISCORD_TOKEN=value"]
+
+
+def test_what_is_set_to_nothing_is_no_slip(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text(f"{KEYS}PUBLIC_URI=\nTZ=\n{TOKEN.replace('.', '')}=\n", "utf-8")
+    (folder / ".env").chmod(0o600)
+    monkeypatch.setenv("PUBLIC\n_URI", "https://covers.example")
+    assert load_settings(thorough=True)[1] == []
+
+
 @pytest.mark.parametrize("data", [b"DISCORD_TOKEN=\xff\xfe\n", b"# f\xfcr mich\n", codecs.BOM_UTF16_LE + b"\x00\xd8"])
 def test_a_file_that_is_no_text_is_named(folder: Path, data: bytes) -> None:
     (folder / ".env").write_bytes(data)
