@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from yarl import URL
 
@@ -55,10 +55,13 @@ def database_url(value: str) -> str:
         return server_url(value)
     if scheme != "sqlite" or not rest.startswith("/") or rest in ("/", "//"):
         raise ValueError("must look like sqlite:///data/coverbot.db or postgresql://user:password@host/coverbot")
-    if rest == "/:memory:":
+    path = unquote(rest[1:])  # as SQLAlchemy reads it
+    if path == ":memory:":
         raise ValueError("must name a file, for what is kept in memory is gone after each restart")
-    _see_written_out(rest[1:])
-    if "?" in rest or rest.endswith("/") or not Path(rest[1:]).name:
+    _see_written_out(path)
+    # What begins with "file:" is an address to SQLite: it would open another file than the one that is looked at.
+    is_file = not path.endswith("/") and Path(path).name != "" and not path.startswith("file:")
+    if "?" in rest or not is_file or re.search(r"[\x00-\x1f\x7f]", path):
         raise ValueError("must name a file and nothing else, such as sqlite:///data/coverbot.db")
     return value
 
@@ -81,6 +84,8 @@ def archive_url(value: str) -> str:
 def folder(value: Path) -> Path:
     """Return the path of a folder that other folders can lie beside."""
     _see_written_out(str(value))
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(value)):  # a folder "s3:" would be made here
+        raise ValueError("must be a folder of this machine; the address of a store belongs into ARCHIVE_URL")
     if value.name in ("", ".."):
         raise ValueError("must name a folder of its own, such as data/media")
     return value

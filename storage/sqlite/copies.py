@@ -147,11 +147,11 @@ def restore(backup: Path, url: str, *, suffix: str) -> Restored:
 
 
 def _behind(target: Path) -> Path:
-    """Return what a link leads to, so that the link stays one; raises `DatabaseError` for one that leads to itself."""
+    """Return what a link leads to, so that the link stays one; raises `DatabaseError` where that cannot be seen."""
     try:
         return target.resolve() if target.is_symlink() else target
-    except (OSError, RuntimeError):  # the second before Python 3.13
-        raise DatabaseError(f"{target} cannot be written: it is a link that leads to itself") from None
+    except (OSError, RuntimeError) as error:  # the second before Python 3.13
+        raise DatabaseError(f"{target} cannot be written: {reason_of(error)}") from None
 
 
 def _file_of(url: str) -> Path:

@@ -7,6 +7,7 @@ in one sentence.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import glob
 import os
@@ -45,13 +46,13 @@ _REASONS = {
 def path_of(url: str) -> Path:
     """Return the file that an address names, not a link to it: what lies beside it, its lock above all, is there.
 
-    Raises `DatabaseError` for a link that leads to itself.
+    Raises `DatabaseError` where that cannot be seen, as of a link that leads to itself.
     """
     path = Path(make_url(url).database or "")
     try:
         return path.resolve() if path.is_symlink() else path
-    except (OSError, RuntimeError):  # the second before Python 3.13
-        raise DatabaseError(f"the database {path} cannot be used: it is a link that leads to itself") from None
+    except (OSError, RuntimeError) as error:
+        raise unusable(path, error) from None
 
 
 def existing(url: str) -> Path:
@@ -79,6 +80,8 @@ def reason_of(error: Exception) -> str:
         return f"{cause.filename} is a folder, where a file is needed"
     if isinstance(cause, NotADirectoryError):
         return f"{cause.filename} lies in something that is no folder"
+    if isinstance(cause, RuntimeError) or (isinstance(cause, OSError) and cause.errno == errno.ELOOP):
+        return "it is a link that leads to itself"  # the first is what Python said before 3.13
     return str(cause.strerror if isinstance(cause, OSError) else cause)
 
 

@@ -17,7 +17,7 @@ import pytest
 from storage.database import Database, DatabaseError
 from storage.sqlite import opening
 from storage.sqlite.copies import back_up
-from storage.sqlite.opening import hold_alone, prepare
+from storage.sqlite.opening import hold_alone, path_of, prepare
 from tests.end_to_end.process import ROOT, run_program
 
 if TYPE_CHECKING:
@@ -214,6 +214,14 @@ async def test_a_link_that_leads_to_itself_is_told(tmp_path: Path) -> None:
         ended = await run_program(tmp_path, settings, *command)
         assert (ended.code, len(ended.lines)) == (code, 1)
         assert ended.err.endswith(f"{said}\n")
+
+
+def test_only_a_link_that_leads_to_itself_is_called_one(used: Path) -> None:
+    path = used.with_name("x" * 300)
+    with pytest.raises(DatabaseError, match="cannot be used: File name too long$"):
+        path_of(f"sqlite:///{path}")
+    with pytest.raises(DatabaseError, match="cannot be written: File name too long$"):
+        back_up(f"sqlite:///{used}", path, replace=False)
 
 
 def test_a_second_name_would_let_two_programs_use_one_file(used: Path) -> None:
