@@ -250,12 +250,11 @@ def _lacking(command: str, error: ModuleNotFoundError) -> int:
 
 
 def _settings(*, without: Collection[str] = (), thorough: bool = False) -> tuple[Settings, list[str]]:
-    # `.env` may be a pipe that nobody writes to.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    _let_through()  # `.env` may be a pipe that nobody writes to
     try:
         return load_settings(without=without, thorough=thorough)
     finally:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
 def _loop(work: Coroutine[object, object, T]) -> T:

@@ -114,10 +114,14 @@ async def test_a_check_that_is_broken_off_does_not_say_that_all_is_fine(
     assert (code, out, err.splitlines()) == (130, "", ["coverbot: interrupted"])
 
 
-async def test_a_pipe_for_settings_that_nobody_writes_to_can_be_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("command", "code", "said"), [("run", 0, b""), ("check", 130, b"coverbot: interrupted\n")])
+async def test_a_pipe_for_settings_that_nobody_writes_to_can_be_left(
+    tmp_path: Path, command: str, code: int, said: bytes, number: signal.Signals
+) -> None:
     os.mkfifo(tmp_path / ".env")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *("-m", "bot", "run"), cwd=tmp_path, env=environment({}), stderr=asyncio.subprocess.PIPE
+        sys.executable, *("-m", "bot", command), cwd=tmp_path, env=environment({}), stderr=asyncio.subprocess.PIPE
     )
     writing: list[int] = []
 
@@ -129,10 +133,12 @@ async def test_a_pipe_for_settings_that_nobody_writes_to_can_be_left(tmp_path: P
         return True
 
     await eventually(is_read)
-    process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 60)
-    os.close(writing[0])
-    assert (process.returncode, err) == (0, b"")
+    process.send_signal(number)
+    try:
+        _, err = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        os.close(writing[0])
+    assert (process.returncode, err) == (code, said)
 
 
 async def unfinished_callback(world: World) -> asyncio.StreamWriter:
