@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from sqlalchemy.exc import DBAPIError
+
 from bot.settings import Settings
 from storage.database import Database, DatabaseError, is_postgresql
 from storage.members.export import export_member
@@ -18,6 +20,8 @@ async def export(settings: Settings, user_id: int) -> str:
     try:
         async with database.read() as snapshot:
             found = await export_member(snapshot, user_id)
+    except DBAPIError as error:
+        raise database.explain(error) from error
     finally:
         await database.close()
     return json.dumps(found, ensure_ascii=False, indent=2)

@@ -20,7 +20,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from storage.database import DatabaseError, is_postgresql
-from storage.schema import HEAD
+from storage.schema import HEAD, metadata
 from storage.sqlite.connection import BUSY_SECONDS
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -201,6 +201,11 @@ def _probe(path: Path) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("UPDATE alembic_version SET version_num = version_num")
         connection.execute("COMMIT")
+        there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if missing := metadata.tables.keys() - there:
+        raise DatabaseError(
+            f"the database {path} cannot be used: it has lost {', '.join(sorted(missing))}; restore a backup"
+        )
 
 
 def _migrate(path: Path) -> None:

@@ -216,6 +216,18 @@ async def test_a_link_that_leads_to_itself_is_told(tmp_path: Path) -> None:
         assert ended.err.endswith(f"{said}\n")
 
 
+async def test_a_database_that_has_lost_something_is_found_by_whoever_looks(used: Path) -> None:
+    settings = {"DISCORD_TOKEN": "a.b.c", "VIDGO_API_KEY": "k", "DATABASE_URL": f"sqlite:///{used}"}
+    with closing(sqlite3.connect(used)) as connection:
+        connection.execute("ALTER TABLE likes RENAME COLUMN user_id TO nobody")
+        ended = await run_program(used.parent, settings, "export", "1234")
+        assert (ended.code, len(ended.lines)) == (1, 1)
+        assert f"the database {used} cannot be used: no such column: likes.user_id" in ended.err
+        connection.execute("DROP TABLE likes")
+        connection.execute("DROP TABLE library")
+    assert refused(used).endswith(": it has lost library, likes; restore a backup")
+
+
 def test_only_a_link_that_leads_to_itself_is_called_one(used: Path) -> None:
     path = used.with_name("x" * 300)
     with pytest.raises(DatabaseError, match="cannot be used: File name too long$"):
