@@ -32,7 +32,7 @@ from bot.media.links import Links
 from bot.media.sources import Sources
 from bot.media.store import make_store
 from bot.metrics import Metrics
-from bot.refusals import LOGIN_REFUSED
+from bot.refusals import CLOSES, LOGIN_REFUSED, SHARDS_REFUSED
 from bot.replies.abandoned import Abandoned
 from bot.replies.delivery import Delivery, make_delivery_worker
 from bot.replies.expiry import make_expiry
@@ -119,7 +119,7 @@ async def run(settings: Settings, *, clock: Callable[[], float] = time.time, rng
         if await _done_before(building, stop):
             connection = asyncio.create_task(_connect(building.result(), settings))
             if await _done_before(connection, stop):
-                _explain_end(connection)
+                _explain_end(connection, settings)
         log.info("shutting down")
     finally:
         await _shut_down(Deadline(exit_code=0 if stop.is_set() else 1), stack, building, connection)
@@ -421,12 +421,18 @@ def _not_ready(parts: _Parts) -> dict[str, str]:
     return reasons if discord_reason is None else {**reasons, "discord": discord_reason}
 
 
-def _explain_end(gateway: asyncio.Task[None]) -> None:
+def _explain_end(gateway: asyncio.Task[None], settings: Settings) -> None:
     error = gateway.exception()
     if isinstance(error, SettingsError | Failed):
         raise error
     if isinstance(error, discord.PrivilegedIntentsRequired):
         raise Failed("Discord demands privileged intents that this bot does not use") from error
-    if isinstance(error, discord.ConnectionClosed) and error.code == 4004:
-        raise SettingsError(LOGIN_REFUSED)
-    raise Failed(f"the connection to Discord ended: {'closed' if error is None else type(error).__name__}") from error
+    if isinstance(error, discord.ConnectionClosed):
+        if error.code == 4004:
+            raise SettingsError(LOGIN_REFUSED)
+        if error.code in (4010, 4011) and settings.shard_count is not None:
+            raise SettingsError(SHARDS_REFUSED)
+        reason = CLOSES.get(error.code, f"Discord closed it with the code {error.code}")
+    else:
+        reason = "closed" if error is None else type(error).__name__
+    raise Failed(f"the connection to Discord ended: {reason}") from error

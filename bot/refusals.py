@@ -30,6 +30,18 @@ UNREACHABLE = (
 
 LOGIN_REFUSED = "DISCORD_TOKEN is refused by Discord; copy it again from the developer portal"
 
+SHARDS_REFUSED = (
+    "SHARD_COUNT is not what Discord takes for as many servers as the bot is in; leave it out, and Discord says it"
+)
+
+CLOSES = {
+    4010: "it takes no such shards; the next start asks how many there should be",
+    4011: "the bot is in too many servers for so few shards; the next start asks how many there should be",
+    4012: "it has given up this version of its gateway; a newer Coverbot is needed",
+    4013: "it does not know what this bot wants to hear of; a newer Coverbot is needed",
+}
+"""Why Discord closes a connection after which no other would fare better, by its codes."""
+
 MISSING_ACCESS = 50001
 NOT_THERE = (MISSING_ACCESS, 10003, 10004)
 """Error codes for a channel or server that does not exist or that the bot may not see."""

@@ -178,6 +178,26 @@ async def test_a_token_that_is_refused_later_is_named_too(tmp_path: Path) -> Non
     assert ended.lines[-1].startswith("coverbot: DISCORD_TOKEN is refused")
 
 
+@pytest.mark.parametrize(
+    ("code", "changes", "exit_code", "said"),
+    [
+        (4004, {}, 2, "coverbot: DISCORD_TOKEN is refused by Discord"),
+        (4010, {"SHARD_COUNT": "1"}, 2, "coverbot: SHARD_COUNT is not what Discord takes"),
+        (4011, {"SHARD_COUNT": "1"}, 2, "coverbot: SHARD_COUNT is not what Discord takes"),
+        (4011, {}, 1, "the connection to Discord ended: the bot is in too many servers for so few shards"),
+        (4013, {}, 1, "the connection to Discord ended: it does not know what this bot wants to hear of"),
+        (4014, {}, 1, "Discord demands privileged intents"),
+    ],
+)
+async def test_why_discord_takes_no_connection_any_more_is_told(
+    tmp_path: Path, code: int, changes: dict[str, str], exit_code: int, said: str
+) -> None:
+    async with open_world(tmp_path, **changes) as world:
+        world.discord.drop_gateway(code)
+        assert await world.bot.ended() == exit_code
+        assert said in world.bot.log_lines[-1]
+
+
 async def test_a_gateway_that_is_out_of_reach_is_tried_again(tmp_path: Path) -> None:
     async with open_world(tmp_path, start=False) as world:
         world.discord.refuse_gateway()

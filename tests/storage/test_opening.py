@@ -230,9 +230,9 @@ async def test_a_database_that_has_lost_something_is_found_by_whoever_looks(used
 
 def test_only_a_link_that_leads_to_itself_is_called_one(used: Path) -> None:
     path = used.with_name("x" * 300)
-    with pytest.raises(DatabaseError, match="cannot be used: File name too long$"):
+    with pytest.raises(DatabaseError, match=r"cannot be used: File name too long$"):
         path_of(f"sqlite:///{path}")
-    with pytest.raises(DatabaseError, match="cannot be written: File name too long$"):
+    with pytest.raises(DatabaseError, match=r"cannot be written: File name too long$"):
         back_up(f"sqlite:///{used}", path, replace=False)
 
 
