@@ -22,6 +22,9 @@ ALIKE = 0.8
 MOST_NAMES = 500
 """How many names that are no settings are looked at, in the environment and in the file each."""
 
+MOST_LINES = 10
+"""How many lines that set nothing are told one by one; a certificate may have been put there."""
+
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",  # begins as the next one does
@@ -165,6 +168,8 @@ def _read_file(file: Path, known: Collection[str]) -> tuple[dict[str, str | None
         # What else stands in the line may be a secret.
         name = next((word.upper() for word in re.findall(r"\w+", text)[:3] if word.upper() in known), "NAME")
         hints.append(f"line {line} of {file.name} is left out, for it does not read {name}=value")
+    if (more := len(hints) - MOST_LINES) > 0:
+        hints[MOST_LINES:] = [f"{more:,} more lines of {file.name} are left out, for they do not read NAME=value"]
     for name, found in lines.items():
         if len(found) > 1:
             hints.append(f"{name} stands in lines {', '.join(map(str, found))} of {file.name}; the last one counts")

@@ -361,6 +361,13 @@ def test_a_key_that_stands_where_a_name_should_is_told_to_nobody(folder: Path, l
     assert caught.value.hints[1:] == [f"line 1 of .env is left out, for it does not read {meant}=value", SETUP]
 
 
+def test_a_certificate_among_the_settings_is_not_told_line_by_line(folder: Path) -> None:
+    (folder / ".env").write_text(KEYS + "MIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBa\n" * 5_000, "utf-8")
+    _, hints = load_settings()
+    assert hints[0] == "line 3 of .env is left out, for it does not read NAME=value"
+    assert hints[10:] == ["4,990 more lines of .env are left out, for they do not read NAME=value"]
+
+
 def test_a_setting_is_not_undone_by_its_bare_name(folder: Path) -> None:
     (folder / ".env").write_text(f"{KEYS}DISCORD_TOKEN\n", "utf-8")
     settings, hints = load_settings()
