@@ -219,6 +219,8 @@ async def open_shared_stage(
         )
         try:
             assert await program.start(), program.log
+            # Whoever leads registers the commands, and that may not be who was ready first.
+            await stage.until(lambda: discord.commands.synced, "commands of the bot")
             yield stage
         finally:
             await _end(program)
