@@ -15,7 +15,7 @@ from bot.settings import Settings
 from bot.tasks.ending import Ending
 from bot.tasks.new import ANSWER_SECONDS
 from bot.tasks.schedule import LAGS, Schedule
-from bot.tasks.submission import CONFIRM_SECONDS, EXISTS, Submission
+from bot.tasks.submission import CONFIRM_SECONDS, EXISTS, UNCONFIRMED, Submission
 from bot.vidgo import Busy, CoverArt, Nonsense, Report, Status, UnknownTask, VidGo, VidGoError
 from storage import notifications
 from storage import tasks as rows
@@ -151,6 +151,9 @@ class Reading:
         if waited >= CONFIRM_SECONDS or self._settings.public_url is None:
             await self._ending.lose(task.id, "duplicate" if exists else "lost", None)
         else:
+            if task.doubt is None:  # its process died before it knew
+                async with self._database.write(durable=False) as transaction:
+                    await rows.doubt(transaction, task.id, UNCONFIRMED, self._clock(), repeated=False)
             # A clock that was set back makes it no longer.
             await self._plan(task, min(max(CONFIRM_SECONDS - waited, 1.0), CONFIRM_SECONDS))
 

@@ -54,6 +54,9 @@ TRIES = 10
 EXISTS = "exists"
 """The doubt about a cover that VidGo has already, as it says, but does not name."""
 
+UNCONFIRMED = "unconfirmed"
+"""The doubt about an order that is never sent again, and that VidGo has not confirmed."""
+
 _SEND_AGAIN_SECONDS = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 
 _ERROR_KINDS: dict[type[VidGoError], str] = {
@@ -257,7 +260,8 @@ class Submission:
         log.warning("task %s: no answer to the submission (%s)", task.id, error.reason)
         now = self._clock()
         waited = now - (task.submitted_at or task.created_at)
-        if task.model == CoverArt.model:
+        is_sent_again = task.model == CoverArt.model
+        if is_sent_again:
             if waited > self._settings.task_give_up_seconds:
                 await self._ending.lose(task.id, "lost", error.reason)
                 return
@@ -270,6 +274,8 @@ class Submission:
         with suppress(Gone):
             async with self._database.write() as transaction:
                 await rows.unanswered(transaction, task.id, now + pause)
+                if not is_sent_again:
+                    await rows.doubt(transaction, task.id, UNCONFIRMED, now, repeated=False)
                 if task.tries == 0:
                     await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
 

@@ -23,8 +23,11 @@ class Ahead:
 
 
 _IS_QUEUED = tasks.c.status == TaskStatus.QUEUED
-# Also while VidGo is asked again, and may say once more that it has no room: nobody's place changes by that.
-_IS_ASKED_AGAIN = and_(tasks.c.status == TaskStatus.SUBMITTING, tasks.c.tries > 0, tasks.c.vidgo_id.is_(None))
+# Also while VidGo is asked again, and may say once more that it has no room: nobody's place changes by that. Of what is
+# in doubt it is not asked again.
+_IS_ASKED_AGAIN = and_(
+    tasks.c.status == TaskStatus.SUBMITTING, tasks.c.tries > 0, tasks.c.vidgo_id.is_(None), tasks.c.doubt.is_(None)
+)
 _STANDS_IN_LINE = or_(_IS_QUEUED, _IS_ASKED_AGAIN)
 # Expressions instead of the id itself, for which SQLite would look at everything older instead of all that is live.
 _AHEAD = select(func.count(), func.coalesce(func.max(case((_IS_QUEUED, tasks.c.tries))), 0)).where(

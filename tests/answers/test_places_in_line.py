@@ -73,6 +73,28 @@ async def test_a_start_tells_places_once_more_at_most(tmp_path: Path) -> None:
         await room.pass_until(lambda: "is done" in message.content)
 
 
+async def test_nobody_stands_behind_orders_that_are_never_sent_again(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        lost = room.vidgo.fault("submit", "lose_answer_before", model=SONG)
+        unconfirmed = await (await ada.use("music generate", prompt="one whose answer is lost")).reply()
+        await room.vidgo.wait_fault(lost)
+        await room.until(lambda: "has not confirmed" in unconfirmed.content)
+        # One that VidGo had no room for at first, and whose order then died on its way.
+        room.vidgo.fault("submit", "busy_retry_after", seconds=30, model=SONG)
+        died = await (await ada.use("music generate", prompt="one whose process dies")).reply()
+        await room.pass_until(lambda: place(died) == 1)
+        hanging = room.vidgo.fault("submit", "hang", model=SONG)
+        await room.pass_until(lambda: hanging.struck == 1)
+        await room.bot.kill()
+        await room.bot.start()
+        room.vidgo.fault("submit", "busy_retry_after", seconds=200, times=1000, model=SONG)
+        await room.until(lambda: "has not confirmed" in died.content)
+        message = await (await ada.use("music generate", prompt="wave")).reply()
+        await room.until(lambda: place(message) is not None)
+        assert place(message) == 1
+
+
 @pytest.mark.parametrize(
     ("told", "place", "news"),
     [
