@@ -30,6 +30,7 @@ async ({ language, place, screens, width, now }) => {
       form.setAttribute("aria-labelledby", form.querySelector("h2").id);
       return form;
     },
+    choices: (choices) => h("ul", { class: "commands" }, choices.map((one) => h("li", {}, one))),
     commands: (commands) => h("ul", { class: "commands" }, commands.map((one) =>
       h("li", {}, h("b", {}, `/${one.label}`), ` ${one.description}`,
         one.options.length > 0 && h("ul", {}, one.options.map((option) => h("li", {}, h("b", {}, option.label), ` ${option.description}`)))))),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, Page
 
-    from sandbox.play.screens import Tour
+    from sandbox.play.walk import Walk
 
 Json = dict[str, Any]
 
@@ -57,7 +57,7 @@ WIDTHS = (Width("phone", "a phone", 390, 390, 6), Width("desktop", "a desktop", 
 
 HEAD = """# Gallery
 
-Every screen that members see, in the five languages, as the real bot sends it. `make pictures` lets the bot answer
+Every kind of screen that members and owners see, in the five languages, as the real bot sends it. `make pictures` lets the bot answer
 between the stand-ins, draws the answers with the page of [`coverbot play`](play.md), and writes this page. Discord's
 own client looks a little different, and has words of its own in each language, such as those under private messages. A
 test compares the words and the order of everything here with what the bot sends now, and looks for what is cut off,
@@ -90,20 +90,20 @@ class Sheet:
 
 
 @asynccontextmanager
-async def drawn(browser: Browser, address: str, tour: Tour, width: Width) -> AsyncIterator[Sheet]:
+async def drawn(browser: Browser, address: str, walk: Walk, width: Width) -> AsyncIterator[Sheet]:
     """Draw a language's screens in a window; `address` is that of the page, from whose stage they are."""
     context = await browser.new_context(
         viewport={"width": width.window, "height": 900},
         device_scale_factor=SHARPNESS,
         reduced_motion="reduce",
-        locale=tour.language,
+        locale=walk.language,
         timezone_id="UTC",
     )
     try:
         page = await context.new_page()
         await page.goto(address)
-        screens = [{"name": one.name, "kind": one.kind, "shown": still(one.shown)} for one in tour.screens]
-        about = {"language": tour.language, "place": tour.place, "width": width.screen, "now": NOW}
+        screens = [{"name": one.name, "kind": one.kind, "shown": still(one.shown)} for one in walk.screens]
+        about = {"language": walk.language, "place": walk.place, "width": width.screen, "now": NOW}
         await page.evaluate(DRAW, about | {"screens": screens})
         yield Sheet(page)
     finally:
@@ -131,16 +131,16 @@ def _still_time(found: re.Match[str]) -> str:
 async def draw(browser: Browser, languages: Sequence[str] = tuple(LANGUAGES)) -> dict[str, bytes]:
     """Let the real bot show every screen, and return the sheets and their words by the names of their files."""
     files: dict[str, bytes] = {}
-    async with open_stage(SECONDS, **SETTINGS) as stage:
+    async with open_stage(SECONDS, is_bare=True, **SETTINGS) as stage:
         server = PageServer(stage, 0)
         async with server.open():
             await stage.come_alive()
-            for tour, width in product(await gather(stage, languages), WIDTHS):
-                async with drawn(browser, server.address, tour, width) as sheet:
+            for walk, width in product(await gather(stage, languages), WIDTHS):
+                async with drawn(browser, server.address, walk, width) as sheet:
                     for scheme in SCHEMES:
                         await sheet.turn(scheme)
-                        files[f"{tour.language}-{width.name}-{scheme}.webp"] = await sheet.picture(width.columns)
-                    files[f"{tour.language}.yaml"] = f"{await sheet.heard()}\n".encode()
+                        files[f"{walk.language}-{width.name}-{scheme}.webp"] = await sheet.picture(width.columns)
+                    files[f"{walk.language}.yaml"] = f"{await sheet.heard()}\n".encode()
     return files
 
 

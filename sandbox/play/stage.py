@@ -52,14 +52,21 @@ class Stage:
     """
 
     def __init__(
-        self, discord: DiscordStandIn, vidgo: VidGoStandIn, bot: BotProcess, port: int, settings: dict[str, str]
+        self,
+        discord: DiscordStandIn,
+        vidgo: VidGoStandIn,
+        bot: BotProcess,
+        port: int,
+        settings: dict[str, str],
+        *,
+        is_bare: bool,
     ) -> None:
         self.discord, self.vidgo = discord, vidgo
         self.life: Life = "dead"
         self.reason = "it has not been started"
         self.onlookers: list[Callable[[], None]] = []
         self.guild = _people_a_server(discord)
-        self._songs = [(person, *song) for person in self.people for song in SONGS[person.name]]
+        self._songs = [(person, *song) for person in self.people for song in SONGS[person.name] if not is_bare]
         self._bot = bot
         self.directory = bot.directory
         self._settings = {
@@ -167,19 +174,19 @@ def _people_a_server(discord: DiscordStandIn) -> Guild:
 
 
 @asynccontextmanager
-async def open_stage(seconds: float, **settings: str) -> AsyncIterator[Stage]:
+async def open_stage(seconds: float, *, is_bare: bool = False, **settings: str) -> AsyncIterator[Stage]:
     """Open the stand-ins, where VidGo takes so many seconds for a task; nothing is left behind at the end.
 
-    `settings` are the bot's, beside those that it needs here.
+    On a bare one nobody has songs yet, and Discord slows nobody down. `settings` are the bot's, beside those that it needs here.
     """
     with tempfile.TemporaryDirectory(prefix="coverbot-play-") as directory, reserved_port() as port:
         async with (
-            DiscordStandIn(token=TOKEN) as discord,
+            DiscordStandIn(token=TOKEN, rate_limits=not is_bare) as discord,
             VidGoStandIn(key=KEY, seconds=seconds, credits=CREDITS, audio_seconds=8) as vidgo,
         ):
             vidgo.set_result(COVER, "audio_one")
             vidgo.tells_credits = ("finished",)
-            stage = Stage(discord, vidgo, BotProcess(Path(directory)), port, settings)
+            stage = Stage(discord, vidgo, BotProcess(Path(directory)), port, settings, is_bare=is_bare)
             try:
                 yield stage
             finally:

@@ -25,35 +25,35 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser
 
-    from sandbox.play.screens import Tour
+    from sandbox.play.walk import Walk
 
 LARGEST = 4_000_000
-Tours = tuple[str, dict[str, "Tour"]]
+Walks = tuple[str, dict[str, "Walk"]]
 
 EVERYWHERE = [pytest.param(pair, id="-".join((pair[0], pair[1].name))) for pair in product(screens.LANGUAGES, WIDTHS)]
 in_a_loop = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def toured() -> AsyncIterator[Tours]:
+async def toured() -> AsyncIterator[Walks]:
     """Every screen of every language, and the address of a page that can show them."""
-    async with open_stage(SECONDS, **screens.SETTINGS) as stage:
+    async with open_stage(SECONDS, is_bare=True, **screens.SETTINGS) as stage:
         server = PageServer(stage, 0)
         async with server.open():
             await stage.come_alive()
-            tours = await screens.gather(stage)
+            walks = await screens.gather(stage)
             assert stage.discord.violations == []
             assert stage.discord.refusals == []
-            yield server.address, {tour.language: tour for tour in tours}
+            yield server.address, {walk.language: walk for walk in walks}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=EVERYWHERE)
-async def drawing(request: pytest.FixtureRequest, toured: Tours, browser: Browser) -> AsyncIterator[tuple[Tour, Sheet]]:
+async def drawing(request: pytest.FixtureRequest, toured: Walks, browser: Browser) -> AsyncIterator[tuple[Walk, Sheet]]:
     """Every screen of a language, laid out once for a width."""
     language, width = request.param
-    address, tours = toured
-    async with drawn(browser, address, tours[language], width) as sheet:
-        yield tours[language], sheet
+    address, walks = toured
+    async with drawn(browser, address, walks[language], width) as sheet:
+        yield walks[language], sheet
 
 
 def regions(heard: str) -> dict[str, list[str]]:
@@ -68,9 +68,9 @@ def regions(heard: str) -> dict[str, list[str]]:
     return found
 
 
-def halves(tour: Tour) -> set[str]:
+def halves(walk: Walk) -> set[str]:
     """Return the screens of posts that came with one version, as they do where a machine is too busy for the other."""
-    return {one.name for one in tour.screens if '"version:' in json.dumps(one.shown)}
+    return {one.name for one in walk.screens if '"version:' in json.dumps(one.shown)}
 
 
 def test_the_page_shows_every_sheet_and_is_soon_loaded() -> None:
@@ -84,18 +84,18 @@ def test_the_page_shows_every_sheet_and_is_soon_loaded() -> None:
 
 @needs_browser
 @in_a_loop
-async def test_each_screen_says_what_the_gallery_says(drawing: tuple[Tour, Sheet]) -> None:
-    tour, sheet = drawing
+async def test_each_screen_says_what_the_gallery_says(drawing: tuple[Walk, Sheet]) -> None:
+    walk, sheet = drawing
     now = regions(await sheet.heard())
-    then = regions((ROOT / FOLDER / f"{tour.language}.yaml").read_text("utf-8"))
-    assert list(now) == list(then) == [screen.name for screen in tour.screens]
-    for name in now.keys() - halves(tour):
+    then = regions((ROOT / FOLDER / f"{walk.language}.yaml").read_text("utf-8"))
+    assert list(now) == list(then) == [screen.name for screen in walk.screens]
+    for name in now.keys() - halves(walk):
         assert now[name] == then[name], f"{name}: look at what has changed; where it is meant: `make pictures`"
 
 
 @needs_browser
 @in_a_loop
-async def test_nothing_is_cut_off_or_lies_over_another(drawing: tuple[Tour, Sheet]) -> None:
+async def test_nothing_is_cut_off_or_lies_over_another(drawing: tuple[Walk, Sheet]) -> None:
     _, sheet = drawing
     for scheme in SCHEMES:
         assert await sheet.turn(scheme) == [], scheme
@@ -105,9 +105,9 @@ async def test_nothing_is_cut_off_or_lies_over_another(drawing: tuple[Tour, Shee
 
 @needs_browser
 @in_a_loop
-async def test_everything_has_a_name_and_can_be_read(toured: Tours, browser: Browser) -> None:
-    address, tours = toured
-    async with drawn(browser, address, tours["en-US"], WIDTHS[0]) as sheet:
+async def test_everything_has_a_name_and_can_be_read(toured: Walks, browser: Browser) -> None:
+    address, walks = toured
+    async with drawn(browser, address, walks["en-US"], WIDTHS[0]) as sheet:
         for scheme in SCHEMES:
             await sheet.turn(scheme)
             assert await violations(sheet.page) == [], scheme
@@ -115,8 +115,8 @@ async def test_everything_has_a_name_and_can_be_read(toured: Tours, browser: Bro
 
 @needs_browser
 @in_a_loop
-async def test_a_layout_that_is_broken_is_found(toured: Tours, browser: Browser) -> None:
-    address, tours = toured
+async def test_a_layout_that_is_broken_is_found(toured: Walks, browser: Browser) -> None:
+    address, walks = toured
     narrow = Width("ruler", "a ruler", 120, 390, 1)
-    async with drawn(browser, address, tours["de"], narrow) as sheet:
+    async with drawn(browser, address, walks["de"], narrow) as sheet:
         assert any("runs out of the screen" in what for what in await sheet.turn("light"))
