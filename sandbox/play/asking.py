@@ -22,7 +22,7 @@ async def begin(walk: Walk) -> None:
     await walk.answer("An empty library", walk.ben, "music library")
     await walk.answer("/music status, with nothing to wait for", walk.ben, "music status")
     for number, (title, tags) in enumerate((("Paper Boats", "lofi, calm"), ("Harbour Lights", "folk, warm"))):
-        song = walk.vidgo.add_song(title, tags=tags, seconds=4, variants=number + 1)
+        song = walk.vidgo.add_song(title, tags=tags, seconds=2, variants=number + 1)
         walk.song = song.id
         call = await walk.use(walk.ada, "music import", task_id=song.id)
         await call.reply(SECONDS)

@@ -17,7 +17,7 @@ RESTYLE, GENERATE = "upload-and-cover-audio", "generate-music"
 LATE, LOST, FAILING, UNWELCOME = "Low Tide", "Lost Anchor", "Storm Warning", "Far Shore"
 """Titles of songs that are ordered, by what becomes of them."""
 
-ONE_VERSION, NO_VERSION = 200_000, 10_000
+ONE_VERSION, NO_VERSION = 60_000, 5_000
 """How many bytes a server takes that has no room for the other version, or for any."""
 
 
@@ -139,7 +139,7 @@ async def receive(walk: Walk) -> None:
     await walk.form("Other style…", await walk.press(version, "style:"))
     extend = await walk.form("Extend…", await walk.press(version, "lengthen:"))
     await walk.submit("A moment that is none", walk.ada, extend, at="the bridge")
-    recording = walk.discord.post_as(walk.ada, walk.channel, "", {"Evening Walk.mp3": compose("Walk", seconds=4)})
+    recording = walk.discord.post_as(walk.ada, walk.channel, "", {"Evening Walk.mp3": compose("Walk", seconds=2)})
     asked = await walk.discord.message_menu(walk.ada, recording, RECORDING_MENU)
     await walk.form("A recording of a member's own", asked)
     performed = await walk.discord.submit_modal(walk.ada, asked, {"style": "brass band"})

@@ -28,6 +28,9 @@ READY_SECONDS = 120.0
 REPLY_SECONDS = 60.0
 GOODBYE_SECONDS = 2.0
 
+BARE_SECONDS, BARE_PIXELS = 2, 256
+"""How long songs and how wide pictures are on a bare stage, where many of them are only glanced at."""
+
 CHANNELS = ("music", "listening-room")
 THREAD = "late-night"
 MODERATOR = {"manage_messages", "manage_guild"}
@@ -177,12 +180,13 @@ def _people_a_server(discord: DiscordStandIn) -> Guild:
 async def open_stage(seconds: float, *, is_bare: bool = False, **settings: str) -> AsyncIterator[Stage]:
     """Open the stand-ins, where VidGo takes so many seconds for a task; nothing is left behind at the end.
 
-    On a bare one nobody has songs yet, and Discord slows nobody down. `settings` are the bot's, beside those that it needs here.
+    On a bare one nobody has songs yet, all is short and small, and Discord slows nobody down. `settings` are the bot's, beside those that it needs here.
     """
+    length, size = (BARE_SECONDS, BARE_PIXELS) if is_bare else (8, 512)
     with tempfile.TemporaryDirectory(prefix="coverbot-play-") as directory, reserved_port() as port:
         async with (
             DiscordStandIn(token=TOKEN, rate_limits=not is_bare) as discord,
-            VidGoStandIn(key=KEY, seconds=seconds, credits=CREDITS, audio_seconds=8) as vidgo,
+            VidGoStandIn(KEY, credits=CREDITS, seconds=seconds, audio_seconds=length, picture_size=size) as vidgo,
         ):
             vidgo.set_result(COVER, "audio_one")
             vidgo.tells_credits = ("finished",)
