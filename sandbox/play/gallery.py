@@ -57,11 +57,11 @@ WIDTHS = (Width("phone", "a phone", 390, 390, 6), Width("desktop", "a desktop", 
 
 HEAD = """# Gallery
 
-Every kind of screen that members and owners see, in the five languages, as the real bot sends it. `make pictures` lets the bot answer
-between the stand-ins, draws the answers with the page of [`coverbot play`](play.md), and writes this page. Discord's
-own client looks a little different, and has words of its own in each language, such as those under private messages. A
-test compares the words and the order of everything here with what the bot sends now, and looks for what is cut off,
-lies over something else, has no name or no description, or is too pale to read.
+Every kind of screen that members and owners see, in the five languages, as the real bot sends it. `make pictures` lets
+the bot answer between the stand-ins, draws the answers with the page of [`coverbot play`](play.md), and writes this
+page. Discord's own client looks a little different, and has words of its own in each language, such as those under
+private messages. A test compares the words and the order of everything here with what the bot sends now, and looks for
+what is cut off, lies over something else, has no name or no description, or is too pale to read.
 """
 
 

@@ -17,8 +17,8 @@ RESTYLE, GENERATE = "upload-and-cover-audio", "generate-music"
 LATE, LOST, FAILING, UNWELCOME = "Low Tide", "Lost Anchor", "Storm Warning", "Far Shore"
 """Titles of songs that are ordered, by what becomes of them."""
 
-ONE_VERSION, NO_VERSION = 60_000, 5_000
-"""How many bytes a server takes that has no room for the other version, or for any."""
+SMALL = 5_000
+"""How many bytes a server takes that has no room for a song."""
 
 
 async def fail(walk: Walk) -> None:
@@ -52,7 +52,7 @@ async def stand_in_line(walk: Walk) -> None:
     ]
     for call, name in zip(calls, ("Next in line", "In line after another"), strict=True):
         asked = await call.reply(SECONDS)
-        await walk.discord.wait_until(lambda asked=asked: "<t:" not in asked.content, SECONDS)
+        await walk.unpromised(asked)
         walk.message(name, asked)
     for call in calls:
         await walk.redrawn(await call.reply(SECONDS), "stop:", walk.ben)
@@ -63,7 +63,7 @@ async def lose(walk: Walk) -> None:
     """See an order of which nobody knows whether VidGo has it."""
     call = walk.orders[LOST] = await walk.use(walk.cleo, "music generate", prompt="deep water", title=LOST)
     asked = await call.reply(SECONDS)
-    await walk.discord.wait_until(lambda: "<t:" not in asked.content, SECONDS)
+    await walk.unpromised(asked)
     walk.message("An order that VidGo has not confirmed", asked)
 
 
@@ -120,9 +120,9 @@ async def fail_late(walk: Walk) -> None:
 
 
 async def receive_song(walk: Walk) -> None:
-    """See a song come late, of which the server takes one version."""
+    """See a song come late."""
     post = await walk.result(walk.orders[LATE])
-    walk.message("A song, late, of which one version fits", post)
+    walk.message("A song that comes late", post)
 
 
 async def receive_cover(walk: Walk) -> None:
@@ -157,7 +157,7 @@ async def share(walk: Walk) -> None:
     panel = await (await walk.use(walk.cleo, "coverbot settings")).reply(SECONDS)
     await walk.redrawn(panel, "settings:covers_of_others", walk.cleo)
     await walk.told("Cover, where others' posts may not be covered", await walk.press(version, "cover:", walk.ben))
-    walk.guild.upload_limit = NO_VERSION
+    walk.guild.upload_limit = SMALL
     longer = await walk.use(walk.ben, "music extend", prompt="the tide turns")
     asked = await longer.reply(SECONDS)
     walk.message("A longer song is waited for", asked)

@@ -13,7 +13,6 @@ from sandbox.play.walk import POSTS, SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from sandbox.discord import Guild
     from sandbox.play.stage import Stage
@@ -54,7 +53,9 @@ async def greet(walk: Walk) -> None:
 
     def hide(guild: Guild) -> None:
         guild.bot_permissions |= {"view_audit_log"}
-        guild.add_channel("quay").bot_permissions -= POSTS | {"send_messages"}
+        quay = guild.add_channel("quay")
+        quay.bot_permissions -= POSTS | {"send_messages"}
+        walk.places.append(quay)
         guild.add_member(walk.cleo)
         guild.added_by = walk.cleo.user
 
@@ -67,7 +68,7 @@ def foresee(stage: Stage) -> None:
     """Write down in the bot's place what it would see in an hour: it tells all of it as soon as there is one thing."""
     now = time.time()
     rows = [(kind, "raised", now - HOUR_SECONDS, json.dumps(details), now, "{}") for kind, details in SEEN.items()]
-    _write(stage.directory, "INSERT INTO alarms (kind, state, since, details, tell_at, told) VALUES (?,?,?,?,?,?)", rows)
+    _write(stage, "INSERT INTO alarms (kind, state, since, details, tell_at, told) VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
 async def read_beginnings(walk: Walk) -> None:
@@ -85,8 +86,8 @@ async def sleep_an_hour(stage: Stage) -> None:
     """Let the bot be dead for an hour in which VidGo makes no song, and has few credits at its end."""
     await stage.kill()
     times = ", ".join(f"{name} = {name} - ?" for name in _TIMES)
-    _write(stage.directory, f"UPDATE tasks SET {times} WHERE finished_at IS NULL AND model = '{GENERATE}'",  # noqa: S608
-           [[HOUR_SECONDS] * len(_TIMES)])
+    statement = f"UPDATE tasks SET {times} WHERE finished_at IS NULL AND model = '{GENERATE}'"  # noqa: S608 (names of ours)
+    _write(stage, statement, [[HOUR_SECONDS] * len(_TIMES)])
     stage.vidgo.credits = FEW_CREDITS
     await stage.come_alive()
 
@@ -102,6 +103,6 @@ def _sort(walk: Walk, names: dict[str, str], letters: Sequence[Any]) -> None:
         walk.message(f"To the owner: {name}", letter)
 
 
-def _write(directory: Path, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-    with closing(sqlite3.connect(directory / "coverbot.db")) as connection, connection:
+def _write(stage: Stage, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    with closing(sqlite3.connect(stage.directory / "coverbot.db")) as connection, connection:
         connection.executemany(statement, rows)

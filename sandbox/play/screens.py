@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sandbox.play import asking, orders, owners
-from sandbox.play.orders import FAILING, GENERATE, LATE, ONE_VERSION, RESTYLE, UNWELCOME
+from sandbox.play.orders import FAILING, GENERATE, LATE, RESTYLE, UNWELCOME
 from sandbox.play.stage import COVER, CREDITS
 from sandbox.play.walk import SECONDS, Walk
 from sandbox.vidgo.rules import error_body
@@ -70,12 +70,12 @@ async def _wait(stage: Stage, walks: Sequence[Walk]) -> None:
     ordered = known + orders.ORDERED * len(walks)
     await vidgo.changes.until(lambda: len(vidgo.accepted()) >= ordered or None, SECONDS)
     await _all(walks, orders.look_on)
-    vidgo.fault("submit", "lose_answer_before", times=None)
-    await _all(walks, orders.lose)
-    vidgo.clear_faults("submit")
     vidgo.fault("submit", "busy_retry_after", seconds=0.3, times=None)
     for walk in walks:  # there is one line for all
         await orders.stand_in_line(walk)
+    vidgo.clear_faults("submit")
+    vidgo.fault("submit", "lose_answer_before", times=None)
+    await _all(walks, orders.lose)
     vidgo.clear_faults("submit")
     await owners.sleep_an_hour(stage)
     await _all(walks, owners.read_endings)
@@ -91,14 +91,11 @@ async def _receive(stage: Stage, walks: Sequence[Walk]) -> None:
     await _all(walks, orders.be_unwelcome)
     for walk in walks:
         walk.channel.bot_permissions |= {"send_messages"}
-        walk.guild.upload_limit = ONE_VERSION
     stage.discord.advance(TOKEN_SECONDS)
     _finish(stage, FAILING, "the generation failed")
     await _all(walks, orders.fail_late)
     _finish(stage, LATE)
     await _all(walks, orders.receive_song)
-    for walk in walks:
-        walk.guild.upload_limit = 10 * 2**20
     vidgo.release(COVER)
     await _all(walks, orders.receive_cover)
     vidgo.release()

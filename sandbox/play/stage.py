@@ -180,7 +180,8 @@ def _people_a_server(discord: DiscordStandIn) -> Guild:
 async def open_stage(seconds: float, *, is_bare: bool = False, **settings: str) -> AsyncIterator[Stage]:
     """Open the stand-ins, where VidGo takes so many seconds for a task; nothing is left behind at the end.
 
-    On a bare one nobody has songs yet, all is short and small, and Discord slows nobody down. `settings` are the bot's, beside those that it needs here.
+    On a bare one nobody has songs yet, all is short and small, and Discord slows nobody down. `settings` are the
+    bot's, beside those that it needs here.
     """
     length, size = (BARE_SECONDS, BARE_PIXELS) if is_bare else (8, 512)
     with tempfile.TemporaryDirectory(prefix="coverbot-play-") as directory, reserved_port() as port:

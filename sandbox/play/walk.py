@@ -12,7 +12,7 @@ from sandbox.play.stage import MODERATOR
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sandbox.discord import Call, Channel, Guild, Member, Message
+    from sandbox.discord import Call, Guild, Member, Message
     from sandbox.play.stage import Stage
 
 Json = dict[str, Any]
@@ -48,6 +48,7 @@ class Walk:
         self.channel = guild.add_channel("music")
         self.quiet = guild.add_channel("quiet")
         self.quiet.bot_permissions -= POSTS
+        self.places = [self.channel, self.quiet]
         self.ada, self.ben, self.cleo = (guild.add_member(name, self.language) for name in ("ada", "ben", "cleo"))
         self.cleo.permissions |= MODERATOR
 
@@ -55,7 +56,7 @@ class Walk:
     def place(self) -> Json:
         """Return what the page has to know of the place to show these screens."""
         people = [{"id": str(one.id), "name": one.name} for one in (self.ada, self.ben, self.cleo)]
-        channels = [{"id": str(one.id), "name": one.name, "kind": "text"} for one in (self.channel, self.quiet)]
+        channels = [{"id": str(one.id), "name": one.name, "kind": "text"} for one in self.places]
         return scene.place(self.stage, self.ada) | {"people": people, "channels": channels, "messages": []}
 
     def show(self, name: str, kind: str, shown: Any) -> None:
@@ -72,9 +73,9 @@ class Walk:
         self.show(name, "form", call.modal)
         return call
 
-    async def use(self, who: Member, command: str, /, *, channel: Channel | None = None, **options: Any) -> Call:
+    async def use(self, who: Member, command: str, /, **options: Any) -> Call:
         """Use a command."""
-        return await self.discord.slash(who, channel or self.channel, command, timeout=SECONDS, **options)
+        return await self.discord.slash(who, self.channel, command, timeout=SECONDS, **options)
 
     async def told(self, name: str, call: Call) -> Message:
         """Note the answer to something, once it is settled."""
@@ -122,6 +123,10 @@ class Walk:
         post = await self.channel.wait_for(lambda one: one.reference == asked.id and bool(one.attachments), SECONDS)
         await self.discord.wait_until(lambda: asked.content.startswith("-#"), SECONDS)
         return post
+
+    async def unpromised(self, asked: Message) -> None:
+        """Wait until an acknowledgement no longer says since when something is being made."""
+        await self.discord.wait_until(lambda: "<t:" not in asked.content, SECONDS)
 
     async def letters(self, count: int) -> Sequence[Message]:
         """Return the bot's letters to cleo, once there are so many."""

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
     from sandbox.play.walk import Walk
 
-LARGEST = 4_000_000
+LARGEST = 7_000_000
+REFUSED = {50013, 50027, 50083}
+"""What Discord refuses on this way: a post that is not allowed, a token that is too old, a thread that is locked."""
+
 Walks = tuple[str, dict[str, "Walk"]]
 
 EVERYWHERE = [pytest.param(pair, id="-".join((pair[0], pair[1].name))) for pair in product(screens.LANGUAGES, WIDTHS)]
@@ -43,7 +46,7 @@ async def toured() -> AsyncIterator[Walks]:
             await stage.come_alive()
             walks = await screens.gather(stage)
             assert stage.discord.violations == []
-            assert stage.discord.refusals == []
+            assert {one.code for one in stage.discord.refusals} <= REFUSED
             yield server.address, {walk.language: walk for walk in walks}
 
 
