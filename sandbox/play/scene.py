@@ -56,6 +56,8 @@ def shown_message(message: Message) -> Json:
         for media in [item.get("media"), item.get("file"), *(one.get("media") for one in item.get("items") or ())]:
             if media:
                 media["url"] = named.get(media.get("url"), media.get("url"))
+        for chosen in item.get("default_values") or ():
+            chosen["id"] = str(chosen["id"])  # as Discord sends it; a browser rounds numbers of this size
     shown: Json = _at_home(data, base)
     return shown
 
