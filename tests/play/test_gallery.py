@@ -63,7 +63,7 @@ def regions(heard: str) -> dict[str, list[str]]:
     """Return what is heard of each screen, without what differs from run to run: numbers, times, late pictures."""
     found: dict[str, list[str]] = {}
     for line in heard.splitlines():
-        begins = re.match(r"  - region \"?(.+?)\"?:$", line)
+        begins = re.match(r"  - '?region \"?(.+?)\"?'?:$", line)
         if begins:
             lines = found[begins[1]] = []
         elif found and not re.match(r"\s*- img\b", line):
