@@ -104,7 +104,10 @@ class Acknowledgements:
         return await first_answers.say(interaction, notification_id, Answer(words, view), ephemeral=is_private)
 
     async def _ordered(self, ordered: Ordered) -> Text | str:
-        text = await self.words(ordered.task, ordered.title, joined=ordered.joined)
+        # Nobody reads of an order that a power cut could still take.
+        text, _ = await asyncio.gather(
+            self.words(ordered.task, ordered.title, joined=ordered.joined), self._database.sync()
+        )
         return text if ordered.left is None else f"{text} {limits.left(ordered.left)}"
 
     async def seen(self, row: Notification, task: Task, message_id: int | None) -> None:
@@ -136,16 +139,16 @@ class Acknowledgements:
 
     async def words(self, task: Task, subject: str, *, joined: bool = False) -> Text:
         """Return what to say about a task that is under way or just ended."""
-        if task.status is TaskStatus.QUEUED:
-            async with self._database.read() as snapshot:
-                ahead = await rows.ahead_of(snapshot, task.id)
-            if ahead.is_held_up or task.tries or not self._submission.has_room:
-                return waiting.held_up(subject, ahead.count)
+        async with self._database.read() as snapshot:
+            if task.status is TaskStatus.QUEUED and (
+                task.tries or not self._submission.has_room or await rows.is_held_up(snapshot, task.id)
+            ):
+                return waiting.held_up(subject, await rows.ahead_of(snapshot, task.id))
+            usual = await self._schedule.usual_seconds(snapshot, task.model)
         if task.status is TaskStatus.SUBMITTING and task.tries:
             return waiting.unanswered(subject)
         if task.late_at is not None and not task.status.is_final:
             return waiting.late(task)
-        usual = await self._schedule.usual_seconds(task.model)
         return waiting.acknowledgement(task, subject, joined=joined, usual=usual)
 
     async def _acknowledge(

@@ -15,11 +15,11 @@ from bot.vidgo import CoverArt
 from bot.words import cards, posted
 from bot.words.sentences import answers, errors, waiting
 from bot.words.sentences.errors import MemberError
-from bot.words.sentences.limits import Left
 from storage import notifications
 from storage import tasks as rows
-from storage.database import Database
-from storage.notifications import pictures, posts
+from storage.database import Database, Transaction
+from storage.notifications import Notification, pictures, posts
+from storage.schema import TaskStatus
 from storage.songs.library import Song
 
 log = logging.getLogger(__name__)
@@ -57,37 +57,42 @@ class Covers:
         song = await self._songs.find(requester.user_id, track)
         if song.vidgo_id is None:
             raise MemberError(errors.not_a_song())
-        if not once_more:
-            await self._look_for_post(requester, song)
-        left: Left | None = None
-        async with self._database.write() as transaction:
+        async with self._database.write(durable=False) as transaction:
             task = await rows.cover_of(transaction, song.task_id)
-            joined = task is not None
             if task is None:
-                task = new_task(
-                    CoverArt(task_id=song.vidgo_id),
-                    now=self._clock(),
-                    user_id=requester.user_id,
-                    guild_id=requester.guild_id,
-                    title=song.title,
-                    source_id=song.task_id,
-                )
-                left = await self._limits.order(transaction, task, requester.roles)
-            picture = await pictures.chosen_by(transaction, requester.user_id, task.id)
-            await notifications.tie(transaction, requester.notification_id, task.id, song.position, picture=picture)
-        return Ordered(task, song.title, joined, left)
+                return await self._order(transaction, requester, song, song.vidgo_id)
+            post = None
+            if task.status is TaskStatus.FINISHED and not once_more:
+                who = requester.user_id, requester.guild_id
+                post = await posts.cover_for(transaction, *who, song.task_id, song.position)
+            if post is None:
+                picture = await pictures.chosen_by(transaction, requester.user_id, task.id)
+                await notifications.tie(transaction, requester.notification_id, task.id, song.position, picture=picture)
+                return Ordered(task, song.title, joined=True)
+        await self._look_for(post, song)
+        return await self.cover(requester, track, once_more=True)
 
-    async def _look_for_post(self, requester: Requester, song: Song) -> None:
-        """Raise `MemberError` where a member has a version's cover in this server, in a post that is still there."""
-        async with self._database.read() as snapshot:
-            row = await posts.cover_for(snapshot, requester.user_id, requester.guild_id, song.task_id, song.position)
-        if row is None or row.message_id is None:
-            return
+    async def _order(self, transaction: Transaction, requester: Requester, song: Song, vidgo_id: str) -> Ordered:
+        task = new_task(
+            CoverArt(task_id=vidgo_id),
+            now=self._clock(),
+            user_id=requester.user_id,
+            guild_id=requester.guild_id,
+            title=song.title,
+            source_id=song.task_id,
+        )
+        left = await self._limits.order(transaction, task, requester.roles)
+        await notifications.tie(transaction, requester.notification_id, task.id, song.position)
+        return Ordered(task, song.title, joined=False, left=left)
+
+    async def _look_for(self, row: Notification, song: Song) -> None:
+        """Raise `MemberError` where the post of a version's cover is still there."""
+        message_id = row.message_id or 0
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                await self._find_post(row.channel_id, row.message_id)
+                await self._find_post(row.channel_id, message_id)
         except FAILURES as error:  # gone, or who knows: then it comes again
-            log.info("message %s is not seen: %s", row.message_id, explain(error))
+            log.info("message %s is not seen: %s", message_id, explain(error))
             return
-        link = waiting.jump(row.guild_id, row.channel_id, row.message_id)
+        link = waiting.jump(row.guild_id, row.channel_id, message_id)
         raise MemberError(answers.have_this_one(link), posted.have_this_one(cards.track_value(song)))

@@ -200,7 +200,7 @@ class Songs:
             title=name,
             order_key=order_key(request.model, requester.user_id, requester.guild_id, request.dump()),
         )
-        async with self._database.write() as transaction:
+        async with self._database.write(durable=False) as transaction:
             return await order(transaction, self._limits, requester, task, name)
 
     async def _read(self, vidgo_id: str) -> Report:

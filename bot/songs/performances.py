@@ -83,7 +83,7 @@ class Performances:
             source_id=song.task_id,
             order_key=order_key(CoverAudio.model, song.task_id, song.position, wanted.casefold()),
         )
-        async with self._database.write() as transaction:
+        async with self._database.write(durable=False) as transaction:
             return await order(transaction, self._limits, requester, task, song.title)
 
     async def extend(self, requester: Requester, track: str | None, prompt: str | None, at: float | None) -> Ordered:
@@ -118,7 +118,7 @@ class Performances:
             source_id=song.task_id,
             order_key=order_key(ExtendMusic.model, song.task_id, song.position, request.dump()),
         )
-        async with self._database.write() as transaction:
+        async with self._database.write(durable=False) as transaction:
             return await order(transaction, self._limits, requester, task, song.title)
 
     async def _source(self, task_id: str, position: int) -> tuple[Task, File]:

@@ -143,7 +143,7 @@ class Posted:
             source_id=task.source_id,
             order_key=order_key("again", task.id, requester.guild_id),
         )
-        async with self._database.write() as transaction:
+        async with self._database.write(durable=False) as transaction:
             return await order(transaction, self._limits, requester, again, task.title)
 
     @staticmethod

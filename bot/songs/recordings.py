@@ -149,7 +149,7 @@ class Recordings:
             key = order_key(CoverAudio.model, "recording", *who, heard.digest, wanted.casefold())
             task = self._new_task(requester, upload, wanted, key)
             kept: File | None = None
-            async with self._database.write() as transaction:
+            async with self._database.write(durable=False) as transaction:
                 await _check_allowed(transaction, requester.guild_id)
                 ordered = await order(transaction, self._limits, requester, task, upload.name)
                 if not ordered.joined and task.request["upload_url"] != upload.url:

@@ -9,7 +9,7 @@ from statistics import median
 from bot.settings import Settings
 from bot.vidgo import CoverArt
 from storage import tasks as rows
-from storage.database import Database
+from storage.database import Database, Snapshot
 from storage.tasks import Task
 
 USUAL_SECONDS = {CoverArt.model: 90.0}
@@ -59,9 +59,9 @@ class Schedule:
         """Seconds beyond which nothing is ever planned, so that a time further off shows a clock that was set back."""
         return 2 * max(self._settings.poll_max_seconds, LONGEST_PAUSE_SECONDS)
 
-    async def usual_seconds(self, model: str) -> float:
+    async def usual_seconds(self, snapshot: Snapshot, model: str) -> float:
         """Return the median duration of a model's finished tasks, or a documented one while too few are known."""
-        known = await self._known(model)
+        known = await _known(snapshot, model)
         return _documented(model) if known is None else median(known)
 
     async def slow_seconds(self, model: str) -> float:
@@ -87,14 +87,18 @@ class Schedule:
         return min(seconds, LONGEST_PAUSE_SECONDS) if seconds else BUSY_SECONDS * self._rng.uniform(1, 2)
 
     async def _known(self, model: str) -> list[float] | None:
-        """Return how long the newest tasks of a model took, the shortest first, or None while too few are known."""
         async with self._database.read() as snapshot:
-            durations = await rows.durations(snapshot, model)
-        return sorted(durations) if len(durations) >= ENOUGH_TO_TELL else None
+            return await _known(snapshot, model)
 
     def _jittered(self, seconds: float) -> float:
         low, high = self._settings.poll_min_seconds, self._settings.poll_max_seconds
         return min(max(seconds * self._rng.uniform(0.85, 1.15), low), high)
+
+
+async def _known(snapshot: Snapshot, model: str) -> list[float] | None:
+    """Return how long the newest tasks of a model took, the shortest first, or None while too few are known."""
+    durations = await rows.durations(snapshot, model)
+    return sorted(durations) if len(durations) >= ENOUGH_TO_TELL else None
 
 
 def _documented(model: str) -> float:

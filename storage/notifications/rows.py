@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -92,7 +92,8 @@ def from_row(row: Any) -> Notification:
 
 def values_of(row: Notification) -> dict[str, Any]:
     """Return what the table holds of a notification."""
-    return asdict(row) | {"draft": None if row.draft is None else row.draft.dump()}
+    values = {name: getattr(row, name) for name in Notification.__dataclass_fields__}
+    return values | {"draft": None if row.draft is None else row.draft.dump()}
 
 
 def change(*only: NotificationState, **values: Any) -> Update:

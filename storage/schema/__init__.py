@@ -12,6 +12,7 @@ from storage.schema.states import (
     COVER_MODEL,
     HOLDS_COVER,
     IS_CHANGING,
+    IS_IN_LINE,
     IS_LIVE,
     IS_OPEN,
     IS_ORDERED,
@@ -27,7 +28,7 @@ from storage.schema.states import (
 )
 from storage.schema.work import notifications, tasks
 
-HEAD = "0011"
+HEAD = "0012"
 """The Alembic revision that this program writes; a test holds it against the migrations folder."""
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "HEAD",
     "HOLDS_COVER",
     "IS_CHANGING",
+    "IS_IN_LINE",
     "IS_LIVE",
     "IS_OPEN",
     "IS_ORDERED",

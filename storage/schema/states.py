@@ -115,6 +115,7 @@ def _any_of(column: str, values: tuple[StrEnum, ...]) -> str:
 # Literals, not parameters: a partial index is used only where it can be seen that the query implies its condition.
 IS_LIVE = text(_any_of("status", LIVE_TASKS))
 HOLDS_COVER = text(f"model = '{COVER_MODEL}' AND {_any_of('status', (*LIVE_TASKS, TaskStatus.FINISHED))}")
+IS_IN_LINE = text(_any_of("status", (TaskStatus.QUEUED, TaskStatus.SUBMITTING)))
 IS_ORDERED = text(f"order_key IS NOT NULL AND {_any_of('status', LIVE_TASKS)}")
 IS_OPEN = text(_any_of("state", OPEN_NOTIFICATIONS))
 IS_PASSING = text(_any_of("state", PASSING_NOTIFICATIONS))

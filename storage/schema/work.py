@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text, text
 
 from storage.schema.base import index_of_held, metadata, only
-from storage.schema.states import HOLDS_COVER, IS_LIVE, IS_OPEN, IS_ORDERED, IS_PASSING
+from storage.schema.states import HOLDS_COVER, IS_IN_LINE, IS_LIVE, IS_OPEN, IS_ORDERED, IS_PASSING
 
 tasks = Table(
     "tasks",
@@ -64,6 +64,8 @@ Index("uq_tasks_one_order", tasks.c.order_key, unique=True, **only(IS_ORDERED))
 Index("ix_tasks_source", tasks.c.source_id)
 Index("ix_tasks_user", tasks.c.user_id)
 Index("ix_tasks_due", tasks.c.poll_at, **only(IS_LIVE))
+# Every order asks who stands before it, and few do, however many are with VidGo.
+Index("ix_tasks_line", tasks.c.id, **only(IS_IN_LINE))
 Index("ix_tasks_model_finished", tasks.c.model, tasks.c.finished_at)
 
 notifications = Table(

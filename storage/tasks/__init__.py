@@ -29,7 +29,6 @@ from storage.tasks.rows import (
     token_of,
 )
 from storage.tasks.submission import (
-    Ahead,
     accept,
     add,
     ahead_of,
@@ -37,6 +36,7 @@ from storage.tasks.submission import (
     first_in_line,
     hold,
     in_line,
+    is_held_up,
     let_go,
     stand_back,
     submit,
@@ -46,7 +46,6 @@ from storage.tasks.submission import (
 
 __all__ = [
     "ENDED_BADLY",
-    "Ahead",
     "Task",
     "accept",
     "add",
@@ -65,6 +64,7 @@ __all__ = [
     "give_up",
     "hold",
     "in_line",
+    "is_held_up",
     "late",
     "let_go",
     "lock",

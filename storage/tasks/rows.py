@@ -57,6 +57,11 @@ def from_row(row: Any) -> Task:
     return Task(**{**values, "status": TaskStatus(values["status"])})
 
 
+def values_of(task: Task) -> dict[str, Any]:
+    """Return what the table holds of a task."""
+    return {name: getattr(task, name) for name in Task.__dataclass_fields__}
+
+
 def change(*only: TaskStatus, **values: Any) -> Update:
     """Build a transition: one statement that returns the row where it was in one of the states `only`."""
     statement = update(tasks).where(tasks.c.id == bindparam("row_id"), tasks.c.status.in_(only)).values(values)

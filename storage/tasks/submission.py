@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
 from sqlalchemy import Integer, and_, bindparam, case, exists, func, insert, null, or_, select, update
 
 from storage import planned
 from storage.database import Snapshot, Transaction
 from storage.quick import quick
-from storage.schema import IS_LIVE, TaskStatus, tasks
-from storage.tasks.rows import CREDITS, ENDED_BADLY, NOW, POLL_AT, Task, change, changed, from_row
+from storage.schema import IS_IN_LINE, TaskStatus, tasks
+from storage.tasks.rows import CREDITS, ENDED_BADLY, NOW, POLL_AT, Task, change, changed, from_row, values_of
 from storage.wakeups import Queue
-
-
-@dataclass(frozen=True, slots=True)
-class Ahead:
-    """Who is queued ahead of a task: how many, and whether VidGo had no room for one of them."""
-
-    count: int
-    is_held_up: bool
-
 
 _IS_QUEUED = tasks.c.status == TaskStatus.QUEUED
 # Also while VidGo is asked again, and may say once more that it has no room: nobody's place changes by that. Of what is
@@ -29,21 +18,15 @@ _IS_ASKED_AGAIN = and_(
     tasks.c.status == TaskStatus.SUBMITTING, tasks.c.tries > 0, tasks.c.vidgo_id.is_(None), tasks.c.doubt.is_(None)
 )
 _STANDS_IN_LINE = or_(_IS_QUEUED, _IS_ASKED_AGAIN)
-# Expressions instead of the id itself, for which SQLite would look at everything older instead of all that is live.
-_AHEAD = select(func.count(), func.coalesce(func.max(case((_IS_QUEUED, tasks.c.tries))), 0)).where(
-    IS_LIVE, _STANDS_IN_LINE, tasks.c.id + "" < bindparam("id")
-)
+_IS_BEFORE = tasks.c.id < bindparam("id")
+_IS_HELD_UP = and_(_IS_QUEUED, tasks.c.tries > 0)
+_HELD_UP_BEFORE = quick(select(tasks.c.id).where(IS_IN_LINE, _IS_HELD_UP, _IS_BEFORE).limit(1))
+_AHEAD = select(func.count()).where(IS_IN_LINE, _STANDS_IN_LINE, _IS_BEFORE)
 # Whoever is working on one of them is about to send it.
-_FIRST_IN_LINE = (
+_FIRST_IN_LINE = quick(
     select(tasks)
-    .where(
-        IS_LIVE,
-        tasks.c.status == TaskStatus.QUEUED,
-        tasks.c.tries > 0,
-        tasks.c.id + "" < bindparam("id"),
-        planned.mine(tasks.c.holder),
-    )
-    .order_by(tasks.c.id + "")
+    .where(IS_IN_LINE, _IS_HELD_UP, _IS_BEFORE, planned.mine(tasks.c.holder))
+    .order_by(tasks.c.id)
     .limit(1)
     .with_for_update(skip_locked=True)
 )
@@ -52,8 +35,8 @@ _STAND_BACK = change(
 )
 _IN_LINE = (
     select(tasks.c.id, tasks.c.status, tasks.c.tries)
-    .where(IS_LIVE, _STANDS_IN_LINE)
-    .order_by(tasks.c.id + "")
+    .where(IS_IN_LINE, _STANDS_IN_LINE)
+    .order_by(tasks.c.id)
     .limit(bindparam("most", type_=Integer))
 )
 _ADD = quick(insert(tasks))
@@ -104,10 +87,14 @@ _RELEASE_VIDGO_ID = quick(
 )
 
 
-async def ahead_of(snapshot: Snapshot, task_id: str) -> Ahead:
-    """Return who stands in line and was asked for before a task."""
-    count, tries = (await snapshot.execute(_AHEAD, {"id": task_id})).one()
-    return Ahead(int(count), is_held_up=tries > 0)
+async def is_held_up(snapshot: Snapshot, task_id: str) -> bool:
+    """Tell whether VidGo had no room for one that stands in line and was asked for before a task."""
+    return (await snapshot.execute(_HELD_UP_BEFORE, {"id": task_id})).first() is not None
+
+
+async def ahead_of(snapshot: Snapshot, task_id: str) -> int:
+    """Return how many stand in line and were asked for before a task."""
+    return int((await snapshot.execute(_AHEAD, {"id": task_id})).scalar_one())
 
 
 async def first_in_line(transaction: Transaction, task_id: str) -> Task | None:
@@ -137,7 +124,7 @@ async def in_line(snapshot: Snapshot, most: int) -> list[tuple[str, int, bool]]:
 async def add(transaction: Transaction, task: Task) -> None:
     """Begin as `queued`, sent by this process; raises `IntegrityError` where it is under way, or a cover is there."""
     holder = transaction.me if task.status is TaskStatus.QUEUED else None
-    await transaction.execute(_ADD, asdict(task) | {"holder": holder})
+    await transaction.execute(_ADD, values_of(task) | {"holder": holder})
 
 
 async def let_go(transaction: Transaction, task_id: str, now: float) -> None:

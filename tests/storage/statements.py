@@ -38,6 +38,7 @@ GROWING = {
 SMALL = {
     "ix_tasks_due": "what is live",
     "uq_tasks_one_order": "what is live",
+    "ix_tasks_line": "what VidGo does not have yet",
     "ix_notifications_due": "what is open",
     "ix_notifications_ack": "whose acknowledgement has to change",
     "ix_notifications_draft": "what was typed, and has not become a result",

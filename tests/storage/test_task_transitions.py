@@ -180,5 +180,7 @@ async def test_places_in_line_stay_while_vidgo_is_asked_again_about_the_first(
     async with database.read() as snapshot:
         line = await tasks.in_line(snapshot, 9)
         assert line == [(second.id, before + 1, True), (third.id, before + 2, True)]
-        assert await tasks.ahead_of(snapshot, second.id) == tasks.Ahead(before, is_held_up=False)
-        assert await tasks.ahead_of(snapshot, third.id) == tasks.Ahead(before + 1, is_held_up=True)
+        assert not await tasks.is_held_up(snapshot, second.id)
+        assert await tasks.is_held_up(snapshot, third.id)
+        assert await tasks.ahead_of(snapshot, second.id) == before
+        assert await tasks.ahead_of(snapshot, third.id) == before + 1
