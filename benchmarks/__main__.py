@@ -115,25 +115,24 @@ async def _measure(plan: Plan, parts: Collection[str]) -> tuple[list[Figure], di
 
 async def _meet(stage: Stage, plan: Plan, parts: Collection[str]) -> list[Figure]:
     """Measure what members wait for, with one bot throughout, as it lives for weeks."""
-    floor, bot = stage.floor, stage.bot
+    floor, keeper, bot = stage.floor, stage.keeper, stage.bot
     figures: list[Figure] = []
     async with programs.bot(bot.discord, stage.database, stage.vidgo.api_url) as bot.program:
         await bot.program.or_end(bot.discord.wait_ready(READY_SECONDS))
         await bot.program.ready()
         if "ack" in parts:
-            async with programs.floor("floor_ack", floor.discord) as floor.program:
-                await floor.program.or_end(floor.discord.wait_ready(READY_SECONDS))
-                await floor.program.ready()
+            async with stage.floors("floor_ack", "floor_order"):
+                for side in (floor, keeper):
+                    await side.program.or_end(side.discord.wait_ready(READY_SECONDS))
                 _say("acknowledgement")
-                figures += await acknowledgement.one_at_a_time(floor, bot, plan.alone)
-                figures += await acknowledgement.at_once(floor, bot, plan.bursts)
+                figures += await acknowledgement.one_at_a_time([floor, keeper], bot, plan.alone)
+                figures += await acknowledgement.at_once([floor, keeper], bot, plan.bursts)
         if "post" in parts:
-            async with programs.floor("floor_pipe", floor.discord) as floor.program:
-                await floor.program.ready()
+            async with stage.floors("floor_pipe", "floor_delivery"):
                 _say("callback to post")
                 posting.prepare(stage.vidgo, plan.posts)
-                figures += await posting.callback_to_post(floor, bot, plan.posts, picture=False)
-                figures += await posting.callback_to_post(floor, bot, plan.posts, picture=True)
+                figures += await posting.callback_to_post([floor, keeper], bot, plan.posts, picture=False)
+                figures += await posting.callback_to_post([floor, keeper], bot, plan.posts, picture=True)
     return figures
 
 

@@ -95,6 +95,10 @@ class Program:
         times = self._usage.cpu_times()
         return times.user + times.system
 
+    def used_exactly(self) -> float:
+        """Return the same to the microsecond, from the clock that Linux keeps for each process."""
+        return time.clock_gettime(~self._process.pid << 3 | 2)  # what `clock_getcpuclockid` returns
+
     def memory(self) -> Memory:
         """Return what the process holds at this moment."""
         held = self._usage.memory_full_info()
@@ -113,10 +117,10 @@ class Program:
 
 
 @asynccontextmanager
-async def floor(name: str, discord: DiscordStandIn) -> AsyncIterator[Program]:
-    """Run one of the floor programs: `floor_ack` or `floor_pipe`."""
+async def floor(name: str, discord: DiscordStandIn, **settings: str) -> AsyncIterator[Program]:
+    """Run one of the floor programs; those that keep what they promise take `DATABASE`, made by `keep`."""
     with reserved_port() as port:
-        environment = _environment(discord, port)
+        environment = _environment(discord, port) | settings
         async with _running(name, f"benchmarks.{name}", [], environment, port, speaks=True) as program:
             yield program
 

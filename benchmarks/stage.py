@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
 
+from benchmarks import programs
 from benchmarks.programs import KEY, Program
 from bot.songs.finding import IMPORTED
 from bot.tasks.new import new_task
@@ -21,6 +23,22 @@ from storage.schema import TaskStatus
 from storage.songs import files as file_rows
 from storage.songs import library
 from storage.songs.files import File
+
+_KEPT = """
+PRAGMA journal_mode = WAL;
+CREATE TABLE songs (id TEXT PRIMARY KEY, user_id INTEGER, title TEXT, vidgo_id TEXT);
+CREATE TABLE interactions (
+    id INTEGER PRIMARY KEY, token TEXT, user_id INTEGER, channel_id INTEGER, order_id TEXT, message_id INTEGER,
+    asked_at REAL
+);
+CREATE TABLE used (user_id INTEGER, day INTEGER, orders INTEGER, PRIMARY KEY (user_id, day));
+CREATE TABLE orders (
+    id TEXT PRIMARY KEY, song_id TEXT UNIQUE, user_id INTEGER, request TEXT, status TEXT, created_at REAL
+);
+CREATE TABLE results (
+    id TEXT PRIMARY KEY, channel_id INTEGER, ack_message_id INTEGER, state TEXT, result TEXT, message_id INTEGER
+);
+"""
 
 COVER = CoverArt.model
 MEMBERS = 50
@@ -35,8 +53,25 @@ class Side:
     orders: Iterator[tuple[Member, str]]
     does_the_work: bool
     vidgo: VidGoStandIn
+    keeps: bool = True
+    """Whether it keeps the bot's promises."""
     program: Program = field(init=False)
     """Set when one runs."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in a measurement."""
+        return "bot" if self.does_the_work else f"floor{self.key}"
+
+    @property
+    def key(self) -> str:
+        """Return what the keys of figures beside this floor end with."""
+        return "_kept" if self.keeps else ""
+
+    @property
+    def title(self) -> str:
+        """Return what their titles say."""
+        return ", same promise" if self.keeps else ""
 
     async def order(self) -> Call:
         """Let the next member ask for the cover of a song that was never asked for."""
@@ -53,12 +88,29 @@ class Side:
 
 @dataclass(frozen=True)
 class Stage:
-    """Both sides and the VidGo between them, with the bot's database."""
+    """All sides and the VidGo between them, with the bot's database.
+
+    The floor does the least that can be seen. `keeper` keeps the bot's promises too, in `kept`, and nothing more.
+    """
 
     floor: Side
+    keeper: Side
     bot: Side
     vidgo: VidGoStandIn
     database: Path
+    kept: Path
+
+    @asynccontextmanager
+    async def floors(self, least: str, keeping: str) -> AsyncIterator[None]:
+        """Run the programs of both floors."""
+        known = {"DATABASE": str(self.kept), "VIDGO_API_URL": self.vidgo.api_url, "VIDGO_API_KEY": KEY}
+        async with (
+            programs.floor(least, self.floor.discord) as self.floor.program,
+            programs.floor(keeping, self.keeper.discord, **known) as self.keeper.program,
+        ):
+            await self.floor.program.ready()
+            await self.keeper.program.ready()
+            yield
 
 
 @asynccontextmanager
@@ -69,25 +121,39 @@ async def open_stage(directory: Path, songs: int, url: str | None = None) -> Asy
     """
     async with (
         DiscordStandIn(judge="later", rate_limits=False) as floor_discord,
+        DiscordStandIn(judge="later", rate_limits=False) as keeper_discord,
         DiscordStandIn(judge="later", rate_limits=False) as bot_discord,
         VidGoStandIn(key=KEY, credits=1e9, seconds=3600.0) as vidgo,
     ):
         vidgo.callbacks = "off"
-        database = directory / "bot.db"
-        places = [_place(discord) for discord in (floor_discord, bot_discord)]
-        (floor_channel, floor_members), (channel, members) = places
+        database, kept = directory / "bot.db", directory / "kept.db"
+        places = [_place(discord) for discord in (floor_discord, keeper_discord, bot_discord)]
+        (floor_channel, floor_members), (keeper_channel, keeper_members), (channel, members) = places
         tracks = await _fill(url or f"sqlite:///{database}", vidgo, [member.id for member in members], songs)
+        _keep(kept, list(zip(tracks, cycle(member.id for member in keeper_members))))
+        orders = [iter(zip(cycle(some), tracks)) for some in (floor_members, keeper_members, members)]
         yield Stage(
-            Side(floor_discord, floor_channel, iter(zip(cycle(floor_members), tracks)), False, vidgo),
-            Side(bot_discord, channel, iter(zip(cycle(members), tracks)), True, vidgo),
+            Side(floor_discord, floor_channel, orders[0], does_the_work=False, vidgo=vidgo, keeps=False),
+            Side(keeper_discord, keeper_channel, orders[1], does_the_work=False, vidgo=vidgo),
+            Side(bot_discord, channel, orders[2], does_the_work=True, vidgo=vidgo),
             vidgo,
             database,
+            kept,
         )
 
 
 def _place(discord: DiscordStandIn) -> tuple[Channel, list[Member]]:
     guild = discord.add_guild("Benchmark")
     return guild.add_channel("music"), [guild.add_member(f"member{number}") for number in range(MEMBERS)]
+
+
+def _keep(path: Path, songs: list[tuple[str, int]]) -> None:
+    """Make the database of the floors that keep what they promise, with members' songs."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(_KEPT)
+        rows = [(track, user_id, f"Song {number}", track) for number, (track, user_id) in enumerate(songs)]
+        connection.executemany("INSERT INTO songs VALUES (?, ?, ?, ?)", rows)
+        connection.commit()
 
 
 async def _fill(url: str, vidgo: VidGoStandIn, user_ids: list[int], songs: int) -> list[str]:

@@ -89,11 +89,11 @@ async def _beside_floors(directory: Path, server: PostgreSQL, load: Load) -> lis
             async with programs.floor("floor_ack", floor.discord) as floor.program:
                 await floor.program.or_end(floor.discord.wait_ready(READY_SECONDS))
                 await floor.program.ready()
-                figures = _on_postgresql(await acknowledgement.one_at_a_time(floor, bot, alone), ACK_TARGET)
+                figures = _on_postgresql(await acknowledgement.one_at_a_time([floor], bot, alone), ACK_TARGET)
             async with programs.floor("floor_pipe", floor.discord) as floor.program:
                 await floor.program.ready()
                 posting.prepare(stage.vidgo, posts)
-                measured = await posting.callback_to_post(floor, bot, posts, picture=False)
+                measured = await posting.callback_to_post([floor], bot, posts, picture=False)
                 figures += _on_postgresql(measured, POST_TARGET)
     await server.drop(url)
     return figures
