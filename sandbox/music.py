@@ -222,9 +222,12 @@ def _time(seconds: float) -> Samples:
     return np.arange(int(seconds * RATE), dtype=np.float32) / np.float32(RATE)
 
 
-def _tone(voice: Voice, pitch: float, seconds: float, cents: float) -> Samples:
+@lru_cache(maxsize=256)  # a piece plays most of its tones several times
+def _tone(voice: Voice, pitch: float, seconds: float, cents: float, heard: int) -> Samples:
+    """Return a tone of `seconds`, or what is `heard` of it: its first so many samples."""
     frequency = 440.0 * 2 ** ((pitch - 69 + cents / 100) / 12)
     t = _time(seconds)
+    length, t = len(t), t[:heard]
     cycles = np.arange(len(t)) * (frequency / RATE)
     phase = (2 * math.pi * (cycles - np.floor(cycles))).astype(np.float32)
     if voice.vibrato:
@@ -242,8 +245,9 @@ def _tone(voice: Voice, pitch: float, seconds: float, cents: float) -> Samples:
     if voice.drive:
         out = np.tanh(voice.drive * out)
     out *= np.exp(-voice.decay * t) * np.minimum(t / voice.attack, 1)
-    release = min(len(t), int(0.06 * RATE))
-    out[len(t) - release :] *= np.linspace(1, 0, release, dtype=np.float32)
+    release = min(length, int(0.06 * RATE))
+    begins = min(length - release, len(t))
+    out[begins:] *= np.linspace(1, 0, release, dtype=np.float32)[: len(t) - begins]
     return out
 
 
@@ -276,6 +280,8 @@ def _render(title: str, style: str, seed: int, length: int) -> Samples:
     # A whole number of MP3 frames, so that the encoded loop can be repeated frame by frame.
     period = round(bars * 16 * sixteenth * RATE / _MP3_FRAME) * _MP3_FRAME
     dry, wet = (np.zeros((2, period + _TAIL), np.float32) for _ in range(2))
+    # What begins later than a short piece ends is not heard, nor made; a loop's last notes ring on into its first.
+    audible = length if length <= period else period + _TAIL
     noise = np.random.default_rng(taste.randrange(2**32))
     kit = [_drum(kind, noise) for kind in range(3)]
 
@@ -288,8 +294,11 @@ def _render(title: str, style: str, seed: int, length: int) -> Samples:
 
     def play(name: str, note: float, at: int, steps: float, level: float, pan: float) -> None:
         voice = VOICES[name]
+        seconds, heard = steps * sixteenth + 0.05, audible - at
+        if heard <= 0:
+            return
         for side in (-1, 1) if voice.detune else (0,):
-            sound = _tone(voice, note, steps * sixteenth + 0.05, side * voice.detune)
+            sound = _tone(voice, note, seconds, side * voice.detune, min(heard, int(seconds * RATE)))
             _lay(wet, sound, at, level / (2 if side else 1), pan + 0.5 * side)
 
     for bar in range(bars):
