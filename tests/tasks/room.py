@@ -273,7 +273,7 @@ async def open_room(
 
     async with (
         DiscordStandIn(token=TOKEN, judge="later") as discord,
-        VidGoStandIn(key=KEY, seconds=vidgo_seconds, audio_seconds=2, clock=now) as vidgo,
+        VidGoStandIn(key=KEY, seconds=vidgo_seconds, audio_seconds=1, picture_size=64, clock=now) as vidgo,
         aiohttp.ClientSession() as http,
         AsyncExitStack() as stack,
     ):
