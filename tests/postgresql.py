@@ -72,6 +72,8 @@ class PostgreSQL:
         self._bin = found if self._can_run(found) else self._copy(found)
         self._numbers = itertools.count()
         self._process: subprocess.Popen[bytes] | None = None
+        self._copying = ""
+        """How a database is made: by copying files takes half as long as by writing all of it to the log too."""
         self._make()
         self.start()
         _run(self._make_template())
@@ -114,8 +116,8 @@ class PostgreSQL:
 
     async def new_database(self, *, migrated: bool = True) -> str:
         """Make a database and return its address."""
-        name = f"t{next(self._numbers)}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE if migrated else 'template0'}")
+        name, template = f"t{next(self._numbers)}", TEMPLATE if migrated else "template0"
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template} {self._copying}")
         return self.url(name)
 
     async def drop(self, url: str) -> None:
@@ -131,6 +133,10 @@ class PostgreSQL:
             await connection.close()
 
     async def _make_template(self) -> None:
+        connection = await asyncpg.connect(self.url("postgres"))
+        if connection.get_server_version() >= (15,):  # before, there was no other way
+            self._copying = "STRATEGY FILE_COPY"
+        await connection.close()
         await self._execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
         await prepare(self.url(TEMPLATE), Server())
 
