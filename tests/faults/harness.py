@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.discord import DiscordStandIn
 from sandbox.ports import reserved_port
 from sandbox.vidgo import VidGoStandIn
+from tests.databases import lay_database
 from tests.faults.crashing import Launch, wire_place
 from tests.faults.orders import COVER, Order
 from tests.faults.passing import Time
@@ -381,6 +382,8 @@ async def open_stage(
         stage = Stage(discord, vidgo, program, guild, places, archive, backstage, reader, time=clock)
         try:
             if start:
+                if "DATABASE_URL" not in (settings or {}):
+                    lay_database(stage.database)
                 assert await program.start(), program.log
             yield stage
         finally:
