@@ -154,6 +154,8 @@ class Reading:
             if task.doubt is None:  # its process died before it knew
                 async with self._database.write(durable=False) as transaction:
                     await rows.doubt(transaction, task.id, UNCONFIRMED, self._clock(), repeated=False)
+                    if task.tries:  # they were told of the line
+                        await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
             # A clock that was set back makes it no longer.
             await self._plan(task, min(max(CONFIRM_SECONDS - waited, 1.0), CONFIRM_SECONDS))
 

@@ -173,7 +173,7 @@ class Submission:
                 if self.is_answering(task_id) or before.holder not in (None, transaction.me):
                     return
                 again, is_new = before.status is TaskStatus.SUBMITTING, before.tries == 0
-                if not again:
+                if not again or task.tries == 0:
                     before = await _first(transaction, before)
                     task = await rows.submit(transaction, before.id, now, poll_at)
                     self._metrics.submit_wait.observe(max(now - before.created_at, 0.0))
@@ -232,7 +232,7 @@ class Submission:
         elif isinstance(error, Duplicate):
             await self._adopt(task, error, again=again)
         elif isinstance(error, AnswerLost) or (again and isinstance(error, Busy)):
-            await self._unanswered(task, error)
+            await self._unanswered(task, error, again=again)
         elif isinstance(error, Busy):
             await self._hold(task, error)
         elif again and isinstance(error, KeyRefused | NoCredits):
@@ -255,8 +255,11 @@ class Submission:
                     await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
         log.info("task %s waits %.0f s for VidGo: %s", task.id, delay, error.reason)
 
-    async def _unanswered(self, task: Task, error: VidGoError) -> None:
-        """Send a cover again in a while; leave anything else to its callback, or tell the truth where none can come."""
+    async def _unanswered(self, task: Task, error: VidGoError, *, again: bool) -> None:
+        """Send a cover again in a while; leave anything else to its callback, or tell the truth where none can come.
+
+        Its requester is told so the first time; `again` when an earlier submission may have been taken.
+        """
         log.warning("task %s: no answer to the submission (%s)", task.id, error.reason)
         now = self._clock()
         waited = now - (task.submitted_at or task.created_at)
@@ -276,7 +279,7 @@ class Submission:
                 await rows.unanswered(transaction, task.id, now + pause)
                 if not is_sent_again:
                     await rows.doubt(transaction, task.id, UNCONFIRMED, now, repeated=False)
-                if task.tries == 0:
+                if not again or task.tries == 0:
                     await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
 
     async def _adopt(self, task: Task, error: Duplicate, *, again: bool) -> None:
@@ -291,7 +294,7 @@ class Submission:
             except UnknownTask as unknown:
                 log.info("task %s: VidGo does not know the earlier cover %s: %s", task.id, vidgo_id, unknown.reason)
             except VidGoError as unclear:  # asked again later, it says "exists already" again
-                await (self._unanswered if again else self._hold)(task, unclear)
+                await (self._unanswered(task, unclear, again=True) if again else self._hold(task, unclear))
                 return
             else:
                 await self._accept(task, Accepted(vidgo_id), says_so=task.tries > 0)
