@@ -173,7 +173,7 @@ class Submission:
                 if self.is_answering(task_id) or before.holder not in (None, transaction.me):
                     return
                 again, is_new = before.status is TaskStatus.SUBMITTING, before.tries == 0
-                if not again or task.tries == 0:
+                if not again:
                     before = await _first(transaction, before)
                     task = await rows.submit(transaction, before.id, now, poll_at)
                     self._metrics.submit_wait.observe(max(now - before.created_at, 0.0))

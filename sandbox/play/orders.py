@@ -97,9 +97,9 @@ async def look_on(walk: Walk) -> None:
 
 async def wait_longer(walk: Walk) -> None:
     """See what is said of orders that take longer than most."""
-    asked = await walk.orders[LATE].reply(SECONDS)
-    await walk.discord.wait_until(lambda: any("<t:" in one for one in asked.edits), SECONDS)
-    walk.message("Longer than most", asked)
+    for title in (LATE, FAILING, UNWELCOME):
+        await walk.late(await walk.orders[title].reply(SECONDS))
+    walk.message("Longer than most", await walk.orders[LATE].reply(SECONDS))
     await walk.privately("An order that was never confirmed", walk.orders[LOST])
 
 

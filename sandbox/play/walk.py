@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from sandbox.play import scene
 from sandbox.play.stage import MODERATOR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from sandbox.discord import Call, Guild, Member, Message
     from sandbox.play.stage import Stage
@@ -113,8 +114,12 @@ class Walk:
 
     async def redrawn(self, message: Message, begins: str, who: Member | None = None) -> None:
         """Press what changes the message that it is under."""
+        await self.change(message, self.press(message, begins, who))
+
+    async def change(self, message: Message, using: Awaitable[Call]) -> None:
+        """Use something else that changes a message."""
         before = _look(message)
-        await self.press(message, begins, who)
+        await using
         await self.discord.wait_until(lambda: _look(message) != before, SECONDS)
 
     async def result(self, call: Call) -> Message:
@@ -127,6 +132,10 @@ class Walk:
     async def unpromised(self, asked: Message) -> None:
         """Wait until an acknowledgement no longer says since when something is being made."""
         await self.discord.wait_until(lambda: "<t:" not in asked.content, SECONDS)
+
+    async def late(self, asked: Message) -> None:
+        """Wait until an acknowledgement tells since when, and not how long it usually takes."""
+        await self.discord.wait_until(lambda: re.search(r"<t:\d+:R>\W*$", asked.content) is not None, SECONDS)
 
     async def letters(self, count: int) -> Sequence[Message]:
         """Return the bot's letters to cleo, once there are so many."""
