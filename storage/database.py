@@ -196,6 +196,10 @@ class Database(ABC):
     async def sync(self) -> None:
         """Return when everything committed so far survives a power cut, however long the disk takes nothing."""
 
+    async def erase(self) -> bool:
+        """Leave nothing of what was deleted in files of the database's; tell whether it is so, as far as it is ours."""
+        return True
+
     @abstractmethod
     async def describe(self) -> str:
         """Write for real, and say in a few words what this database is; raises `DBAPIError`."""

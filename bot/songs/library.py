@@ -213,7 +213,7 @@ class Library:
         song = await self._songs.find(user_id, track, kind=None)
         async with self._database.write() as transaction:
             await forget.forget_song(transaction, user_id, song.task_id)
-        await self._collect()
+        await asyncio.gather(self._collect(), self._erase())
         return song.title
 
     async def forget_member(self, user_id: int) -> Forgotten:
@@ -223,7 +223,7 @@ class Library:
             waited = await _waited_for(transaction, user_id, TAKEN_BACK)
             counts = await forget.forget_member(transaction, user_id, today=today)
             left = [(row, await as_left(transaction, task)) for row, task in waited]
-        await self._collect()
+        await asyncio.gather(self._collect(), self._erase())
         return Forgotten(float((today + 1) * usage.DAY_SECONDS) if counts else None, left)
 
     async def _collect(self) -> None:
@@ -233,6 +233,10 @@ class Library:
         except OSError as error:
             why = str(error) or "it takes too long"
             log.warning("the archive has not removed yet what was forgotten, and does so later: %s", why)
+
+    async def _erase(self) -> None:
+        if not await self._database.erase():
+            log.warning("what was forgotten may stand in the log of the database until that is written anew")
 
 
 async def _waited_for(snapshot: Snapshot, user_id: int, limit: int) -> list[tuple[Notification, Task]]:

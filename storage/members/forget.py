@@ -55,7 +55,11 @@ _DROP_REMOVED_SONG = delete(removed_songs).where(
 _DROP_REMOVED = delete(removed_songs).where(removed_songs.c.user_id == _USER)
 _DROP_RECORDINGS = delete(recordings).where(recordings.c.user_id == _USER)
 # What was asked for in the member's own words is needed until VidGo has it, not longer.
-_DROP_WORDS = update(tasks).where(tasks.c.user_id == _USER, tasks.c.status.not_in(LIVE_TASKS)).values(request={})
+_DROP_WORDS = (
+    update(tasks)
+    .where(tasks.c.user_id == _USER, tasks.c.status.not_in(LIVE_TASKS))
+    .values(request={}, order_key=None)  # a hash of them
+)
 _DROP_NAME = (
     update(tasks).where(tasks.c.user_id == _USER).values(user_id=NOBODY, guild_id=None, counted_on=None, recording=None)
 )

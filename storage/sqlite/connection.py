@@ -116,6 +116,12 @@ class SQLiteConnection:
         busy, in_log, moved = next(iter(rows))
         return bool(busy == 0 and in_log == moved)
 
+    async def empty_log(self) -> bool:
+        """Move the write-ahead log into the database and cut it to nothing; tell whether nobody reads it still."""
+        rows = await self._patiently(lambda: self._thread.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)"))
+        [busy, *_] = next(iter(rows))
+        return bool(busy == 0)
+
     async def begin_log(self) -> None:
         """Begin the log from its start again, where it was moved into the database and nobody reads it.
 
@@ -189,6 +195,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
+    # What is forgotten shall not be there for whoever reads the file's bytes; not every build of SQLite does so by itself.
+    connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     # A log that begins anew is cut to this, so its length tells whether it has to be moved again.
     connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_BYTES}")

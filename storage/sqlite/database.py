@@ -31,6 +31,11 @@ log = logging.getLogger(__name__)
 
 CONNECTIONS = 4
 
+ERASE_SECONDS = 2.0
+"""For how long whoever was forgotten waits for those who read the log still, such as a backup."""
+
+_ERASE_PAUSE = 0.05
+
 _ASK = text("SELECT 1")
 
 
@@ -177,6 +182,27 @@ class SQLiteDatabase(Database):
             if moved:
                 await connection.begin_log()
             return moved
+
+    async def erase(self) -> bool:
+        """Leave nothing of what was deleted in the log, where it stands as it was; tell whether that was possible."""
+        last = asyncio.get_running_loop().time() + ERASE_SECONDS
+        try:
+            await self._checkpoint()  # most of it, while others write
+            while not await self._empty_log():
+                if asyncio.get_running_loop().time() > last:
+                    return False
+                await asyncio.sleep(_ERASE_PAUSE)
+        except (sqlite3.Error, OperationalError) as error:
+            log.warning("the log of the database cannot be emptied: %s", error)
+            return False
+        return True
+
+    async def _empty_log(self) -> bool:
+        async with self._writer, self._connection() as connection:
+            is_empty = await connection.empty_log()
+            if is_empty:
+                await connection.begin_log()
+            return is_empty
 
     async def describe(self) -> str:
         """Write for real, and say in a few words what this database is; raises `DBAPIError`."""

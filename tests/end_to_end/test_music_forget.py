@@ -352,6 +352,10 @@ async def test_whoever_made_a_shared_song_is_no_longer_named(world: World) -> No
     assert about(world, ada) == []
     assert "Made By Ada" in titles(await open_library(bob))
     assert "private prompt" not in str(world.rows("SELECT * FROM tasks"))
+    # A hash of the words and of who typed them lets others try out what they may have been.
+    assert world.rows("SELECT order_key FROM tasks WHERE title = 'Made By Ada' AND source_id IS NULL") == [
+        {"order_key": None}
+    ]
     assert (await post_again(bob, "Made By Ada")).attachments
 
 
