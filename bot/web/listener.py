@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import OperationalError
@@ -28,6 +27,7 @@ from bot.vidgo import Nonsense, Report, Status, parse_callback, verify_signature
 from bot.vidgo.bodies import json_of
 from bot.web.connections import Connections
 from bot.web.figures import Exposition
+from bot.web.sending import SentFile
 from storage import tasks as rows
 from storage.database import Database
 from storage.ids import is_id
@@ -205,8 +205,10 @@ class Listener:
             except FetchError as error:
                 log.warning("task %s: its file cannot be served: %s", file.task_id, error.reason)
                 return _answer(404, "no such file")
-            headers = {"Content-Type": audio.kind.mime, "X-Content-Type-Options": "nosniff"}
-            response = _SentFile(await asyncio.to_thread(audio.store), headers=headers)
+            # A proxy that keeps what ends in .mp3 would hand it out when it is expired or forgotten here.
+            headers = {"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+            headers["Content-Type"] = audio.kind.mime
+            response = SentFile(await asyncio.to_thread(audio.store), headers)
             await response.prepare(request)
             return response
 
@@ -253,14 +255,6 @@ async def _without_database(request: web.Request, handler: Handler) -> web.Strea
     except OperationalError as error:
         log.warning("a request cannot be served, for the database does not answer: %s", error.orig)
         return _answer(503, "try again later")
-
-
-class _SentFile(web.FileResponse):
-    """A file that may be removed once it is prepared, which means sent: aiohttp would prepare it again and fail."""
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send the file, once."""
-        return None if self.prepared else await super().prepare(request)
 
 
 async def _read(request: web.Request) -> bytes:

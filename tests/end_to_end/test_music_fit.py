@@ -249,6 +249,8 @@ async def test_what_cannot_fit_is_linked_here_and_outlives_vidgo(public: World) 
     assert address.startswith(f"{public.url}/media/")
     assert expires == pytest.approx(time.time() + DOWNLOAD_SECONDS, abs=120)
     assert data == original
+    async with public.http.head(address) as answer:  # else a proxy would hand it out for longer than that
+        assert answer.headers["Cache-Control"] == "private, no-cache"
 
 
 async def test_without_a_public_address_nothing_is_linked_that_vidgo_has_deleted(hidden: World) -> None:
