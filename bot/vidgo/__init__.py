@@ -16,11 +16,12 @@ from bot.vidgo.errors import (
     VersionRefused,
     VidGoError,
 )
-from bot.vidgo.requests import CoverArt, CoverAudio, ExtendMusic, GenerateMusic, SubmitRequest, load_request
+from bot.vidgo.requests import MODELS, CoverArt, CoverAudio, ExtendMusic, GenerateMusic, SubmitRequest, load_request
 from bot.vidgo.results import Accepted, Report, ResultFile, Status, parse_callback
 from bot.vidgo.signature import verify_signature
 
 __all__ = [
+    "MODELS",
     "Accepted",
     "AnswerLost",
     "Busy",

@@ -189,6 +189,9 @@ _BY_MODEL: dict[str, type[GenerateMusic | ExtendMusic | CoverAudio | CoverArt]] 
     kind.model: kind for kind in (GenerateMusic, ExtendMusic, CoverAudio, CoverArt)
 }
 
+MODELS = tuple(_BY_MODEL)
+"""What can be ordered."""
+
 
 def load_request(model: str, fields: dict[str, Any]) -> SubmitRequest:
     """Return the request whose `dump` gave `fields`, which may hold more than this version of the bot knows.

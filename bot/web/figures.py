@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bot import version
 from bot.media.files import Files
 from bot.metrics import Figure, Figures, Metrics
-from bot.vidgo import VidGo
+from bot.vidgo import MODELS, VidGo
 from bot.worker import Worker
 from storage import figures
 from storage.archive.archive import Archive
@@ -162,8 +162,9 @@ class Exposition:
 
 
 def _of_tasks(live: Sequence[Live], now: float) -> Figures:
-    # A status without a task is none, not unknown.
-    counts: Figure = {(one.model, str(status)): 0.0 for one in live for status in LIVE_TASKS}
+    # What there is none of is none, not unknown: a panel would go on showing what was there last.
+    models = {*MODELS, *(one.model for one in live)}
+    counts: Figure = {(model, str(status)): 0.0 for model in sorted(models) for status in LIVE_TASKS}
     counts |= {(one.model, one.status): float(one.count) for one in live}
     oldest = max((now - one.since for one in live), default=0.0)
     return {"coverbot_tasks_live": counts, "coverbot_oldest_task_seconds": {(): max(oldest, 0.0)}}

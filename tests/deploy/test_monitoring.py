@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot import version
 from bot.metrics import VIDGO_OUTCOMES
 from bot.tasks.poller import PLACES
-from bot.vidgo import VidGoError
+from bot.vidgo import MODELS, VidGoError
 from storage.schema import LIVE_TASKS, TaskStatus
 from storage.wakeups import Queue
 from tests.deploy.promql import Selector, asked
@@ -155,6 +155,9 @@ async def test_what_is_there_is_measured(seen: Seen) -> None:
     cover = "generate-music-cover"
     live = {status: seen.value("coverbot_tasks_live", model=cover, status=status) for status in LIVE_TASKS}
     assert live == {"queued": 0, "submitting": 0, "waiting": 1, "running": 0}
+    # Of what there is none: a panel shows the last value of a series that is gone for as long as its time reaches.
+    for model in MODELS:
+        assert model == cover or {seen.value("coverbot_tasks_live", model=model, status=one) for one in LIVE_TASKS} == {0}
     assert 0 < seen.value("coverbot_oldest_task_seconds") < 60
     assert {one["pool"] for one in seen.series("coverbot_pool_size")} == {*WORKERS, "database"}
     assert seen.value("coverbot_pool_size", pool="poller") == PLACES
