@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlalchemy.exc import IntegrityError
 
 from bot.metrics import Metrics
-from bot.vidgo import CoverArt, Report, ResultFile
+from bot.vidgo import MODELS, CoverArt, Report, ResultFile
 from bot.words.text import REASON_LIMIT, TITLE_LIMIT, clean
 from storage import notifications
 from storage import tasks as rows
@@ -45,6 +45,10 @@ class Ending:
         self._database = database
         self._clock = clock
         self._metrics = metrics
+        # A series that begins with its first event is one whose first event no query sees.
+        for model in MODELS:
+            for status in (TaskStatus.FINISHED, TaskStatus.FAILED, TaskStatus.GIVEN_UP):
+                metrics.tasks_ended.labels(model, status)
 
     async def finish(self, task: Task, report: Report) -> None:
         """Store a result, also for a task that was called failed or given up before."""

@@ -187,7 +187,8 @@ class SQLiteDatabase(Database):
         """Leave nothing of what was deleted in the log, where it stands as it was; tell whether that was possible."""
         last = asyncio.get_running_loop().time() + ERASE_SECONDS
         try:
-            await self._checkpoint()  # most of it, while others write
+            async with self._connection() as connection:
+                await connection.checkpoint()  # most of it, while others write
             while not await self._empty_log():
                 if asyncio.get_running_loop().time() > last:
                     return False

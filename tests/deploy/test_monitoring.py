@@ -135,6 +135,7 @@ async def test_what_happened_is_counted(seen: Seen) -> None:
     assert seen.value("coverbot_servers") == 1
     assert seen.value("coverbot_tasks_ended_total", model="generate-music-cover", status="finished") == 1
     assert seen.value("coverbot_tasks_ended_total", model="generate-music", status="failed") == 1
+    assert seen.value("coverbot_tasks_ended_total", model="extend-music", status="given_up") == 0  # as all to come
     assert seen.value("coverbot_deliveries_total", outcome="delivered") == 3  # why there is no song, too
     assert seen.value("coverbot_post_seconds_count", model="generate-music-cover") == 1
     assert 0 < seen.value("coverbot_post_seconds_sum", model="generate-music-cover") < 60
