@@ -195,7 +195,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
-    # What is forgotten shall not be there for whoever reads the file's bytes; not every build of SQLite does so by itself.
+    # What is forgotten shall not be in the bytes of the file; not every build of SQLite does so by itself.
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     # A log that begins anew is cut to this, so its length tells whether it has to be moved again.
