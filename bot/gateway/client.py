@@ -23,7 +23,7 @@ from bot import version
 from bot.answers.acknowledgements import Acknowledgements
 from bot.answers.interactions import Interactions
 from bot.gateway import rest
-from bot.gateway.events import outlive_frames, shows, tolerant
+from bot.gateway.events import outlive_frames, read_events, shows
 from bot.refusals import FAILURES, asked_to_wait, explain
 from bot.servers.limits import Limits
 from bot.servers.onboarding import Onboarding
@@ -110,10 +110,6 @@ class UseCases:
     support_url: str | None
 
 
-_NEEDED = ("READY", "RESUMED")
-"""Events without which there is no session."""
-
-
 class _LaunchFailed(Exception):  # noqa: N818 (a word says what happened)
     """A shard's first session could not be begun."""
 
@@ -164,6 +160,13 @@ class Tree(app_commands.CommandTree["Client"]):
         """Answer an interaction whose command failed outside of its own care."""
         await tell_of(error, interaction)
 
+    async def _call(self, interaction: discord.Interaction[Client]) -> None:
+        """Run a command; where discord.py cannot even read what it was used with, its member is told too."""
+        try:
+            await super()._call(interaction)
+        except Exception as error:
+            await tell_of(error, interaction)
+
 
 class Client(commands.AutoShardedBot):
     """discord.py's client with nothing that this bot does not use: no prefix commands, no message or member cache."""
@@ -195,8 +198,7 @@ class Client(commands.AutoShardedBot):
         )
         self.http.http_trace = http_trace
         rest.guard(self.http)
-        parsers = self._connection.parsers
-        parsers.update({event: tolerant(event, parse) for event, parse in parsers.items() if event not in _NEEDED})
+        read_events(self._connection.parsers)
         self._account = account
         self.max_concurrency = 1
         """How many sessions may begin at a time, as Discord has said."""
@@ -348,12 +350,11 @@ class Client(commands.AutoShardedBot):
 
     async def on_ready(self) -> None:
         """Say in one line what runs here."""
-        servers = len(self.guilds)
         log.info(
             "Coverbot %s is connected to Discord as %s in %d servers; %s",
             version(),
             self.user,
-            servers,
+            len(self.guilds),
             self._account(),
         )
         has_all_shards = len(self.shard_ids or ()) == self.shard_count

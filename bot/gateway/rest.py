@@ -3,34 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
-from discord.http import HTTPClient
+import discord.http
+import discord.utils
+import discord.webhook.async_
+from discord.http import HTTPClient, Ratelimit
 from discord.webhook.async_ import AsyncWebhookAdapter, async_context
+
+from bot.gateway import shapes
+from bot.gateway.shapes import Fill
 
 LONGEST_WAIT_SECONDS = 30.0
 """How long a request waits for a limit of Discord's: the shortest that discord.py takes."""
 
+_told_seconds_left = discord.utils._parse_ratelimit_header
+
 _BODILESS = ("DELETE", "POST", "PUT")
 """Methods to which Discord may answer without a body."""
 
-_MESSAGE = {"id": str, "channel_id": str, "content": str, "type": int}
 _MESSAGES = ("/channels/{channel_id}/messages", "/webhooks/{webhook_id}/{webhook_token}")
 _ONE_MESSAGE = tuple(
     f"{path}/{name}" for path in (_MESSAGES[0], f"{_MESSAGES[1]}/messages") for name in ("{message_id}", "@original")
 )
-_LIST = ("GET", _MESSAGES[0])
+_CALLBACK = ("POST", "/interactions/{webhook_id}/{webhook_token}/callback")
 
-_NEEDED: dict[tuple[str, str], dict[str, type]] = {
-    **{("POST", path): _MESSAGE for path in _MESSAGES},
-    **{(method, path): _MESSAGE for method in ("GET", "PATCH") for path in _ONE_MESSAGE},
-    _LIST: _MESSAGE,
-    ("POST", "/users/@me/channels"): {"id": str},
-    ("POST", "/interactions/{webhook_id}/{webhook_token}/callback"): {"interaction": dict},
+_MESSAGE = {"id": str, "channel_id": str, "content": str, "type": int}
+_ANSWERS: dict[tuple[str, str], tuple[Fill, dict[str, type]]] = {
+    **{("POST", path): (shapes.MESSAGE, _MESSAGE) for path in _MESSAGES},
+    **{(method, path): (shapes.MESSAGE, _MESSAGE) for method in ("GET", "PATCH") for path in _ONE_MESSAGE},
+    ("GET", _MESSAGES[0]): (shapes.MESSAGE, _MESSAGE),
+    ("POST", "/users/@me/channels"): (shapes.channel, {"id": str}),
+    _CALLBACK: (shapes.CALLBACK, {"interaction": dict}),
+    ("GET", "/users/@me"): (shapes.USER, {}),
+    ("GET", "/oauth2/applications/@me"): (shapes.APPLICATION, {}),
+    ("GET", "/gateway/bot"): (shapes.GATEWAY, {}),
+    **{("GET", path): (shapes.SERVER, {}) for path in ("/guilds/{guild_id}", "/users/@me/guilds")},
+    **{("GET", path): (shapes.channel, {}) for path in ("/channels/{channel_id}", "/guilds/{guild_id}/channels")},
+    ("GET", "/guilds/{guild_id}/members/{member_id}"): (shapes.MEMBER, {}),
 }
-"""What discord.py reads of answers, beyond which it stumbles; Discord documents it for each."""
+"""What completes an answer, and what discord.py stumbles over where it is lacking or of another kind even then."""
+
+_LISTS = (_MESSAGES[0], "/users/@me/guilds", "/guilds/{guild_id}/channels")
+
+_NOTHING: dict[str, Any] = {}
+"""The answer without a body (204)."""
 
 
 class UnreadableError(aiohttp.ClientError):
@@ -86,6 +107,11 @@ def guard(http: HTTPClient) -> None:
     async def guarded(route: Any, **options: Any) -> Any:
         return await _readable(route, request(route, **options))
 
+    # What discord.py calls by these names, wherever it does.
+    for module in (discord.http, discord.webhook.async_):
+        module.json_or_text = _body  # type: ignore[attr-defined]
+    discord.http.Ratelimit = _Limit  # type: ignore[misc]
+    discord.utils._parse_ratelimit_header = _seconds_left
     http.request = guarded  # type: ignore[method-assign]  # discord.py makes its client itself
     # The one that all tasks share: set in this one's context, another would be known only to those begun from here.
     async_context.get().__class__ = _Adapter
@@ -98,18 +124,63 @@ async def _readable(route: Any, answering: Awaitable[Any]) -> Any:
         raise UnreadableError(f"no answer of Discord's: {type(error).__name__}") from error
     if not isinstance(answer, dict | list) and (answer or route.method not in _BODILESS):
         raise UnreadableError("no answer of Discord's")
-    needed = _NEEDED.get((route.method, route.path))
-    if needed is not None:
-        is_list = isinstance(answer, list) and (route.method, route.path) == _LIST
-        for one in answer if is_list else [answer]:
-            _check(one, needed)
-    return answer
+    kind = (route.method, route.path)
+    if kind not in _ANSWERS:
+        return answer
+    if kind == _CALLBACK and answer is _NOTHING:  # it is taken, but what it has become is not told
+        answer = {"interaction": {}}
+    fill, needed = _ANSWERS[kind]
+    if isinstance(answer, list) and route.method == "GET" and route.path in _LISTS:
+        return [_whole(one, fill, needed) for one in answer]
+    return _whole(answer, fill, needed)
 
 
-def _check(answer: Any, needed: dict[str, type]) -> None:
+def _whole(answer: Any, fill: Fill, needed: dict[str, type]) -> Any:
+    """Complete an answer; raises `UnreadableError` where it is of another form even then."""
     if not isinstance(answer, dict):
         raise UnreadableError("no answer of Discord's")
+    answer = fill(answer)
     for key, kind in needed.items():
         value = answer.get(key)
         if not isinstance(value, kind) or (key.endswith("id") and not str(value).isdecimal()):
             raise UnreadableError(f"no answer of Discord's: without {key!r}")
+    return answer
+
+
+async def _body(response: aiohttp.ClientResponse) -> Any:
+    """Read an answer's body as discord.py does, where there is one, and JSON whatever else its type says."""
+    if response.status == 204:
+        return _NOTHING
+    text = await response.text(encoding="utf-8")
+    answer = json.loads(text) if response.content_type == "application/json" else text
+    if response.status == 429 and isinstance(answer, dict):
+        told = (answer.get("retry_after"), response.headers.get("Retry-After"))
+        return {**answer, "retry_after": _seconds(*told)}
+    return answer
+
+
+def _seconds(*told: Any) -> float:
+    """Return the first of what is told that is a number, else a second."""
+    for one in told:
+        with suppress(TypeError, ValueError):
+            return float(one)
+    return 1.0
+
+
+class _Limit(Ratelimit):
+    """What Discord has told of a limit; headers that tell less than all of it tell nothing."""
+
+    def update(self, response: aiohttp.ClientResponse, *, use_clock: bool = False) -> None:
+        try:
+            super().update(response, use_clock=use_clock)
+        except (LookupError, ValueError, OverflowError):
+            self.limit = 1
+            self.reset()  # type: ignore[no-untyped-call]
+
+
+def _seconds_left(request: Any, *, use_clock: bool = False) -> float:
+    """Return for how long nothing more may be sent, 0 where Discord does not tell."""
+    try:
+        return float(_told_seconds_left(request, use_clock=use_clock))
+    except (LookupError, ValueError, OverflowError):
+        return 0.0
