@@ -405,10 +405,8 @@ PARTS = {
 
 
 def _is_being_posted(case: Case) -> bool:
-    return any(
-        one.method == "POST" and one.path == f"/channels/{case.order.channel.id}/messages"
-        for one in case.ledgers.stage.discord.requests
-    )
+    posts = ("POST", f"/channels/{case.order.channel.id}/messages")
+    return any((one.method, one.path) == posts for one in case.ledgers.stage.discord.requests)
 
 
 def sentences() -> set[str]:
