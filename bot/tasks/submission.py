@@ -113,21 +113,21 @@ class Submission:
 
         What became of it stands in the task's row. An interrupted caller does not interrupt the submission.
         """
-        await asyncio.shield(self._begun(task_id))
+        await asyncio.shield(self._begun(task_id, at_once=False))
 
     def begin(self, task_id: str) -> None:
-        """Begin to send a task, and wait for nothing; what fails is left to the poller."""
-        self._begun(task_id).add_done_callback(partial(_log_failure, task_id))
+        """Begin to send a task that was just acknowledged, and wait for nothing; what fails is left to the poller."""
+        self._begun(task_id, at_once=True).add_done_callback(partial(_log_failure, task_id))
 
     @property
     def has_room(self) -> bool:
         """Return whether an order would be sent at once, as far as can be told."""
         return self._vidgo.waits() < QUEUE_SECONDS
 
-    def _begun(self, task_id: str) -> asyncio.Task[None]:
+    def _begun(self, task_id: str, *, at_once: bool) -> asyncio.Task[None]:
         submission = self._queued.get(task_id)
         if submission is None:
-            submission = asyncio.create_task(self._submit(task_id), name=f"submit {task_id}")
+            submission = asyncio.create_task(self._submit(task_id, at_once=at_once), name=f"submit {task_id}")
             self._queued[task_id] = submission
             submission.add_done_callback(lambda _: self._queued.pop(task_id, None))
         return submission
@@ -148,7 +148,7 @@ class Submission:
                 submission.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _submit(self, task_id: str) -> None:
+    async def _submit(self, task_id: str, *, at_once: bool) -> None:
         about(task_id)
         if self._is_stopped:  # nobody would wait for the answer
             return
@@ -156,11 +156,11 @@ class Submission:
         # From the intent on, a stop waits for it: what is noted as sent and was not would be in doubt for ever.
         self._sending.add(task_id)
         try:
-            await self._send(task_id, turn)
+            await self._send(task_id, turn, at_once=at_once)
         finally:
             self._sending.discard(task_id)
 
-    async def _send(self, task_id: str, turn: Turn) -> None:
+    async def _send(self, task_id: str, turn: Turn, *, at_once: bool) -> None:
         now = self._clock()
         poll_at = now + self._settings.poll_max_seconds
         task = None
@@ -183,8 +183,8 @@ class Submission:
                     return
                 self._answering.add(task.id)
             about(task.id)
-            # Who waited for long was told of the queue.
-            says_so = before.tries > 0 or now - before.created_at >= QUEUE_SECONDS / 2
+            # Who waited for long was told of the queue; so was who waited for a process that is no more.
+            says_so = not at_once or before.tries > 0 or now - before.created_at >= QUEUE_SECONDS / 2
             await self._ask(task, turn, again=again, says_so=says_so)
             if task.id != task_id and is_new:
                 # Its requester is told of the place in the line, once that is known.

@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from tests.patience import patient
+
 ROOT = Path(__file__).parents[2]
 
 PROMISED = {
@@ -44,10 +46,11 @@ async def test_every_promise_is_measured(tmp_path: Path) -> None:
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), 100)
+        said, _ = await asyncio.wait_for(process.communicate(), patient(80))
     finally:
         if process.returncode is None:
             process.kill()
+            await process.communicate()
     assert process.returncode == 0, said.decode()
     found = json.loads(report.read_text("utf-8"))
     assert found.keys() == {"measured_at", "seconds", "quick", "machine", "discord", "figures"}

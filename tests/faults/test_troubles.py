@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-AT_ONCE = 4
+AT_ONCE = 3
 """How many troubles are played beside each other: most of them wait, most of the time."""
 
 

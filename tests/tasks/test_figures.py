@@ -61,12 +61,15 @@ async def test_the_database_is_asked_once_in_a_while_however_many_scrape(
     monkeypatch.setattr(statements, "live", counted)
     async with open_room(tmp_path) as room:
         assert asked == 0
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         await asyncio.gather(*(scraped(room) for _ in range(20)))
-        assert asked == 1
+        assert 1 <= asked <= 1 + (loop.time() - started) / figures.FRESH_SECONDS
         room.advance(figures.FRESH_SECONDS + 1)
+        before = asked
         await scraped(room)
         await scraped(room)
-        assert asked == 2
+        assert before < asked <= 1 + (loop.time() - started) / figures.FRESH_SECONDS
 
 
 async def test_credits_are_shown_when_vidgo_has_told_them_and_not_before(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from sandbox.discord import Call
+    from sandbox.discord import Call, Message
     from sandbox.vidgo import Task
     from tests.end_to_end.world import Person
     from tests.tasks.room import Room
@@ -132,6 +132,22 @@ async def test_orders_that_wait_for_the_bots_own_rate_limit_are_sent_after_a_sto
         await room.bot.start()
         await room.pass_until(lambda: len(room.vidgo.accepted(SONG)) == 6)
         assert len(room.vidgo.submissions) == 6
+
+
+async def test_whoever_was_told_of_the_line_is_told_too_when_the_next_process_sends_at_once(tmp_path: Path) -> None:
+    async with open_room(tmp_path, VIDGO_REQUESTS_PER_SECOND="0.05") as room:
+        room.vidgo.hold(SONG)
+        ada = room.person("ada")
+        messages: list[Message] = []
+        while not messages or "has no room" not in messages[-1].content:
+            call = await ada.use("music generate", prompt=f"the sea, number {len(messages)}")
+            messages.append(await call.reply())
+            assert len(messages) < 50
+        await room.bot.stop()
+        room.bot.settings["VIDGO_REQUESTS_PER_SECOND"] = "200"
+        await room.bot.start()
+        await room.until(lambda: len(room.vidgo.accepted(SONG)) == len(messages))
+        await room.until(lambda: all(message.content.startswith("Making") for message in messages))
 
 
 async def test_a_wait_for_the_turn_does_not_count_into_the_usual_time(tmp_path: Path) -> None:
