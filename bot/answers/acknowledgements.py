@@ -28,7 +28,7 @@ from bot.words.text import Text, speaking
 from bot.worker import TryLater, Worker
 from storage import notifications
 from storage import tasks as rows
-from storage.database import Database
+from storage.database import Database, Transaction
 from storage.notifications import Notification
 from storage.planned import Due, Gone
 from storage.schema import Acknowledgement, TaskStatus
@@ -257,6 +257,8 @@ class Acknowledgements:
                 # Deleted, or in a channel that is closed: nobody misses the edit.
                 log.info("acknowledgement of %s cannot be changed: %s", row.id, explain(error))
         async with self._database.write() as transaction:
+            if task is not None and await _has_been_answered(transaction, task):
+                return  # while the words were on their way, and what is wanted now is not what was shown
             await notifications.shown(transaction, row.id, row.ack_wanted, message_id)
 
     async def _change(self, row: Notification, task: Task) -> int | None:
@@ -305,6 +307,12 @@ class Acknowledgements:
         if task.status.is_final:
             return waiting.ended(task, row.guild_id, row.channel_id, posted_here)
         return await self.words(task, task.title)
+
+
+async def _has_been_answered(transaction: Transaction, task: Task) -> bool:
+    """Tell whether VidGo has answered an order since its task was read."""
+    current = await rows.lock(transaction, task.id)
+    return current is not None and (current.vidgo_id, current.tries) != (task.vidgo_id, task.tries)
 
 
 async def _show(webhook: discord.Webhook, choices: Sequence[Text | str], view: discord.ui.View | None) -> int | None:

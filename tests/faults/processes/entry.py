@@ -100,10 +100,10 @@ def _note_effects(directory: Path) -> Callable[[], None]:
         living.append(self)
         await join(self)
 
-    async def watched_task(self: Submission, task_id: str, turn: Any) -> None:
+    async def watched_task(self: Submission, task_id: str, turn: Any, *, at_once: bool) -> None:
         token = _subject.set(f"task {task_id}")
         try:
-            await send_task(self, task_id, turn)
+            await send_task(self, task_id, turn, at_once=at_once)
         finally:
             _subject.reset(token)
 
