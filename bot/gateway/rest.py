@@ -109,8 +109,8 @@ def guard(http: HTTPClient) -> None:
 
     # What discord.py calls by these names, wherever it does.
     for module in (discord.http, discord.webhook.async_):
-        module.json_or_text = _body  # type: ignore[attr-defined]
-    discord.http.Ratelimit = _Limit  # type: ignore[misc]
+        module.json_or_text = _body  # type: ignore[attr-defined]  # each has its own
+    discord.http.Ratelimit = _Limit  # type: ignore[misc]  # taken from there when needed
     discord.utils._parse_ratelimit_header = _seconds_left
     http.request = guarded  # type: ignore[method-assign]  # discord.py makes its client itself
     # The one that all tasks share: set in this one's context, another would be known only to those begun from here.
@@ -175,7 +175,7 @@ class _Limit(Ratelimit):
             super().update(response, use_clock=use_clock)
         except (LookupError, ValueError, OverflowError):
             self.limit = 1
-            self.reset()  # type: ignore[no-untyped-call]
+            self.reset()  # type: ignore[no-untyped-call]  # untyped there
 
 
 def _seconds_left(request: Any, *, use_clock: bool = False) -> float:

@@ -33,7 +33,7 @@ async def write(database: Database, *statements: object) -> None:
     async with database.write() as transaction:
         for statement in statements:
             values = {"sha256": SECRET, "kind": "mp3", "size": 1, "used_at": 0.0} if statement is ADD else {}
-            await transaction.execute(statement, values)  # type: ignore[arg-type]
+            await transaction.execute(statement, values)  # type: ignore[arg-type]  # two kinds of values
 
 
 @pytest.mark.parametrize("drop", [DROP, RENAME], ids=["deleted", "changed"])
