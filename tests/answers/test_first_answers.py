@@ -12,7 +12,6 @@ from bot.answers import interactions
 from bot.answers.interactions import CROWD
 from sandbox.discord.rest.faults import EDITS, FIRST_ANSWERS
 from sandbox.discord.state import model
-from sandbox.discord.state.model import ANSWER_SECONDS
 from tests.end_to_end.music import fill_in, forge, open_library
 from tests.end_to_end.world import SONG
 from tests.patience import patient
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from tests.end_to_end.world import Person
     from tests.tasks.room import Room
 
+FEW = 20
 SAID, PUT_OFF = 4, 5
 """The types of a first answer that says something, and of "thinking…"."""
 
@@ -380,18 +380,26 @@ async def test_what_another_process_has_put_off_is_answered_all_the_same(
 
 @pytest.mark.usefixtures("unhurried")
 async def test_in_a_crowd_all_first_answers_come_in_time(tmp_path: Path) -> None:
-    # The crowd makes work and waits for nobody: what its answers take is processor time, however busy the machine is.
+    # The crowd makes work and waits for nobody: what its answers take is processor time, however busy the machine is. An
+    # order that is alone says how much that is here.
     async with open_room(tmp_path) as room:
         room.vidgo.credits = 1e6
         room.vidgo.hold(SONG)
         people = [room.person(f"member{number}") for number in range(3 * CROWD)]
         begun = time.process_time()
+        for number, one in enumerate(people[:FEW]):
+            call = await one.use("music generate", prompt=f"alone {number}")
+            await call.acknowledged(20)
+        await room.until(lambda: len(room.vidgo.submissions) == FEW)
+        await room.settle()
+        whole_order = (time.process_time() - begun) / FEW
+        begun = time.process_time()
         calls = await asyncio.gather(*(one.use("music generate", prompt=one.member.name) for one in people))
         await asyncio.gather(*(call.acknowledged(20) for call in calls))
-        assert time.process_time() - begun < ANSWER_SECONDS
+        assert time.process_time() - begun < whole_order * len(people)
         for call in calls:
             assert "Making **" in (await call.reply(60)).content
-        await room.until(lambda: len(room.vidgo.submissions) == len(people))
+        await room.until(lambda: len(room.vidgo.submissions) == FEW + len(people))
         # How many were put off depends on the machine. Once the crowd is gone, nobody is.
         await room.settle()
         call = await people[0].use("music generate", prompt="alone again")
