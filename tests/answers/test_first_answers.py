@@ -380,8 +380,8 @@ async def test_what_another_process_has_put_off_is_answered_all_the_same(
 
 @pytest.mark.usefixtures("unhurried")
 async def test_in_a_crowd_all_first_answers_come_in_time(tmp_path: Path) -> None:
-    # The crowd makes work and waits for nobody: what its answers take is processor time, however busy the machine is. An
-    # order that is alone says how much that is here.
+    # The crowd makes work and waits for nobody: what its answers take is processor time, however busy the machine is,
+    # and an order that is alone says how much that is here.
     async with open_room(tmp_path) as room:
         room.vidgo.credits = 1e6
         room.vidgo.hold(SONG)

@@ -1,7 +1,7 @@
 """The program with little patience for files: minutes are seconds. `python -m tests.end_to_end.impatient run`.
 
-`IMPATIENT_DAY` in the environment is how many seconds VidGo keeps files, `IMPATIENT_PICTURE` how many a post waits for its
-pictures.
+`IMPATIENT_DAY` in the environment is how many seconds VidGo keeps files, `IMPATIENT_PICTURE` how many a post waits
+for its pictures.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""discord.py as it is delivered: the bot changes a part of it for its whole process, and its tests run in this one too."""
+"""discord.py as it is delivered: the bot changes a part of it for its whole process, and its tests run here too."""
 
 from __future__ import annotations
 
