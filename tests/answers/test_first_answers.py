@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.tasks.room import Room
 
 FEW = 20
+TOO_LATE = model.ANSWER_SECONDS + 2
 SAID, PUT_OFF = 4, 5
 """The types of a first answer that says something, and of "thinking…"."""
 
@@ -51,7 +52,6 @@ def counted(room: Room) -> int:
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a decision the time that it takes where others have the processors."""
-    monkeypatch.setattr(model, "ANSWER_SECONDS", patient(model.ANSWER_SECONDS))
     monkeypatch.setattr(interactions, "DECIDE_SECONDS", patient(interactions.DECIDE_SECONDS))
 
 
@@ -184,7 +184,7 @@ async def test_what_comes_too_late_is_not_ordered_and_does_not_count(tmp_path: P
         hanging = room.discord.hang("POST", FIRST_ANSWERS, seconds=0.3)
         call = await ada.use("music generate", prompt="the sea")
         await hanging.strikes(1)
-        room.advance(5)
+        room.advance(TOO_LATE)
         await room.pass_until(lambda: not asked(room))
         assert call.acknowledged_at is None
         assert room.vidgo.submissions == []
@@ -203,7 +203,7 @@ async def test_somebody_elses_order_goes_on_where_the_first_ones_answer_never_ar
         second = await eve.cover()
         assert "you get it too" in (await second.reply()).content
         room.discord.clear_faults()
-        room.advance(5)
+        room.advance(TOO_LATE)
         await room.pass_until(lambda: posts(eve))
         assert first.acknowledged_at is None
         assert len(posts(eve)) == len(room.vidgo.submissions) == 1

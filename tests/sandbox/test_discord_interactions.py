@@ -11,6 +11,8 @@ import pytest
 
 from sandbox.discord import DiscordStandIn, NoSuchComponentError, UnknownCommandError
 from sandbox.discord.people import Choice
+from sandbox.discord.state import model
+from tests.patience import SLOWER
 from tests.sandbox.discord_bot import Bot, Remove, furnish, running
 
 if TYPE_CHECKING:
@@ -265,7 +267,7 @@ async def test_interaction_tells_permissions_locale_and_limit(scene: Scene) -> N
     assert channel.permissions_for(channel.guild.me) == seen[0]
 
 
-async def test_second_answer_late_answer_and_expired_token(scene: Scene) -> None:
+async def test_second_answer_late_answer_and_expired_token(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     codes: list[int] = []
     late, expired = asyncio.Event(), asyncio.Event()
 
@@ -289,6 +291,7 @@ async def test_second_answer_late_answer_and_expired_token(scene: Scene) -> None
     call = await scene.act(twice)
     await call.settled(5)
     slow = await scene.act(too_late)
+    monkeypatch.setattr(model, "ANSWER_SECONDS", model.ANSWER_SECONDS / SLOWER)
     scene.standin.advance(3.1)
     late.set()
     await scene.bot.failed(1)
