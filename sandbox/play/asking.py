@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from sandbox.music import compose
 from sandbox.play.walk import SECONDS
 
 if TYPE_CHECKING:
+    from sandbox.discord import Message
     from sandbox.play.walk import Walk
 
 RECORDING_MENU = "Cover this track"
 UNKNOWN_ID = "q1w2e3r4t5y6u7i8"
+ILLUSTRATED = 3
+"""Songs of the library's first page that have artwork; recordings have none."""
 
 
 async def begin(walk: Walk) -> None:
@@ -81,7 +85,8 @@ async def manage(walk: Walk) -> None:
 
 async def keep_house(walk: Walk) -> None:
     """See the library, and what can be done with a song there."""
-    library = await walk.answer("The library", walk.ada, "music library")
+    library = await _illustrated_library(walk)
+    walk.message("The library", library)
     playing = await walk.press(library, "song:play:")
     walk.message("Play for me", await playing.reply(SECONDS))
     await walk.redrawn(library, "song:remove:")
@@ -89,6 +94,16 @@ async def keep_house(walk: Walk) -> None:
     await walk.redrawn(library, "song:undo:")
     await walk.redrawn(library, "songs:t:f")
     walk.message("The library, turned to older songs", library)
+
+
+async def _illustrated_library(walk: Walk) -> Message:
+    """Open the library until the archive has the pictures of its first page."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            library = await (await walk.use(walk.ada, "music library")).reply(SECONDS)
+            if len(library.files) == ILLUSTRATED:
+                return library
+            await asyncio.sleep(0.5)
 
 
 async def end(walk: Walk) -> None:
