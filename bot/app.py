@@ -275,6 +275,8 @@ def _guarded(trace: aiohttp.TraceConfig, database: Database, settings: Settings)
 
     if is_postgresql(settings.database_url):
         trace.on_request_start.append(check)
+        # Again right before a byte leaves: a process may have been stopped while it connected.
+        trace.on_request_headers_sent.append(check)
     return trace
 
 

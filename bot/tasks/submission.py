@@ -172,6 +172,9 @@ class Submission:
                 # It goes in another one's turn, or another process sends it; VidGo's answer is being waited for.
                 if self.is_answering(task_id) or before.holder not in (None, transaction.me):
                     return
+                # What is noted as sent and withheld then would be in doubt for whoever has taken it over.
+                if not self._database.may_act:
+                    return
                 again, is_new = before.status is TaskStatus.SUBMITTING, before.tries == 0
                 if not again:
                     before = await _first(transaction, before)
@@ -248,12 +251,15 @@ class Submission:
             await self._ending.fail(task.id, "busy", error.reason)
             return
         delay = self._schedule.pause(_hint(error))
-        with suppress(Gone):
+        try:
             async with self._database.write() as transaction:
-                await rows.hold(transaction, task.id, now + delay)
+                await rows.hold(transaction, task.id, now + delay, sender=task.holder)
                 if task.tries == 0:
                     await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
-        log.info("task %s waits %.0f s for VidGo: %s", task.id, delay, error.reason)
+        except Gone:
+            log.info("task %s is somebody else's by now, and VidGo has not taken it: %s", task.id, error.reason)
+        else:
+            log.info("task %s waits %.0f s for VidGo: %s", task.id, delay, error.reason)
 
     async def _unanswered(self, task: Task, error: VidGoError, *, again: bool) -> None:
         """Send a cover again in a while; leave anything else to its callback, or tell the truth where none can come.

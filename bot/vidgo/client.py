@@ -227,7 +227,10 @@ class VidGo:
         except TimeoutError:
             failure = AnswerLost(f"no answer within {self._timeout.total:g} s")
         except (aiohttp.ClientError, OSError) as e:
-            failure = AnswerLost(f"the connection broke ({type(e).__name__})")
+            if isinstance(e.__cause__, Withheld):  # at the last moment, where aiohttp takes it for the connection's
+                failure = Busy(f"not sent: {e.__cause__.strerror}")
+            else:
+                failure = AnswerLost(f"the connection broke ({type(e).__name__})")
         # Raised outside the handlers: aiohttp's errors hold the request's headers, and with them the key.
         raise failure
 

@@ -60,10 +60,11 @@ _ACCEPT = change(
     credits=CREDITS,
 )
 _MINE = planned.mine(tasks.c.holder)
-# These two not where others have taken it over, and may be sending it: then what they hear counts.
+# These two not where others have taken it over, and may be sending it: then what they hear counts. A process may have
+# sent it under the name of an earlier life.
 _HOLD = change(
     TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=POLL_AT, tries=tasks.c.tries + 1, holder=None
-).where(_MINE)
+).where(or_(_MINE, tasks.c.holder == bindparam("sender")))
 _UNANSWERED = change(
     TaskStatus.SUBMITTING,
     # Its callback may have brought the id meanwhile; then it is read, and nobody has to send or confirm it.
@@ -157,10 +158,10 @@ async def accept(
     return await changed(transaction, _ACCEPT, task_id, now=now, **values)
 
 
-async def hold(transaction: Transaction, task_id: str, poll_at: float) -> Task:
-    """From `submitting` back to `queued`: VidGo certainly has not taken it, and has no room."""
+async def hold(transaction: Transaction, task_id: str, poll_at: float, *, sender: str | None = None) -> Task:
+    """From `submitting` back to `queued`: VidGo certainly has not taken it, and has no room; `sender` has asked it."""
     transaction.wakes(Queue.POLLER)
-    return await changed(transaction, _HOLD, task_id, new_poll_at=poll_at, me=transaction.me)
+    return await changed(transaction, _HOLD, task_id, new_poll_at=poll_at, me=transaction.me, sender=sender)
 
 
 async def unanswered(transaction: Transaction, task_id: str, poll_at: float) -> Task:

@@ -243,6 +243,27 @@ async def test_who_was_thought_dead_begins_anew_under_another_name(
             await notifications.delivered(transaction, row.id, 8, NOW, Acknowledgement.DONE)
 
 
+async def test_what_was_not_sent_in_an_earlier_life_goes_back_into_the_queue(
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase], owner: asyncpg.Connection
+) -> None:
+    first, second = pair
+    rows = [in_status(TaskStatus.QUEUED) for _ in range(2)]
+    await put(first, rows)
+    async with first.write() as transaction:
+        for row in rows:
+            await tasks.submit(transaction, row.id, NOW, NOW + 60)
+    before = lease(first).id
+    lease(first).id = "the next life"
+    async with first.write() as transaction:
+        held = await tasks.hold(transaction, rows[0].id, NOW + 5, sender=before)
+    assert (held.status, held.holder) == (TaskStatus.QUEUED, None)
+    # What somebody else has taken over meanwhile is theirs.
+    await owner.execute("UPDATE tasks SET holder = $1 WHERE id = $2", lease(second).id, rows[1].id)
+    async with first.write() as transaction:
+        with pytest.raises(Gone):
+            await tasks.hold(transaction, rows[1].id, NOW + 5, sender=before)
+
+
 async def test_what_comes_while_a_process_begins_anew_waits_for_its_new_life(
     pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase], owner: asyncpg.Connection
 ) -> None:

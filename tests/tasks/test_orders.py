@@ -226,3 +226,18 @@ async def test_who_is_first_in_line_goes_first(tmp_path: Path) -> None:
         )
         sent = [one.input["task_id"] for one in room.vidgo.accepted(COVER)]
         assert sent == [song.id for _, song, _ in asked]
+
+
+async def test_what_may_not_be_sent_now_is_not_noted_as_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process whose lease has ended leaves an order in the queue, where nobody can take it for one in doubt."""
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        monkeypatch.setattr(SQLiteDatabase, "may_act", property(lambda _: False))
+        call = await ada.use("music generate", prompt="the sea")
+        assert "Making **the sea**" in (await call.reply()).content
+        await room.settle()
+        assert [row["status"] for row in room.rows("SELECT status FROM tasks")] == ["queued"]
+        assert room.vidgo.submissions == []
+        monkeypatch.undo()
+        await room.pass_until(lambda: [message for message in ada.channel.messages if message.files])
+        assert len(room.vidgo.submissions) == 1

@@ -38,15 +38,28 @@ async def test_a_refused_connection_was_certainly_not_taken(session: aiohttp.Cli
             await submit(vidgo, COVER, CALLBACK)
 
 
-async def test_what_is_not_let_out_was_certainly_not_taken() -> None:
+@pytest.mark.parametrize("moment", ["on_request_start", "on_request_headers_sent"])
+async def test_what_is_not_let_out_was_certainly_not_taken(moment: str) -> None:
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
     async def withhold(*_: object) -> None:
         raise Withheld(errno.ECONNABORTED, "not now")
 
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        heard.set_result(said)
+
     trace = aiohttp.TraceConfig()
-    trace.on_request_start.append(withhold)
-    async with aiohttp.ClientSession(trace_configs=[trace]) as session:
-        with pytest.raises(Busy, match="not sent: not now"):
-            await submit(VidGo(session, "http://127.0.0.1:9", KEY), COVER, CALLBACK)
+    getattr(trace, moment).append(withhold)
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with aiohttp.ClientSession(trace_configs=[trace]) as session:
+            with pytest.raises(Busy, match="not sent: not now"):
+                await submit(VidGo(session, url, KEY), COVER, CALLBACK)
+        if moment != "on_request_start":  # then nobody has even connected
+            assert await asyncio.wait_for(heard, 5) == b""
 
 
 async def test_an_unknown_host_was_certainly_not_asked() -> None:

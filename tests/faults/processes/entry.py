@@ -26,6 +26,7 @@ from storage.notifications import Notification
 from storage.postgresql import listener
 from storage.processes import blocks, leases, process
 from storage.processes.process import Process
+from storage.tasks import Task
 from tests.faults.crashing import Launch, Strike, be, striker, wire_place
 
 LEASE_SECONDS = 4.0
@@ -65,7 +66,7 @@ def _patch(owner: type, name: str, method: Callable[..., Any]) -> None:
     setattr(owner, name, method)
 
 
-def _wire_points(strike: Strike, act: Callable[[], None]) -> None:
+def _wire_points(strike: Strike, act: Callable[[float], None]) -> None:
     """Let the process die right before a request leaves it, or when its answer has come."""
     wires = {URL(os.environ[f"{name.upper()}_API_URL"]).port: name for name in ("discord", "vidgo")}
     send, request = ClientRequest.send, aiohttp.ClientSession._request
@@ -77,9 +78,11 @@ def _wire_points(strike: Strike, act: Callable[[], None]) -> None:
 
     async def watched_send(self: ClientRequest, connection: Any) -> aiohttp.ClientResponse:
         come_past(self.method, self.url, "before")
-        if self.method == "POST":
-            act()
-        return await send(self, connection)
+        at = _true_time()
+        answer = await send(self, connection)
+        if self.method == "POST":  # what was withheld after all has not left
+            act(at)
+        return answer
 
     async def watched_request(self: aiohttp.ClientSession, *arguments: Any, **how: Any) -> aiohttp.ClientResponse:
         response = await request(self, *arguments, **how)
@@ -90,20 +93,20 @@ def _wire_points(strike: Strike, act: Callable[[], None]) -> None:
     _patch(aiohttp.ClientSession, "_request", watched_request)
 
 
-def _note_effects(directory: Path) -> Callable[[], None]:
-    """Return what notes that something leaves the process for the row that it works on."""
+def _note_effects(directory: Path) -> Callable[[float], None]:
+    """Return what notes that something left the process at some time for the row that it works on."""
     noted = os.open(directory / EFFECTS, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     living: list[Process] = []
-    join, send_task = Process.join, Submission._send
+    join, ask = Process.join, Submission._ask
 
     async def watched_join(self: Process) -> None:
         living.append(self)
         await join(self)
 
-    async def watched_task(self: Submission, task_id: str, turn: Any, *, at_once: bool) -> None:
-        token = _subject.set(f"task {task_id}")
+    async def watched_ask(self: Submission, task: Task, turn: Any, **how: bool) -> None:
+        token = _subject.set(f"task {task.id}")  # the first in line, whoever's turn it is
         try:
-            await send_task(self, task_id, turn, at_once=at_once)
+            await ask(self, task, turn, **how)
         finally:
             _subject.reset(token)
 
@@ -117,13 +120,13 @@ def _note_effects(directory: Path) -> Callable[[], None]:
 
         return watched
 
-    def note() -> None:
+    def note(at: float) -> None:
         if (row := _subject.get()) is not None:
-            fields = {"at": _true_time(), "process": living[-1].id, "row": row}
+            fields = {"at": at, "process": living[-1].id, "row": row}
             os.write(noted, json.dumps(fields).encode() + b"\n")
 
     _patch(Process, "join", watched_join)
-    _patch(Submission, "_send", watched_task)
+    _patch(Submission, "_ask", watched_ask)
     for name in ("send", "send_privately"):
         _patch(Posting, name, watched_post(getattr(Posting, name)))
     return note
