@@ -57,6 +57,9 @@ EXISTS = "exists"
 UNCONFIRMED = "unconfirmed"
 """The doubt about an order that is never sent again, and that VidGo has not confirmed."""
 
+WITHHELD_SECONDS = 1.0
+"""How long an order waits that may not be sent because this process has lost its lease."""
+
 _SEND_AGAIN_SECONDS = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 
 _ERROR_KINDS: dict[type[VidGoError], str] = {
@@ -174,6 +177,7 @@ class Submission:
                     return
                 # What is noted as sent and withheld then would be in doubt for whoever has taken it over.
                 if not self._database.may_act:
+                    await rows.put_off(transaction, task_id, now + WITHHELD_SECONDS)
                     return
                 again, is_new = before.status is TaskStatus.SUBMITTING, before.tries == 0
                 if not again:
@@ -253,7 +257,7 @@ class Submission:
         delay = self._schedule.pause(_hint(error))
         try:
             async with self._database.write() as transaction:
-                await rows.hold(transaction, task.id, now + delay, sender=task.holder)
+                await rows.hold(transaction, task, now + delay, shared=task.model == CoverArt.model)
                 if task.tries == 0:
                     await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
         except Gone:
@@ -282,7 +286,7 @@ class Submission:
             return
         with suppress(Gone):
             async with self._database.write() as transaction:
-                await rows.unanswered(transaction, task.id, now + pause)
+                await rows.unanswered(transaction, task, now + pause)
                 if not is_sent_again:
                     await rows.doubt(transaction, task.id, UNCONFIRMED, now, repeated=False)
                 if not again or task.tries == 0:
@@ -314,7 +318,7 @@ class Submission:
             with suppress(Gone):
                 async with self._database.write() as transaction:
                     await rows.doubt(transaction, task.id, EXISTS, now, repeated=False)
-                    await rows.unanswered(transaction, task.id, now + CONFIRM_SECONDS)
+                    await rows.unanswered(transaction, task, now + CONFIRM_SECONDS)
 
 
 async def _first(transaction: Transaction, task: Task) -> Task:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Integer, and_, bindparam, case, exists, func, insert, null, or_, select, update
+from typing import Any
+
+from sqlalchemy import Integer, String, and_, bindparam, case, exists, func, insert, null, or_, select, update
 
 from storage import planned
 from storage.database import Snapshot, Transaction
 from storage.quick import quick
 from storage.schema import IS_IN_LINE, TaskStatus, tasks
-from storage.tasks.rows import CREDITS, ENDED_BADLY, NOW, POLL_AT, Task, change, changed, from_row, values_of
+from storage.tasks.rows import CREDITS, ENDED_BADLY, NO_DOUBT, NOW, POLL_AT, Task, change, changed, from_row, values_of
 from storage.wakeups import Queue
 
 _IS_QUEUED = tasks.c.status == TaskStatus.QUEUED
@@ -59,19 +61,24 @@ _ACCEPT = change(
     holder=None,
     credits=CREDITS,
 )
-_MINE = planned.mine(tasks.c.holder)
-# These two not where others have taken it over, and may be sending it: then what they hear counts. A process may have
-# sent it under the name of an earlier life.
+# What has come of a request counts once, and not where somebody has sent it again since.
+_AS_SENT = and_(tasks.c.tries == bindparam("sent_tries"), tasks.c.vidgo_id.is_(None))
+# Under the name of an earlier life, maybe.
+_BY_SENDER = or_(tasks.c.holder == planned.ME, tasks.c.holder.is_not_distinct_from(bindparam("sender", type_=String)))
 _HOLD = change(
-    TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=POLL_AT, tries=tasks.c.tries + 1, holder=None
-).where(or_(_MINE, tasks.c.holder == bindparam("sender")))
+    TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=POLL_AT, tries=tasks.c.tries + 1, holder=None, **NO_DOUBT
+).where(_AS_SENT)
+# Others who have taken it over may be sending it: then what they hear counts.
+_HOLD_MINE = _HOLD.where(_BY_SENDER)
 _UNANSWERED = change(
     TaskStatus.SUBMITTING,
     # Its callback may have brought the id meanwhile; then it is read, and nobody has to send or confirm it.
     poll_at=case((tasks.c.vidgo_id.is_(None), POLL_AT), else_=tasks.c.poll_at),
     tries=tasks.c.tries + 1,
     holder=None,
-).where(_MINE)
+).where(tasks.c.tries == bindparam("sent_tries"), planned.mine(tasks.c.holder))
+# Whoever has it still has it.
+_PUT_OFF = change(TaskStatus.QUEUED, TaskStatus.SUBMITTING, poll_at=POLL_AT)
 _DROP = change(
     TaskStatus.QUEUED, status=TaskStatus.FAILED, error_kind="cancelled", finished_at=NOW, poll_at=None, holder=None
 )
@@ -158,16 +165,30 @@ async def accept(
     return await changed(transaction, _ACCEPT, task_id, now=now, **values)
 
 
-async def hold(transaction: Transaction, task_id: str, poll_at: float, *, sender: str | None = None) -> Task:
-    """From `submitting` back to `queued`: VidGo certainly has not taken it, and has no room; `sender` has asked it."""
+async def put_off(transaction: Transaction, task_id: str, poll_at: float) -> Task:
+    """Leave a task that may not be sent just now to a later turn."""
     transaction.wakes(Queue.POLLER)
-    return await changed(transaction, _HOLD, task_id, new_poll_at=poll_at, me=transaction.me, sender=sender)
+    return await changed(transaction, _PUT_OFF, task_id, new_poll_at=poll_at)
 
 
-async def unanswered(transaction: Transaction, task_id: str, poll_at: float) -> Task:
-    """Stay in `submitting`, for VidGo may have taken it."""
+async def hold(transaction: Transaction, sent: Task, poll_at: float, *, shared: bool) -> Task:
+    """From `submitting` back to `queued`: VidGo certainly has not taken it as it was `sent`, and has no room.
+
+    `shared` is what others send again who have taken it over. Anything else only its sender sends, so that its word
+    counts whoever looks after it by now.
+    """
     transaction.wakes(Queue.POLLER)
-    return await changed(transaction, _UNANSWERED, task_id, new_poll_at=poll_at, me=transaction.me)
+    values: dict[str, Any] = {"new_poll_at": poll_at, "sent_tries": sent.tries}
+    if shared:
+        return await changed(transaction, _HOLD_MINE, sent.id, me=transaction.me, sender=sent.holder, **values)
+    return await changed(transaction, _HOLD, sent.id, **values)
+
+
+async def unanswered(transaction: Transaction, sent: Task, poll_at: float) -> Task:
+    """Stay in `submitting`, for VidGo may have taken it as it was `sent`."""
+    transaction.wakes(Queue.POLLER)
+    values: dict[str, Any] = {"new_poll_at": poll_at, "sent_tries": sent.tries}
+    return await changed(transaction, _UNANSWERED, sent.id, me=transaction.me, **values)
 
 
 async def drop(transaction: Transaction, task_id: str, now: float) -> Task:

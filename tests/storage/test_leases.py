@@ -243,25 +243,30 @@ async def test_who_was_thought_dead_begins_anew_under_another_name(
             await notifications.delivered(transaction, row.id, 8, NOW, Acknowledgement.DONE)
 
 
+@pytest.mark.parametrize("shared", [True, False])
 async def test_what_was_not_sent_in_an_earlier_life_goes_back_into_the_queue(
-    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase], owner: asyncpg.Connection
+    pair: tuple[PostgreSQLDatabase, PostgreSQLDatabase], owner: asyncpg.Connection, shared: bool
 ) -> None:
     first, second = pair
     rows = [in_status(TaskStatus.QUEUED) for _ in range(2)]
     await put(first, rows)
     async with first.write() as transaction:
-        for row in rows:
-            await tasks.submit(transaction, row.id, NOW, NOW + 60)
-    before = lease(first).id
+        mine, theirs = [await tasks.submit(transaction, row.id, NOW, NOW + 60) for row in rows]
     lease(first).id = "the next life"
     async with first.write() as transaction:
-        held = await tasks.hold(transaction, rows[0].id, NOW + 5, sender=before)
+        held = await tasks.hold(transaction, mine, NOW + 5, shared=shared)
     assert (held.status, held.holder) == (TaskStatus.QUEUED, None)
-    # What somebody else has taken over meanwhile is theirs.
-    await owner.execute("UPDATE tasks SET holder = $1 WHERE id = $2", lease(second).id, rows[1].id)
+    # What somebody else looks after by now they may be sending, where it is a kind that is sent again.
+    await owner.execute("UPDATE tasks SET holder = $1 WHERE id = $2", lease(second).id, theirs.id)
+    async with second.write() as transaction:
+        await tasks.doubt(transaction, theirs.id, "unconfirmed", NOW, repeated=False)
     async with first.write() as transaction:
-        with pytest.raises(Gone):
-            await tasks.hold(transaction, rows[1].id, NOW + 5, sender=before)
+        if shared:
+            with pytest.raises(Gone):
+                await tasks.hold(transaction, theirs, NOW + 5, shared=True)
+        else:
+            held = await tasks.hold(transaction, theirs, NOW + 5, shared=False)
+            assert (held.status, held.doubt) == (TaskStatus.QUEUED, None)
 
 
 async def test_what_comes_while_a_process_begins_anew_waits_for_its_new_life(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from sqlalchemy.exc import IntegrityError
 
@@ -68,7 +70,7 @@ async def test_a_callback_that_came_first_makes_the_accepted_task_due_and_keeps_
     await add(database, rung)
     async with database.write() as transaction:
         accepted = await tasks.accept(transaction, rung[0].id, "VG0", NOW, LATER)
-        unanswered = await tasks.unanswered(transaction, rung[1].id, LATER)
+        unanswered = await tasks.unanswered(transaction, rung[1], LATER)
     assert (accepted.poll_at, accepted.tries) == (NOW, 0)
     assert (unanswered.poll_at, unanswered.tries) == (NOW, 3)
 
@@ -184,3 +186,20 @@ async def test_places_in_line_stay_while_vidgo_is_asked_again_about_the_first(
         assert await tasks.is_held_up(snapshot, third.id)
         assert await tasks.ahead_of(snapshot, second.id) == before
         assert await tasks.ahead_of(snapshot, third.id) == before + 1
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_what_came_of_a_request_counts_once(database: Database, shared: bool) -> None:
+    """A word that is noted again after its commit was lost puts nothing back that was sent again since."""
+    row = in_status(TaskStatus.QUEUED)
+    await add(database, [row])
+    async with database.write() as transaction:
+        sent = await tasks.submit(transaction, row.id, NOW, LATER)
+        await tasks.hold(transaction, sent, NOW, shared=shared)
+        again = await tasks.submit(transaction, row.id, NOW, LATER)
+        await tasks.unanswered(transaction, again, LATER)
+    for note in (partial(tasks.hold, shared=shared), tasks.unanswered):
+        async with database.write() as transaction:
+            with pytest.raises(Gone):
+                await note(transaction, sent, LATER)
+    assert (await one(database, row.id)).status is TaskStatus.SUBMITTING

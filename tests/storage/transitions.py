@@ -65,8 +65,9 @@ OF_TASKS = [
         "accept", {SUBMITTING: WAITING}, lambda t, row: tasks.accept(t, row.id, f"new {row.id}", NOW, LATER), (POLLER,)
     ),
     Transition("stand_back", stays(QUEUED), lambda t, row: tasks.stand_back(t, row.id, LATER), (POLLER,)),
-    Transition("hold", {SUBMITTING: QUEUED}, lambda t, row: tasks.hold(t, row.id, LATER), (POLLER,)),
-    Transition("unanswered", stays(SUBMITTING), lambda t, row: tasks.unanswered(t, row.id, LATER), (POLLER,)),
+    Transition("put_off", stays(QUEUED, SUBMITTING), lambda t, row: tasks.put_off(t, row.id, LATER), (POLLER,)),
+    Transition("hold", {SUBMITTING: QUEUED}, lambda t, row: tasks.hold(t, row, LATER, shared=True), (POLLER,)),
+    Transition("unanswered", stays(SUBMITTING), lambda t, row: tasks.unanswered(t, row, LATER), (POLLER,)),
     Transition(
         "ring",
         dict.fromkeys((QUEUED, SUBMITTING, *ENDED_BADLY), WAITING) | stays(WAITING, RUNNING),
