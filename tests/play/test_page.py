@@ -179,6 +179,23 @@ async def test_a_bot_that_is_killed_while_it_works_still_delivers_once(play: Pla
         assert {name: after[name] - before[name] for name in after} == dict.fromkeys(after, 1)
 
 
+async def test_enter_twice_before_anything_is_offered_takes_and_sends(play: Play, browser: Browser) -> None:
+    async with open_page(browser, play.address) as page:
+        await expect(page.get_by_text("The bot is alive.")).to_be_visible()
+        text = page.get_by_label("Message or command")
+        await text.press_sequentially("/cov")
+        await expect(page.get_by_role("option", name=re.compile(r"^.cover\s"))).to_be_visible()
+        await page.keyboard.press("Enter")
+        song = page.get_by_role("combobox", name="track")
+        await song.press_sequentially("Harb")
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Enter")
+        # Or it has its cover already.
+        answer = re.compile("Covering Harbour Lights|You have this one")
+        await expect(page.get_by_text(answer).last).to_be_visible()
+        await expect(song).to_have_count(0)
+
+
 async def test_it_fits_a_phone_by_keyboard_and_in_the_dark(play: Play, browser: Browser) -> None:
     async with open_page(browser, play.address, width=390, scheme="dark") as page:
         await expect(page.get_by_label("Messages in # music")).to_be_visible()

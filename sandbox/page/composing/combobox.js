@@ -8,8 +8,8 @@ const PAUSE = 120;  // milliseconds without a key before it is asked
 export function combobox(input, { search, choose, label }) {
   const list = h("ul", { role: "listbox", id: newId("list"), "aria-label": label, class: "offers", hidden: true });
   let items = [], at = -1, asked = 0, timer = null;
-  // Whether what is shown is of older words, and whether Enter was pressed meanwhile.
-  let isBehind = false, isEntered = false;
+  // Whether what is shown is of older words, and how often Enter was pressed meanwhile: to take, and to send.
+  let isBehind = false, entered = 0;
   for (const [name, value] of Object.entries({
     role: "combobox", "aria-autocomplete": "list", "aria-controls": list.id, "aria-expanded": "false", autocomplete: "off",
   })) input.setAttribute(name, value);
@@ -37,7 +37,8 @@ export function combobox(input, { search, choose, label }) {
   function close() {
     clearTimeout(timer);
     asked += 1;
-    isBehind = isEntered = false;
+    isBehind = false;
+    entered = 0;
     show([]);
   }
 
@@ -51,12 +52,14 @@ export function combobox(input, { search, choose, label }) {
     const mine = ++asked;
     const found = await search(input.value);
     if (mine !== asked || document.activeElement !== input) return;
-    const wasEntered = isEntered;
-    isBehind = isEntered = false;
+    const times = entered;
+    isBehind = false;
+    entered = 0;
     show(found);
-    if (!wasEntered) return;
+    if (!times) return;
+    const isSent = times > 1 || !items.length;
     if (items.length) take(at);
-    else input.form.requestSubmit();
+    if (isSent) input.form.requestSubmit();
   }
 
   function later() {
@@ -65,7 +68,7 @@ export function combobox(input, { search, choose, label }) {
     timer = setTimeout(ask, PAUSE);
   }
 
-  input.addEventListener("input", () => { isBehind = true; isEntered = false; later(); });
+  input.addEventListener("input", () => { isBehind = true; entered = 0; later(); });
   input.addEventListener("focus", later);
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
@@ -73,8 +76,8 @@ export function combobox(input, { search, choose, label }) {
     if (event.key === "Enter" && isBehind) {
       // Whoever types quickly means what will be offered for the words as they are now.
       event.preventDefault();
-      if (!isEntered) {
-        isEntered = true;
+      entered += 1;
+      if (entered === 1) {
         clearTimeout(timer);
         ask();
       }
