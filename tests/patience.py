@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sandbox.discord.clock import Signal
-from sandbox.discord.state import model
 from sandbox.vidgo.records import Changes
 
 if TYPE_CHECKING:
@@ -40,6 +39,3 @@ async def idle_seconds(doing: Awaitable[object]) -> float:
 
 
 Signal.patience = Changes.patience = SLOWER
-
-# Discord's 3 s are meant for a machine that keeps up; tests of what comes too late set the clock forward.
-model.ANSWER_SECONDS = patient(model.ANSWER_SECONDS)
