@@ -151,8 +151,11 @@ class Reading:
         if waited >= CONFIRM_SECONDS or self._settings.public_url is None:
             await self._ending.lose(task.id, "duplicate" if exists else "lost", None)
         else:
-            if task.doubt is None:  # its process died before it knew
-                async with self._database.write(durable=False) as transaction:
+            async with self._database.write(durable=False) as transaction:
+                current = await rows.lock(transaction, task.id)
+                if current is None or (current.status, current.tries) != (task.status, task.tries):
+                    return  # its sender has heard of it since
+                if current.doubt is None:  # its process died before it knew
                     await rows.doubt(transaction, task.id, UNCONFIRMED, self._clock(), repeated=False)
                     if task.tries:  # they were told of the line
                         await notifications.want(transaction, task.id, Acknowledgement.ORDERED)

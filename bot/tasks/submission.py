@@ -234,8 +234,12 @@ class Submission:
         """Do what a refusal means; `again` when an earlier submission of the task may have been taken."""
         async with self._database.read() as snapshot:
             current = await rows.get(snapshot, task.id)
-        if current is None or current.vidgo_id is not None:
-            log.info("task %s: its callback came before the answer (%s)", task.id, error.reason)
+        if (
+            current is None
+            or (current.status, current.tries) != (task.status, task.tries)
+            or current.vidgo_id is not None
+        ):
+            log.info("task %s: its callback came before the answer, or it went on since (%s)", task.id, error.reason)
         elif isinstance(error, Duplicate):
             await self._adopt(task, error, again=again)
         elif isinstance(error, AnswerLost) or (again and isinstance(error, Busy)):
@@ -261,7 +265,7 @@ class Submission:
                 if task.tries == 0:
                     await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
         except Gone:
-            log.info("task %s is somebody else's by now, and VidGo has not taken it: %s", task.id, error.reason)
+            log.info("task %s went on without an answer of VidGo's: %s", task.id, error.reason)
         else:
             log.info("task %s waits %.0f s for VidGo: %s", task.id, delay, error.reason)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bot.tasks.reading import Reading
-from bot.tasks.submission import CONFIRM_SECONDS, QUEUE_SECONDS
+from bot.tasks.submission import CONFIRM_SECONDS, QUEUE_SECONDS, Submission
 from sandbox.discord.rest.faults import FOLLOW_UPS, When
 from sandbox.vidgo.faults import FaultKind
 from sandbox.vidgo.state import DuplicateStyle
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from bot.vidgo import VidGoError
     from sandbox.discord import Call, Message
     from sandbox.vidgo import Task
     from storage.database import Snapshot
+    from storage.tasks import Task as Row
     from tests.end_to_end.world import Person
     from tests.tasks.room import Room
 
@@ -297,6 +299,44 @@ async def test_an_order_that_is_confirmed_while_somebody_looks_at_it_is_not_call
         await room.pass_until(lambda: posts(ada), limit=300)
         await says(room, await call.reply(), "is done")
         assert call.followups == []
+
+
+async def test_an_order_that_is_put_back_while_somebody_looks_at_it_is_in_no_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looks has read that it is being sent, and goes on when VidGo's answer was noted: it has no room."""
+    hold, confirm = Submission._hold, Reading._confirm
+    is_sent, has_seen, goes_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def noted_late(submission: Submission, task: Row, error: VidGoError) -> None:
+        is_sent.set()
+        await has_seen.wait()
+        await hold(submission, task, error)
+
+    async def confirmed_late(reading: Reading, task: Row) -> None:
+        has_seen.set()
+        await goes_on.wait()
+        await confirm(reading, task)
+
+    monkeypatch.setattr(Submission, "_hold", noted_late)
+    monkeypatch.setattr(Submission, "is_answering", lambda *_: False)  # as where another process looks
+    monkeypatch.setattr(Reading, "_confirm", confirmed_late)
+    async with open_room(tmp_path, POLL_MAX_SECONDS="5") as room:
+        ada = room.person("ada")
+        room.vidgo.fault("submit", "busy_retry_after", seconds=30, model=SONG)
+        await ada.use("music generate", prompt="the sea")
+        await room.until(is_sent.is_set)
+        room.advance(6)
+        room.bot.parts.database.wakeups.wake({Queue.POLLER})
+        await room.until(lambda: room.tasks("queued"))
+        goes_on.set()
+        await room.settle()
+        [row] = room.rows("SELECT status, doubt, poll_at FROM tasks")
+        assert (row["status"], row["doubt"]) == ("queued", None)
+        assert row["poll_at"] < room.now() + CONFIRM_SECONDS / 2
+        monkeypatch.undo()
+        await room.pass_until(lambda: posts(ada), limit=600)
+        assert len(room.vidgo.accepted(SONG)) == 1
 
 
 # It comes after all
