@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
+from tempfile import mkdtemp
 
 from benchmarks import programs
 from benchmarks.programs import KEY, Program
@@ -117,8 +118,9 @@ class Stage:
 async def open_stage(directory: Path, songs: int, url: str | None = None) -> AsyncIterator[Stage]:
     """Start the stand-ins and fill the bot's database with as many songs, ordered by many members in turn.
 
-    The database is a file unless `url` names another one.
+    The database is a file unless `url` names another one. Each stage has a directory of its own within `directory`.
     """
+    directory = Path(mkdtemp(prefix="stage-", dir=directory))
     async with (
         DiscordStandIn(judge="later", rate_limits=False) as floor_discord,
         DiscordStandIn(judge="later", rate_limits=False) as keeper_discord,

@@ -82,31 +82,30 @@ async def _beside_floors(directory: Path, server: PostgreSQL, load: Load) -> lis
     songs = alone.rounds * alone.commands + posts.posts + posts.warm_up
     url = await server.new_database()
     async with open_stage(directory, songs, url) as stage:
-        floor, bot = stage.floor, stage.bot
+        floors, bot = [stage.floor, stage.keeper], stage.bot
         async with programs.bot(bot.discord, stage.database, stage.vidgo.api_url, DATABASE_URL=url) as bot.program:
             await bot.program.or_end(bot.discord.wait_ready(READY_SECONDS))
             await bot.program.ready()
-            async with programs.floor("floor_ack", floor.discord) as floor.program:
-                await floor.program.or_end(floor.discord.wait_ready(READY_SECONDS))
-                await floor.program.ready()
-                figures = _on_postgresql(await acknowledgement.one_at_a_time([floor], bot, alone), ACK_TARGET)
-            async with programs.floor("floor_pipe", floor.discord) as floor.program:
-                await floor.program.ready()
+            async with stage.floors("floor_ack", "floor_order"):
+                for side in floors:
+                    await side.program.or_end(side.discord.wait_ready(READY_SECONDS))
+                figures = _on_postgresql(await acknowledgement.one_at_a_time(floors, bot, alone), ACK_TARGET)
+            async with stage.floors("floor_pipe", "floor_delivery"):
                 posting.prepare(stage.vidgo, posts)
-                measured = await posting.callback_to_post([floor], bot, posts, picture=False)
+                measured = await posting.callback_to_post(floors, bot, posts, picture=False)
                 figures += _on_postgresql(measured, POST_TARGET)
     await server.drop(url)
     return figures
 
 
 def _on_postgresql(figures: list[Figure], target: float) -> list[Figure]:
-    """Name figures as PostgreSQL's; what is promised is the median."""
+    """Name figures as PostgreSQL's; what is promised is the median, beside either floor."""
     return [
         replace(
             one,
             key=f"pg_{one.key}",
             title=f"PostgreSQL: {one.title}",
-            target=target if one.key.endswith("p50") else None,
+            target=target if one.key.endswith(("_p50", "_p50_kept")) else None,
         )
         for one in figures
     ]

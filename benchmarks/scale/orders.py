@@ -37,12 +37,14 @@ def prepare(vidgo: VidGoStandIn) -> None:
 
 
 async def order(side: Side, count: int) -> list[Call]:
-    """Order covers, some at once, and return the commands when each is acknowledged."""
+    """Order covers, some at once, and return the commands when each is acknowledged, and taken by VidGo."""
     calls: list[Call] = []
+    taken = len(side.vidgo.accepted(COVER)) + count
     for first in range(0, count, AT_ONCE):
         now = [await side.order() for _ in range(min(AT_ONCE, count - first))]
         await asyncio.gather(*(call.reply(ANSWER_SECONDS) for call in now))
         calls += now
+    await side.vidgo.changes.until(lambda: len(side.vidgo.accepted(COVER)) >= taken or None, ANSWER_SECONDS)
     return calls
 
 
