@@ -51,7 +51,7 @@ docs: .venv/dev
 	$(BIN)/python -m tests.project.configuration
 
 pictures: .venv/dev
-	$(BIN)/python -m sandbox.play.pictures
+	$(BIN)/python -m sandbox.pictures.draw
 
 recording: .venv/dev
 	$(BIN)/python -m sandbox.play.recording

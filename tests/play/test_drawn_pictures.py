@@ -6,8 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from sandbox.play import film, pictures
-from sandbox.play.gallery import FOLDER
+from sandbox.pictures import draw, film
+from sandbox.pictures.gallery import FOLDER
 from tests.patience import patient
 from tests.play.browser import needs_browser
 from tests.project.pages import ROOT
@@ -33,11 +33,11 @@ def shown(folder: Path) -> dict[str, list[str]]:
 
 @needs_browser
 async def test_they_can_be_drawn_and_show_what_is_said_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = ROOT / pictures.FOLDER
-    monkeypatch.setattr(pictures, "FOLDER", tmp_path)
-    monkeypatch.setattr(pictures, "EVENT_SECONDS", patient(pictures.EVENT_SECONDS))
+    there = ROOT / draw.FOLDER
+    monkeypatch.setattr(draw, "FOLDER", tmp_path)
+    monkeypatch.setattr(draw, "EVENT_SECONDS", patient(draw.EVENT_SECONDS))
     monkeypatch.setattr(film, "EFFORT", "0")
-    sheets = await pictures.draw(["en-US"])  # the other languages are laid out and read in the gallery's own tests
+    sheets = await draw.draw(["en-US"])  # the other languages are laid out and read in the gallery's own tests
     assert sheets.keys() == {path.name for path in (ROOT / FOLDER).glob("en-US*")}
     assert names(tmp_path) == names(there)
     assert shown(tmp_path) == shown(there), "`make pictures` draws them anew"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from sandbox.play import screens
-from sandbox.play.gallery import FOLDER, HEAD, PAGE, SCHEMES, SECONDS, WIDTHS, Sheet, Width, drawn, page
+from sandbox.pictures import screens
+from sandbox.pictures.gallery import FOLDER, HEAD, PAGE, SCHEMES, SECONDS, WIDTHS, Sheet, Width, drawn, page
 from sandbox.play.server import PageServer
 from sandbox.play.stage import open_stage
 from tests.play.browser import needs_browser, violations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser
 
-    from sandbox.play.walk import Walk
+    from sandbox.pictures.walk import Walk
 
 LARGEST = 7_000_000
 REFUSED = {50013, 50027, 50083}

@@ -10,8 +10,8 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from sandbox.play.film import Scheme, laid_out, small_webp
-from sandbox.play.screens import LANGUAGES, SETTINGS, gather
+from sandbox.pictures.film import Scheme, laid_out, small_webp
+from sandbox.pictures.screens import LANGUAGES, SETTINGS, gather
 from sandbox.play.server import PageServer
 from sandbox.play.stage import open_stage
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, Page
 
-    from sandbox.play.walk import Walk
+    from sandbox.pictures.walk import Walk
 
 Json = dict[str, Any]
 

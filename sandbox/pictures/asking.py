@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from sandbox.music import compose
-from sandbox.play.walk import SECONDS
+from sandbox.pictures.walk import SECONDS
 
 if TYPE_CHECKING:
     from sandbox.discord import Message
-    from sandbox.play.walk import Walk
+    from sandbox.pictures.walk import Walk
 
 RECORDING_MENU = "Cover this track"
 UNKNOWN_ID = "q1w2e3r4t5y6u7i8"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from sandbox.play import asking, orders, owners
-from sandbox.play.orders import FAILING, GENERATE, LATE, RESTYLE, UNWELCOME
+from sandbox.pictures import asking, orders, owners
+from sandbox.pictures.orders import FAILING, GENERATE, LATE, RESTYLE, UNWELCOME
+from sandbox.pictures.walk import SECONDS, Walk
 from sandbox.play.stage import COVER, CREDITS
-from sandbox.play.walk import SECONDS, Walk
 from sandbox.vidgo.rules import error_body
 
 if TYPE_CHECKING:

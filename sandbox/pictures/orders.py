@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.music import compose
-from sandbox.play import asking
-from sandbox.play.asking import RECORDING_MENU
+from sandbox.pictures import asking
+from sandbox.pictures.asking import RECORDING_MENU
+from sandbox.pictures.walk import SECONDS
 from sandbox.play.stage import COVER
-from sandbox.play.walk import SECONDS
 
 if TYPE_CHECKING:
-    from sandbox.play.walk import Walk
+    from sandbox.pictures.walk import Walk
 
 RESTYLE, GENERATE = "upload-and-cover-audio", "generate-music"
 LATE, LOST, FAILING, UNWELCOME = "Low Tide", "Lost Anchor", "Storm Warning", "Far Shore"

@@ -8,15 +8,15 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from sandbox.play.orders import GENERATE
-from sandbox.play.walk import POSTS, SECONDS
+from sandbox.pictures.orders import GENERATE
+from sandbox.pictures.walk import POSTS, SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sandbox.discord import Guild
+    from sandbox.pictures.walk import Walk
     from sandbox.play.stage import Stage
-    from sandbox.play.walk import Walk
 
 FEW_CREDITS = 60.0
 HOUR_SECONDS = 3600.0

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import expect
 
-from sandbox.play import gallery
-from sandbox.play.film import Film, NoBrowserError, open_browser, webp
-from sandbox.play.screens import LANGUAGES
+from sandbox.pictures import gallery
+from sandbox.pictures.film import Film, NoBrowserError, open_browser, webp
+from sandbox.pictures.screens import LANGUAGES
 from sandbox.play.server import PageServer
 from sandbox.play.stage import COVER, open_stage
 
