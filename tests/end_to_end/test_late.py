@@ -75,7 +75,7 @@ async def test_an_order_that_vidgo_has_no_room_for_is_dropped_in_time(impatient:
     impatient.vidgo.fault("submit", "busy_retry_after", model=COVER, seconds=0.3, times=None)
     call = await ada.cover()
     assert "**Crowded Boat**" in (await call.reply()).content
-    assert "had no room" in (await ada.failure(call)).content
+    assert "did not take" in (await ada.failure(call)).content
     impatient.vidgo.clear_faults()
     assert len((await ada.covered()).attachments) == 1
     assert len(song.products) == 1

@@ -65,8 +65,8 @@ async def test_what_vidgo_has_no_room_for_is_shown_as_queued(world: World) -> No
     world.vidgo.fault("submit", "busy_retry_after", times=1, model=COVER, seconds=1)
     call = await ada.cover()
     acknowledgement = await call.reply()
-    await says(acknowledgement, "has no room for")
-    assert "VidGo has no room for **In The Queue** yet; it is next in line." in await status(ada)
+    await says(acknowledgement, "has not taken")
+    assert "VidGo has not taken **In The Queue** yet; it is next in line." in await status(ada)
     await ada.result(call)
     await says(acknowledgement, "is done")
     # Edited when VidGo had no room, when it took it, and when it was done.

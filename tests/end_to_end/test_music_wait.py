@@ -185,7 +185,7 @@ async def test_stopped_in_the_queue_it_is_never_ordered(world: World) -> None:
     world.vidgo.fault("submit", "busy_retry_after", times=None, model=COVER, seconds=1)
     call = await ada.cover()
     acknowledgement = await handed_over(world, await call.reply())
-    await says(acknowledgement, "has no room for")
+    await says(acknowledgement, "has not taken")
     await press(ada, acknowledgement, "Don't post")
     await says(acknowledgement, "will not be posted")
     world.vidgo.clear_faults()

@@ -109,7 +109,7 @@ async def test_nothing_is_kept_of_a_recording_whose_order_comes_to_nothing(
     call = await cover_file(ada, "fleeting.mp3", mp3 + ends.encode(), style=f"tango, {ends}")
     if ends == "not wanted":
         reply = await call.reply()
-        await says(reply, "no room")
+        await says(reply, "has not taken")
         await press(ada, reply, "Don't post")
         await says(reply, "will not be posted")
     else:

@@ -256,7 +256,7 @@ async def test_a_busy_vidgo_is_asked_again_when_it_says(polling: World, kind: An
     polling.vidgo.fault("submit", kind, model=COVER, seconds=1)
     call = await ada.cover()
     reply = await call.reply()
-    await eventually(lambda: any("has no room for" in words for words in (reply.content, *reply.edits)))
+    await eventually(lambda: any("has not taken" in words for words in (reply.content, *reply.edits)))
     result = await ada.result(call)
     assert len(result.attachments) == 1
     asked = [one for one in polling.vidgo.submissions if one.input == {"task_id": song.id}]

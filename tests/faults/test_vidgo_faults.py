@@ -127,7 +127,7 @@ async def test_what_could_not_be_sent_for_sure_is_sent_later(nursery: Nursery, t
         await stage.vidgo.go_offline()
         order = await stage.cover(song, member=member)
         await stage.until(
-            lambda: order.public is not None and "has no room for" in order.public.content, "held up order"
+            lambda: order.public is not None and "has not taken" in order.public.content, "held up order"
         )
         await stage.vidgo.go_online()
         await stage.program.stop()

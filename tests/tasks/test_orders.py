@@ -42,7 +42,7 @@ async def six_orders(room: Room) -> list[Call]:
 async def test_orders_that_wait_for_their_turn_are_sent_after_a_stop(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         calls = await six_orders(room)
-        assert all("has no room for" in call.replies[0].content for call in calls)
+        assert all("has not taken" in call.replies[0].content for call in calls)
         await room.bot.stop()
         assert room.tasks("queued") == 6
         assert not room.vidgo.accepted(COVER)
@@ -139,7 +139,7 @@ async def test_whoever_was_told_of_the_line_is_told_too_when_the_next_process_se
         room.vidgo.hold(SONG)
         ada = room.person("ada")
         messages: list[Message] = []
-        while not messages or "has no room" not in messages[-1].content:
+        while not messages or "has not taken" not in messages[-1].content:
             call = await ada.use("music generate", prompt=f"the sea, number {len(messages)}")
             messages.append(await call.reply())
             assert len(messages) < 50
@@ -166,7 +166,7 @@ async def test_an_order_that_the_bot_was_off_for_is_sent_and_not_thrown_away(tmp
         room.vidgo.fault("submit", "busy_plain")
         call = await ada.use("music generate", prompt="the sea")
         reply = await call.reply()
-        await room.until(lambda: "has no room for" in reply.content)
+        await room.until(lambda: "has not taken" in reply.content)
         await room.bot.stop()
         assert room.task()["tries"] == 1
         room.advance(1800)
@@ -202,7 +202,7 @@ async def test_an_order_is_given_up_when_vidgo_has_no_room_again_and_again(tmp_p
         _, passed = await room.pass_until(lambda: room.tasks("failed"), stride=10)
         assert passed >= 1800
         assert busy.struck > TRIES
-        assert "VidGo had no room" in (await ada.ending(call)).content
+        assert "VidGo did not take" in (await ada.ending(call)).content
 
 
 async def test_who_is_first_in_line_goes_first(tmp_path: Path) -> None:

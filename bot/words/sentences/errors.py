@@ -308,7 +308,7 @@ _FAILURES = {
         "is old, give a style for a new version of it."
     ),
     "busy": _n(
-        "VidGo had no room for **{title}** for a long time, so it was not made. No credits were used; try again later."
+        "VidGo did not take **{title}** for a long time, so it was not made. No credits were used; try again later."
     ),
     "lost": _n(
         "VidGo never confirmed the order for **{title}**, so I cannot tell whether it was taken. I did not order it "

@@ -90,12 +90,12 @@ def plain() -> Text:
 
 
 def held_up(subject: str, ahead: int) -> Text:
-    """Say that VidGo has no room for a task yet; `ahead` others come first."""
+    """Say that VidGo has not taken a task yet, for want of room or out of reach; `ahead` others come first."""
     if ahead:
         return Text(
-            "VidGo has no room for **{title}** yet; it is {place} in line.", title=subject, place=Raw(f"#{ahead + 1}")
+            "VidGo has not taken **{title}** yet; it is {place} in line.", title=subject, place=Raw(f"#{ahead + 1}")
         )
-    return Text("VidGo has no room for **{title}** yet; it is next in line.", title=subject)
+    return Text("VidGo has not taken **{title}** yet; it is next in line.", title=subject)
 
 
 def unanswered(subject: str) -> Text:

@@ -149,13 +149,13 @@ WAITING: dict[str, Condition] = {
     "Extending **{title}** – started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
     "Making **{title}** – started {since}, usually takes about {duration}.": all_of(under_way, in_past, usual),
     "I have your order and will post the result here.": under_way,
-    "VidGo has no room for **{title}** yet; it is {place} in line.": queued,
+    "VidGo has not taken **{title}** yet; it is {place} in line.": queued,
     "VidGo has not confirmed the order for **{title}** yet. I will tell you here what comes of it.": unconfirmed,
     "**{title}** is finished, but I do not have its file yet. I keep trying, and post it as soon as I have "
     "it.": not_to_be_had,
     "**{title}** is finished, but I still cannot get its file. VidGo keeps files for about a day: until then I "
     "keep trying, and post it as soon as I have it.": not_to_be_had,
-    "VidGo has no room for **{title}** yet; it is next in line.": queued,
+    "VidGo has not taken **{title}** yet; it is next in line.": queued,
     LATE: all_of(demand(lambda case: not case.results(case.shown.at), "it had been posted"), in_past),
 }
 """What an acknowledgement says while something is made."""
@@ -198,7 +198,7 @@ FAILED: dict[str, Condition] = {
     "VidGo did not accept the order for **{title}** and says: “{reason}”.": refused(),
     "VidGo did not accept the order for **{title}** and gives no reason.": refused(),
     **dict.fromkeys(KNOWN_REASONS, refused_or_failed),
-    "VidGo had no room for **{title}** for a long time, so it was not made. No credits were used; try again "
+    "VidGo did not take **{title}** for a long time, so it was not made. No credits were used; try again "
     "later.": refused(*BUSY),
     LOST: in_doubt,
     LOST_COVER: in_doubt,
