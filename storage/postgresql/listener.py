@@ -27,6 +27,10 @@ CHANNEL = "coverbot"
 TOGETHER_SECONDS = 0.01
 """How long a wake-up waits for others, to be sent with them."""
 
+HEARD_SECONDS = 0.2
+"""How long what is heard waits for more of it. Who commits is woken at once and does most of it alone; whoever hears of
+it would only ask the database in vain."""
+
 UNHEARD_SECONDS = 5.0
 """How often a worker looks by itself while nobody can be heard."""
 
@@ -58,6 +62,8 @@ class Listener:
         self._asking = asyncio.Lock()
         """A connection does one thing at a time."""
         self._unsent: set[Queue] = set()
+        self._unwoken: set[Queue] = set()
+        self._waking: asyncio.TimerHandle | None = None
         self._listening: asyncio.Task[None] | None = None
         self._sending: asyncio.Task[None] | None = None
 
@@ -82,6 +88,8 @@ class Listener:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._waking is not None:
+            self._waking.cancel()
 
     def tell(self, queues: Collection[Queue]) -> None:
         """Wake the workers of other processes soon; returns at once."""
@@ -161,4 +169,10 @@ class Listener:
         if sender == connection.get_server_pid():
             return  # whoever works here was woken at once
         with suppress(ValueError):  # of a newer program
-            self._wakeups.wake([Queue(str(name))])
+            self._unwoken.add(Queue(str(name)))
+        if self._unwoken and self._waking is None:
+            self._waking = asyncio.get_running_loop().call_later(HEARD_SECONDS, self._wake)
+
+    def _wake(self) -> None:
+        queues, self._unwoken, self._waking = self._unwoken, set(), None
+        self._wakeups.wake(queues)

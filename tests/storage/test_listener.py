@@ -60,10 +60,11 @@ async def wake_in_vain(database: Database) -> None:
 
 
 async def is_woken(wakeups: Wakeups, queue: Queue) -> bool:
-    """Tell whether somebody would be woken at once."""
+    """Tell whether somebody would be woken, at once or by what is heard."""
+    waited = listener.HEARD_SECONDS + 0.2
     before = asyncio.get_running_loop().time()
-    await wakeups.wait(queue, 0.2)
-    return asyncio.get_running_loop().time() - before < 0.15
+    await wakeups.wait(queue, waited)
+    return asyncio.get_running_loop().time() - before < waited - 0.05
 
 
 async def test_another_process_is_woken_and_only_who_was_meant(database: Database, other: Database) -> None:
@@ -73,6 +74,24 @@ async def test_another_process_is_woken_and_only_who_was_meant(database: Databas
     # Whoever has committed was woken once, at once, and not by its own echo.
     await database.wakeups.wait(Queue.DELIVERY, 60)
     assert not await is_woken(database.wakeups, Queue.DELIVERY)
+
+
+async def test_what_is_heard_within_a_moment_wakes_once(address: str) -> None:
+    """Each time the database would be asked, mostly in vain: whoever commits is woken at once, and was first."""
+    woken: list[set[Queue]] = []
+    wakeups = Wakeups()
+    wakeups.wake = lambda queues: woken.append(set(queues))  # type: ignore[method-assign]  # kept
+    hearing = listener.Listener(address, Server(process="third"), wakeups)
+    hearing.start()
+    await until(lambda: asyncio.sleep(0, woken))  # all that was missed
+    woken.clear()
+    connection = hearing._connection
+    for queue in (Queue.DELIVERY, Queue.DELIVERY, Queue.POLLER, Queue.DELIVERY):
+        hearing._heard(connection, 0, listener.CHANNEL, str(queue))
+    assert woken == []
+    await until(lambda: asyncio.sleep(0, woken))
+    assert woken == [{Queue.DELIVERY, Queue.POLLER}]
+    await hearing.close()
 
 
 async def test_what_is_rolled_back_wakes_nobody_elsewhere(database: Database, other: Database) -> None:
