@@ -126,9 +126,7 @@ async def test_what_could_not_be_sent_for_sure_is_sent_later(nursery: Nursery, t
         member = await stage.bring_in(song)
         await stage.vidgo.go_offline()
         order = await stage.cover(song, member=member)
-        await stage.until(
-            lambda: order.public is not None and "has not taken" in order.public.content, "held up order"
-        )
+        await stage.until(lambda: order.public is not None and "has not taken" in order.public.content, "held up order")
         await stage.vidgo.go_online()
         await stage.program.stop()
         stage.program.set_clock(31)  # the next try comes after 15 to 30 s
