@@ -79,17 +79,21 @@ async def test_another_process_is_woken_and_only_who_was_meant(database: Databas
 async def test_what_is_heard_within_a_moment_wakes_once(address: str) -> None:
     """Each time the database would be asked, mostly in vain: whoever commits is woken at once, and was first."""
     woken: list[set[Queue]] = []
+
+    async def some() -> bool:
+        return bool(woken)
+
     wakeups = Wakeups()
     wakeups.wake = lambda queues: woken.append(set(queues))  # type: ignore[method-assign]  # kept
     hearing = listener.Listener(address, Server(process="third"), wakeups)
     hearing.start()
-    await until(lambda: asyncio.sleep(0, woken))  # all that was missed
+    await until(some)  # all that was missed
     woken.clear()
     connection = hearing._connection
     for queue in (Queue.DELIVERY, Queue.DELIVERY, Queue.POLLER, Queue.DELIVERY):
         hearing._heard(connection, 0, listener.CHANNEL, str(queue))
     assert woken == []
-    await until(lambda: asyncio.sleep(0, woken))
+    await until(some)
     assert woken == [{Queue.DELIVERY, Queue.POLLER}]
     await hearing.close()
 
