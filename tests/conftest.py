@@ -22,6 +22,7 @@ REWRITTEN = (
 pytest.register_assert_rewrite(*REWRITTEN)
 
 from sandbox.discord.state import model  # noqa: E402 (the same)
+from tests.compiled import compile_once  # noqa: E402 (the same)
 from tests.measured import import_libraries, measure_once, unmeasured  # noqa: E402 (the same)
 from tests.nursery import shared  # noqa: E402 (what it imports has assertions too)
 from tests.patience import patient  # noqa: E402 (the same)
@@ -58,6 +59,8 @@ ELSEWHERE = ("faults", "hostile", "end_to_end", "play", "sandbox")
 
 PROGRAM = ("bot", "cogs", "storage")
 
+
+compile_once()
 
 # An example takes as long as the machine lets it.
 settings.register_profile("patient", deadline=None)

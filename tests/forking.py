@@ -21,6 +21,7 @@ from typing import Any
 
 import coverage
 
+from tests.compiled import compile_all, compile_once
 from tests.measured import forget_coverage, import_libraries
 
 PRELOADED = (
@@ -142,6 +143,8 @@ if __name__ == "__main__":
     import_libraries()
     for preloaded in PRELOADED:
         import_module(preloaded)
+    compile_once()
+    compile_all()
     asyncio.set_event_loop(None)
     gc.collect()
     gc.freeze()  # so that the children share what they only read
