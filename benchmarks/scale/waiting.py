@@ -137,6 +137,7 @@ async def _fill(url: str, vidgo: VidGoStandIn, tasks: int) -> list[tuple[float, 
         takes = max(chance.gauss(USUAL, SPREAD), 5.0)
         is_over = number < KNOWN
         sent = now - takes - 600 if is_over else now - chance.uniform(0, takes)
+        look = sent + USUAL * chance.uniform(0.85, 1.15)  # as the bot would have planned it
         made = vidgo.add_song(f"Song {number}", seconds=1, variants=1, status="finished" if is_over else "running")
         draft = new_task(GenerateMusic(prompt=f"{number}"), now=sent, user_id=1, guild_id=None, title=f"{number}")
         row = replace(
@@ -145,7 +146,8 @@ async def _fill(url: str, vidgo: VidGoStandIn, tasks: int) -> list[tuple[float, 
             status=TaskStatus.FINISHED if is_over else TaskStatus.WAITING,
             submitted_at=sent,
             finished_at=sent + takes if is_over else None,
-            poll_at=None if is_over else now + chance.uniform(0, 30),
+            polls=0 if is_over or now < look else 1,
+            poll_at=None if is_over else max(look, now + chance.uniform(0, FIXED_SECONDS)),
         )
         rows.append(asdict(row))
         if not is_over:
