@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
@@ -25,7 +26,7 @@ from storage.tasks import Task
 
 log = logging.getLogger(__name__)
 
-End = Callable[[Transaction, str, str, str | None, float], Awaitable[Task]]
+End = Callable[[Transaction, Any, str, str | None, float], Awaitable[Task]]
 """A transition to an end without a result."""
 
 ARCHIVE_SECONDS = 2.0
@@ -88,24 +89,28 @@ class Ending:
         """End a task of which nobody knows what became of it."""
         await self._end(rows.give_up, task_id, kind, reason)
 
-    async def lose(self, task_id: str, kind: str, reason: str | None) -> None:
-        """End a task of whose order nobody knows whether VidGo took it, unless VidGo has confirmed it meanwhile."""
-        await self._end(rows.lose, task_id, kind, reason)
+    async def refuse(self, sent: Task, kind: str, reason: str | None) -> None:
+        """End a task that VidGo has not taken, unless it has been confirmed or sent again meanwhile."""
+        await self._end(rows.refuse, sent, kind, reason)
 
-    async def _end(self, end: End, task_id: str, kind: str, reason: str | None) -> None:
+    async def lose(self, sent: Task, kind: str, reason: str | None) -> None:
+        """End a task of whose order nobody knows whether VidGo took it; not after what `refuse` names."""
+        await self._end(rows.lose, sent, kind, reason)
+
+    async def _end(self, end: End, which: Task | str, kind: str, reason: str | None) -> None:
         now = self._clock()
         try:
             async with self._database.write() as transaction:
-                task = await end(transaction, task_id, kind, reason, now)
+                task = await end(transaction, which, kind, reason, now)
                 await usage.give_back(transaction, task, failed=True)
-                await file_rows.drop_recording(transaction, task_id)
-                await notifications.make_due(transaction, task_id, now)
+                await file_rows.drop_recording(transaction, task.id)
+                await notifications.make_due(transaction, task.id, now)
                 if task.status is TaskStatus.GIVEN_UP or kind in PAID_FOR_NOTHING:
-                    await alarms.give_up(transaction, task_id, now)
+                    await alarms.give_up(transaction, task.id, now)
         except Gone:
             return
         self._metrics.tasks_ended.labels(task.model, task.status).inc()
-        log.info("task %s ended as %s (%s): %s", task_id, task.status, kind, reason)
+        log.info("task %s ended as %s (%s): %s", task.id, task.status, kind, reason)
 
 
 def wanted_first(task: Task, report: Report, now: float) -> list[File]:

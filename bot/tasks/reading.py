@@ -149,7 +149,7 @@ class Reading:
         since = task.doubt_since if exists else task.submitted_at
         waited = self._clock() - (since or task.created_at)
         if waited >= CONFIRM_SECONDS or self._settings.public_url is None:
-            await self._ending.lose(task.id, "duplicate" if exists else "lost", None)
+            await self._ending.lose(task, "duplicate" if exists else "lost", None)
         else:
             async with self._database.write(durable=False) as transaction:
                 current = await rows.lock(transaction, task.id)

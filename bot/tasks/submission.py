@@ -224,7 +224,7 @@ class Submission:
                     await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
         except IntegrityError:
             log.error("task %s: VidGo gave the id %s, which another task has", task.id, vidgo_id)
-            await self._ending.fail(task.id, "nonsense", None)
+            await self._ending.refuse(task, "nonsense", None)
         except Gone:  # its callback has brought the id already
             log.info("task %s is known as VidGo's already", task.id)
         else:
@@ -247,16 +247,16 @@ class Submission:
         elif isinstance(error, Busy):
             await self._hold(task, error)
         elif again and isinstance(error, KeyRefused | NoCredits):
-            await self._ending.lose(task.id, "lost", error.reason)
+            await self._ending.lose(task, "lost", error.reason)
         else:
             log.warning("task %s was refused: %s: %s", task.id, type(error).__name__, error.reason)
-            await self._ending.fail(task.id, _ERROR_KINDS.get(type(error), "nonsense"), error.reason)
+            await self._ending.refuse(task, _ERROR_KINDS.get(type(error), "nonsense"), error.reason)
 
     async def _hold(self, task: Task, error: VidGoError) -> None:
         """Leave a task in the queue, unless VidGo has had no room for it again and again for a long time."""
         now = self._clock()
         if task.tries + 1 >= TRIES and now - task.created_at > self._settings.task_timeout_seconds:
-            await self._ending.fail(task.id, "busy", error.reason)
+            await self._ending.refuse(task, "busy", error.reason)
             return
         delay = self._schedule.pause(_hint(error))
         try:
@@ -280,13 +280,13 @@ class Submission:
         is_sent_again = task.model == CoverArt.model
         if is_sent_again:
             if waited > self._settings.task_give_up_seconds:
-                await self._ending.lose(task.id, "lost", error.reason)
+                await self._ending.lose(task, "lost", error.reason)
                 return
             pause = _hint(error) or _SEND_AGAIN_SECONDS[min(task.tries, len(_SEND_AGAIN_SECONDS) - 1)]
         elif self._expects_callbacks:
             pause = min(max(CONFIRM_SECONDS - waited, 1.0), CONFIRM_SECONDS)
         else:
-            await self._ending.lose(task.id, "lost", error.reason)
+            await self._ending.lose(task, "lost", error.reason)
             return
         with suppress(Gone):
             async with self._database.write() as transaction:
@@ -314,9 +314,9 @@ class Submission:
                 await self._accept(task, Accepted(vidgo_id), says_so=task.tries > 0)
                 return
         if not again:
-            await self._ending.fail(task.id, "duplicate", error.reason)
+            await self._ending.refuse(task, "duplicate", error.reason)
         elif not self._expects_callbacks:
-            await self._ending.lose(task.id, "duplicate", error.reason)
+            await self._ending.lose(task, "duplicate", error.reason)
         else:
             now = self._clock()
             with suppress(Gone):

@@ -1,6 +1,6 @@
 """Tasks: what VidGo makes, and every way in which the state of one can change."""
 
-from storage.tasks.ending import fail, finish, give_up, lose, price
+from storage.tasks.ending import fail, finish, give_up, lose, price, refuse
 from storage.tasks.reading import (
     claim,
     doubt,
@@ -77,6 +77,7 @@ __all__ = [
     "put_off",
     "quote",
     "recover",
+    "refuse",
     "release",
     "ring",
     "run",

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, func, update
 from storage.database import Transaction
 from storage.quick import quick
 from storage.schema import LIVE_TASKS, TaskStatus, tasks
-from storage.tasks.rows import CREDITS, ENDED_BADLY, NO_DOUBT, NOW, Task, change, changed
+from storage.tasks.rows import AS_SENT, CREDITS, ENDED_BADLY, NO_DOUBT, NOW, Task, change, changed
 
 _FINISH = change(
     *LIVE_TASKS,
@@ -37,16 +37,16 @@ _END = change(
     poll_at=None,
     holder=None,
 )
-# Who ends it may have looked before VidGo's answer, or its callback, was noted.
-_LOSE = change(
+# Who ends it may have looked before VidGo's answer, or its callback, was noted, or before another sent it again.
+_END_AS_SENT = change(
     TaskStatus.SUBMITTING,
-    status=TaskStatus.GIVEN_UP,
+    status=bindparam("new_status"),
     error_kind=bindparam("new_kind"),
     error=bindparam("new_error"),
     finished_at=NOW,
     poll_at=None,
     holder=None,
-).where(tasks.c.vidgo_id.is_(None))
+).where(AS_SENT)
 
 
 async def finish(
@@ -77,6 +77,13 @@ async def give_up(transaction: Transaction, task_id: str, kind: str, error: str 
     return await changed(transaction, _END, task_id, now=now, **values)
 
 
-async def lose(transaction: Transaction, task_id: str, kind: str, error: str | None, now: float) -> Task:
-    """From `submitting` to `given_up`: VidGo may have taken it, and never gave an id for it."""
-    return await changed(transaction, _LOSE, task_id, now=now, new_kind=kind, new_error=error)
+async def refuse(transaction: Transaction, sent: Task, kind: str, error: str | None, now: float) -> Task:
+    """From `submitting` to `failed`: VidGo has not taken it, and nobody has sent it again since."""
+    values = {"new_status": TaskStatus.FAILED, "new_kind": kind, "new_error": error, "sent_tries": sent.tries}
+    return await changed(transaction, _END_AS_SENT, sent.id, now=now, **values)
+
+
+async def lose(transaction: Transaction, sent: Task, kind: str, error: str | None, now: float) -> Task:
+    """From `submitting` to `given_up`: VidGo may have taken it and gave no id; nobody has sent it again since."""
+    values = {"new_status": TaskStatus.GIVEN_UP, "new_kind": kind, "new_error": error, "sent_tries": sent.tries}
+    return await changed(transaction, _END_AS_SENT, sent.id, now=now, **values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Float, Integer, Select, Update, bindparam, exists, func, select, update
+from sqlalchemy import Float, Integer, Select, Update, and_, bindparam, exists, func, select, update
 
 from storage.database import Snapshot, Transaction
 from storage.planned import Gone
@@ -79,6 +79,8 @@ async def changed(transaction: Transaction, statement: Update, task_id: str, **v
 NOW: Any = bindparam("now", type_=Float)
 CREDITS: Any = bindparam("new_credits", type_=Float)
 POLL_AT: Any = bindparam("new_poll_at", type_=Float)
+# What has come of a request counts once, and not where somebody has sent it again since.
+AS_SENT = and_(tasks.c.tries == bindparam("sent_tries"), tasks.c.vidgo_id.is_(None))
 NO_DOUBT = {"doubt": None, "doubt_since": None, "doubt_at": None, "doubts": 0}
 
 _GET = quick(select(tasks).where(tasks.c.id == bindparam("id")))

@@ -10,7 +10,19 @@ from storage import planned
 from storage.database import Snapshot, Transaction
 from storage.quick import quick
 from storage.schema import IS_IN_LINE, TaskStatus, tasks
-from storage.tasks.rows import CREDITS, ENDED_BADLY, NO_DOUBT, NOW, POLL_AT, Task, change, changed, from_row, values_of
+from storage.tasks.rows import (
+    AS_SENT,
+    CREDITS,
+    ENDED_BADLY,
+    NO_DOUBT,
+    NOW,
+    POLL_AT,
+    Task,
+    change,
+    changed,
+    from_row,
+    values_of,
+)
 from storage.wakeups import Queue
 
 _IS_QUEUED = tasks.c.status == TaskStatus.QUEUED
@@ -61,13 +73,11 @@ _ACCEPT = change(
     holder=None,
     credits=CREDITS,
 )
-# What has come of a request counts once, and not where somebody has sent it again since.
-_AS_SENT = and_(tasks.c.tries == bindparam("sent_tries"), tasks.c.vidgo_id.is_(None))
 # Under the name of an earlier life, maybe.
 _BY_SENDER = or_(tasks.c.holder == planned.ME, tasks.c.holder.is_not_distinct_from(bindparam("sender", type_=String)))
 _HOLD = change(
     TaskStatus.SUBMITTING, status=TaskStatus.QUEUED, poll_at=POLL_AT, tries=tasks.c.tries + 1, holder=None, **NO_DOUBT
-).where(_AS_SENT)
+).where(AS_SENT)
 # Others who have taken it over may be sending it: then what they hear counts.
 _HOLD_MINE = _HOLD.where(_BY_SENDER)
 _UNANSWERED = change(

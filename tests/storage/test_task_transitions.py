@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -52,15 +54,20 @@ async def test_a_task_that_is_not_accepted_takes_no_id_away(database: Database, 
     assert await one(database, bad.id) == bad
 
 
-async def test_a_task_whose_id_is_known_is_not_lost(database: Database) -> None:
+@pytest.mark.parametrize(("end", "status"), [(tasks.refuse, TaskStatus.FAILED), (tasks.lose, TaskStatus.GIVEN_UP)])
+async def test_a_task_whose_id_is_known_or_that_was_sent_again_is_neither_refused_nor_lost(
+    database: Database, end: Callable[..., Awaitable[Task]], status: TaskStatus
+) -> None:
     known, unknown = (a_task(status=TaskStatus.SUBMITTING, vidgo_id=vidgo_id) for vidgo_id in ("VG1", None))
-    await add(database, [known, unknown])
+    again = a_task(status=TaskStatus.SUBMITTING, tries=2)
+    await add(database, [known, unknown, again])
     async with database.write() as transaction:
-        with pytest.raises(Gone):
-            await tasks.lose(transaction, known.id, "lost", None, NOW)
-        await tasks.lose(transaction, unknown.id, "lost", None, NOW)
-    assert await one(database, known.id) == known
-    assert (await one(database, unknown.id)).status is TaskStatus.GIVEN_UP
+        for task in (known, replace(again, tries=1)):
+            with pytest.raises(Gone):
+                await end(transaction, task, "lost", None, NOW)
+        await end(transaction, unknown, "lost", None, NOW)
+    assert [await one(database, task.id) for task in (known, again)] == [known, again]
+    assert (await one(database, unknown.id)).status is status
 
 
 async def test_a_callback_that_came_first_makes_the_accepted_task_due_and_keeps_the_unanswered_one_so(

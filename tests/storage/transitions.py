@@ -90,7 +90,8 @@ OF_TASKS = [
     Transition(
         "give_up", dict.fromkeys(LIVE_TASKS, GIVEN_UP), lambda t, row: tasks.give_up(t, row.id, "time", "", NOW)
     ),
-    Transition("lose", {SUBMITTING: GIVEN_UP}, lambda t, row: tasks.lose(t, row.id, "lost", None, NOW)),
+    Transition("refuse", {SUBMITTING: FAILED}, lambda t, row: tasks.refuse(t, row, "content", "no", NOW)),
+    Transition("lose", {SUBMITTING: GIVEN_UP}, lambda t, row: tasks.lose(t, row, "lost", None, NOW)),
     Transition("drop", {QUEUED: FAILED}, lambda t, row: tasks.drop(t, row.id, NOW)),
     Transition(
         "recover",

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import selectors
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar, copy_context
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
@@ -40,10 +42,10 @@ PATIENCE = patient(20.0)
 STRIDE = 30.0
 """How far time goes at once, at most."""
 
-LOOK_SECONDS = 0.005
+LOOK_SECONDS = 0.001
 
-QUIET, HANGS = 10, 40
-"""After how many looks without a sign of life all is quiet, and work is taken to wait for what time alone brings.
+QUIET, HANGS = 5, 200
+"""After how many looks at an event loop with nothing to do all is quiet, and a program that it started hangs.
 
 They are counted, not timed: where others have the processors, each look comes as late as what it waits for.
 """
@@ -51,10 +53,22 @@ They are counted, not timed: where others have the processors, each look comes a
 _IN_A_THREAD = "SQLiteConnection."
 """Whose tasks are not broken off: threads die with a program, and here they go on with what they hold."""
 
-_WORKERS = ("poller ", "delivery ", "acknowledgements ", "archiver ", "alarms ", "greetings ", "watch ", "pictures ")
-_WORK = (*_WORKERS, "submit ", "command ", "CommandTree-invoker", "discord-ui-")
-
 _process: ContextVar[int | None] = ContextVar("process", default=None)
+
+
+class _Selector(selectors.DefaultSelector):
+    """Counts how often the event loop had something to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for what comes; a loop that has something to do already does not wait."""
+        came = super().select(timeout)
+        if came or timeout == 0:
+            self.turns += 1
+        return came
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
@@ -63,8 +77,11 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     _scheduled: list[asyncio.TimerHandle]
 
     def __init__(self) -> None:
-        super().__init__()
+        self._watched = _Selector()
+        super().__init__(self._watched)
         self.ahead = 0.0
+        self._in_threads = 0
+        self._programs: list[asyncio.SubprocessTransport] = []
         self._lives: dict[int, set[asyncio.Task[Any]]] = {}
         self.set_task_factory(self._make)  # type: ignore[arg-type]  # typed for any loop
 
@@ -76,6 +93,47 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         """Return the seconds until the next planned moment, at most `STRIDE`."""
         planned = [handle.when() for handle in self._scheduled if not handle.cancelled()]
         return min(min(planned, default=0.0) - self.time(), STRIDE)
+
+    def run_in_executor(  # type: ignore[override]  # typed more loosely
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """Do work in a thread, and know that it is not done yet."""
+        self._in_threads += 1
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(self._back)
+        return future
+
+    def _back(self, _: asyncio.Future[Any]) -> None:
+        self._in_threads -= 1
+
+    async def subprocess_exec(
+        self, protocol_factory: Callable[[], Any], program: Any, *args: Any, **options: Any
+    ) -> tuple[asyncio.SubprocessTransport, Any]:
+        """Start a program, and know whether it runs."""
+        transport, protocol = await super().subprocess_exec(protocol_factory, program, *args, **options)
+        self._programs.append(transport)
+        return transport, protocol
+
+    async def quiet(self) -> None:
+        """Return when all wait for what time alone brings: nothing comes, nothing is done, and no thread has work."""
+        done = self.create_future()
+
+        def look(turns: int, quiet: int) -> None:
+            quiet = 0 if self._watched.turns != turns else quiet + 1
+            if quiet >= QUIET and quiet >= self._looks():
+                done.set_result(None)
+            else:
+                self.call_later(LOOK_SECONDS, look, self._watched.turns, quiet)
+
+        look(-1, 0)
+        await done
+
+    def _looks(self) -> float:
+        """Return how often in a row the event loop has to be found idle."""
+        if self._in_threads or any(_is_in_a_thread(task) for life in self._lives.values() for task in life):
+            return inf
+        self._programs = [one for one in self._programs if one.get_returncode() is None]
+        return HANGS if self._programs else QUIET
 
     def living(self, life: int) -> set[asyncio.Task[Any]]:
         """Return the tasks of a life of the bot that are not done."""
@@ -174,9 +232,13 @@ class InProcess(Bot):
     async def _end_tasks(self) -> None:
         while left := self.loop.living(self.life) - {asyncio.current_task()}:
             for task in left:
-                if not getattr(task.get_coro(), "__qualname__", "").startswith(_IN_A_THREAD):
+                if not _is_in_a_thread(task):
                     task.cancel()
             await asyncio.wait(left)
+
+
+def _is_in_a_thread(task: asyncio.Task[Any]) -> bool:
+    return getattr(task.get_coro(), "__qualname__", "").startswith(_IN_A_THREAD)
 
 
 class Room(World):
@@ -221,20 +283,8 @@ class Room(World):
         raise TimeoutError(f"not within {limit:g} s; the log says:\n{self.bot.log[-4000:]}")
 
     async def settle(self) -> None:
-        """Return when for so many looks nobody asked anybody for anything, and no work is left, or hangs."""
-        seen, quiet = self._activity(), 0
-        while quiet < QUIET or (self._works() and quiet < HANGS):
-            await asyncio.sleep(LOOK_SECONDS)
-            now = self._activity()
-            seen, quiet = now, quiet + 1 if now == seen else 0
-
-    def _activity(self) -> tuple[int, ...]:
-        done = sum(one.status is not None for one in self.discord.requests)
-        return len(self.vidgo.requests), len(self.discord.requests), done, len(self.vidgo.deliveries), self._works()
-
-    def _works(self) -> int:
-        names = (task.get_name() for task in self.bot.loop.living(self.bot.life))
-        return sum(name.startswith(_WORK) for name in names)
+        """Return when all wait for what time alone brings."""
+        await self.bot.loop.quiet()
 
     def check(self) -> None:
         """Hold what must be true of every run, and of one in which all has come to its end."""
