@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gc
-import pkgutil
+import os
 import signal
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ pytest.register_assert_rewrite(*REWRITTEN)
 
 from sandbox.discord.state import model  # noqa: E402 (the same)
 from tests.compiled import compile_once  # noqa: E402 (the same)
-from tests.measured import import_libraries, measure_once, unmeasured  # noqa: E402 (the same)
+from tests.measured import AT_LEAST, coverage  # noqa: E402 (the same)
 from tests.nursery import shared  # noqa: E402 (what it imports has assertions too)
 from tests.patience import patient  # noqa: E402 (the same)
 from tests.postgresql import close_shared  # noqa: E402 (the same)
@@ -54,11 +53,8 @@ LONG = (
 """The directories with the longest files; the short ones come last, so that no worker is left alone with a long one."""
 
 
-ELSEWHERE = ("faults", "hostile", "end_to_end", "play", "sandbox")
-"""The directories whose tests run the program in processes of its own, where it is measured, but for a few files."""
-
-PROGRAM = ("bot", "cogs", "storage")
-
+COVERED = pytest.StashKey[tuple[str, float]]()
+"""What has not run, and how many percent have."""
 
 compile_once()
 
@@ -70,61 +66,25 @@ settings.load_profile("patient")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionstart() -> None:
-    """Measure once, after pytest-cov has begun."""
-    measure_once()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Look for garbage neither while tests are collected nor, ever after, in what is there then: all of it stays.
 
-    Each look would cost a good part of a second, and each forked process the memory of what was looked at. What tests
-    import is the program, which is measured, and much else.
+    Each look would cost a good part of a second, and each forked process the memory of what was looked at.
     """
     gc.disable()
     try:
-        import_libraries()
-        _import_program()
-        with unmeasured():
-            return (yield)
+        return (yield)
     finally:
         gc.enable()
         gc.collect()
         gc.freeze()
 
 
-def _import_program() -> None:
-    for package in PROGRAM:
-        for module in pkgutil.walk_packages([str(TESTS.parent / package)], f"{package}."):
-            if not module.name.endswith(".__main__") and ".migrations." not in module.name:
-                import_module(module.name)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
     rank = {name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: rank.get(item.path.relative_to(TESTS).parts[0], len(LONG)))
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Measure no coverage where a test runs none of the program in this process."""
-    del nextitem
-    if _runs_program(item):
-        return (yield)
-    with unmeasured():
-        return (yield)
-
-
-def _runs_program(item: pytest.Item) -> bool:
-    """Tell whether a test may run the program in this process: in these directories, its file then imports it."""
-    if item.path.relative_to(TESTS).parts[0] not in ELSEWHERE:
-        return True
-    assert isinstance(item, pytest.Function)
-    named = (getattr(value, "__module__", None) or "" for value in vars(item.module).values())
-    return any(module.partition(".")[0] in PROGRAM for module in named)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -165,11 +125,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures")
     for node, figure in figures:
         terminalreporter.line(f"{node.rpartition('::')[2]}: {figure}")
+    if (covered := terminalreporter.config.stash.get(COVERED, None)) is not None:
+        table, percent = covered
+        terminalreporter.section("coverage")
+        terminalreporter.write(table)
+        terminalreporter.line(f"{percent:.2f} % of the program's lines ran; {os.environ[AT_LEAST]} have to")
 
 
-def pytest_sessionfinish() -> None:
-    """End the process that forks the program and the database server, if there were any."""
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the process that forks the program and the database server, if there were any, and sum up what has run."""
     if shared.cache_info().currsize:
         shared().close()
         shared.cache_clear()
     close_shared()
+    if coverage is not None:
+        coverage.leave()
+        if (covered := coverage.sum_up()) is not None:
+            session.config.stash[COVERED] = covered
+            if covered[1] < float(os.environ[AT_LEAST]):
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -19,10 +19,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-import coverage
-
 from tests.compiled import compile_all, compile_once
-from tests.measured import forget_coverage, import_libraries
+from tests.measured import coverage
 
 PRELOADED = (
     "bot.__main__",
@@ -54,15 +52,12 @@ def _run(order: dict[str, Any]) -> int:
 def _be(order: dict[str, Any], descriptors: list[int]) -> None:
     """Be the program; never returns."""
     code = FAILED
-    measured = coverage.Coverage.current()
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for target, descriptor in enumerate(descriptors):
             os.dup2(descriptor, target)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-        if not order["measured"]:
-            forget_coverage()
         code = _run(order)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else FAILED
@@ -71,9 +66,8 @@ def _be(order: dict[str, Any], descriptors: list[int]) -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        if measured is not None and order["measured"]:
-            measured.stop()
-            measured.save()
+        if coverage is not None and order["measured"]:
+            coverage.leave_what_ran()
         os._exit(code)
 
 
@@ -140,7 +134,6 @@ class _Nursery:
 
 
 if __name__ == "__main__":
-    import_libraries()
     for preloaded in PRELOADED:
         import_module(preloaded)
     compile_once()
@@ -149,4 +142,5 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()  # so that the children share what they only read
     _Nursery(socket.socket(fileno=int(sys.argv[1]))).serve()
-    os._exit(0)  # without a word of what it has imported: each child tells that
+    if coverage is not None:
+        coverage.leave_what_ran()

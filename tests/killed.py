@@ -12,8 +12,6 @@ import warnings
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
-from tests.measured import forget_coverage
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -51,7 +49,6 @@ def _work(work: Callable[[], object], fatal: int) -> None:
 
     code = 1
     try:
-        forget_coverage()
         sys.addaudithook(die)
         work()
         code = 0

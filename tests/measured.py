@@ -1,82 +1,73 @@
-"""What is run without a measure of coverage, which doubles the time that anything takes, libraries too."""
+"""Which lines of the program run, here and in what is forked from here: measured by SlipCover.
+
+It marks in the code of the program itself what has run. A measure that Python calls for each function and line doubles
+the time that anything takes, libraries too. Each process leaves its part in one directory, which the first one sums up.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from importlib import import_module
-from typing import TYPE_CHECKING
+import io
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
 
-import coverage
+try:
+    import slipcover
+except ModuleNotFoundError:  # on one system it has no wheel
+    slipcover = None
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+ROOT = Path(__file__).parents[1]
+PROGRAM = ("bot", "cogs", "storage")
 
+AT_LEAST = "COVERAGE_AT_LEAST"
+"""The variable with the percentage under which a run of the tests fails; without it nothing is measured."""
 
-LIBRARIES = (
-    "aiohttp.web",
-    "aiolimiter",
-    "aiosqlite",
-    "alembic.command",
-    "alembic.runtime.migration",
-    "alembic.script",
-    "asyncpg",
-    "av",
-    "discord.ext.commands",
-    "dotenv",
-    "mutagen.id3",
-    "obstore.store",
-    "prometheus_client",
-    "pydantic",
-    "pythonjsonlogger.json",
-    "sqlalchemy.dialects.postgresql.asyncpg",
-    "sqlalchemy.dialects.sqlite.aiosqlite",
-    "sqlalchemy.ext.asyncio",
-)
-"""What the program is made with."""
+_DIRECTORY = "COVERAGE_DIRECTORY"
+_NEVER = 2**30
+"""After how many runs of a line its mark is taken away; all that runs would be searched for it meanwhile."""
 
 
-def import_libraries() -> None:
-    """Import them unmeasured, before the program is: it takes longer than to import the program."""
-    with unmeasured():
-        for library in LIBRARIES:
-            import_module(library)
+class Coverage:
+    """The lines that have run in this process, from the import of the program on."""
+
+    def __init__(self) -> None:
+        self._is_first = _DIRECTORY not in os.environ
+        if self._is_first:
+            os.environ[_DIRECTORY] = tempfile.mkdtemp()
+        self._directory = Path(os.environ[_DIRECTORY])
+        matcher = slipcover.FileMatcher(sources=[str(ROOT / name) for name in PROGRAM])
+        self._lines = slipcover.Slipcover(d_miss_threshold=_NEVER, exclude_also=[r"\.\.\.$"])
+        slipcover.ImportManager(self._lines, matcher).__enter__()
+        slipcover.wrap_spec_from_file_location(self._lines, matcher)
+
+    def leave(self) -> None:
+        """Leave this process's part for the sum, where it is not the first."""
+        if not self._is_first:
+            (self._directory / f"{os.getpid()}.json").write_text(json.dumps(self._lines.get_coverage()))
+
+    def leave_what_ran(self) -> None:
+        """Leave the lines that ran, for the sum with what others say of those that did not: it looks into no file."""
+        self._lines._exclude_patterns = []
+        found = self._lines.get_coverage()
+        for lines in found["files"].values():
+            lines["missing_lines"] = []
+        (self._directory / f"{os.getpid()}.json").write_text(json.dumps(found))
+
+    def sum_up(self) -> tuple[str, float] | None:
+        """Return a table of what has not run, and how many percent have; nothing where it is not the first."""
+        if not self._is_first:
+            return None
+        self._lines.source = [str(ROOT / name) for name in PROGRAM]
+        found: dict[str, Any] = self._lines.get_coverage()
+        for part in self._directory.iterdir():
+            slipcover.merge_coverage(found, json.loads(part.read_text()))
+        shutil.rmtree(self._directory)
+        table = io.StringIO()
+        slipcover.print_coverage(found, outfile=table, skip_covered=True)
+        return table.getvalue(), found["summary"]["percent_covered"]
 
 
-def measure_once() -> None:
-    """End the measures over which another one has begun: each costs as much, and goes on where the upper one stops.
-
-    Coverage begins by itself in whatever a measured process starts, thus also in the workers of the tests. There
-    pytest-cov begins as if there were no workers, and once more when it knows that there are.
-    """
-    current = coverage.Coverage.current()
-    if current is None:
-        return
-    current.stop()
-    while (below := coverage.Coverage.current()) is not None:
-        _end(below)
-    current.start()
-
-
-def forget_coverage() -> None:
-    """Measure nothing in this process any more and, above all, write nothing: it may be killed while it writes."""
-    if (measured := coverage.Coverage.current()) is not None:
-        _end(measured)
-
-
-def _end(measured: coverage.Coverage) -> None:
-    measured.stop()
-    setattr(measured, "save", lambda: None)  # noqa: B010 (typed as a method); called at the process's end
-
-
-@contextmanager
-def unmeasured() -> Iterator[None]:
-    """Measure nothing meanwhile in this process, for what runs none of the program or runs the same of it again."""
-    measured = coverage.Coverage.current()
-    if measured is None:
-        yield
-        return
-    measured.stop()
-    try:
-        yield
-    finally:
-        measured.start()
+coverage = Coverage() if slipcover is not None and AT_LEAST in os.environ else None

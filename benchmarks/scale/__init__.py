@@ -51,7 +51,7 @@ QUICK = Load(
     alone=acknowledgement.Load(rounds=2, commands=5),
     posts=posting.Load(posts=4, warm_up=1, size=300_000),
     callbacks=20,
-    waiting=waiting.Load(tasks=50, seconds=4.0),
+    waiting=waiting.Load(tasks=300, seconds=4.0),
     rows=rows.Load(few=100, many=1_000, orders=10, rounds=1),
     processes=processes.Load(counts=(1, 2), orders=10),
     idle_seconds=4.0,
