@@ -54,10 +54,11 @@ class Playing:
     async def _with_audio(self, song: Song) -> File | None:
         """Return the file that is heard: a song's own, or that of the song for which it is new artwork."""
         async with self._database.read() as snapshot:
-            file = await file_rows.one(snapshot, song.task_id, song.position)
-            if file is not None and file.audio_url is not None:
-                return file
+            own = await file_rows.of(snapshot, song.task_id)
+            if any(file.audio_url for file in own):
+                return next((file for file in own if file.position == song.position and file.audio_url), None)
             task = await rows.get(snapshot, song.task_id)
             if task is None or task.source_id is None:
                 return None
-            return await file_rows.one(snapshot, task.source_id, song.position)
+            # What stands in the library is one of the pictures; they are of the song, not of one of its versions.
+            return next((file for file in await file_rows.of(snapshot, task.source_id) if file.audio_url), None)

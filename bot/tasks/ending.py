@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
@@ -26,7 +25,7 @@ from storage.tasks import Task
 
 log = logging.getLogger(__name__)
 
-End = Callable[[Transaction, Any, str, str | None, float], Awaitable[Task]]
+End = Callable[[Transaction, Task, str, str | None, float], Awaitable[Task]]
 """A transition to an end without a result."""
 
 ARCHIVE_SECONDS = 2.0
@@ -81,13 +80,13 @@ class Ending:
         self._metrics.tasks_ended.labels(task.model, TaskStatus.FINISHED).inc()
         log.info("task %s is finished", task.id)
 
-    async def fail(self, task_id: str, kind: str, reason: str | None) -> None:
-        """End a task that cannot have a result."""
-        await self._end(rows.fail, task_id, kind, reason)
+    async def fail(self, read: Task, kind: str, reason: str | None) -> None:
+        """End a task that cannot have a result, unless its callback came since, or somebody else has read it."""
+        await self._end(rows.fail, read, kind, reason)
 
-    async def give_up(self, task_id: str, kind: str, reason: str | None) -> None:
-        """End a task of which nobody knows what became of it."""
-        await self._end(rows.give_up, task_id, kind, reason)
+    async def give_up(self, read: Task, kind: str, reason: str | None) -> None:
+        """End a task of which nobody knows what became of it; not after what `fail` names."""
+        await self._end(rows.give_up, read, kind, reason)
 
     async def refuse(self, sent: Task, kind: str, reason: str | None) -> None:
         """End a task that VidGo has not taken, unless it has been confirmed or sent again meanwhile."""
@@ -97,11 +96,11 @@ class Ending:
         """End a task of whose order nobody knows whether VidGo took it; not after what `refuse` names."""
         await self._end(rows.lose, sent, kind, reason)
 
-    async def _end(self, end: End, which: Task | str, kind: str, reason: str | None) -> None:
+    async def _end(self, end: End, seen: Task, kind: str, reason: str | None) -> None:
         now = self._clock()
         try:
             async with self._database.write() as transaction:
-                task = await end(transaction, which, kind, reason, now)
+                task = await end(transaction, seen, kind, reason, now)
                 await usage.give_back(transaction, task, failed=True)
                 await file_rows.drop_recording(transaction, task.id)
                 await notifications.make_due(transaction, task.id, now)

@@ -98,18 +98,9 @@ class Reading:
         read again.
         """
         try:
-            async with self._database.write(durable=False) as transaction:
-                await rows.ring(
-                    transaction,
-                    task_id,
-                    vidgo_id,
-                    self._clock(),
-                    len(LAGS),
-                    is_finished=finished,
-                    is_answering=self._submission.is_answering(task_id),
-                )
+            await self._ring(task_id, vidgo_id, finished=finished)
         except IntegrityError:  # the id is another task's, or another one has taken this one's place
-            if not (finished and await self._pass_on(task_id, vidgo_id)):
+            if not (finished and (await self._pass_on(task_id, vidgo_id) or await self._revive(task_id, vidgo_id))):
                 log.warning("task %s: a callback names an id that is another task's", task_id)
                 return False
         except Gone:
@@ -117,6 +108,29 @@ class Reading:
                 task = await rows.get(snapshot, task_id)
             return task is not None and task.vidgo_id in (None, vidgo_id)
         await self._database.sync()
+        return True
+
+    async def _ring(self, task_id: str, vidgo_id: str, *, finished: bool, beside: bool = False) -> None:
+        is_answering = self._submission.is_answering(task_id)
+        async with self._database.write(durable=False) as transaction:
+            await rows.ring(
+                transaction,
+                task_id,
+                vidgo_id,
+                self._clock(),
+                len(LAGS),
+                is_finished=finished,
+                is_answering=is_answering,
+                beside=beside,
+            )
+
+    async def _revive(self, task_id: str, vidgo_id: str) -> bool:
+        """Read what was called lost or failed though the same was ordered once more: both were paid for."""
+        try:
+            await self._ring(task_id, vidgo_id, finished=True, beside=True)
+        except (Gone, IntegrityError):
+            return False
+        log.info("task %s comes after all, beside another order for the same", task_id)
         return True
 
     async def _pass_on(self, task_id: str, vidgo_id: str) -> bool:
@@ -156,7 +170,7 @@ class Reading:
                 if current is None or (current.status, current.tries) != (task.status, task.tries):
                     return  # its sender has heard of it since
                 if current.doubt is None:  # its process died before it knew
-                    await rows.doubt(transaction, task.id, UNCONFIRMED, self._clock(), repeated=False)
+                    await rows.doubt(transaction, current, UNCONFIRMED, self._clock(), repeated=False)
                     if task.tries:  # they were told of the line
                         await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
             # A clock that was set back makes it no longer.
@@ -180,7 +194,7 @@ class Reading:
         if report.status is Status.FINISHED:
             await self._finished(task, report)
         elif report.status is Status.FAILED:
-            await self._ending.fail(task.id, "failed", report.error_message)
+            await self._ending.fail(task, "failed", report.error_message)
         else:
             await self._under_way(task, report)
 
@@ -233,8 +247,9 @@ class Reading:
             await self._doubt(task, doubt, reason, BELIEF_SECONDS if doubt == TIME else SILENCE_SECONDS)
             return
         if task.doubt is not None and doubt == TIME:
-            async with self._database.write(durable=False) as transaction:
-                await rows.trust(transaction, task.id)
+            with suppress(Gone):
+                async with self._database.write(durable=False) as transaction:
+                    await rows.trust(transaction, task)
         await self._plan(task, max(pause, await self._schedule.delay(task)))
 
     async def _doubt(self, task: Task, doubt: str, reason: str | None, seconds: float) -> None:
@@ -247,13 +262,14 @@ class Reading:
         if repeated and task.doubts + 1 >= BELIEF_READS and now - since >= seconds:
             log.error("task %s ends, for it was said %d times: %s (%s)", task.id, task.doubts + 1, doubt, reason)
             if doubt in (TIME, SILENCE):
-                await self._ending.give_up(task.id, "time", reason)
+                await self._ending.give_up(task, "time", reason)
             else:
-                await self._ending.fail(task.id, doubt, reason)
+                await self._ending.fail(task, doubt, reason)
             return
         log.info("task %s: %s (%s); asked again before it is believed", task.id, doubt, reason)
-        async with self._database.write(durable=False) as transaction:
-            await rows.doubt(transaction, task.id, doubt, now, repeated=repeated)
+        with suppress(Gone):
+            async with self._database.write(durable=False) as transaction:
+                await rows.doubt(transaction, task, doubt, now, repeated=repeated)
         await self._plan(task, min(await self._schedule.delay(task), seconds / BELIEF_READS))
 
     async def _plan(self, task: Task, delay: float) -> None:

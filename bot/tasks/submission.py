@@ -15,6 +15,7 @@ from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.tasks.ending import Ending
 from bot.tasks.schedule import Schedule
+from bot.tasks.unwanted import drop_unwanted
 from bot.vidgo import (
     Accepted,
     AnswerLost,
@@ -225,10 +226,33 @@ class Submission:
         except IntegrityError:
             log.error("task %s: VidGo gave the id %s, which another task has", task.id, vidgo_id)
             await self._ending.refuse(task, "nonsense", None)
-        except Gone:  # its callback has brought the id already
-            log.info("task %s is known as VidGo's already", task.id)
+        except Gone:
+            await self._come_after_all(task.id, vidgo_id)
         else:
             log.info("task %s is VidGo's %s", task.id, vidgo_id)
+
+    async def _come_after_all(self, task_id: str, vidgo_id: str) -> None:
+        """Read what VidGo has taken, where the order was called lost while its yes was on its way."""
+        try:
+            async with self._database.write() as transaction:
+                task = await rows.lock(transaction, task_id)
+                if task is None or task.status not in rows.ENDED_BADLY or task.vidgo_id is not None:
+                    log.info("task %s: what VidGo's yes brings is known already", task_id)
+                    return
+                await rows.ring(
+                    transaction,
+                    task_id,
+                    vidgo_id,
+                    self._clock(),
+                    0,
+                    is_finished=True,
+                    is_answering=False,
+                    beside=task.model != CoverArt.model,
+                )
+        except IntegrityError:
+            log.error("task %s: VidGo gave the id %s, and another order has taken its place", task_id, vidgo_id)
+        else:
+            log.warning("task %s was called lost, and VidGo has taken it as %s", task_id, vidgo_id)
 
     async def _refused(self, task: Task, error: VidGoError, *, again: bool) -> None:
         """Do what a refusal means; `again` when an earlier submission of the task may have been taken."""
@@ -261,7 +285,9 @@ class Submission:
         delay = self._schedule.pause(_hint(error))
         try:
             async with self._database.write() as transaction:
+                await rows.lock(transaction, task.id)  # whoever stops it was here before, or finds it in line
                 await rows.hold(transaction, task, now + delay, shared=task.model == CoverArt.model)
+                await drop_unwanted(transaction, task.id, now)
                 if task.tries == 0:
                     await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
         except Gone:
@@ -290,9 +316,9 @@ class Submission:
             return
         with suppress(Gone):
             async with self._database.write() as transaction:
-                await rows.unanswered(transaction, task, now + pause)
+                unanswered = await rows.unanswered(transaction, task, now + pause)
                 if not is_sent_again:
-                    await rows.doubt(transaction, task.id, UNCONFIRMED, now, repeated=False)
+                    await rows.doubt(transaction, unanswered, UNCONFIRMED, now, repeated=False)
                 if not again or task.tries == 0:
                     await notifications.want(transaction, task.id, Acknowledgement.ORDERED)
 
@@ -321,8 +347,8 @@ class Submission:
             now = self._clock()
             with suppress(Gone):
                 async with self._database.write() as transaction:
-                    await rows.doubt(transaction, task.id, EXISTS, now, repeated=False)
-                    await rows.unanswered(transaction, task, now + CONFIRM_SECONDS)
+                    unanswered = await rows.unanswered(transaction, task, now + CONFIRM_SECONDS)
+                    await rows.doubt(transaction, unanswered, EXISTS, now, repeated=False)
 
 
 async def _first(transaction: Transaction, task: Task) -> Task:

@@ -148,7 +148,9 @@ class VidGo:
         good = answer.ok and (named or bool(report.raw_status))
         # A failed task may bring an error code along with the word; the word is final.
         failed = 200 <= answer.http_status < 300 and named and report.status is Status.FAILED
-        if not good and not failed:
+        # A gateway in between says so of itself, and names no task.
+        is_somebody_elses = report.status is Status.FAILED and not named and answer.code is None
+        if (not good and not failed) or is_somebody_elses:
             raise self._note(refusal(answer, Question.DETAIL, [self._key]))
         if failed and not answer.ok and report.error_message is None:  # the reason may stand where errors have it
             report = replace(report, error_message=one_line(answer.error_text, [self._key]) or None)

@@ -105,6 +105,13 @@ _TAKE_BACK = (
     .where(locked(OF_TASK, notifications.c.state == SENDING))
     .values(state=CANCELLED, ack_wanted=None, draft=null(), **OVER)
 )
+# What their acknowledgements were still to say is not true any more. One that its requester alone sees is found through
+# this row alone.
+_SAY_NO_MORE = (
+    update(notifications)
+    .where(locked(OF_TASK, notifications.c.state.in_((DELIVERED, UNDELIVERABLE)), ~notifications.c.ephemeral))
+    .values(ack_wanted=None, **OVER)
+)
 _SEND = change(
     DUE,
     SENDING,
@@ -218,6 +225,7 @@ async def tell_again(transaction: Transaction, task_id: str, now: float, *, with
     """
     told = [from_row(row) for row in await transaction.execute(_TOLD, {"of_task": task_id})]
     await transaction.execute(_TAKE_BACK, {"of_task": task_id})
+    await transaction.execute(_SAY_NO_MORE, {"of_task": task_id})
     for row in told:
         again = {
             "id": new_id(now),

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, func, update
 from storage.database import Transaction
 from storage.quick import quick
 from storage.schema import LIVE_TASKS, TaskStatus, tasks
-from storage.tasks.rows import AS_SENT, CREDITS, ENDED_BADLY, NO_DOUBT, NOW, Task, change, changed
+from storage.tasks.rows import AS_READ, AS_SENT, CREDITS, ENDED_BADLY, NO_DOUBT, NOW, Task, as_read, change, changed
 
 _FINISH = change(
     *LIVE_TASKS,
@@ -36,7 +36,7 @@ _END = change(
     finished_at=NOW,
     poll_at=None,
     holder=None,
-)
+).where(AS_READ)
 # Who ends it may have looked before VidGo's answer, or its callback, was noted, or before another sent it again.
 _END_AS_SENT = change(
     TaskStatus.SUBMITTING,
@@ -65,16 +65,16 @@ async def price(transaction: Transaction, task_id: str, credits: float) -> Task:
     return await changed(transaction, _PRICE, task_id, new_credits=credits)
 
 
-async def fail(transaction: Transaction, task_id: str, kind: str, error: str | None, now: float) -> Task:
-    """From a live status to `failed`."""
+async def fail(transaction: Transaction, task: Task, kind: str, error: str | None, now: float) -> Task:
+    """From a live status to `failed`, as it was read."""
     values = {"new_status": TaskStatus.FAILED, "new_kind": kind, "new_error": error}
-    return await changed(transaction, _END, task_id, now=now, **values)
+    return await changed(transaction, _END, task.id, now=now, **values, **as_read(task))
 
 
-async def give_up(transaction: Transaction, task_id: str, kind: str, error: str | None, now: float) -> Task:
-    """From a live status to `given_up`: nobody knows what became of it."""
+async def give_up(transaction: Transaction, task: Task, kind: str, error: str | None, now: float) -> Task:
+    """From a live status to `given_up`, as it was read: nobody knows what became of it."""
     values = {"new_status": TaskStatus.GIVEN_UP, "new_kind": kind, "new_error": error}
-    return await changed(transaction, _END, task_id, now=now, **values)
+    return await changed(transaction, _END, task.id, now=now, **values, **as_read(task))
 
 
 async def refuse(transaction: Transaction, sent: Task, kind: str, error: str | None, now: float) -> Task:

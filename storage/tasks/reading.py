@@ -6,14 +6,25 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Boolean, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import Boolean, and_, bindparam, case, func, null, or_, select, update
 
 from storage import planned
 from storage.database import Snapshot, Transaction
 from storage.planned import Due
 from storage.quick import quick
 from storage.schema import IS_LIVE, LIVE_TASKS, TaskStatus, tasks
-from storage.tasks.rows import CREDITS, ENDED_BADLY, NO_DOUBT, NOW, POLL_AT, Task, change, changed
+from storage.tasks.rows import (
+    AS_READ,
+    CREDITS,
+    ENDED_BADLY,
+    NO_DOUBT,
+    NOW,
+    POLL_AT,
+    Task,
+    as_read,
+    change,
+    changed,
+)
 from storage.wakeups import Queue
 
 DURATIONS = 50
@@ -49,11 +60,11 @@ _LATE = quick(
 _DOUBT = change(
     *LIVE_TASKS,
     doubt=bindparam("new_doubt"),
-    doubt_since=case((_REPEATED, tasks.c.doubt_since), else_=NOW),
+    doubt_since=case((_REPEATED, func.coalesce(tasks.c.doubt_since, NOW)), else_=NOW),
     doubt_at=NOW,
     doubts=case((_REPEATED, tasks.c.doubts + 1), else_=1),
-)
-_TRUST = change(*LIVE_TASKS, **NO_DOUBT)
+).where(AS_READ)
+_TRUST = change(*LIVE_TASKS, **NO_DOUBT).where(AS_READ)
 _PLAN = quick(
     update(tasks)
     .where(
@@ -84,6 +95,8 @@ _RING = quick(
         rereads=bindparam("new_rereads"),
         poll_at=NOW,
         vidgo_id=func.coalesce(tasks.c.vidgo_id, bindparam("rung_id")),
+        # Another order for the same may be under way: both were paid for, and both come.
+        order_key=case((bindparam("beside", type_=Boolean), null()), else_=tasks.c.order_key),
         status=case(
             # The answer to the submission may still come; it finds the id here.
             (
@@ -135,14 +148,14 @@ async def late(transaction: Transaction, task_id: str, now: float) -> Task:
     return await changed(transaction, _LATE, task_id, now=now)
 
 
-async def doubt(transaction: Transaction, task_id: str, doubt: str, now: float, *, repeated: bool) -> Task:
-    """Note a bad word about a live task that is believed only when it is repeated."""
-    return await changed(transaction, _DOUBT, task_id, new_doubt=doubt, now=now, repeated=repeated)
+async def doubt(transaction: Transaction, task: Task, doubt: str, now: float, *, repeated: bool) -> Task:
+    """Note a bad word about a live task, as it was read, that is believed only when it is repeated."""
+    return await changed(transaction, _DOUBT, task.id, new_doubt=doubt, now=now, repeated=repeated, **as_read(task))
 
 
-async def trust(transaction: Transaction, task_id: str) -> Task:
-    """Take back every bad word about a live task."""
-    return await changed(transaction, _TRUST, task_id)
+async def trust(transaction: Transaction, task: Task) -> Task:
+    """Take back every bad word about a live task, as it was read."""
+    return await changed(transaction, _TRUST, task.id, **as_read(task))
 
 
 async def plan(transaction: Transaction, task_id: str, poll_at: float, *, rereads: int) -> Task:
@@ -160,11 +173,13 @@ async def ring(
     *,
     is_finished: bool,
     is_answering: bool,
+    beside: bool = False,
 ) -> Task:
     """Make a task due because its callback came, also one that had ended without a result.
 
     An id of VidGo's that is not known yet is taken from the callback, and proved by the read that follows; raises
-    `IntegrityError` where another task has it. `is_answering`: the answer to the submission is still being waited for.
+    `IntegrityError` where another task has it, and where another order for the same is under way, unless it may live
+    `beside` that. `is_answering`: the answer to the submission is still being waited for.
     """
     transaction.wakes(Queue.POLLER)
     return await changed(
@@ -176,6 +191,7 @@ async def ring(
         new_rereads=rereads,
         is_finished=is_finished,
         is_answering=is_answering,
+        beside=beside,
     )
 
 

@@ -76,11 +76,22 @@ async def changed(transaction: Transaction, statement: Update, task_id: str, **v
     return from_row(row)
 
 
+def as_read(task: Task) -> dict[str, Any]:
+    """Return what `AS_READ` compares."""
+    return {"seen_rereads": task.rereads, "seen_doubts": task.doubts, "seen_doubt_at": task.doubt_at}
+
+
 NOW: Any = bindparam("now", type_=Float)
 CREDITS: Any = bindparam("new_credits", type_=Float)
 POLL_AT: Any = bindparam("new_poll_at", type_=Float)
 # What has come of a request counts once, and not where somebody has sent it again since.
 AS_SENT = and_(tasks.c.tries == bindparam("sent_tries"), tasks.c.vidgo_id.is_(None))
+# What was read of a task counts, unless its callback came meanwhile, or somebody else has read it.
+AS_READ = and_(
+    tasks.c.rereads <= bindparam("seen_rereads"),
+    tasks.c.doubts == bindparam("seen_doubts"),
+    tasks.c.doubt_at.is_not_distinct_from(bindparam("seen_doubt_at", type_=Float)),
+)
 NO_DOUBT = {"doubt": None, "doubt_since": None, "doubt_at": None, "doubts": 0}
 
 _GET = quick(select(tasks).where(tasks.c.id == bindparam("id")))

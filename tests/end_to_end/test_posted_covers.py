@@ -85,6 +85,9 @@ async def test_the_requester_chooses_the_picture_that_the_song_carries(world: Wo
     page = await open_library(ada, f"Gallery {when}")
     shown = [file for file in page.files if file.url == thumbnails(page)[0]]
     assert [file.data for file in shown] == [two.data]
+    # A picture's number is no version's: what is heard is the song of which it is a cover.
+    heard = await (await press(ada, page, "Play for me")).reply()
+    assert [one.content_type for one in heard.attachments] == ["audio/mpeg"]
     again = await noted(world, await ada.result(await press(ada, page, "Post")))
     assert picture_in(again.attachments[0].data) == two.data
     once_more = await press(ada, await (await ada.cover()).reply(), "Post again")

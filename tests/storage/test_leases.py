@@ -259,7 +259,7 @@ async def test_what_was_not_sent_in_an_earlier_life_goes_back_into_the_queue(
     # What somebody else looks after by now they may be sending, where it is a kind that is sent again.
     await owner.execute("UPDATE tasks SET holder = $1 WHERE id = $2", lease(second).id, theirs.id)
     async with second.write() as transaction:
-        await tasks.doubt(transaction, theirs.id, "unconfirmed", NOW, repeated=False)
+        await tasks.doubt(transaction, theirs, "unconfirmed", NOW, repeated=False)
     async with first.write() as transaction:
         if shared:
             with pytest.raises(Gone):

@@ -124,7 +124,18 @@ async def test_who_was_told_badly_is_told_again_in_a_row_of_its_own(database: Da
     assert [getattr(again, name) for name in kept] == [getattr(told[0], name) for name in kept]
     assert (again.interaction_id, again.interaction_token, again.message_id) == (None, None, None)
     assert (again.attempts, again.sent_at, again.created_at) == (0, None, LATER)
-    assert [await one(database, row.id) for row in told] == told
+    # What their acknowledgements were to say is not true any more.
+    assert [await one(database, row.id) for row in told] == [replace(row, ack_wanted=None) for row in told]
+
+
+async def test_what_its_requester_alone_sees_is_still_told_of_a_bad_end(database: Database) -> None:
+    """No other row leads to it."""
+    task = in_status(TaskStatus.FINISHED)
+    told = replace(in_state(NotificationState.DELIVERED, task), ephemeral=True, interaction_token="secret")
+    await add(database, [task, told])
+    async with database.write() as transaction:
+        await notifications.tell_again(transaction, task.id, LATER)
+    assert await one(database, told.id) == told
 
 
 async def test_tries_to_post_are_counted_once_each_and_the_first_is_remembered(database: Database) -> None:

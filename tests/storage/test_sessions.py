@@ -258,7 +258,7 @@ async def test_nobody_waits_for_a_task_that_has_ended_meanwhile(
 
     async def end() -> None:
         async with database.write() as transaction:
-            await tasks.fail(transaction, task.id, "failed", None, NOW)
+            await tasks.fail(transaction, task, "failed", None, NOW)
             if first == "end":
                 began.set()
                 await somebody_waits(owner)
@@ -307,7 +307,7 @@ async def test_who_is_forgotten_while_a_task_ends_holds_nothing_that_its_end_nee
     row = in_state(NotificationState.WAITING, task)
     await add(database, [task, row])
     async with database.write() as ending:
-        await tasks.fail(ending, task.id, "failed", None, NOW)
+        await tasks.fail(ending, task, "failed", None, NOW)
 
         async def forget() -> None:
             async with database.write() as transaction:

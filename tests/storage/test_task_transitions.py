@@ -148,10 +148,10 @@ async def test_a_bad_word_counts_from_its_first_time_on_as_long_as_it_is_repeate
     task = a_task(status=TaskStatus.WAITING)
     await add(database, [task])
     async with database.write() as transaction:
-        first = await tasks.doubt(transaction, task.id, "unknown", NOW, repeated=False)
-        again = await tasks.doubt(transaction, task.id, "unknown", LATER, repeated=True)
-        another = await tasks.doubt(transaction, task.id, "time", LATER, repeated=False)
-        trusted = await tasks.trust(transaction, task.id)
+        first = await tasks.doubt(transaction, task, "unknown", NOW, repeated=False)
+        again = await tasks.doubt(transaction, first, "unknown", LATER, repeated=True)
+        another = await tasks.doubt(transaction, again, "time", LATER, repeated=False)
+        trusted = await tasks.trust(transaction, another)
     said = [(one.doubt, one.doubt_since, one.doubt_at, one.doubts) for one in (first, again, another, trusted)]
     assert said == [
         ("unknown", NOW, NOW, 1),
@@ -159,6 +159,47 @@ async def test_a_bad_word_counts_from_its_first_time_on_as_long_as_it_is_repeate
         ("time", LATER, LATER, 1),
         (None, None, None, 0),
     ]
+
+
+READ: dict[str, Callable[..., Awaitable[Task]]] = {
+    "doubt": lambda transaction, task: tasks.doubt(transaction, task, "no_files", LATER, repeated=True),
+    "trust": tasks.trust,
+    "fail": lambda transaction, task: tasks.fail(transaction, task, "no_files", None, LATER),
+    "give up": lambda transaction, task: tasks.give_up(transaction, task, "time", None, LATER),
+}
+
+
+@pytest.mark.parametrize("what", list(READ))
+@pytest.mark.parametrize("since", ["rung", "said once more", "taken back"])
+async def test_what_was_read_before_a_callback_or_by_another_changes_nothing(
+    database: Database, what: str, since: str
+) -> None:
+    read = a_task(status=TaskStatus.WAITING, vidgo_id="VG1", doubt="no_files", doubt_since=NOW, doubt_at=NOW, doubts=2)
+    await add(database, [read])
+    async with database.write() as transaction:
+        if since == "rung":
+            now = await tasks.ring(transaction, read.id, "VG1", NOW, 3, is_finished=True, is_answering=False)
+        elif since == "said once more":
+            now = await tasks.doubt(transaction, read, "no_files", NOW + 1, repeated=True)
+        else:
+            now = await tasks.trust(transaction, read)
+    async with database.write() as transaction:
+        with pytest.raises(Gone):
+            await READ[what](transaction, read)
+    assert await one(database, read.id) == now
+
+
+async def test_what_was_paid_twice_lives_twice(database: Database) -> None:
+    lost = a_task(status=TaskStatus.GIVEN_UP, order_key="same", error_kind="lost")
+    again = a_task(status=TaskStatus.WAITING, order_key="same", vidgo_id="VG2")
+    await add(database, [lost, again])
+    with pytest.raises(IntegrityError):
+        async with database.write() as transaction:
+            await tasks.ring(transaction, lost.id, "VG1", NOW, 3, is_finished=True, is_answering=False)
+    async with database.write() as transaction:
+        rung = await tasks.ring(transaction, lost.id, "VG1", NOW, 3, is_finished=True, is_answering=False, beside=True)
+    assert (rung.status, rung.vidgo_id, rung.order_key) == (TaskStatus.WAITING, "VG1", None)
+    assert await one(database, again.id) == again
 
 
 async def test_a_finished_task_has_no_error_and_no_bad_word_and_keeps_its_id(database: Database) -> None:

@@ -64,7 +64,7 @@ async def test_an_order_is_given_back_once_however_often_it_ends(database: Datab
     task = await order(database)
     for _ in range(2):
         async with database.write() as transaction:
-            failed = await tasks.fail(transaction, task.id, "content", None, NOW)
+            failed = await tasks.fail(transaction, await one(database, task.id), "content", None, NOW)
             await usage.give_back(transaction, failed, failed=True)
         assert await counted(database) == Used(1, 0, 0, 1)
         async with database.write() as transaction:  # it was rung, so it may fail again
@@ -97,7 +97,7 @@ async def test_a_death_between_the_end_and_the_commit_gives_nothing_back(databas
 
     async def die() -> None:
         async with database.write() as transaction:
-            failed = await tasks.fail(transaction, task.id, "content", None, NOW)
+            failed = await tasks.fail(transaction, task, "content", None, NOW)
             assert await usage.give_back(transaction, failed, failed=True)
             raise ZeroDivisionError
 
@@ -111,7 +111,7 @@ async def test_what_is_given_back_counts_on_its_own_day(database: Database) -> N
     task = await order(database)
     async with database.write() as transaction:
         await usage.take(transaction, a_task(counted_on=TODAY + 1))
-        failed = await tasks.fail(transaction, task.id, "time", None, NOW + 86400)
+        failed = await tasks.fail(transaction, task, "time", None, NOW + 86400)
         await usage.give_back(transaction, failed, failed=True)
     assert await counted(database) == Used(1, 0, 0, 1)
     assert await counted(database, day=TODAY + 1) == Used(1, 0, 1)

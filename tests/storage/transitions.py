@@ -78,18 +78,16 @@ OF_TASKS = [
     Transition("quote", stays(*LIVE_TASKS), lambda t, row: tasks.quote(t, row.id, 20.0)),
     Transition("plan", stays(*LIVE_TASKS), lambda t, row: tasks.plan(t, row.id, LATER, rereads=0), (POLLER,)),
     Transition("late", stays(*LIVE_TASKS), lambda t, row: tasks.late(t, row.id, NOW)),
-    Transition("doubt", stays(*LIVE_TASKS), lambda t, row: tasks.doubt(t, row.id, "time", NOW, repeated=False)),
-    Transition("trust", stays(*LIVE_TASKS), lambda t, row: tasks.trust(t, row.id)),
+    Transition("doubt", stays(*LIVE_TASKS), lambda t, row: tasks.doubt(t, row, "time", NOW, repeated=False)),
+    Transition("trust", stays(*LIVE_TASKS), tasks.trust),
     Transition(
         "finish",
         dict.fromkeys((*LIVE_TASKS, *ENDED_BADLY), FINISHED),
         lambda t, row: tasks.finish(t, row.id, row.vidgo_id or row.id, NOW),
     ),
     Transition("price", stays(FINISHED), lambda t, row: tasks.price(t, row.id, 20)),
-    Transition("fail", dict.fromkeys(LIVE_TASKS, FAILED), lambda t, row: tasks.fail(t, row.id, "content", "no", NOW)),
-    Transition(
-        "give_up", dict.fromkeys(LIVE_TASKS, GIVEN_UP), lambda t, row: tasks.give_up(t, row.id, "time", "", NOW)
-    ),
+    Transition("fail", dict.fromkeys(LIVE_TASKS, FAILED), lambda t, row: tasks.fail(t, row, "content", "no", NOW)),
+    Transition("give_up", dict.fromkeys(LIVE_TASKS, GIVEN_UP), lambda t, row: tasks.give_up(t, row, "time", "", NOW)),
     Transition("refuse", {SUBMITTING: FAILED}, lambda t, row: tasks.refuse(t, row, "content", "no", NOW)),
     Transition("lose", {SUBMITTING: GIVEN_UP}, lambda t, row: tasks.lose(t, row, "lost", None, NOW)),
     Transition("drop", {QUEUED: FAILED}, lambda t, row: tasks.drop(t, row.id, NOW)),

@@ -60,6 +60,17 @@ async def test_one_stray_answer_is_not_final(tmp_path: Path, kind: FaultKind, ca
         await delivered(room, ada)
 
 
+@pytest.mark.parametrize("status", ["error", "failed", "expired", "timeout"])
+async def test_a_gateway_that_fails_in_vidgos_words_is_not_vidgo(tmp_path: Path, status: str) -> None:
+    async with open_room(tmp_path, callbacks=False) as room:
+        ada, _ = await an_order(room)
+        body = {"status": status, "message": "the upstream is not available"}
+        fault = room.vidgo.fault("detail", "error_in_200", body=body, times=5)
+        await room.pass_until(lambda: fault.struck == 5)
+        assert not room.tasks("failed")
+        await delivered(room, ada)
+
+
 async def test_a_gateway_that_has_lost_its_routes_for_an_hour_is_not_final(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         ada, _ = await an_order(room)

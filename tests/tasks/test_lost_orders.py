@@ -127,6 +127,23 @@ async def test_a_cover_that_was_ordered_elsewhere_is_adopted_although_its_first_
         assert room.task("model = ?", COVER)["vidgo_id"] == elsewhere.id
 
 
+async def test_a_cover_that_the_bots_own_first_order_made_is_not_said_to_be_free(tmp_path: Path) -> None:
+    """It died before it heard VidGo's yes, so that it counts no try; then VidGo says that the cover exists."""
+    async with open_room(tmp_path, callbacks=False) as room:
+        room.vidgo.duplicate_style = "409"
+        ada = room.person("ada")
+        await ada.imports("Sea")
+        room.vidgo.fault("submit", "slow", seconds=25)
+        call = await ada.cover()
+        await call.reply()
+        await room.until(lambda: room.vidgo.accepted(COVER))
+        await room.bot.kill()
+        await room.bot.start()
+        told = (await ada.ending(call)).content
+        assert "VidGo may have charged for it." in told
+        assert "No credits" not in told
+
+
 async def test_a_cover_that_exists_without_an_id_is_waited_for(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         ada = room.person("ada")

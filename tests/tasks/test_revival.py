@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from storage import notifications
+from storage import tasks as rows
 from tests.end_to_end.world import COVER, SONG
 from tests.tasks.room import open_room
 from tests.tasks.test_lost_orders import says
@@ -159,3 +161,45 @@ async def test_a_callback_for_a_cover_that_was_ordered_again_goes_to_the_new_ord
         await room.vidgo.wait_delivery()
         await room.pass_until(lambda: posts(eve))
         await room.pass_until(lambda: posts(ada))
+
+
+async def test_what_was_called_lost_comes_although_the_same_was_ordered_once_more(tmp_path: Path) -> None:
+    """Both were paid for, so both are posted; no callback is told that its task is not this one."""
+    async with open_room(tmp_path) as room:
+        ada = room.person("ada")
+        room.vidgo.hold(SONG)
+        room.vidgo.fault("submit", "lose_answer_after")
+        lost = await ada.use("music generate", prompt="the sea")
+        await lost.reply()
+        await room.pass_until(lambda: room.tasks("given_up"))
+        again = await ada.use("music generate", prompt="the sea")
+        await again.reply()
+        await room.pass_until(lambda: room.tasks("waiting"))
+        first, second = [room.vidgo.tasks[str(one.task_id)] for one in room.vidgo.accepted(SONG)]
+        room.vidgo.finish(first)
+        assert (await room.vidgo.wait_delivery()).status == 200
+        await room.pass_until(lambda: len(posts(ada)) == 1)
+        room.vidgo.finish(second)
+        await room.pass_until(lambda: len(posts(ada)) == 2)
+        assert {post.reference for post in posts(ada)} == {call.original.id for call in (lost, again) if call.original}
+        assert len(room.vidgo.charged) == 2
+
+
+async def test_a_yes_that_was_on_its_way_while_another_process_called_the_order_lost_is_heard(tmp_path: Path) -> None:
+    async with open_room(tmp_path, callbacks=False) as room:
+        ada = room.person("ada")
+        read = room.vidgo.fault("submit", "unread")
+        call = await ada.use("music generate", prompt="the sea")
+        await call.reply()
+        await room.until(lambda: read.struck)
+        [row] = room.rows("SELECT id FROM tasks")
+        database = room.bot.parts.database
+        async with database.write() as transaction:
+            task = await rows.get(transaction, row["id"])
+            assert task is not None
+            await rows.lose(transaction, task, "lost", None, room.now())
+            await notifications.make_due(transaction, task.id, room.now())
+        assert "**the sea**" in (await ada.ending(call)).content
+        read.goes_on.set()
+        await room.pass_until(lambda: posts(ada))
+        assert room.task()["vidgo_id"] == room.vidgo.accepted(SONG)[0].task_id

@@ -16,7 +16,7 @@ from bot.tasks.ending import Ending
 from bot.tasks.reading import Reading
 from bot.tasks.schedule import LAGS, Schedule
 from bot.tasks.submission import Submission
-from bot.vidgo import VidGo
+from bot.vidgo import Busy, VidGo
 from storage import tasks as rows
 from storage.database import Database
 from storage.planned import Gone
@@ -121,9 +121,19 @@ async def test_a_callback_for_an_ended_task_is_taken_and_changes_nothing_unless_
 ) -> None:
     task = await submitting(database)
     async with database.write() as transaction:
-        await rows.accept(transaction, task.id, "VG1", NOW, FAR)
-        failed = await rows.fail(transaction, task.id, "invalid", None, NOW)
+        accepted = await rows.accept(transaction, task.id, "VG1", NOW, FAR)
+        failed = await rows.fail(transaction, accepted, "invalid", None, NOW)
     assert await reading.ring(task.id, "VG1", finished=False)
     assert await get(database, task.id) == failed
     assert await reading.ring(task.id, "VG1", finished=True)
     assert (await get(database, task.id)).status is TaskStatus.WAITING
+
+
+async def test_what_nobody_wants_any_more_when_vidgo_has_no_room_for_it_is_not_sent_again(
+    database: Database, reading: Reading
+) -> None:
+    """Whoever asked for it stopped it while it was out; VidGo has not taken it, so it costs nothing."""
+    task = await submitting(database)
+    await reading._submission._refused(task, Busy("slow down"), again=False)
+    dropped = await get(database, task.id)
+    assert (dropped.status, dropped.error_kind) == (TaskStatus.FAILED, "cancelled")

@@ -6,6 +6,7 @@ import re
 
 from bot.vidgo import CoverArt, CoverAudio
 from bot.words.text import Text, _n
+from storage.schema import TaskStatus
 from storage.tasks import Task
 
 
@@ -153,7 +154,7 @@ def charge(task: Task) -> Text | None:
     """Say whether an order that nothing came of was charged, where its end does not say so itself."""
     if task.error_kind in _SAY_IT:
         return None
-    if task.error_kind in _NEVER_TAKEN and task.tries == 0:
+    if task.error_kind in _NEVER_TAKEN and task.status is TaskStatus.FAILED and task.tries == 0:
         return nothing_used()
     if task.error_kind == "failed":
         return Text("VidGo charges nothing for what it could not make.")
