@@ -216,6 +216,7 @@ async def test_a_forged_custom_id_is_told_so_and_changes_nothing(world: World) -
     stop, own_stop = ids(acknowledgement)["stop"], ids(eve_acknowledgement)["stop"]
     removal, own_removal = ids(post)["remove"], ids(bait)["remove"]
     await eventually(lambda: world.rows("SELECT 1 FROM tasks WHERE status IN ('queued', 'submitting')") == [])
+    await eventually(lambda: world.rows("SELECT 1 FROM notifications WHERE ack_wanted IS NOT NULL") == [])
     before = state(world)
     forged = [
         (post, own_removal),  # the id of one's own post, on somebody else's

@@ -127,10 +127,15 @@ async def test_the_time_of_the_answer_does_not_tell_whether_a_task_exists(
     wrong = post(f"/callbacks/vidgo/{siege.target.task}/{'x' * len(siege.target.token)}")
     unknown = post(f"/callbacks/vidgo/{siege.target.unknown}/{'x' * len(siege.target.token)}")
     right = post(siege.path)
-    # The measure itself: with the right token the listener reads a row more, and that shows.
-    control = await asyncio.to_thread(compare, siege.port, right, unknown, 300)
-    show(f"right token or unknown task: {control}")
-    assert control.advantage > 0.5 + 2 * ADVANTAGE
+    # The measure itself: with the right token the listener reads a row more, and that shows, if nobody else has the
+    # processors all the time.
+    for _ in range(10):
+        control = await asyncio.to_thread(compare, siege.port, right, unknown, 300)
+        show(f"right token or unknown task: {control}")
+        if control.advantage > 0.5 + 2 * ADVANTAGE:
+            break
+    else:
+        raise AssertionError("the measure sees nothing")
     compared = await asyncio.to_thread(compare, siege.port, wrong, unknown, PAIRS)
     show(f"wrong token or unknown task: {compared}")
     assert abs(compared.advantage - 0.5) < ADVANTAGE
