@@ -250,7 +250,7 @@ class Submission:
                     beside=task.model != CoverArt.model,
                 )
         except IntegrityError:
-            log.error("task %s: VidGo gave the id %s, and another order has taken its place", task_id, vidgo_id)
+            log.warning("task %s: VidGo gave the id %s, and another order has taken its place", task_id, vidgo_id)
         else:
             log.warning("task %s was called lost, and VidGo has taken it as %s", task_id, vidgo_id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from sandbox.discord.clock import Signal
 from sandbox.music import compose
 from sandbox.pictures.walk import SECONDS
 
@@ -98,7 +99,7 @@ async def keep_house(walk: Walk) -> None:
 
 async def _illustrated_library(walk: Walk) -> Message:
     """Open the library until the archive has the pictures of its first page."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(SECONDS * Signal.patience):
         while True:
             library = await (await walk.use(walk.ada, "music library")).reply(SECONDS)
             if len(library.files) == ILLUSTRATED:
