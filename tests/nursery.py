@@ -77,7 +77,7 @@ class Nursery:
         """Start a process that calls `entry` with `arguments` and ends with what it returns.
 
         `stdout` and `stderr` are descriptors, by default of /dev/null, and stay the caller's. What is not `measured`
-        costs no time for coverage, and may be killed without losing any.
+        leaves nothing for the sum of what has run, which takes a moment at its end.
         """
         order = {
             "entry": entry,

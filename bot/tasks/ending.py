@@ -80,13 +80,13 @@ class Ending:
         self._metrics.tasks_ended.labels(task.model, TaskStatus.FINISHED).inc()
         log.info("task %s is finished", task.id)
 
-    async def fail(self, read: Task, kind: str, reason: str | None) -> None:
-        """End a task that cannot have a result, unless its callback came since, or somebody else has read it."""
-        await self._end(rows.fail, read, kind, reason)
+    async def fail(self, read: Task, kind: str, reason: str | None) -> bool:
+        """End a task that cannot have a result, and tell so: not where its callback came since, or somebody read it."""
+        return await self._end(rows.fail, read, kind, reason)
 
-    async def give_up(self, read: Task, kind: str, reason: str | None) -> None:
-        """End a task of which nobody knows what became of it; not after what `fail` names."""
-        await self._end(rows.give_up, read, kind, reason)
+    async def give_up(self, read: Task, kind: str, reason: str | None) -> bool:
+        """End a task of which nobody knows what became of it, and tell so: not after what `fail` names."""
+        return await self._end(rows.give_up, read, kind, reason)
 
     async def refuse(self, sent: Task, kind: str, reason: str | None) -> None:
         """End a task that VidGo has not taken, unless it has been confirmed or sent again meanwhile."""
@@ -96,7 +96,7 @@ class Ending:
         """End a task of whose order nobody knows whether VidGo took it; not after what `refuse` names."""
         await self._end(rows.lose, sent, kind, reason)
 
-    async def _end(self, end: End, seen: Task, kind: str, reason: str | None) -> None:
+    async def _end(self, end: End, seen: Task, kind: str, reason: str | None) -> bool:
         now = self._clock()
         try:
             async with self._database.write() as transaction:
@@ -107,9 +107,10 @@ class Ending:
                 if task.status is TaskStatus.GIVEN_UP or kind in PAID_FOR_NOTHING:
                     await alarms.give_up(transaction, task.id, now)
         except Gone:
-            return
+            return False
         self._metrics.tasks_ended.labels(task.model, task.status).inc()
         log.info("task %s ended as %s (%s): %s", task.id, task.status, kind, reason)
+        return True
 
 
 def wanted_first(task: Task, report: Report, now: float) -> list[File]:

@@ -260,11 +260,12 @@ class Reading:
         repeated = task.doubt == doubt and task.doubt_at is not None and 0 <= now - task.doubt_at <= gap
         since = task.doubt_since if repeated and task.doubt_since is not None else now
         if repeated and task.doubts + 1 >= BELIEF_READS and now - since >= seconds:
-            log.error("task %s ends, for it was said %d times: %s (%s)", task.id, task.doubts + 1, doubt, reason)
             if doubt in (TIME, SILENCE):
-                await self._ending.give_up(task, "time", reason)
+                ended = await self._ending.give_up(task, "time", reason)
             else:
-                await self._ending.fail(task, doubt, reason)
+                ended = await self._ending.fail(task, doubt, reason)
+            if ended:
+                log.error("task %s ends, for it was said %d times: %s (%s)", task.id, task.doubts + 1, doubt, reason)
             return
         log.info("task %s: %s (%s); asked again before it is believed", task.id, doubt, reason)
         with suppress(Gone):
